@@ -1,0 +1,245 @@
+"""Adam and LaProp as the authors run them, with their ways of clipping gradients."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.errors import CheckpointError
+
+
+class Optimizer(tf.Module):
+    """What both optimizers share: step counter, two moments a variable, and their state.
+
+    Attributes:
+        learning_rate: float32 scalar variable, for schedules to assign to.
+        step: Number of updates so far, int64 scalar variable.
+        m: First moments, float32 variables aligned with the variables to be optimized.
+        v: Second moments, likewise.
+    """
+
+    # The variables to be optimized belong to the network, not to this module.
+    _TF_MODULE_IGNORED_PROPERTIES = frozenset(
+        {"_variables", *tf.Module._TF_MODULE_IGNORED_PROPERTIES}
+    )
+
+    def __init__(
+        self,
+        variables: Sequence[tf.Variable],
+        learning_rate: float,
+        epsilon: float,
+        beta1: float,
+        beta2: float,
+    ):
+        """Creates the moments (zeros)."""
+        super().__init__()
+        self._variables = tuple(variables)
+        self._labels = tuple(f"{i:03d}/{v.name.split(':')[0]}" for i, v in enumerate(variables))
+        self._epsilon = epsilon
+        self._beta1 = beta1
+        self._beta2 = beta2
+        self.learning_rate = tf.Variable(learning_rate, False, dtype=tf.float32, name="lr")
+        self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step")
+        self.m = [tf.Variable(tf.zeros(v.shape), trainable=False, name="m") for v in variables]
+        self.v = [tf.Variable(tf.zeros(v.shape), trainable=False, name="v") for v in variables]
+
+    @abstractmethod
+    def apply(self, gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+        """Updates the variables.
+
+        Args:
+            gradients: One for each variable, in the same order, float32.
+
+        Returns:
+            Norm of all gradients together before clipping, float32 scalar.
+
+        Raises:
+            ValueError: If a gradient is missing.
+        """
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Step counter and moments by name (the learning rate belongs to the configuration)."""
+        return {name: np.asarray(variable) for name, variable in self._state().items()}
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Restores what `get_state` returned.
+
+        Args:
+            state: Arrays by name.
+
+        Raises:
+            CheckpointError: If the state belongs to other variables; nothing is changed then.
+        """
+        own = self._state()
+        differing = sorted(own.keys() ^ state.keys()) or [
+            name for name, variable in own.items() if variable.shape != np.shape(state[name])
+        ]
+        if differing:
+            raise CheckpointError(
+                f"This optimizer state belongs to another network: {len(differing)} entries differ "
+                f"in name or shape, the first is {differing[0]!r}. Restore with the model size, "
+                "variant and spaces it was saved with."
+            )
+        for name, variable in own.items():
+            variable.assign(state[name])
+
+    def _state(self) -> dict[str, tf.Variable]:
+        moments = {"m": self.m, "v": self.v}
+        return {"step": self.step} | {
+            f"{kind}/{label}": variable
+            for kind, variables in moments.items()
+            for label, variable in zip(self._labels, variables, strict=True)
+        }
+
+    def _dense(self, gradients: Sequence[tf.Tensor | None]) -> list[tf.Tensor]:
+        """The gradients, checked."""
+        if len(gradients) != len(self._variables):
+            raise ValueError(
+                f"Got {len(gradients)} gradients for {len(self._variables)} variables; pass one "
+                "for each, in the order in which the variables were given."
+            )
+        missing = [
+            f"{label} {tuple(variable.shape)}"
+            for label, variable, gradient in zip(
+                self._labels, self._variables, gradients, strict=True
+            )
+            if gradient is None
+        ]
+        if missing:
+            raise ValueError(
+                f"No gradient reaches {len(missing)} variable(s): {', '.join(missing)}. Either the "
+                "loss does not depend on them or a stop_gradient cuts them off; leave them out of "
+                "the optimizer or mend the loss."
+            )
+        return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _next_powers(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Counts one update and returns ``beta1 ** step`` and ``beta2 ** step``, float32."""
+        step = tf.cast(self.step.assign_add(1), tf.float64)
+        # The betas are rounded to float32 first, as they are where the moments are updated;
+        # bias correction is exact only with the same numbers.
+        beta1, beta2 = np.float64(np.float32(self._beta1)), np.float64(np.float32(self._beta2))
+        return tf.cast(beta1**step, tf.float32), tf.cast(beta2**step, tf.float32)
+
+
+class Adam(Optimizer):
+    """Adam (Kingma and Ba 2015, algorithm 1) after clipping by global norm: the 2023 optimizer.
+
+    Epsilon is added to the bias-corrected root of the second moment. Keras adds it before the
+    correction, which makes it up to 32 times larger in the first updates; with the actor's 1e-5
+    that slows learning down.
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[tf.Variable],
+        learning_rate: float,
+        epsilon: float,
+        clip_global_norm: float,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+    ):
+        """Creates the moments (zeros).
+
+        Args:
+            variables: What to optimize, float32.
+            learning_rate: Step size.
+            epsilon: Added to the denominator.
+            clip_global_norm: Greatest norm of all gradients together.
+            beta1: Decay of the first moments.
+            beta2: Decay of the second moments.
+        """
+        super().__init__(variables, learning_rate, epsilon, beta1, beta2)
+        self._clip_global_norm = clip_global_norm
+
+    def apply(self, gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+        """Updates the variables; see `Optimizer.apply`."""
+        dense = self._dense(gradients)
+        norm = tf.linalg.global_norm(dense)
+        scale = self._clip_global_norm / norm
+        clipped = tf.cond(
+            norm < self._clip_global_norm, lambda: dense, lambda: [scale * g for g in dense]
+        )
+        beta1_power, beta2_power = self._next_powers()
+        # TensorFlow's fused kernel knows Keras's epsilon only; this factor undoes the difference.
+        epsilon = self._epsilon * tf.sqrt(1.0 - beta2_power)
+        for variable, m, v, gradient in zip(self._variables, self.m, self.v, clipped, strict=True):
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=m.handle,
+                v=v.handle,
+                beta1_power=beta1_power,
+                beta2_power=beta2_power,
+                lr=self.learning_rate,
+                beta1=self._beta1,
+                beta2=self._beta2,
+                epsilon=epsilon,
+                grad=gradient,
+            )
+        return norm
+
+
+class LaProp(Optimizer):
+    """LaProp (Ziyin et al. 2020) after adaptive gradient clipping: the 2025 optimizer.
+
+    It divides gradients by the root of the second moment first and averages them afterwards, the
+    reverse of Adam. Clipping limits each gradient to a share of the norm of its own variable
+    (Brock et al. 2021, with the norm of whole variables, 2025 code).
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[tf.Variable],
+        learning_rate: float,
+        epsilon: float = 1e-20,
+        clip_share: float = 0.3,
+        min_norm: float = 1e-3,
+        warmup: int = 1000,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+    ):
+        """Creates the moments (zeros).
+
+        Args:
+            variables: What to optimize, float32.
+            learning_rate: Step size after the warm-up.
+            epsilon: Added to the denominator.
+            clip_share: Greatest norm of a gradient, as a share of the norm of its variable.
+            min_norm: Least norm a variable is taken to have, so that zeros can move.
+            warmup: Number of updates over which the step size grows from 0; 0 for none.
+            beta1: Decay of the first moments.
+            beta2: Decay of the second moments.
+        """
+        super().__init__(variables, learning_rate, epsilon, beta1, beta2)
+        self._clip_share = clip_share
+        self._min_norm = min_norm
+        self._warmup = warmup
+
+    def current_learning_rate(self) -> tf.Tensor:
+        """Step size of the next update, float32 scalar; 0 for the very first with a warm-up."""
+        if not self._warmup:
+            return tf.convert_to_tensor(self.learning_rate)
+        return self.learning_rate * tf.minimum(1.0, tf.cast(self.step, tf.float32) / self._warmup)
+
+    def apply(self, gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+        """Updates the variables; see `Optimizer.apply`."""
+        dense = self._dense(gradients)
+        learning_rate = self.current_learning_rate()
+        beta1_power, beta2_power = self._next_powers()
+        rate = learning_rate / (1.0 - beta1_power)
+        root_correction = tf.math.rsqrt(1.0 - beta2_power)
+        norms = [tf.norm(gradient) for gradient in dense]
+        for variable, m, v, gradient, norm in zip(
+            self._variables, self.m, self.v, dense, norms, strict=True
+        ):
+            gradient *= self._clip_factor(variable, norm)
+            v.assign(self._beta2 * v + (1.0 - self._beta2) * tf.square(gradient))
+            normalized = gradient / (root_correction * tf.sqrt(v) + self._epsilon)
+            m.assign(self._beta1 * m + (1.0 - self._beta1) * normalized)
+            variable.assign_sub(rate * m)
+        return tf.norm(tf.stack(norms))
+
+    def _clip_factor(self, variable: tf.Variable, gradient_norm: tf.Tensor) -> tf.Tensor:
+        limit = self._clip_share * tf.maximum(self._min_norm, tf.norm(variable))
+        return 1.0 / tf.maximum(1.0, gradient_norm / limit)

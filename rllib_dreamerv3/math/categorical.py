@@ -1,0 +1,103 @@
+"""Categorical distributions of the model state and of discrete actions.
+
+Distributions are given by log-probabilities ``[..., C]``; logits become such by `unimix`.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+# The greatest float32 below 1.
+_BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
+
+
+def unimix(logits: tf.Tensor, mix: float = 0.01) -> tf.Tensor:
+    """Mixes a little of the uniform distribution into ``softmax(logits)``.
+
+    No class ever loses all its probability, which keeps the KL between two of these distributions
+    finite and well scaled (arXiv 2301.04104v1, "World Model Learning").
+
+    Args:
+        logits: float32 ``[..., C]``.
+        mix: Share of the uniform distribution; 0 gives plain log-softmax.
+
+    Returns:
+        Log-probabilities of the mixture, float32 ``[..., C]``.
+    """
+    if mix == 0:
+        return tf.nn.log_softmax(logits)
+    classes = tf.cast(tf.shape(logits)[-1], logits.dtype)
+    return tf.math.log((1.0 - mix) * tf.nn.softmax(logits) + mix / classes)
+
+
+def inverse_cdf_sample(probs: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
+    """Samples one class from each distribution with one uniform number.
+
+    Args:
+        probs: Probabilities, float32 ``[..., C]``, C known statically. They need not add up to 1
+            to the last bit: the numbers are scaled to their sum.
+        uniform: float32 ``[...]`` in [0, 1).
+
+    Returns:
+        Classes, int32 ``[...]``. Classes of probability 0 are never returned.
+    """
+    classes = probs.shape[-1]
+    # A cumulative sum as a matrix product: TensorFlow's own is eight times slower on CPUs.
+    running_sum = np.triu(np.ones((classes, classes), np.float32))
+    cumulative = tf.linalg.matmul(tf.reshape(probs, [-1, classes]), running_sum)
+    # Strictly below the total, also after rounding: no class after the last possible is returned.
+    threshold = tf.minimum(tf.reshape(uniform, [-1, 1]), _BELOW_ONE) * cumulative[:, -1:]
+    sample = tf.math.count_nonzero(cumulative <= threshold, -1, dtype=tf.int32)
+    sample = tf.reshape(sample, tf.shape(uniform))
+    sample.set_shape(uniform.shape)
+    return sample
+
+
+def straight_through(one_hot: tf.Tensor, probs: tf.Tensor) -> tf.Tensor:
+    """A sample whose gradient is that of the probabilities (arXiv 2301.04104v1, section 2).
+
+    Args:
+        one_hot: Sampled classes, float32 ``[..., C]``.
+        probs: Probabilities they were sampled from, float32 ``[..., C]``.
+
+    Returns:
+        ``one_hot``, to the last bit.
+    """
+    return one_hot + (probs - tf.stop_gradient(probs))
+
+
+def kl_divergence(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:
+    """KL[p || q] of S independent categoricals, summed over them.
+
+    Args:
+        log_p: Log-probabilities, float32 ``[..., S, C]``, finite.
+        log_q: The same of the other distribution.
+
+    Returns:
+        float32 ``[...]``, in nats.
+    """
+    return tf.reduce_sum(tf.exp(log_p) * (log_p - log_q), [-2, -1])
+
+
+def entropy(log_p: tf.Tensor) -> tf.Tensor:
+    """Entropy of each categorical.
+
+    Args:
+        log_p: Log-probabilities, float32 ``[..., C]``, finite.
+
+    Returns:
+        float32 ``[...]``, in nats.
+    """
+    return -tf.reduce_sum(tf.exp(log_p) * log_p, -1)
+
+
+def free_bits(kl: tf.Tensor, nats: float = 1.0) -> tf.Tensor:
+    """Clips a KL from below, so that nothing is gained by pushing it any further.
+
+    Args:
+        kl: Already summed over the categoricals of a state, float32 ``[...]``.
+        nats: Threshold (arXiv 2301.04104v1, eq. 5).
+
+    Returns:
+        float32 ``[...]``; the gradient is 0 where ``kl`` lies below the threshold.
+    """
+    return tf.maximum(kl, nats)

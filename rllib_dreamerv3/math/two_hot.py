@@ -1,0 +1,170 @@
+"""Scalars as distributions over 255 bins: what the reward head and the critic predict.
+
+A number lies between two neighbouring bins; its two-hot code splits the probability 1 between them
+so that the mean of the bins is the number again. Heads are trained by cross-entropy against that
+code and predict by the mean (arXiv 2301.04104v1, eqs. 9 and 10).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.errors import unknown_name
+from rllib_dreamerv3.math.scalars import symexp, symlog
+
+BINS = 255
+LIMIT = 20.0
+
+
+class TwoHot(ABC):
+    """Two-hot code over fixed ascending bins that are antisymmetric around the middle one.
+
+    Attributes:
+        bins: float32 NumPy ``[255]``.
+    """
+
+    def __init__(self, bins: np.ndarray):
+        """Takes the bins, ``[255]``."""
+        self.bins = bins.astype(np.float32)
+
+    @abstractmethod
+    def _to_bin_space(self, x: tf.Tensor) -> tf.Tensor:
+        """Maps raw numbers to the space in which the bins are given."""
+
+    @abstractmethod
+    def _from_bin_space(self, x: tf.Tensor) -> tf.Tensor:
+        """Inverse of `_to_bin_space`."""
+
+    def encode(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The two bins next to each number and their weights.
+
+        Args:
+            x: Raw numbers, float32, any shape. Beyond the outermost bins they saturate.
+
+        Returns:
+            ``(lower, upper, w_lower, w_upper)``, each of the shape of ``x``: bin indices, int32,
+            and weights, float32, that add up to 1. On or beyond an end of the range ``lower`` and
+            ``upper`` may be the same bin.
+        """
+        x = self._to_bin_space(x)
+        not_above = tf.searchsorted(self.bins, tf.reshape(x, [-1]), side="right")
+        not_above = tf.reshape(not_above, tf.shape(x))
+        not_above.set_shape(x.shape)
+        lower = tf.maximum(not_above - 1, 0)
+        upper = tf.minimum(not_above, BINS - 1)
+        to_lower = tf.abs(x - tf.gather(self.bins, lower))
+        to_upper = tf.abs(tf.gather(self.bins, upper) - x)
+        # Saturated: both distances are the same, perhaps 0 or infinite; any split of weight does.
+        saturated = tf.equal(lower, upper)
+        to_lower = tf.where(saturated, 1.0, to_lower)
+        to_upper = tf.where(saturated, 1.0, to_upper)
+        total = to_lower + to_upper
+        return lower, upper, to_upper / total, to_lower / total
+
+    def mean(self, logits: tf.Tensor) -> tf.Tensor:
+        """The predicted number.
+
+        Opposite bins are subtracted before anything is summed, so that equal logits, as a head has
+        before its first update, give exactly 0; a plain sum over bins as large as 4.9e8 would
+        give a number of order 10 (2025 code).
+
+        Args:
+            logits: float32 ``[..., 255]``.
+
+        Returns:
+            Raw numbers, float32 ``[...]``.
+        """
+        middle = BINS // 2
+        probs = tf.nn.softmax(logits)
+        above, below = probs[..., middle + 1 :], tf.reverse(probs[..., :middle], [-1])
+        return self._from_bin_space(tf.linalg.matvec(above - below, self.bins[middle + 1 :]))
+
+    def loss(self, logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        """Cross-entropy of the predicted distribution against the two-hot code of the target.
+
+        Args:
+            logits: float32 ``[..., 255]``.
+            target: Raw numbers, float32 ``[...]``; no gradient flows into them.
+
+        Returns:
+            float32 ``[...]``, in nats. First derivatives only.
+        """
+        rows = tf.reshape(logits, [-1, BINS])
+        codes = self.encode(tf.reshape(tf.stop_gradient(target), [-1]))
+        return tf.reshape(_cross_entropy(rows, *codes), tf.shape(target))
+
+
+@tf.custom_gradient
+def _cross_entropy(
+    logits: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, w_lower: tf.Tensor, w_upper: tf.Tensor
+) -> tuple[tf.Tensor, Callable]:
+    """Cross-entropy ``[N]`` of logits ``[N, 255]`` against two weighted classes ``[N]`` each.
+
+    The gradient is written by hand (softmax minus target): derived from the gathers it would fill
+    one more array of the size of the logits for each of them.
+    """
+    log_probs = tf.nn.log_softmax(logits)
+    rows = tf.range(tf.shape(logits)[0])
+    at_lower, at_upper = tf.stack([rows, lower], -1), tf.stack([rows, upper], -1)
+    loss = -(
+        w_lower * tf.gather_nd(log_probs, at_lower) + w_upper * tf.gather_nd(log_probs, at_upper)
+    )
+
+    def gradient(upstream: tf.Tensor):
+        by_logits = tf.tensor_scatter_nd_sub(
+            tf.exp(log_probs) * upstream[:, None],
+            tf.concat([at_lower, at_upper], 0),
+            tf.concat([w_lower * upstream, w_upper * upstream], 0),
+        )
+        return by_logits, None, None, None, None
+
+    return loss, gradient
+
+
+class SymlogTwoHot(TwoHot):
+    """Evenly spaced bins from -20 to 20 for symlog(x) (arXiv 2301.04104v1)."""
+
+    def __init__(self) -> None:
+        """Builds the bins."""
+        super().__init__(np.linspace(-LIMIT, LIMIT, BINS))
+
+    def _to_bin_space(self, x: tf.Tensor) -> tf.Tensor:
+        return symlog(x)
+
+    def _from_bin_space(self, x: tf.Tensor) -> tf.Tensor:
+        return symexp(x)
+
+
+class SymexpTwoHot(TwoHot):
+    """Exponentially spaced bins from symexp(-20) to symexp(20) for x itself (2025 code)."""
+
+    def __init__(self) -> None:
+        """Builds the lower half and mirrors it, so that opposite bins cancel to the last bit."""
+        negative = -np.expm1(np.linspace(LIMIT, 0.0, BINS // 2 + 1))
+        super().__init__(np.concatenate([negative, -negative[-2::-1]]))
+
+    def _to_bin_space(self, x: tf.Tensor) -> tf.Tensor:
+        return x
+
+    def _from_bin_space(self, x: tf.Tensor) -> tf.Tensor:
+        return x
+
+
+def make_two_hot(name: str) -> TwoHot:
+    """The two-hot code of a variant.
+
+    Args:
+        name: ``"symlog"`` (2023) or ``"symexp"`` (2025).
+
+    Returns:
+        The code.
+
+    Raises:
+        ConfigError: If there is no such code.
+    """
+    codes: dict[str, Callable[[], TwoHot]] = {"symlog": SymlogTwoHot, "symexp": SymexpTwoHot}
+    if name not in codes:
+        raise unknown_name("two-hot code", name, codes)
+    return codes[name]()
