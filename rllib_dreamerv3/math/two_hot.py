@@ -14,7 +14,7 @@ import tensorflow as tf
 from rllib_dreamerv3.errors import unknown_name
 from rllib_dreamerv3.math.scalars import symexp, symlog
 
-BINS = 255
+NUM_BINS = 255
 LIMIT = 20.0
 
 
@@ -53,7 +53,7 @@ class TwoHot(ABC):
         not_above = tf.reshape(not_above, tf.shape(x))
         not_above.set_shape(x.shape)
         lower = tf.maximum(not_above - 1, 0)
-        upper = tf.minimum(not_above, BINS - 1)
+        upper = tf.minimum(not_above, NUM_BINS - 1)
         to_lower = tf.abs(x - tf.gather(self.bins, lower))
         to_upper = tf.abs(tf.gather(self.bins, upper) - x)
         # Saturated: both distances are the same, perhaps 0 or infinite; any split of weight does.
@@ -76,7 +76,7 @@ class TwoHot(ABC):
         Returns:
             Raw numbers, float32 ``[...]``.
         """
-        middle = BINS // 2
+        middle = NUM_BINS // 2
         probs = tf.nn.softmax(logits)
         above, below = probs[..., middle + 1 :], tf.reverse(probs[..., :middle], [-1])
         return self._from_bin_space(tf.linalg.matvec(above - below, self.bins[middle + 1 :]))
@@ -91,7 +91,7 @@ class TwoHot(ABC):
         Returns:
             float32 ``[...]``, in nats. First derivatives only.
         """
-        rows = tf.reshape(logits, [-1, BINS])
+        rows = tf.reshape(logits, [-1, NUM_BINS])
         codes = self.encode(tf.reshape(tf.stop_gradient(target), [-1]))
         return tf.reshape(_cross_entropy(rows, *codes), tf.shape(target))
 
@@ -128,7 +128,7 @@ class SymlogTwoHot(TwoHot):
 
     def __init__(self) -> None:
         """Builds the bins."""
-        super().__init__(np.linspace(-LIMIT, LIMIT, BINS))
+        super().__init__(np.linspace(-LIMIT, LIMIT, NUM_BINS))
 
     def _to_bin_space(self, x: tf.Tensor) -> tf.Tensor:
         return symlog(x)
@@ -142,7 +142,7 @@ class SymexpTwoHot(TwoHot):
 
     def __init__(self) -> None:
         """Builds the lower half and mirrors it, so that opposite bins cancel to the last bit."""
-        negative = -np.expm1(np.linspace(LIMIT, 0.0, BINS // 2 + 1))
+        negative = -np.expm1(np.linspace(LIMIT, 0.0, NUM_BINS // 2 + 1))
         super().__init__(np.concatenate([negative, -negative[-2::-1]]))
 
     def _to_bin_space(self, x: tf.Tensor) -> tf.Tensor:
