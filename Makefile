@@ -1,0 +1,17 @@
+# Uses the tools of the active environment: pip install -e '.[dev]'
+PYTHON ?= python3
+
+.PHONY: check test format
+
+check:  ## everything that answers within a minute or two
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+	$(PYTHON) -m pytest -q -m "not slow"
+
+test:  ## all tests
+	$(PYTHON) -m pytest
+
+format:
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .

@@ -1,0 +1,37 @@
+"""Packaging of rllib_dreamerv3; the tools' settings are in pyproject.toml."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+TEST = ["pytest>=8", "hypothesis>=6"]
+DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "types-PyYAML"]
+
+setup(
+    name="rllib-dreamerv3",
+    version="0.1.0",
+    description="DreamerV3 as an RLlib algorithm, on TensorFlow",
+    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10",
+    packages=find_packages(include=["rllib_dreamerv3*", "rllib_cli*"]),
+    package_data={"rllib_dreamerv3": ["py.typed"], "rllib_cli": ["py.typed"]},
+    install_requires=[
+        # Ray below 2.56 has published remote-code-execution holes; from 2.61 on nothing was tried.
+        "ray[rllib]>=2.56,<2.61",
+        # TensorFlow Probability 0.25 runs on tf-keras, and tf-keras 2.21 on TensorFlow 2.21 alone.
+        "tensorflow>=2.21,<2.22",
+        "tf-keras>=2.21,<2.22",
+        "tensorflow-probability>=0.25",
+        # TensorFlow Probability imports distutils, which Python 3.12 no longer ships.
+        "setuptools; python_version >= '3.12'",
+        "gymnasium",
+        "ale-py>=0.12",
+        "click>=8.1",
+        "rich>=13",
+        "pyyaml>=6",
+    ],
+    extras_require={"test": TEST, "dev": DEV, "dmc": ["shimmy[dm-control]>=2"]},
+    entry_points={"console_scripts": ["rllib = rllib_cli.main:main"]},
+)
