@@ -126,3 +126,8 @@ class ActionLayout:
     def all_discrete(self) -> bool:
         """Whether no leaf is continuous."""
         return all(isinstance(leaf, DiscreteAction) for leaf in self.leaves)
+
+    @property
+    def all_continuous(self) -> bool:
+        """Whether no leaf is discrete."""
+        return all(isinstance(leaf, ContinuousAction) for leaf in self.leaves)

@@ -1,0 +1,132 @@
+"""Actor and critic losses on imagined trajectories (arXiv 2301.04104v1, eq. 7 to 12).
+
+Arrays are time-major. ``[H + 1, N]`` covers the states s_0 .. s_H of a trajectory, ``[H, N]`` the
+states s_0 .. s_{H-1} that have a return.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rllib_dreamerv3.math.returns import lambda_returns, trajectory_weights
+from rllib_dreamerv3.math.two_hot import TwoHot
+from rllib_dreamerv3.module.action_distribution import ActionDistribution
+
+
+class Returns(NamedTuple):
+    """What a trajectory is worth.
+
+    Attributes:
+        returns: lambda-returns R_i, float32 ``[H, N]``, in raw reward space.
+        values: The fast critic's v_i, float32 ``[H, N]``.
+        weights: w_i, float32 ``[H, N]``, no gradient: the chance that the trajectory still runs
+            at s_i, discounted.
+    """
+
+    returns: tf.Tensor
+    values: tf.Tensor
+    weights: tf.Tensor
+
+
+def imagined_returns(
+    reward: tf.Tensor,
+    continue_logits: tf.Tensor,
+    values: tf.Tensor,
+    start_is_terminal: tf.Tensor,
+    *,
+    gamma: float,
+    gae_lambda: float,
+) -> Returns:
+    """Computes lambda-returns and weights (eq. 7).
+
+    Reward and continue flag belong to the state that is arrived at. The continue flag is the
+    hard mode of its head, and at s_0 that of the real record (2023 code).
+
+    Args:
+        reward: Predicted rewards, float32 ``[H + 1, N]``; the first is not used.
+        continue_logits: float32 ``[H + 1, N]``; the first is not used.
+        values: The fast critic's values, float32 ``[H + 1, N]``.
+        start_is_terminal: bool ``[N]``, of the records from which imagination started.
+        gamma: Discount for one step.
+        gae_lambda: lambda of the lambda-return.
+
+    Returns:
+        Returns, values and weights of s_0 .. s_{H-1}. Gradient flows from returns and values to
+        ``reward`` and ``values``.
+    """
+    start = 1.0 - tf.cast(start_is_terminal, tf.float32)
+    hard_mode = tf.cast(continue_logits[1:] > 0.0, tf.float32)
+    discount = gamma * tf.concat([start[None], hard_mode], 0)
+    returns = lambda_returns(reward, discount, values, gae_lambda)
+    weights = tf.stop_gradient(trajectory_weights(discount) / gamma)
+    return Returns(returns, values[:-1], weights[:-1])
+
+
+def actor_loss(
+    policy: ActionDistribution,
+    action: tf.Tensor,
+    outcome: Returns,
+    scale: tf.Tensor,
+    *,
+    entropy_scale: float,
+    through_dynamics: bool,
+) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+    """The actor's loss (eq. 11): normalised advantage plus entropy bonus.
+
+    Args:
+        policy: Distributions at s_0 .. s_{H-1}, flattened to H * N.
+        action: Imagined actions, float32 ``[H * N, A]``.
+        outcome: Returns of the trajectories.
+        scale: float32 scalar S by which returns are divided (eq. 12).
+        entropy_scale: Weight of the entropy bonus.
+        through_dynamics: False: REINFORCE. True: the advantage itself is differentiated, through
+            rewards, values and the world model (2023 code, for continuous actions).
+
+    Returns:
+        The scalar loss, and scalars worth reporting.
+    """
+    advantage = (outcome.returns - outcome.values) / scale
+    entropy = tf.reshape(policy.entropy(), tf.shape(advantage))
+    if through_dynamics:
+        objective = advantage
+    else:
+        log_prob = tf.reshape(policy.log_prob(tf.stop_gradient(action)), tf.shape(advantage))
+        objective = log_prob * tf.stop_gradient(advantage)
+    loss = -tf.reduce_mean(outcome.weights * (objective + entropy_scale * entropy))
+    return loss, {
+        "entropy": tf.reduce_mean(entropy),
+        "advantage_mean": tf.reduce_mean(advantage),
+        "advantage_abs_mean": tf.reduce_mean(tf.abs(advantage)),
+    }
+
+
+class CriticLosses(NamedTuple):
+    """Parts of the critic's loss, weighted means, float32 scalars.
+
+    Attributes:
+        value: Cross-entropy with the lambda-returns (eq. 10).
+        slow: Cross-entropy with the slow critic's values, the regulariser.
+    """
+
+    value: tf.Tensor
+    slow: tf.Tensor
+
+
+def critic_loss(
+    logits: tf.Tensor, outcome: Returns, slow_values: tf.Tensor, two_hot: TwoHot
+) -> CriticLosses:
+    """The critic's loss (eq. 10): targets are returns that are *not* normalised.
+
+    Args:
+        logits: The fast critic's, float32 ``[H * N, 255]``, at s_0 .. s_{H-1}.
+        outcome: Returns of the trajectories.
+        slow_values: The slow critic's values, float32 ``[H, N]``.
+        two_hot: Encoding of values.
+
+    Returns:
+        Both parts; their sum is what the critic minimises.
+    """
+    weights = tf.reshape(outcome.weights, [-1])
+    value = two_hot.loss(logits, tf.stop_gradient(tf.reshape(outcome.returns, [-1])))
+    slow = two_hot.loss(logits, tf.stop_gradient(tf.reshape(slow_values, [-1])))
+    return CriticLosses(tf.reduce_mean(weights * value), tf.reduce_mean(weights * slow))

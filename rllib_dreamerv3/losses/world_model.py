@@ -1,0 +1,150 @@
+"""The world model's losses: L_pred, L_dyn and L_rep (arXiv 2301.04104v1, eq. 4 and 5).
+
+Each is given per record, ``[N]``; the caller takes the mean. There is no mask: every record of a
+batch counts. For observations the released code uses the plain squared error, without the factor
+1/2 and the constant of a unit-variance normal's log-likelihood in eq. 5.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from rllib_dreamerv3.layout import Image, ObservationLayout
+from rllib_dreamerv3.math.categorical import free_bits, kl_divergence
+from rllib_dreamerv3.math.two_hot import TwoHot
+from rllib_dreamerv3.module.encoder import vector_target
+from rllib_dreamerv3.module.world_model import WorldModelOutput
+from rllib_dreamerv3.records import IS_TERMINAL, REWARD
+
+# Squared errors below this do not count for vectors (2023 code).
+SQUARED_ERROR_TOLERANCE = 1e-8
+
+
+@dataclass(frozen=True)
+class WorldModelScales:
+    """Weights of the three losses and the free bits.
+
+    Attributes:
+        prediction: Weight of L_pred.
+        dynamics: Weight of L_dyn.
+        representation: Weight of L_rep.
+        free_nats: KL below this many nats, summed over the S categoricals, costs nothing more.
+    """
+
+    prediction: float = 1.0
+    dynamics: float = 0.5
+    representation: float = 0.1
+    free_nats: float = 1.0
+
+
+def image_loss(prediction: tf.Tensor, image: tf.Tensor, low: float, high: float) -> tf.Tensor:
+    """Squared error ``[N]``, summed over pixels and channels; images are never symlogged.
+
+    Args:
+        prediction: float32 ``[N, h, w, c]``, nominally in [0, 1].
+        image: Stored pixels ``[N, h, w, c]``.
+        low: Stored value that means 0.0.
+        high: Stored value that means 1.0.
+    """
+    target = (tf.cast(image, tf.float32) - low) * (1.0 / (high - low))
+    return tf.reduce_sum(tf.math.squared_difference(prediction, target), [1, 2, 3])
+
+
+def vector_loss(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    """Squared error ``[N]`` of ``[N, width]``, summed over components; tiny ones count as 0."""
+    error = tf.math.squared_difference(prediction, target)
+    return tf.reduce_sum(tf.where(error < SQUARED_ERROR_TOLERANCE, 0.0, error), -1)
+
+
+def continue_loss(logits: tf.Tensor, is_terminal: tf.Tensor) -> tf.Tensor:
+    """Cross-entropy ``[N]`` of the continue logits ``[N]`` with 1 - is_terminal."""
+    return tf.nn.sigmoid_cross_entropy_with_logits(1.0 - tf.cast(is_terminal, tf.float32), logits)
+
+
+def observation_losses(
+    predictions: Mapping[str, tf.Tensor],
+    columns: Mapping[str, tf.Tensor],
+    layout: ObservationLayout,
+    symlog_vectors: bool,
+) -> dict[str, tf.Tensor]:
+    """Reconstruction loss ``[N]`` of each observation column ``[N, ...]``, by key."""
+    losses = {}
+    for leaf in layout.leaves:
+        if isinstance(leaf, Image):
+            losses[leaf.key] = image_loss(
+                predictions[leaf.key], columns[leaf.key], leaf.low, leaf.high
+            )
+        else:
+            target = vector_target(leaf, columns[leaf.key], symlog_vectors)
+            losses[leaf.key] = vector_loss(predictions[leaf.key], target)
+    return losses
+
+
+@dataclass(frozen=True)
+class WorldModelLosses:
+    """Losses of a batch, all float32 ``[N]``.
+
+    Attributes:
+        observations: By observation key.
+        reward: Two-hot cross-entropy.
+        cont: Cross-entropy of the continue flag.
+        dynamics: KL[sg(posterior) || prior], clipped from below.
+        representation: KL[posterior || sg(prior)], clipped from below.
+        kl: The KL itself, before clipping; no gradient.
+    """
+
+    observations: dict[str, tf.Tensor]
+    reward: tf.Tensor
+    cont: tf.Tensor
+    dynamics: tf.Tensor
+    representation: tf.Tensor
+    kl: tf.Tensor
+
+    @property
+    def prediction(self) -> tf.Tensor:
+        """L_pred ``[N]``: observations, reward and continue."""
+        return tf.add_n([*self.observations.values(), self.reward, self.cont])
+
+    def total(self, scales: WorldModelScales) -> tf.Tensor:
+        """The scalar that the world model minimises: weighted sum, mean over records."""
+        return tf.reduce_mean(
+            scales.prediction * self.prediction
+            + scales.dynamics * self.dynamics
+            + scales.representation * self.representation
+        )
+
+
+def world_model_losses(
+    output: WorldModelOutput,
+    columns: Mapping[str, tf.Tensor],
+    layout: ObservationLayout,
+    two_hot: TwoHot,
+    *,
+    symlog_vectors: bool,
+    free_nats: float,
+) -> WorldModelLosses:
+    """Computes all losses of a batch.
+
+    Args:
+        output: The world model's output for the batch.
+        columns: Record columns ``[N, ...]``, in the order of ``output``.
+        layout: The observation layout.
+        two_hot: Encoding of the reward.
+        symlog_vectors: Whether vectors are predicted in symlog space.
+        free_nats: See :class:`WorldModelScales`.
+
+    Returns:
+        The losses of every record.
+    """
+    posterior, prior = output.posterior, output.prior
+    kl_dynamics = kl_divergence(tf.stop_gradient(posterior), prior)
+    kl_representation = kl_divergence(posterior, tf.stop_gradient(prior))
+    return WorldModelLosses(
+        observations=observation_losses(output.observations, columns, layout, symlog_vectors),
+        reward=two_hot.loss(output.reward_logits, columns[REWARD]),
+        cont=continue_loss(output.continue_logits, columns[IS_TERMINAL]),
+        dynamics=free_bits(kl_dynamics, free_nats),
+        representation=free_bits(kl_representation, free_nats),
+        kl=tf.stop_gradient(kl_dynamics),
+    )

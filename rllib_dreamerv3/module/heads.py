@@ -1,0 +1,64 @@
+"""Heads that read a model state: reward, continue, critic, actor."""
+
+import tensorflow as tf
+
+from rllib_dreamerv3.layout import ActionLayout, DiscreteAction
+from rllib_dreamerv3.math.two_hot import NUM_BINS
+from rllib_dreamerv3.model_sizes import ModelSettings
+from rllib_dreamerv3.module.action_distribution import ActionDistribution
+from rllib_dreamerv3.module.latent import State, StateMlp
+from rllib_dreamerv3.module.layers import Linear, Rng, output_init, zero_init
+
+
+class TwoHotHead(tf.Module):
+    """Scalar head (reward, critic): ``State [N] -> logits [N, 255]``, zero at the start."""
+
+    def __init__(self, settings: ModelSettings, rng: Rng):
+        """Creates the MLP and the zero-initialised output."""
+        super().__init__()
+        self.mlp = StateMlp(settings, settings.units, settings.layers, rng)
+        self.output = Linear(settings.units, NUM_BINS, rng, zero_init)
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """Computes the logits over the two-hot bins."""
+        return self.output(self.mlp(state))
+
+
+class ContinueHead(tf.Module):
+    """Bernoulli head: ``State [N] -> logits [N]`` of the episode going on."""
+
+    def __init__(self, settings: ModelSettings, rng: Rng):
+        """Creates the MLP and the output."""
+        super().__init__()
+        self.mlp = StateMlp(settings, settings.units, settings.layers, rng)
+        self.output = Linear(settings.units, 1, rng, output_init)
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """Computes the logits."""
+        return self.output(self.mlp(state))[..., 0]
+
+
+class Actor(tf.Module):
+    """Policy head: one trunk, one output for each leaf of the action space.
+
+    A discrete leaf of n choices has n logits, a continuous one of size m has m means and m
+    standard deviations from two linear layers on the shared trunk (2023 code).
+    """
+
+    def __init__(self, settings: ModelSettings, layout: ActionLayout, rng: Rng):
+        """Creates the trunk and the outputs."""
+        super().__init__()
+        self._settings, self._layout = settings, layout
+        self.mlp = StateMlp(settings, settings.units, settings.layers, rng)
+        self.outputs = []
+        for leaf in layout.leaves:
+            heads = 1 if isinstance(leaf, DiscreteAction) else 2
+            self.outputs.append(
+                [Linear(settings.units, leaf.size, rng, output_init) for _ in range(heads)]
+            )
+
+    def __call__(self, state: State) -> ActionDistribution:
+        """Computes the distribution over action vectors for ``State [N]``."""
+        hidden = self.mlp(state)
+        parameters = [tuple(linear(hidden) for linear in leaf) for leaf in self.outputs]
+        return ActionDistribution(self._layout, parameters, self._settings.unimix)

@@ -1,0 +1,117 @@
+"""The model state (h, z), and dense layers that read it.
+
+z is S one-hot vectors. Where no gradient flows through z (imagination with REINFORCE, acting) a
+dense layer on it is a sum of S rows of its kernel, picked by the class indices; that is several
+times cheaper than the product with a vector of zeros and ones, and needs no dense z in memory.
+"""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rllib_dreamerv3.model_sizes import ModelSettings
+from rllib_dreamerv3.module.layers import Initializer, Linear, Mlp, NormSilu, Rng, hidden_init
+
+
+class State(NamedTuple):
+    """A model state, or a stack of them.
+
+    Attributes:
+        h: Deterministic part, float32 ``[..., D]``.
+        index: Sampled class of each categorical, int32 ``[..., S]``.
+        z: The same as flat one-hot vectors, float32 ``[..., S * C]``, with the straight-through
+            gradient; None where no gradient flows through z.
+    """
+
+    h: tf.Tensor
+    index: tf.Tensor
+    z: tf.Tensor | None = None
+
+    def stop_gradient(self) -> "State":
+        """The same state as data: no gradient reaches what produced it."""
+        return State(tf.stop_gradient(self.h), self.index)
+
+    def with_dense_z(self, classes: int) -> "State":
+        """The same state with z as one-hot vectors, for gradients with respect to later z."""
+        return State(self.h, self.index, flat_one_hot(self.index, classes))
+
+    def first(self, n: int | tf.Tensor) -> "State":
+        """The first ``n`` states of a stack."""
+        return State(*(None if x is None else x[:n] for x in self))
+
+
+def flat_one_hot(index: tf.Tensor, classes: int) -> tf.Tensor:
+    """int32 ``[..., S]`` -> float32 ``[..., S * C]``."""
+    one_hot = tf.one_hot(index, classes)
+    return tf.reshape(one_hot, tf.concat([tf.shape(index)[:-1], [index.shape[-1] * classes]], 0))
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _sum_rows(index: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    # XLA fuses the S gathers and S additions into one loop over the output.
+    rows = tf.reshape(kernel, [index.shape[1], -1, kernel.shape[1]])
+    total = tf.gather(rows[0], index[:, 0])
+    for s in range(1, index.shape[1]):
+        total += tf.gather(rows[s], index[:, s])
+    return total
+
+
+@tf.custom_gradient
+def one_hot_matmul(index: tf.Tensor, kernel: tf.Tensor):
+    """The product of flat one-hot vectors with a kernel, computed as a sum of kernel rows.
+
+    Args:
+        index: int32 ``[N, S]``.
+        kernel: float32 ``[S * C, U]``.
+
+    Returns:
+        float32 ``[N, U]``, equal to ``flat_one_hot(index, C) @ kernel``. The gradient reaches the
+        kernel.
+    """
+
+    def gradient(upstream: tf.Tensor):
+        one_hot = flat_one_hot(index, kernel.shape[0] // index.shape[1])
+        return None, tf.linalg.matmul(one_hot, upstream, transpose_a=True)
+
+    return _sum_rows(index, kernel), gradient
+
+
+class StateLinear(tf.Module):
+    """Linear layer on concat[h, z]: ``State [N] -> [N, out]``."""
+
+    def __init__(
+        self,
+        settings: ModelSettings,
+        outputs: int,
+        rng: Rng,
+        init: Initializer,
+        bias: bool = True,
+    ):
+        """Creates one kernel ``[D + S * C, out]``."""
+        super().__init__()
+        self.linear = Linear(settings.feature, outputs, rng, init, bias)
+        self._deterministic = settings.deterministic
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """Applies the layer."""
+        if state.z is not None:
+            return self.linear(tf.concat([state.h, state.z], -1))
+        kernel = self.linear.kernel
+        y = tf.linalg.matmul(state.h, kernel[: self._deterministic])
+        y += one_hot_matmul(state.index, kernel[self._deterministic :])
+        return y if self.linear.bias is None else y + self.linear.bias
+
+
+class StateMlp(tf.Module):
+    """Dense blocks on a model state: ``State [N] -> [N, U]``."""
+
+    def __init__(self, settings: ModelSettings, units: int, layers: int, rng: Rng):
+        """Creates the layers."""
+        super().__init__()
+        self.first = StateLinear(settings, units, rng, hidden_init, bias=False)
+        self.first_activation = NormSilu(units)
+        self.rest = Mlp(units, units, layers - 1, rng)
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """Applies the blocks."""
+        return self.rest(self.first_activation(self.first(state)))

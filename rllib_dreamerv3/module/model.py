@@ -1,0 +1,132 @@
+"""All networks of DreamerV3 together, and how many parameters they have."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.layout import ActionLayout, ObservationLayout
+from rllib_dreamerv3.model_sizes import ModelSettings
+from rllib_dreamerv3.module.encoder import Encoder
+from rllib_dreamerv3.module.heads import Actor, TwoHotHead
+from rllib_dreamerv3.module.policy import Policy
+from rllib_dreamerv3.module.rssm import Rssm
+from rllib_dreamerv3.module.world_model import WorldModel
+
+Weights = dict[str, np.ndarray]
+
+
+class PolicyModel(tf.Module):
+    """The networks that act, under the names they have in :class:`DreamerModel`."""
+
+    def __init__(
+        self,
+        observations: ObservationLayout,
+        actions: ActionLayout,
+        settings: ModelSettings,
+        seed: int | None = None,
+    ):
+        """Creates encoder, RSSM and actor."""
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.encoder = Encoder(observations, settings, rng)
+        self.rssm = Rssm(settings, self.encoder.width, actions.size, rng)
+        self.actor = Actor(settings, actions, rng)
+        self.policy = Policy(self.encoder, self.rssm, self.actor, actions, settings)
+
+    def named_variables(self) -> dict[str, tf.Variable]:
+        """Every parameter by name, e.g. ``rssm/gru/linear/kernel``."""
+        return _named(encoder=self.encoder, rssm=self.rssm, actor=self.actor)
+
+
+class DreamerModel(tf.Module):
+    """World model, actor, critic and slow critic.
+
+    Attributes:
+        world_model: Trained by the world model's optimizer.
+        actor: Trained by the actor's optimizer.
+        critic: The fast critic, trained by the critic's optimizer.
+        slow_critic: Exponential moving average of the fast critic.
+        policy: The acting part; shares its networks with the above.
+    """
+
+    def __init__(
+        self,
+        observations: ObservationLayout,
+        actions: ActionLayout,
+        settings: ModelSettings,
+        seed: int | None = None,
+    ):
+        """Creates all networks; the slow critic starts as a copy of the critic."""
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.world_model = WorldModel(observations, actions, settings, rng)
+        self.actor = Actor(settings, actions, rng)
+        self.critic = TwoHotHead(settings, rng)
+        self.slow_critic = TwoHotHead(settings, rng)
+        for slow, fast in zip(self.slow_critic.variables, self.critic.variables, strict=True):
+            slow.assign(fast)
+        encoder, rssm = self.world_model.encoder, self.world_model.rssm
+        self.policy = Policy(encoder, rssm, self.actor, actions, settings)
+
+    def _parts(self) -> dict[str, tf.Module]:
+        world = self.world_model
+        return {
+            "encoder": world.encoder,
+            "rssm": world.rssm,
+            "decoder": world.decoder,
+            "reward": world.reward,
+            "continue": world.cont,
+            "actor": self.actor,
+            "critic": self.critic,
+        }
+
+    def named_variables(self) -> dict[str, tf.Variable]:
+        """Every parameter by name, e.g. ``rssm/gru/linear/kernel``; the slow critic included."""
+        return _named(**self._parts(), slow_critic=self.slow_critic)
+
+    def count_parameters(self) -> dict[str, int]:
+        """Number of trained parameters of each part, and their ``total``.
+
+        The slow critic is a copy and is not counted.
+        """
+        counts = {
+            name: sum(int(np.prod(v.shape)) for v in part.variables)
+            for name, part in self._parts().items()
+        }
+        return counts | {"total": sum(counts.values())}
+
+
+def get_weights(model: DreamerModel | PolicyModel) -> Weights:
+    """Copies all parameters, by name."""
+    return {name: variable.numpy() for name, variable in model.named_variables().items()}
+
+
+def set_weights(model: DreamerModel | PolicyModel, weights: Mapping[str, np.ndarray]) -> None:
+    """Assigns parameters by name; names that the model lacks are left out.
+
+    Raises:
+        ValueError: If a parameter of the model is missing or has another shape. Nothing is
+            assigned then.
+    """
+    variables = model.named_variables()
+    for name, variable in variables.items():
+        if name not in weights:
+            raise ValueError(f"The weights lack {name!r}: they belong to another model.")
+        if tuple(weights[name].shape) != tuple(variable.shape):
+            raise ValueError(
+                f"Weights {name!r} have shape {tuple(weights[name].shape)}, but the model needs "
+                f"{tuple(variable.shape)}: they belong to another model_size or environment."
+            )
+    for name, variable in variables.items():
+        variable.assign(weights[name])
+
+
+def _named(**parts: tf.Module) -> dict[str, tf.Variable]:
+    named = {}
+    for part_name, part in parts.items():
+        for path, variable in part._flatten(
+            predicate=lambda x: isinstance(x, tf.Variable), with_path=True
+        ):
+            named["/".join([part_name, *(str(p) for p in path)])] = variable
+    return named

@@ -1,0 +1,96 @@
+"""The world model: encoder, RSSM, decoder, reward head and continue head."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rllib_dreamerv3.layout import ActionLayout, ObservationLayout
+from rllib_dreamerv3.model_sizes import ModelSettings
+from rllib_dreamerv3.module.decoder import Decoder
+from rllib_dreamerv3.module.encoder import Encoder
+from rllib_dreamerv3.module.heads import ContinueHead, TwoHotHead
+from rllib_dreamerv3.module.latent import State
+from rllib_dreamerv3.module.layers import Rng
+from rllib_dreamerv3.module.rssm import Rssm
+from rllib_dreamerv3.records import ACTION, IS_FIRST
+
+
+class WorldModelOutput(NamedTuple):
+    """What the world model says of a batch, with all B * T records flattened to N.
+
+    Attributes:
+        state: Posterior samples, ``[N, ...]``.
+        posterior: Log-probabilities, float32 ``[N, S, C]``.
+        prior: Log-probabilities, float32 ``[N, S, C]``.
+        observations: Key -> predicted column, float32 ``[N, ...]``.
+        reward_logits: float32 ``[N, 255]``.
+        continue_logits: float32 ``[N]``.
+    """
+
+    state: State
+    posterior: tf.Tensor
+    prior: tf.Tensor
+    observations: dict[str, tf.Tensor]
+    reward_logits: tf.Tensor
+    continue_logits: tf.Tensor
+
+
+class WorldModel(tf.Module):
+    """Everything that is learned from records (arXiv 2301.04104v1, eq. 3)."""
+
+    def __init__(
+        self,
+        observations: ObservationLayout,
+        actions: ActionLayout,
+        settings: ModelSettings,
+        rng: Rng,
+    ):
+        """Creates all networks."""
+        super().__init__()
+        self._observations, self._settings = observations, settings
+        self.encoder = Encoder(observations, settings, rng)
+        self.rssm = Rssm(settings, self.encoder.width, actions.size, rng)
+        self.decoder = Decoder(observations, settings, rng)
+        self.reward = TwoHotHead(settings, rng)
+        self.cont = ContinueHead(settings, rng)
+
+    def __call__(self, batch: Mapping[str, tf.Tensor], uniform: tf.Tensor) -> WorldModelOutput:
+        """Filters a batch and predicts every column from the posterior states.
+
+        Args:
+            batch: Record columns ``[B, T, ...]``.
+            uniform: float32 ``[T, B, S]`` in [0, 1), decides the posterior samples.
+
+        Returns:
+            States and predictions, flattened batch-major: record (b, t) is row b * T + t.
+        """
+        rows, length = tf.shape(batch[IS_FIRST])[0], tf.shape(batch[IS_FIRST])[1]
+        columns = {
+            leaf.key: tf.reshape(batch[leaf.key], [-1, *leaf.shape])
+            for leaf in self._observations.leaves
+        }
+        tokens = tf.reshape(self.encoder(columns), [rows, length, self.encoder.width])
+        previous_action = tf.pad(batch[ACTION][:, :-1], [[0, 0], [1, 0], [0, 0]])
+        posterior = self.rssm.observe(
+            _swap(tokens), _swap(previous_action), tf.transpose(batch[IS_FIRST]), uniform
+        )
+        state = State(*(_flatten(part) for part in posterior.state))
+        return WorldModelOutput(
+            state=state,
+            posterior=_flatten(posterior.log_probs),
+            prior=self.rssm.prior(state.h),
+            observations=self.decoder(state),
+            reward_logits=self.reward(state),
+            continue_logits=self.cont(state),
+        )
+
+
+def _swap(x: tf.Tensor) -> tf.Tensor:
+    """Swaps the batch and the time axis."""
+    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+
+
+def _flatten(x: tf.Tensor) -> tf.Tensor:
+    """``[T, B, ...]`` -> ``[B * T, ...]``, batch-major."""
+    return tf.reshape(_swap(x), [-1, *x.shape[2:]])
