@@ -1,0 +1,318 @@
+"""Replay on disk: a directory with one plain ``.npy`` file a column, and ``manifest.json``.
+
+Each column file is an array ``[num_records, ...]`` with the records of all chunks, in the order
+in which the chunks were begun; the manifest says which records belong to which segment. There is
+no pickle. Records do not depend on the length of a row: a buffer with another one may load them.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import numpy as np
+
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.replay.buffer import LIFETIME_COUNTERS, ReplayBuffer
+from rllib_dreamerv3.replay.storage import (
+    ColumnSpec,
+    Segment,
+    Specs,
+    check_specs,
+    describe_difference,
+)
+
+MANIFEST = "manifest.json"
+FORMAT = "rllib_dreamerv3.replay"
+FORMAT_VERSION = 1
+
+
+def save(buffer: ReplayBuffer, directory: str | Path) -> None:
+    """Writes all records of a buffer, its counters and the state of its random generator.
+
+    Everything is written beside ``directory`` first and renamed at the end: after a crash there
+    is never half a checkpoint under that name. An older checkpoint there is replaced. Needs no
+    memory worth mentioning.
+
+    Args:
+        buffer: The buffer to save; it does not change.
+        directory: Where to; parents are created.
+
+    Raises:
+        CheckpointError: ``directory`` exists and is neither empty nor a replay checkpoint.
+        OSError: The disk is full, or writing is not allowed.
+    """
+    target = Path(directory).absolute()
+    _refuse_foreign(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = _sibling(target, "tmp")
+    temporary.mkdir()
+    try:
+        for name, spec in buffer.storage.specs.items():
+            _write_column(temporary / _file_name(name), buffer, name, spec)
+        with open(temporary / MANIFEST, "w", encoding="utf-8") as file:
+            json.dump(_manifest_of(buffer), file)
+            _to_disk(file)
+        _rename_over(temporary, target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load(buffer: ReplayBuffer, directory: str | Path) -> None:
+    """Replaces the content of a buffer by a checkpoint.
+
+    The next `ReplayBuffer.sample` gives what the saved buffer would have given, provided that
+    the length of a row is the same and the capacity holds all records; of more records, the
+    newest stay. A stream goes on where it was saved if its next records start exactly there.
+
+    Args:
+        buffer: The buffer to fill. Its length and capacity stay as they are.
+        directory: What `save` wrote.
+
+    Raises:
+        CheckpointError: The directory is no such checkpoint, is damaged or incomplete, or holds
+            records that do not fit into this buffer. The buffer is unchanged then.
+    """
+    source = Path(directory).absolute()
+    manifest = _read_manifest(source)
+    if manifest.specs:
+        _check_fit(buffer, manifest.specs, source / MANIFEST)
+    columns = {
+        name: _open_column(source / _file_name(name), spec, manifest.num_records)
+        for name, spec in manifest.specs.items()
+    }
+    buffer.storage.restore(manifest.specs, manifest.segments, manifest.pieces(columns))
+    buffer.lifetime.update(manifest.lifetime)
+    buffer.rng.bit_generator.state = manifest.rng
+
+
+@dataclass(frozen=True)
+class _Manifest:
+    """The validated content of ``manifest.json``.
+
+    Attributes:
+        specs: Column name -> dtype and shape.
+        segments: Stream name and first position of each segment.
+        chunks: Index of the segment, and number of records, of each chunk; oldest first.
+        lifetime: The counters of `ReplayBuffer.lifetime`.
+        rng: State of the bit generator.
+    """
+
+    specs: Specs
+    segments: list[tuple[str, int]]
+    chunks: list[tuple[int, int]]
+    lifetime: dict[str, int]
+    rng: dict[str, Any]
+
+    @property
+    def num_records(self) -> int:
+        return sum(records for _, records in self.chunks)
+
+    def pieces(self, columns: Columns) -> Iterator[tuple[int, Columns]]:
+        """Cuts whole columns into the chunks they were written from."""
+        start = 0
+        for segment, records in self.chunks:
+            yield segment, {name: c[start : start + records] for name, c in columns.items()}
+            start += records
+
+
+def _manifest_of(buffer: ReplayBuffer) -> dict[str, Any]:
+    storage = buffer.storage
+    segments = storage.segments
+    indices: dict[Segment, int] = {segment: i for i, segment in enumerate(segments)}
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "length": buffer.length,
+        "num_records": storage.num_records,
+        "columns": {
+            name: {"dtype": spec.dtype.str, "shape": spec.shape}
+            for name, spec in storage.specs.items()
+        },
+        "segments": [[segment.stream, segment.start] for segment in segments],
+        "chunks": [[indices[s], chunk.size] for s, chunk in storage.chunks_oldest_first()],
+        "lifetime": buffer.lifetime,
+        "rng": buffer.rng.bit_generator.state,
+    }
+
+
+def _read_manifest(source: Path) -> _Manifest:
+    path = source / MANIFEST
+    if not source.is_dir():
+        raise CheckpointError(f"There is no directory {source}. Check the path.")
+    if not path.is_file():
+        raise CheckpointError(
+            f"{source} is not a replay checkpoint: it has no {MANIFEST}. Check the path."
+        )
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise _damaged(path, f"it is not valid JSON ({error})") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise CheckpointError(f"{path} does not describe a replay checkpoint. Check the path.")
+    if raw.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {raw.get('format_version')!r}; this version of "
+            f"rllib_dreamerv3 reads {FORMAT_VERSION}. Restore it with the version that wrote it."
+        )
+    try:
+        manifest = _parse(raw)
+    except KeyError as error:
+        raise _damaged(path, f"the entry {error} is missing") from error
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise _damaged(path, str(error)) from error
+    return manifest
+
+
+def _parse(raw: dict[str, Any]) -> _Manifest:
+    """Turns JSON into a manifest; any error means that the file is damaged."""
+    manifest = _Manifest(
+        specs={
+            name: ColumnSpec(np.dtype(_text(column["dtype"])), tuple(map(_count, column["shape"])))
+            for name, column in raw["columns"].items()
+        },
+        segments=[(_text(stream), _count(start)) for stream, start in raw["segments"]],
+        chunks=[(_count(segment), _count(records)) for segment, records in raw["chunks"]],
+        lifetime={name: _count(value) for name, value in raw["lifetime"].items()},
+        rng=raw["rng"],
+    )
+    if manifest.num_records != raw["num_records"]:
+        raise ValueError(
+            f"its chunks have {manifest.num_records} records, not {raw['num_records']}"
+        )
+    if {segment for segment, _ in manifest.chunks} != set(range(len(manifest.segments))):
+        raise ValueError("its chunks do not belong to its segments")
+    if not all(records for _, records in manifest.chunks):
+        raise ValueError("it has a chunk without records")
+    if manifest.chunks and not manifest.specs:
+        raise ValueError("it has records but no columns")
+    if manifest.lifetime.keys() != set(LIFETIME_COUNTERS):
+        raise ValueError(f"its lifetime counters are not {', '.join(LIFETIME_COUNTERS)}")
+    # The generator itself knows best whether it can go on from a state.
+    np.random.default_rng().bit_generator.state = manifest.rng
+    return manifest
+
+
+def _count(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ValueError(f"{value!r} stands where a number of records or bytes belongs")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} stands where a name belongs")
+    return value
+
+
+def _damaged(path: Path, what: str) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged: {what}. Restore an older checkpoint.")
+
+
+def _check_fit(buffer: ReplayBuffer, specs: Specs, path: Path) -> None:
+    """Refuses columns that the buffer cannot store, or that differ from those it has."""
+    difference = describe_difference(specs, buffer.storage.specs) if buffer.storage.specs else None
+    if difference:
+        raise CheckpointError(
+            f"{path} does not fit this buffer: {difference}. Restore it with the environment and "
+            "observation settings that it was saved with."
+        )
+    try:
+        check_specs(specs)
+        buffer.storage.check_capacity(specs)
+    except ValueError as error:
+        raise CheckpointError(f"{path} cannot be restored into this buffer. {error}") from error
+
+
+def _file_name(column: str) -> str:
+    # Also keeps a manifest from pointing outside its directory.
+    return quote(column, safe="") + ".npy"
+
+
+def _write_column(path: Path, buffer: ReplayBuffer, name: str, spec: ColumnSpec) -> None:
+    shape = (buffer.storage.num_records, *spec.shape)
+    header = {"descr": spec.dtype.str, "fortran_order": False, "shape": shape}
+    with open(path, "wb") as file:
+        np.lib.format.write_array_header_2_0(file, header)
+        for _, chunk in buffer.storage.chunks_oldest_first():
+            chunk.columns[name][: chunk.size].tofile(file)
+        _to_disk(file)
+
+
+def _open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
+    """Maps a column file into memory, so that it is read only piece by piece."""
+    if not path.is_file():
+        raise CheckpointError(
+            f"The file {path} is missing: the checkpoint is incomplete. Restore another one."
+        )
+    try:
+        column = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise _damaged(path, f"NumPy cannot read it ({error})") from error
+    if not isinstance(column, np.memmap):
+        raise _damaged(path, "it is not an array file")
+    expected = ColumnSpec(spec.dtype, (num_records, *spec.shape))
+    found = ColumnSpec(column.dtype, column.shape)
+    if found != expected:
+        raise _damaged(path, f"it holds {found} where {MANIFEST} says {expected}")
+    return column
+
+
+def _refuse_foreign(target: Path) -> None:
+    """Replaces nothing but older checkpoints."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise CheckpointError(f"{target} is a file. Choose another directory.")
+    names = {entry.name for entry in target.iterdir()}
+    if not names:
+        return
+    foreign = sorted(name for name in names if name != MANIFEST and not name.endswith(".npy"))
+    if foreign or MANIFEST not in names:
+        raise CheckpointError(
+            f"{target} is not a replay checkpoint (it holds {(foreign or sorted(names))[0]!r}) and "
+            "is not overwritten. Choose another directory."
+        )
+    # Not parsed: a damaged checkpoint may be replaced too.
+    if FORMAT not in (target / MANIFEST).read_text(encoding="utf-8", errors="replace"):
+        raise CheckpointError(
+            f"{target / MANIFEST} does not describe a replay checkpoint and is not overwritten. "
+            "Choose another directory."
+        )
+
+
+def _rename_over(temporary: Path, target: Path) -> None:
+    """Puts a finished directory in the place of an older one, if there is one."""
+    older = _sibling(target, "old")
+    if target.exists():
+        target.rename(older)
+    try:
+        temporary.rename(target)
+    except OSError:
+        if older.exists():
+            older.rename(target)
+        raise
+    shutil.rmtree(older, ignore_errors=True)
+    # Makes the rename itself outlive a power failure, where directories can be opened.
+    with contextlib.suppress(OSError):
+        descriptor = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sibling(target: Path, kind: str) -> Path:
+    return target.with_name(f".{target.name}.{uuid.uuid4().hex}.{kind}")
+
+
+def _to_disk(file: Any) -> None:
+    file.flush()
+    os.fsync(file.fileno())

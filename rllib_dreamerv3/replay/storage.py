@@ -1,0 +1,359 @@
+"""Where the bytes of replay live: segments of consecutive records, cut into chunks.
+
+A *segment* is a stretch of one stream without a gap. Its records lie in *chunks*: fixed-size
+arrays, one for each column, filled from front to back. Room is made by dropping the chunk that
+was begun first, whichever segment it belongs to.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
+
+# Upper limits of a chunk. The limit on bytes keeps little memory in chunks that many streams
+# fill at the same time, and stays below the 4 MiB from which NumPy asks for huge pages: those
+# would be occupied whole as soon as one record is written.
+MAX_CHUNK_RECORDS = 1024
+MAX_CHUNK_BYTES = 1 << 20
+# A chunk is dropped whole, so this bounds the share of the capacity that eviction leaves unused.
+MIN_CHUNKS = 32
+
+
+class ColumnSpec(NamedTuple):
+    """What every value of a column looks like: its dtype, and the shape of one record."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+
+    def __str__(self) -> str:
+        """Dtype and shape as one writes them in prose, e.g. ``uint8[64, 64, 3]``."""
+        return f"{self.dtype}{list(self.shape)}"
+
+    def num_bytes(self) -> int:
+        """Bytes of one record's value."""
+        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
+
+
+Specs = dict[str, ColumnSpec]
+
+
+@dataclass(slots=True, eq=False)
+class Chunk:
+    """Arrays ``[capacity, ...]``, one for each column, of which the first ``size`` rows are set."""
+
+    columns: Columns
+    size: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class Segment:
+    """Consecutive records of one stream.
+
+    Attributes:
+        stream: Name of the stream.
+        start: Position in the stream of the oldest record that is still stored.
+        end: Position one past the newest record.
+        chunks: Oldest first. All but the last are full.
+    """
+
+    stream: str
+    start: int
+    end: int
+    chunks: list[Chunk] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Number of stored records."""
+        return self.end - self.start
+
+
+class Window(NamedTuple):
+    """A place to read consecutive records from.
+
+    Attributes:
+        segment: The segment that holds all of them.
+        start: Position of the first one in its stream. It stays valid while records come and
+            go, until that record itself is evicted.
+    """
+
+    segment: Segment
+    start: int
+
+
+class Storage:
+    """First-in first-out storage of records, bounded by a number of records and of bytes.
+
+    Attributes:
+        specs: Column name -> dtype and shape; empty until the first records arrive.
+        num_records: Records stored now.
+        num_first: Stored records with ``is_first``.
+        num_last: Stored records with ``is_last``.
+        capacity: Most records ever held: ``capacity_records``, or what fits into
+            ``capacity_bytes`` if that is less.
+        chunk_records: Records of a full chunk. Once full, between ``capacity - chunk_records + 1``
+            and ``capacity`` records are held.
+        version: Changes whenever the content does.
+    """
+
+    def __init__(self, *, row_length: int, capacity_records: int, capacity_bytes: int | None):
+        """Creates an empty storage; memory is taken as records arrive.
+
+        Args:
+            row_length: Records that a full storage must be able to hold in one segment.
+            capacity_records: Most records to hold.
+            capacity_bytes: Most bytes of records to hold; None for no such limit.
+
+        Raises:
+            ValueError: A capacity is too small to hold ``row_length`` records.
+        """
+        if row_length < 1:
+            raise ValueError(f"A row must have at least 1 record, not {row_length}.")
+        if capacity_records < row_length:
+            raise ValueError(
+                f"A replay capacity of {capacity_records} records cannot hold one row of "
+                f"{row_length}. Raise the capacity or shorten the rows."
+            )
+        if capacity_bytes is not None and capacity_bytes < 1:
+            raise ValueError(f"capacity_bytes must be positive or None, not {capacity_bytes}.")
+        self._row_length = row_length
+        self._capacity_records = capacity_records
+        self._capacity_bytes = capacity_bytes
+        self.specs: Specs = {}
+        self.capacity = capacity_records
+        self.chunk_records = 0
+        self.version = 0
+        self.num_records = self.num_first = self.num_last = 0
+        # An insertion-ordered set.
+        self._segments: dict[Segment, None] = {}
+        # The segment that each stream continues.
+        self._open: dict[str, Segment] = {}
+        self._ages: deque[tuple[Segment, Chunk]] = deque()
+
+    @property
+    def record_bytes(self) -> int:
+        """Bytes of one record over all columns; 0 until the columns are known."""
+        return sum(spec.num_bytes() for spec in self.specs.values())
+
+    @property
+    def segments(self) -> list[Segment]:
+        """All segments that hold records, in the order in which they began."""
+        return list(self._segments)
+
+    def chunks_oldest_first(self) -> Iterator[tuple[Segment, Chunk]]:
+        """All chunks in the order in which they were begun, which is the order of eviction."""
+        return iter(self._ages)
+
+    def append(self, records: RecordChunk) -> None:
+        """Stores a copy of records, evicting the oldest chunks to make room.
+
+        The records continue the segment of their stream if they start where it ends; otherwise
+        they begin a new one. Of more records than the capacity, the newest stay.
+
+        Args:
+            records: Consecutive records of one stream.
+
+        Raises:
+            ValueError: The columns contradict each other or those stored earlier. Nothing has
+                changed then.
+        """
+        specs = _specs_of(records.columns, self.specs)
+        if not len(records):
+            return
+        if not self.specs:
+            self._adopt(specs)
+        start = int(records.start)
+        segment = self._open.get(records.stream)
+        if segment is None or segment.end != start:
+            segment = Segment(records.stream, start, start)
+        self._fill(segment, records.columns, len(records))
+
+    def gather(self, windows: Iterable[Window], length: int) -> Columns:
+        """Copies rows of consecutive records.
+
+        Args:
+            windows: Where each of the B rows starts.
+            length: Records in a row, T. Every window's segment must hold that many from there.
+
+        Returns:
+            Column name -> new array ``[B, T, ...]``.
+        """
+        places = list(windows)
+        rows = {
+            name: np.empty((len(places), length, *spec.shape), spec.dtype)
+            for name, spec in self.specs.items()
+        }
+        for row, (segment, start) in enumerate(places):
+            index, low = divmod(start - segment.start, self.chunk_records)
+            done = 0
+            while done < length:
+                chunk = segment.chunks[index]
+                take = min(length - done, chunk.size - low)
+                for name, target in rows.items():
+                    target[row, done : done + take] = chunk.columns[name][low : low + take]
+                done += take
+                index, low = index + 1, 0
+        return rows
+
+    def check_capacity(self, specs: Specs) -> None:
+        """Raises ValueError if a row of records with such columns exceeds the byte capacity."""
+        self._limits(specs)
+
+    def clear(self) -> None:
+        """Drops all records. The columns stay as they are."""
+        self.num_records = self.num_first = self.num_last = 0
+        for segment in self._segments:
+            # Frees the memory at once, whoever still holds the segment.
+            segment.chunks.clear()
+        self._segments.clear()
+        self._open.clear()
+        self._ages.clear()
+        self.version += 1
+
+    def restore(
+        self,
+        specs: Specs,
+        segments: Iterable[tuple[str, int]],
+        pieces: Iterable[tuple[int, Columns]],
+    ) -> None:
+        """Replaces all records by those of another storage.
+
+        Args:
+            specs: The columns of the records.
+            segments: Stream name and first position of each segment, in the order of `segments`.
+            pieces: Index of the segment, and columns ``[n, ...]`` with its next records; in the
+                order of `chunks_oldest_first`. Read one after the other, so that they need not
+                be in memory together.
+        """
+        self.clear()
+        if specs:
+            self._adopt(specs)
+        restored = [Segment(stream, start, start) for stream, start in segments]
+        # Known before they are filled, to keep the order in which they began.
+        self._segments.update(dict.fromkeys(restored))
+        for index, columns in pieces:
+            self._fill(restored[index], columns, len(columns[IS_FIRST]))
+
+    def _limits(self, specs: Specs) -> tuple[int, int]:
+        """Capacity and chunk size, both in records, for records with the given columns."""
+        record_bytes = max(1, sum(spec.num_bytes() for spec in specs.values()))
+        capacity = self._capacity_records
+        if self._capacity_bytes is not None:
+            capacity = min(capacity, self._capacity_bytes // record_bytes)
+        if capacity < self._row_length:
+            raise ValueError(
+                f"A replay capacity of {self._capacity_bytes} bytes cannot hold one row: "
+                f"{self._row_length} records of {record_bytes} bytes are "
+                f"{self._row_length * record_bytes} bytes. Raise the capacity or shorten the rows."
+            )
+        chunk_records = min(
+            MAX_CHUNK_RECORDS,
+            MAX_CHUNK_BYTES // record_bytes,
+            capacity // MIN_CHUNKS,
+            # What stays after an eviction still holds a row if it is all of one segment.
+            capacity - self._row_length + 1,
+        )
+        return capacity, max(1, chunk_records)
+
+    def _adopt(self, specs: Specs) -> None:
+        self.capacity, self.chunk_records = self._limits(specs)
+        self.specs = specs
+
+    def _fill(self, segment: Segment, columns: Mapping[str, np.ndarray], num_records: int) -> None:
+        """Appends records to a segment that is registered already or will be."""
+        done = 0
+        while done < num_records:
+            take = min(num_records - done, self._room(segment) or self.chunk_records)
+            # This may drop chunks of the very segment, and with its last chunk the segment.
+            while self.num_records + take > self.capacity:
+                self._evict_oldest_chunk()
+            if not self._room(segment):
+                chunk = Chunk(
+                    {
+                        name: np.empty((self.chunk_records, *spec.shape), spec.dtype)
+                        for name, spec in self.specs.items()
+                    }
+                )
+                segment.chunks.append(chunk)
+                self._ages.append((segment, chunk))
+            self._segments[segment] = None
+            self._open[segment.stream] = segment
+            chunk = segment.chunks[-1]
+            target = slice(chunk.size, chunk.size + take)
+            source = slice(done, done + take)
+            for name, stored in chunk.columns.items():
+                stored[target] = columns[name][source]
+            chunk.size += take
+            segment.end += take
+            self.num_records += take
+            self.num_first += int(np.count_nonzero(columns[IS_FIRST][source]))
+            self.num_last += int(np.count_nonzero(columns[IS_LAST][source]))
+            self.version += 1
+            done += take
+
+    def _room(self, segment: Segment) -> int:
+        """Records that still fit into the last chunk of a segment."""
+        return self.chunk_records - segment.chunks[-1].size if segment.chunks else 0
+
+    def _evict_oldest_chunk(self) -> None:
+        segment, chunk = self._ages.popleft()
+        del segment.chunks[0]
+        segment.start += chunk.size
+        self.num_records -= chunk.size
+        self.num_first -= int(np.count_nonzero(chunk.columns[IS_FIRST][: chunk.size]))
+        self.num_last -= int(np.count_nonzero(chunk.columns[IS_LAST][: chunk.size]))
+        if not segment.chunks:
+            del self._segments[segment]
+            if self._open.get(segment.stream) is segment:
+                del self._open[segment.stream]
+
+
+def describe_difference(specs: Mapping[str, ColumnSpec], expected: Specs) -> str | None:
+    """Says in which column two layouts differ, in words for an error; None if they agree."""
+    for name, spec in expected.items():
+        if name not in specs:
+            return f"column {name!r} ({spec}) is missing"
+        if specs[name] != spec:
+            return f"column {name!r} is {specs[name]} but was {spec} before"
+    for name, spec in specs.items():
+        if name not in expected:
+            return f"column {name!r} ({spec}) was not there before"
+    return None
+
+
+def check_specs(specs: Specs) -> None:
+    """Raises ValueError, naming the column, if records with such columns cannot be stored."""
+    for name, spec in specs.items():
+        if spec.dtype.kind not in "biufc":
+            raise ValueError(
+                f"Column {name!r} has dtype {spec.dtype}; replay stores numbers and booleans only."
+            )
+    for name in (IS_FIRST, IS_LAST):
+        if specs.get(name) != (np.dtype(np.bool_), ()):
+            found = specs.get(name, "missing")
+            raise ValueError(f"Column {name!r} must be one bool a record (bool[]); it is {found}.")
+
+
+def _specs_of(columns: Columns, expected: Specs) -> Specs:
+    """Validates the columns of new records against earlier ones, if there are any."""
+    for name, column in columns.items():
+        if not isinstance(column, np.ndarray) or column.ndim == 0:
+            raise ValueError(
+                f"Column {name!r} must be an array [n, ...] with one row a record; "
+                f"it is {type(column).__name__} of shape {np.shape(column)}."
+            )
+    specs = {name: ColumnSpec(c.dtype, c.shape[1:]) for name, c in columns.items()}
+    if not expected:
+        check_specs(specs)
+    elif specs != expected:
+        difference = describe_difference(specs, expected)
+        raise ValueError(f"These records do not fit the stored ones: {difference}.")
+    num_records = len(columns[IS_FIRST])
+    for name, column in columns.items():
+        if len(column) != num_records:
+            raise ValueError(
+                f"Column {name!r} has {len(column)} records but {IS_FIRST!r} has {num_records}."
+            )
+    return specs

@@ -1,0 +1,301 @@
+"""Replay survives on disk bit by bit, and damaged checkpoints change nothing."""
+
+import json
+import resource
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, RecordChunk
+from rllib_dreamerv3.replay import ReplayBuffer, checkpoint
+
+
+def make_chunk(stream: str, start: int, num_records: int, action_width: int = 2) -> RecordChunk:
+    position = np.arange(start, start + num_records)
+    image = (position[:, None, None] + np.arange(6).reshape(2, 3)) % 256
+    return RecordChunk(
+        stream,
+        start,
+        {
+            "obs/cameras/front": image.astype(np.uint8),
+            REWARD: position.astype(np.float32) + 1000 * len(stream),
+            IS_FIRST: position % 5 == 0,
+            IS_LAST: position % 5 == 4,
+            IS_TERMINAL: position % 10 == 4,
+            ACTION: np.full((num_records, action_width), 0.5, np.float32),
+        },
+    )
+
+
+def make_buffer(capacity: int = 320, length: int = 4, seed: int = 0, **options: int):
+    return ReplayBuffer(length=length, capacity_records=capacity, seed=seed, **options)
+
+
+def filled_buffer(**options: int) -> ReplayBuffer:
+    """Several streams with gaps, evictions, and draws already made."""
+    buffer = make_buffer(**options)
+    for start in range(0, 150, 6):
+        buffer.add(make_chunk("a", start, 6))
+        buffer.add(make_chunk("bb", start + (start > 60) * 100, 6))
+    buffer.add(make_chunk("ccc", 3, 40))
+    buffer.add(make_chunk("a", 150, 90))
+    buffer.sample(5)
+    return buffer
+
+
+def assert_same_future(one: ReplayBuffer, other: ReplayBuffer) -> None:
+    """Both give the same batches now, and still do after the same additions."""
+    assert one.metrics() == other.metrics()
+    for i in range(6):
+        expected, found = one.sample(16), other.sample(16)
+        assert expected.keys() == found.keys()
+        for name in expected:
+            assert expected[name].dtype == found[name].dtype
+            np.testing.assert_array_equal(expected[name], found[name], err_msg=name)
+        for buffer in (one, other):
+            buffer.add(make_chunk("a", 240 + 30 * i, 30))
+            buffer.add(make_chunk("ccc", 43 + 30 * i, 30))
+            buffer.add(make_chunk("new", 0, 7))
+    assert one.metrics() == other.metrics()
+
+
+def test_restored_buffer_goes_on_as_the_saved_one(tmp_path: Path):
+    saved = filled_buffer()
+    assert saved.metrics()["num_env_steps_evicted_lifetime"] > 0
+    checkpoint.save(saved, tmp_path / "deep" / "replay")
+    restored = make_buffer(seed=99)
+    checkpoint.load(restored, str(tmp_path / "deep" / "replay"))
+    assert_same_future(saved, restored)
+
+
+def test_load_replaces_what_was_there(tmp_path: Path):
+    saved, live = filled_buffer(), make_buffer(seed=7)
+    checkpoint.save(saved, tmp_path / "replay")
+    live.add(make_chunk("a", 0, 200))
+    live.add(make_chunk("dddd", 0, 90))
+    checkpoint.load(live, tmp_path / "replay")
+    assert_same_future(saved, live)
+
+
+def test_empty_buffer_round_trip(tmp_path: Path):
+    checkpoint.save(make_buffer(), tmp_path / "replay")
+    live = filled_buffer(capacity_bytes=100_000)
+    checkpoint.load(live, tmp_path / "replay")
+    assert live.num_records == 0 and not live.can_sample
+    checkpoint.save(live, tmp_path / "again")
+    checkpoint.load(live, tmp_path / "again")
+    live.add(make_chunk("a", 0, 4))
+    assert live.num_windows == 1
+
+
+def test_directory_holds_plain_arrays_only(tmp_path: Path):
+    buffer = filled_buffer()
+    checkpoint.save(buffer, tmp_path / "replay")
+    assert {p.name for p in tmp_path.iterdir()} == {"replay"}
+    files = sorted(p.name for p in (tmp_path / "replay").iterdir())
+    columns = ["action", "is_first", "is_last", "is_terminal", "obs%2Fcameras%2Ffront", "reward"]
+    assert files == sorted([*(c + ".npy" for c in columns), "manifest.json"])
+    reward = np.load(tmp_path / "replay" / "reward.npy", allow_pickle=False)
+    assert reward.shape == (buffer.num_records,)
+
+
+def test_stream_goes_on_only_at_its_position(tmp_path: Path):
+    saved = make_buffer()
+    saved.add(make_chunk("a", 0, 4))
+    checkpoint.save(saved, tmp_path / "replay")
+    for start, windows in ((4, 4), (5, 1), (0, 1), (3, 1)):
+        buffer = make_buffer()
+        checkpoint.load(buffer, tmp_path / "replay")
+        buffer.add(make_chunk("a", start, 3))
+        assert buffer.num_windows == windows, start
+
+
+@pytest.mark.parametrize("capacity", [4, 50, 200])
+def test_smaller_capacity_keeps_the_newest(tmp_path: Path, capacity: int):
+    saved = make_buffer(capacity=3200)
+    saved.add(make_chunk("a", 0, 900))
+    saved.add(make_chunk("bb", 0, 400))
+    checkpoint.save(saved, tmp_path / "replay")
+    live = make_buffer(capacity=capacity)
+    checkpoint.load(live, tmp_path / "replay")
+    assert capacity - live.storage.chunk_records < live.num_records <= capacity
+    (segment,) = live.storage.segments
+    assert (segment.stream, segment.end) == ("bb", 400)
+    rows = live.sample(50)[REWARD]
+    assert rows.min() >= 2000 + 400 - capacity
+    np.testing.assert_array_equal(np.diff(rows, axis=1), 1)
+
+
+def test_larger_capacity_and_other_length_load_everything(tmp_path: Path):
+    saved = filled_buffer()
+    checkpoint.save(saved, tmp_path / "replay")
+    live = make_buffer(capacity=100_000, length=9)
+    checkpoint.load(live, tmp_path / "replay")
+    assert live.num_records == saved.num_records
+    assert len(live.storage.segments) == len(saved.storage.segments)
+    assert (np.diff(live.sample(50)[REWARD], axis=1) == 1).all()
+
+
+def test_saving_again_replaces_the_older_checkpoint(tmp_path: Path):
+    buffer = filled_buffer()
+    (tmp_path / "replay").mkdir()
+    checkpoint.save(buffer, tmp_path / "replay")
+    buffer.add(make_chunk("a", 240, 20))
+    checkpoint.save(buffer, tmp_path / "replay")
+    assert {p.name for p in tmp_path.iterdir()} == {"replay"}
+    restored = make_buffer()
+    checkpoint.load(restored, tmp_path / "replay")
+    assert restored.metrics() == buffer.metrics()
+
+
+def test_failed_save_leaves_the_older_checkpoint(tmp_path: Path):
+    buffer = filled_buffer()
+    checkpoint.save(buffer, tmp_path / "replay")
+    expected = buffer.metrics()
+    buffer.add(make_chunk("a", 240, 20))
+
+    # No file may grow beyond 700 bytes: the write of some column breaks off, as on a full disk.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (700, hard))
+    try:
+        with pytest.raises(OSError):
+            checkpoint.save(buffer, tmp_path / "replay")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {p.name for p in tmp_path.iterdir()} == {"replay"}
+    restored = make_buffer()
+    checkpoint.load(restored, tmp_path / "replay")
+    assert restored.metrics() == expected
+
+
+@pytest.mark.parametrize("content", ["notes.txt", "manifest.json", "reward.npy"])
+def test_foreign_directory_is_not_overwritten(tmp_path: Path, content: str):
+    (tmp_path / content).write_text("{}")
+    with pytest.raises(CheckpointError, match="not overwritten"):
+        checkpoint.save(filled_buffer(), tmp_path)
+    assert (tmp_path / content).read_text() == "{}"
+    with pytest.raises(CheckpointError, match="is a file"):
+        checkpoint.save(filled_buffer(), tmp_path / content)
+
+
+def edit(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = directory / checkpoint.MANIFEST
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-8])
+
+
+def edits(**entries: Any) -> Callable[[Path], None]:
+    return lambda d: edit(d, lambda m: m.update(entries))
+
+
+def edits_deep(*keys: Any) -> Callable[[Path], None]:
+    """Replaces the value under a chain of keys, whose last element is the new value."""
+
+    def change(manifest: dict[str, Any]) -> None:
+        *path, last, value = keys
+        place: Any = manifest
+        for key in path:
+            place = place[key]
+        place[last] = value
+
+    return lambda d: edit(d, change)
+
+
+DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no directory": (shutil.rmtree, "There is no directory"),
+    "no manifest": (lambda d: (d / "manifest.json").unlink(), "it has no manifest.json"),
+    "half a manifest": (lambda d: truncate(d / "manifest.json"), "not valid JSON"),
+    "binary manifest": (lambda d: (d / "manifest.json").write_bytes(b"\xff\xfe"), "not valid JSON"),
+    "other JSON": (lambda d: (d / "manifest.json").write_text("[1]"), "does not describe"),
+    "other format": (edits(format="x"), "does not describe a replay checkpoint"),
+    "newer version": (edits(format_version=2), "format version 2; .* reads 1"),
+    "no entry": (lambda d: edit(d, lambda m: m.pop("chunks")), "entry 'chunks' is missing"),
+    "column gone": (lambda d: (d / "reward.npy").unlink(), "reward.npy is missing"),
+    "column cut": (lambda d: truncate(d / "reward.npy"), "reward.npy is damaged"),
+    "column empty": (lambda d: (d / "action.npy").write_bytes(b""), "action.npy is damaged"),
+    "column pickled": (
+        lambda d: np.save(d / "reward.npy", np.array([{}], object), allow_pickle=True),
+        "reward.npy is damaged",
+    ),
+    "column zipped": (
+        lambda d: [np.savez(d / "x", a=1), (d / "x.npz").rename(d / "reward.npy")],  # type: ignore[func-returns-value]
+        "reward.npy is damaged: it is not an array file",
+    ),
+    "column shape": (
+        lambda d: np.save(d / "reward.npy", np.zeros(3, np.float32)),
+        r"reward.npy is damaged: it holds float32\[3\] where manifest.json says float32\[3",
+    ),
+    "column dtype": (
+        lambda d: np.save(d / "reward.npy", np.load(d / "reward.npy").astype(np.float64)),
+        "reward.npy is damaged: it holds float64",
+    ),
+    "object dtype": (edits_deep("columns", "reward", "dtype", "|O"), "'reward' is object"),
+    "odd dtype": (edits_deep("columns", "reward", "dtype", "zz"), "manifest.json is damaged"),
+    "no dtype": (edits_deep("columns", "reward", "dtype", None), "manifest.json is damaged"),
+    "odd shape": (edits_deep("columns", "reward", "shape", [-1]), "manifest.json is damaged"),
+    "no columns": (edits(columns={}), "records but no columns"),
+    "columns list": (edits(columns=[]), "manifest.json is damaged"),
+    "count": (edits(num_records=1), "not 1"),
+    "no segments": (edits(segments=[]), "do not belong to its segments"),
+    "odd stream": (edits_deep("segments", 0, [7, 0]), "7 stands where a name belongs"),
+    "odd start": (edits_deep("segments", 0, ["a", -3]), "-3 stands where a number"),
+    "odd chunk": (edits_deep("chunks", 0, [0]), "manifest.json is damaged"),
+    "empty chunk": (
+        lambda d: edit(d, lambda m: m["chunks"].append([0, 0])),
+        "chunk without records",
+    ),
+    "counters": (edits(lifetime={}), "lifetime counters"),
+    "other generator": (edits_deep("rng", "bit_generator", "MT19937"), "manifest.json is damaged"),
+    "generator state": (edits_deep("rng", "state", {"state": "x", "inc": 1}), "is damaged"),
+    "huge state": (edits_deep("rng", "state", "state", 2**200), "manifest.json is damaged"),
+    "no generator": (edits(rng=None), "manifest.json is damaged"),
+}
+
+
+@pytest.mark.parametrize("case", DAMAGES)
+def test_damaged_checkpoint_is_refused_and_changes_nothing(tmp_path: Path, case: str):
+    damage, message = DAMAGES[case]
+    checkpoint.save(filled_buffer(), tmp_path / "replay")
+    damage(tmp_path / "replay")
+    live, untouched = filled_buffer(seed=3), filled_buffer(seed=3)
+    with pytest.raises(CheckpointError, match=message):
+        checkpoint.load(live, tmp_path / "replay")
+    assert_same_future(untouched, live)
+    if "dtype" not in case:
+        with pytest.raises(CheckpointError, match=message):
+            checkpoint.load(make_buffer(), tmp_path / "replay")
+
+
+def test_object_dtype_is_refused_by_an_empty_buffer(tmp_path: Path):
+    checkpoint.save(filled_buffer(), tmp_path / "replay")
+    edits_deep("columns", "reward", "dtype", "|O")(tmp_path / "replay")
+    with pytest.raises(CheckpointError, match="'reward' has dtype object"):
+        checkpoint.load(make_buffer(), tmp_path / "replay")
+
+
+def test_columns_that_do_not_fit_are_refused(tmp_path: Path):
+    checkpoint.save(filled_buffer(), tmp_path / "replay")
+    live, untouched = make_buffer(), make_buffer()
+    for buffer in (live, untouched):
+        buffer.add(make_chunk("a", 0, 30, action_width=3))
+    with pytest.raises(CheckpointError, match=r"'action' is float32\[2\] but was float32\[3\]"):
+        checkpoint.load(live, tmp_path / "replay")
+    np.testing.assert_array_equal(live.sample(9)[REWARD], untouched.sample(9)[REWARD])
+
+
+def test_byte_capacity_below_one_row_is_refused(tmp_path: Path):
+    checkpoint.save(filled_buffer(), tmp_path / "replay")
+    live = make_buffer(capacity_bytes=20)
+    with pytest.raises(CheckpointError, match="20 bytes cannot hold one row"):
+        checkpoint.load(live, tmp_path / "replay")
+    assert live.num_records == 0 and not live.storage.specs
