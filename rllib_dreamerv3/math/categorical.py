@@ -47,9 +47,7 @@ def inverse_cdf_sample(probs: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     # Strictly below the total, also after rounding: no class after the last possible is returned.
     threshold = tf.minimum(tf.reshape(uniform, [-1, 1]), _BELOW_ONE) * cumulative[:, -1:]
     sample = tf.math.count_nonzero(cumulative <= threshold, -1, dtype=tf.int32)
-    sample = tf.reshape(sample, tf.shape(uniform))
-    sample.set_shape(uniform.shape)
-    return sample
+    return tf.ensure_shape(tf.reshape(sample, tf.shape(uniform)), uniform.shape)
 
 
 def straight_through(one_hot: tf.Tensor, probs: tf.Tensor) -> tf.Tensor:

@@ -50,8 +50,7 @@ class TwoHot(ABC):
         """
         x = self._to_bin_space(x)
         not_above = tf.searchsorted(self.bins, tf.reshape(x, [-1]), side="right")
-        not_above = tf.reshape(not_above, tf.shape(x))
-        not_above.set_shape(x.shape)
+        not_above = _reshape_like(not_above, x)
         lower = tf.maximum(not_above - 1, 0)
         upper = tf.minimum(not_above, NUM_BINS - 1)
         to_lower = tf.abs(x - tf.gather(self.bins, lower))
@@ -77,9 +76,10 @@ class TwoHot(ABC):
             Raw numbers, float32 ``[...]``.
         """
         middle = NUM_BINS // 2
-        probs = tf.nn.softmax(logits)
-        above, below = probs[..., middle + 1 :], tf.reverse(probs[..., :middle], [-1])
-        return self._from_bin_space(tf.linalg.matvec(above - below, self.bins[middle + 1 :]))
+        probs = tf.nn.softmax(tf.reshape(logits, [-1, NUM_BINS]))
+        surplus = probs[:, middle + 1 :] - tf.reverse(probs[:, :middle], [1])
+        mean = self._from_bin_space(tf.linalg.matvec(surplus, self.bins[middle + 1 :]))
+        return _reshape_like(mean, logits[..., 0])
 
     def loss(self, logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         """Cross-entropy of the predicted distribution against the two-hot code of the target.
@@ -89,11 +89,21 @@ class TwoHot(ABC):
             target: Raw numbers, float32 ``[...]``; no gradient flows into them.
 
         Returns:
-            float32 ``[...]``, in nats. First derivatives only.
+            float32 ``[...]``, in nats. Only first derivatives are right.
+
+        Raises:
+            ValueError: If the shapes do not fit each other, as far as they are known statically.
         """
+        # Reshaping would otherwise accept time-major targets for batch-major logits.
+        logits.shape[:-1].assert_is_compatible_with(target.shape)
         rows = tf.reshape(logits, [-1, NUM_BINS])
         codes = self.encode(tf.reshape(tf.stop_gradient(target), [-1]))
-        return tf.reshape(_cross_entropy(rows, *codes), tf.shape(target))
+        return _reshape_like(_cross_entropy(rows, *codes), logits[..., 0])
+
+
+def _reshape_like(x: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
+    """Gives ``x`` the shape of ``reference``, and what is known of it statically."""
+    return tf.ensure_shape(tf.reshape(x, tf.shape(reference)), reference.shape)
 
 
 @tf.custom_gradient
