@@ -239,7 +239,7 @@ def test_unknown_batch_shape(variant):
 
 @both
 def test_loss_refuses_targets_in_another_order(variant):
-    with pytest.raises(ValueError, match="not compatible"):
+    with pytest.raises(ValueError, match="incompatible"):
         CODES[variant].loss(tf.zeros([3, 5, NUM_BINS]), tf.zeros([5, 3]))
 
 
