@@ -75,7 +75,8 @@ def test_row_has_shape_and_dtype_of_the_records():
     rows = buffer.sample(3)
     assert rows["obs/image"].shape == (3, 4, 4, 4, 3)
     assert rows["obs/image"].dtype == np.uint8
-    assert rows[REWARD].shape == (3, 4) and rows[REWARD].dtype == np.float32
+    assert rows[REWARD].shape == (3, 4)
+    assert rows[REWARD].dtype == np.float32
     assert rows[IS_FIRST].dtype == np.bool_
     assert buffer.sample(2, length=7)[ACTION].shape == (2, 7, 2)
 
@@ -118,7 +119,8 @@ def test_every_start_position_is_equally_likely():
         buffer.add(make_chunk("b", start + 1000 * (start >= 60), 3))
     buffer.add(make_chunk("short", 0, 3))
     stored = stored_positions(buffer)
-    assert buffer.num_records < 243 and len(buffer.storage.segments) >= 3, "must have evicted"
+    assert buffer.num_records < 243, "must have evicted"
+    assert len(buffer.storage.segments) >= 3
     possible = {
         (stream_number(stream), p)
         for stream, positions in stored.items()
@@ -152,7 +154,8 @@ def test_gap_and_restart_begin_a_new_segment():
     buffer.add(make_chunk("a", 0, 3))
     buffer.add(make_chunk("b", 3, 3))
     assert buffer.num_records == 12
-    assert buffer.num_windows == 0 and not buffer.can_sample
+    assert buffer.num_windows == 0
+    assert not buffer.can_sample
     buffer.add(make_chunk("a", 3, 1))
     assert buffer.num_windows == 1
     np.testing.assert_array_equal(buffer.sample(1)[REWARD], [[0, 1, 2, 3]])
@@ -243,7 +246,8 @@ def test_impossible_capacities_are_refused():
     buffer = make_buffer(capacity_bytes=50)
     with pytest.raises(ValueError, match="50 bytes cannot hold one row: 4 records of"):
         buffer.add(make_chunk("a", 0, 1))
-    assert buffer.num_records == 0 and not buffer.storage.specs
+    assert buffer.num_records == 0
+    assert not buffer.storage.specs
 
 
 def without(name: str) -> Columns:
@@ -289,7 +293,8 @@ def test_empty_chunk_changes_nothing():
     buffer.add(make_chunk("a", 0, 0))
     buffer.add(make_chunk("a", 0, 4))
     buffer.add(make_chunk("b", 9, 0))
-    assert buffer.num_records == 4 and buffer.metrics()["num_segments"] == 1
+    assert buffer.num_records == 4
+    assert buffer.metrics()["num_segments"] == 1
 
 
 def test_metrics_count_what_is_stored_and_what_ever_was():

@@ -86,7 +86,8 @@ def test_empty_buffer_round_trip(tmp_path: Path):
     checkpoint.save(make_buffer(), tmp_path / "replay")
     live = filled_buffer(capacity_bytes=100_000)
     checkpoint.load(live, tmp_path / "replay")
-    assert live.num_records == 0 and not live.can_sample
+    assert live.num_records == 0
+    assert not live.can_sample
     checkpoint.save(live, tmp_path / "again")
     checkpoint.load(live, tmp_path / "again")
     live.add(make_chunk("a", 0, 4))
@@ -298,4 +299,5 @@ def test_byte_capacity_below_one_row_is_refused(tmp_path: Path):
     live = make_buffer(capacity_bytes=20)
     with pytest.raises(CheckpointError, match="20 bytes cannot hold one row"):
         checkpoint.load(live, tmp_path / "replay")
-    assert live.num_records == 0 and not live.storage.specs
+    assert live.num_records == 0
+    assert not live.storage.specs
