@@ -1,0 +1,278 @@
+"""What one run asks of Ray: refused at once if the cluster cannot give it, never waited for."""
+
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rllib_dreamerv3.errors import ResourceError
+
+AUTOSCALING_VARIABLE = "RLLIB_DREAMERV3_AUTOSCALING"
+"""Environment variable: ``1`` says that the cluster grows on demand, ``0`` that it does not."""
+
+_UNITS = 1e4  # Ray counts resources in ten-thousandths
+
+
+@dataclass(frozen=True)
+class Part:
+    """One kind of process a run consists of.
+
+    Attributes:
+        name: What it is called in messages, in the singular.
+        count: How many of them.
+        each: What one of them asks for, by Ray's resource names (``CPU``, ``GPU``, custom ones).
+        count_option: The option that sets ``count``; None if it is always one.
+        each_options: The option behind each entry of ``each``; entries without one are custom.
+        fewest: The smallest ``count`` with which the run still works.
+    """
+
+    name: str
+    count: int
+    each: Mapping[str, float]
+    count_option: str | None
+    each_options: Mapping[str, str]
+    fewest: int = 0
+
+    def total(self, resource: str) -> float:
+        """How much of ``resource`` all processes of this part ask for together."""
+        return self.count * float(self.each.get(resource, 0) or 0)
+
+
+def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
+    """Lists what a run with this config asks Ray for.
+
+    The sums are those of RLlib's ``Algorithm.default_resource_request``.
+
+    Args:
+        config: An ``AlgorithmConfig``.
+        in_tune: Whether the algorithm itself is an actor, as under Ray Tune. If it is built in
+            the user's own process, that process takes nothing from Ray.
+
+    Returns:
+        The parts that ask for at least one process.
+    """
+    local_learner = config.num_learners == 0
+    learner_cpus = config.num_cpus_per_learner
+    if learner_cpus == "auto":
+        learner_cpus = 0 if config.num_gpus_per_learner else 1
+    aggregators = config.num_aggregator_actors_per_learner
+
+    parts = []
+    if in_tune:
+        main_cpus, cpu_option = config.num_cpus_for_main_process, "num_cpus_for_main_process"
+        if local_learner and learner_cpus > main_cpus:
+            main_cpus, cpu_option = learner_cpus, "num_cpus_per_learner"
+        parts.append(
+            Part(
+                "main process",
+                1,
+                {
+                    "CPU": main_cpus,
+                    "GPU": config.num_gpus_per_learner if local_learner else 0,
+                    **config.custom_resources_for_main_process,
+                },
+                None,
+                {"CPU": cpu_option, "GPU": "num_gpus_per_learner"},
+                fewest=1,
+            )
+        )
+    parts.append(_env_runners(config, "env runner", "num_env_runners"))
+    if not config.in_evaluation:
+        evaluation = config.get_evaluation_config_object()
+        if evaluation.evaluation_num_env_runners or evaluation.evaluation_interval:
+            parts.append(
+                _env_runners(evaluation, "evaluation env runner", "evaluation_num_env_runners")
+            )
+    if local_learner:
+        parts.append(
+            Part("aggregator", aggregators, {"CPU": 1}, "num_aggregator_actors_per_learner", {})
+        )
+    else:
+        parts.append(
+            Part(
+                "learner",
+                config.num_learners,
+                {
+                    "CPU": learner_cpus + aggregators,
+                    "GPU": config.num_gpus_per_learner,
+                    **(config.custom_resources_per_learner or {}),
+                },
+                "num_learners",
+                {"CPU": "num_cpus_per_learner", "GPU": "num_gpus_per_learner"},
+                # Without learner processes the main process would ask for the GPU instead.
+                fewest=1 if config.num_gpus_per_learner else 0,
+            )
+        )
+    return [part for part in parts if part.count]
+
+
+def _env_runners(config: Any, name: str, option: str) -> Part:
+    return Part(
+        name,
+        config.num_env_runners,
+        {
+            "CPU": config.num_cpus_per_env_runner,
+            "GPU": config.num_gpus_per_env_runner,
+            **config.custom_resources_per_env_runner,
+        },
+        option,
+        {"CPU": "num_cpus_per_env_runner", "GPU": "num_gpus_per_env_runner"},
+    )
+
+
+def check_resources(
+    config: Any,
+    cluster: Mapping[str, float],
+    *,
+    in_tune: bool,
+    may_grow: bool | None = None,
+) -> None:
+    """Refuses a run for which the cluster is too small.
+
+    Ray itself would wait for the missing processors without end.
+
+    Args:
+        config: An ``AlgorithmConfig``.
+        cluster: All that the cluster has, as ``ray.cluster_resources()`` gives it.
+        in_tune: As for :func:`requested_parts`.
+        may_grow: Whether more machines may join on demand; then nothing is refused. None: as
+            :func:`cluster_may_grow` finds.
+
+    Raises:
+        ResourceError: If the cluster lacks something. Says what was asked for, by part, what
+            there is, and what to set.
+    """
+    if cluster_may_grow() if may_grow is None else may_grow:
+        return
+    parts = requested_parts(config, in_tune=in_tune)
+    for resource in sorted({name for part in parts for name in part.each}):
+        have = float(cluster.get(resource, 0))
+        asked = sum(part.total(resource) for part in parts)
+        if asked > have + 1 / _UNITS:
+            raise ResourceError(_refusal(parts, resource, asked, have))
+
+
+def cluster_may_grow() -> bool:
+    """Whether Ray starts more machines on demand.
+
+    True where Ray's cluster launcher has put its configuration, and wherever the environment
+    variable ``RLLIB_DREAMERV3_AUTOSCALING`` is ``1`` (Kubernetes cannot be told from here); ``0``
+    overrules the former.
+    """
+    told = os.environ.get(AUTOSCALING_VARIABLE)
+    if told is not None:
+        return told == "1"
+    return (Path.home() / "ray_bootstrap_config.yaml").exists()
+
+
+def cpus_for_main_process(config: Any, machine_cpus: float) -> int:
+    """The CPUs of one machine that a run's other processes leave to its main process.
+
+    Args:
+        config: An ``AlgorithmConfig``.
+        machine_cpus: CPUs that Ray may use on the machine where the run is started.
+
+    Returns:
+        A whole number, at least 1.
+    """
+    others = sum(part.total("CPU") for part in requested_parts(config, in_tune=False))
+    return max(1, math.floor(machine_cpus - others + 1 / _UNITS))
+
+
+def threads_for_this_process() -> int | None:
+    """How many threads this process should compute with.
+
+    Returns:
+        In a Ray worker process the CPUs Ray has assigned to it, rounded up, at least 1. None
+        anywhere else: then all cores are there to be used.
+    """
+    import ray
+
+    if not ray.is_initialized():
+        return None
+    context = ray.get_runtime_context()
+    if context.worker.mode != ray.WORKER_MODE:
+        return None
+    return max(1, math.ceil(context.get_assigned_resources().get("CPU", 0) - 1 / _UNITS))
+
+
+def _refusal(parts: list[Part], resource: str, asked: float, have: float) -> str:
+    lines = [f"This run asks for {_amount(asked, resource)}, but the cluster has {have:g}:"]
+    for part in parts:
+        if part.total(resource):
+            what = part.name
+            if part.count > 1:
+                what = f"{part.count} {part.name}s, {part.each[resource]:g} each"
+            lines.append(f"  {what}: {_amount(part.total(resource), resource)}")
+    remedies = _remedies(parts, resource, have)
+    if remedies:
+        lines.append(f"To make it fit, set {', or '.join(remedies)}.")
+    else:
+        lines.append("No smaller setting fits: the run needs a larger machine or cluster.")
+    lines.append(f"(If this cluster grows on demand, set {AUTOSCALING_VARIABLE}=1.)")
+    return "\n".join(lines)
+
+
+def _amount(number: float, resource: str) -> str:
+    if resource not in ("CPU", "GPU"):
+        return f"{number:g} of resource {resource!r}"
+    return f"{number:g} {resource}" + ("" if number == 1 else "s")
+
+
+def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
+    """Settings each of which makes the run fit; if none does alone, one that sets several."""
+    alone = []
+    for part in parts:
+        room = have - sum(other.total(resource) for other in parts if other is not part)
+        alone += _shrunk(part, resource, room)
+    if alone:
+        return alone
+
+    # Not one part alone: take away whole processes, in the order in which they are missed least.
+    settings, excess = [], sum(part.total(resource) for part in parts) - have
+    for part in sorted(parts, key=_missed):
+        each = float(part.each.get(resource, 0) or 0)
+        if excess <= 1 / _UNITS or not each:
+            continue
+        drop = min(part.count - part.fewest, math.ceil(excess / each - 1 / _UNITS))
+        if drop and part.count_option:
+            settings.append(f"{part.count_option}: {part.count - drop}")
+            excess -= drop * each
+        elif part.fewest and resource == "CPU" and each > 1:
+            kept = max(1, math.floor(each - excess + 1 / _UNITS))
+            settings.append(f"{part.each_options[resource]}: {kept}")
+            excess -= each - kept
+        elif part.fewest and resource == "GPU":
+            settings.append(f"{part.each_options[resource]}: 0")
+            excess -= each
+    return [" and ".join(settings)] if excess <= 1 / _UNITS else []
+
+
+def _missed(part: Part) -> int:
+    order = ["evaluation env runner", "aggregator", "env runner", "learner", "main process"]
+    return order.index(part.name)
+
+
+def _shrunk(part: Part, resource: str, room: float) -> list[str]:
+    """The settings with which ``part`` alone fits into ``room``."""
+    each = float(part.each.get(resource, 0) or 0)
+    if not each or room < -1 / _UNITS:
+        return []
+    room = max(0.0, room)
+    settings = []
+    count = math.floor(room / each + 1 / _UNITS)
+    if part.count_option and count >= part.fewest:
+        settings.append(f"{part.count_option}: {count}")
+    option = part.each_options.get(resource)
+    share = math.floor(100 * room / part.count + 1 / _UNITS) / 100
+    if share >= 1:
+        share = math.floor(share)
+    if option and (
+        # A learner computes with whole CPUs; an env runner can do with a part of one.
+        (resource == "CPU" and share > 0 and ("env runner" in part.name or share >= 1))
+        or (resource == "GPU" and "learner" in option)
+    ):
+        settings.append(f"{option}: {share:g}")
+    return settings
