@@ -1,0 +1,230 @@
+"""RLlib's face of sampling: steps K environments with the policy and returns records."""
+
+import time
+import uuid
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import ray.rllib.env.single_agent_env_runner as rllib_env_runner
+import tensorflow as tf
+from gymnasium.wrappers.vector import DictInfoToList
+from ray.rllib.env.env_runner import ENV_STEP_FAILURE
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.utils.typing import ResultDict
+from ray.tune.registry import ENV_CREATOR, _global_registry
+
+from rllib_dreamerv3.errors import EnvironmentDataError
+from rllib_dreamerv3.module.policy import PolicyState
+from rllib_dreamerv3.records import (
+    ACTION,
+    IS_FIRST,
+    IS_LAST,
+    IS_TERMINAL,
+    REWARD,
+    Columns,
+    RecordChunk,
+)
+from rllib_dreamerv3.sampling.environments import (
+    AtariOptions,
+    is_atari,
+    make_atari,
+    unknown_environment,
+)
+from rllib_dreamerv3.sampling.episode_callbacks import EpisodeCallbacks
+
+
+class DreamerV3EnvRunner(SingleAgentEnvRunner):
+    """Writes one stream of records for each of its environments.
+
+    ``sample()`` returns record chunks instead of episodes. What users know of RLlib's env runner
+    stays: metrics, seeds, callbacks, restarts after failures, and the options of
+    ``config.env_runners()``. Connectors are not used; the policy and the codecs are called
+    directly, which leaves little between one environment step and the next.
+    """
+
+    def __init__(self, *, config: Any, **kwargs: Any):
+        """Creates environments and policy."""
+        # RLlib asks for a torch device and knows none for TensorFlow.
+        get_device = rllib_env_runner.get_device
+        rllib_env_runner.get_device = lambda *_: None
+        try:
+            super().__init__(config=config, **kwargs)
+        finally:
+            rllib_env_runner.get_device = get_device
+        self._rng = np.random.default_rng(self._seed)
+        self._episode_callbacks = EpisodeCallbacks.if_wanted(self)
+        self._policy_state: PolicyState | None = None
+        self._stream = ""
+        self._position = 0
+        self._now: Columns = {}
+
+    def make_env(self) -> None:
+        """Creates the vector environment; Atari ids get the Atari-100k preprocessing.
+
+        Raises:
+            ConfigError: If there is no environment of that name.
+        """
+        env_id = self.config.env
+        registered = isinstance(env_id, str) and _global_registry.contains(ENV_CREATOR, env_id)
+        if registered or not is_atari(env_id):
+            try:
+                super().make_env()
+            except gym.error.UnregisteredEnv as error:
+                raise unknown_environment(env_id) from error
+            return
+        if self.env is not None:
+            self.env.close()
+        self.num_envs = self.config.num_envs_per_env_runner
+        options = AtariOptions.from_env_config(self.config.env_config)
+        self.env = DictInfoToList(make_atari(env_id, self.num_envs, options))
+        self._needs_initial_reset = True
+
+    def _sample(
+        self,
+        *,
+        num_timesteps: int | None = None,
+        num_episodes: int | None = None,
+        explore: bool,
+        random_actions: bool = False,
+        force_reset: bool = False,
+    ) -> list[RecordChunk]:
+        if force_reset or num_episodes is not None or self._needs_initial_reset:
+            self._start_streams()
+        # As in RLlib: an episode-wise sample leaves the environments in the middle of nowhere.
+        self._needs_initial_reset = num_episodes is not None
+
+        start, steps, episodes = self._position, [], 0
+        while (
+            len(steps) * self.num_envs < num_timesteps
+            if num_timesteps is not None
+            else episodes < num_episodes
+        ):
+            action = self._choose(random_actions)
+            steps.append({**self._now, ACTION: np.where(self._now[IS_LAST][:, None], 0.0, action)})
+            self._position += 1
+            ended = self._step(action)
+            if ended is None:
+                # The environments were created anew; what was collected in this call may end in
+                # the middle of a failed step and is dropped, as RLlib does.
+                start, steps = self._position, []
+                continue
+            episodes += ended
+        return self._finish(start, steps, episodes)
+
+    def _choose(self, random_actions: bool) -> np.ndarray:
+        """Action vectors ``[N, A]`` for the current observations."""
+        if random_actions:
+            # The policy did not see these observations: it starts from scratch afterwards.
+            self._policy_state = None
+            return self.module.actions.sample(self._rng, self.num_envs)
+        is_first, state = self._now[IS_FIRST], self._policy_state
+        if state is None:
+            state = self.module.policy.initial_state(self.num_envs)
+            is_first = np.ones_like(is_first)
+        self._policy_state = self.module.policy.act(
+            self._observation_columns(),
+            is_first,
+            state,
+            self._rng.integers(2**31, size=2, dtype=np.int32),
+            tf.constant(False),
+        )
+        return self._policy_state.action.numpy()
+
+    def _step(self, action: np.ndarray) -> int | None:
+        """Steps all environments; returns the number of episodes that ended, None for a failure."""
+        env_action = self.module.actions.decode(action)
+        result = self._try_env_step(env_action)
+        if isinstance(result, str) and result == ENV_STEP_FAILURE:
+            self._start_streams()
+            return None
+        observation, reward, terminated, truncated, infos = result
+        is_first = self._now[IS_LAST]
+        self._now = self._records(observation, reward, is_first, terminated, truncated)
+        self._length += ~is_first
+        self._return += self._now[REWARD]
+        if self._episode_callbacks:
+            self._episode_callbacks.step(
+                observation, env_action, reward, terminated, truncated, infos
+            )
+        now = time.perf_counter()
+        ended = np.flatnonzero(self._now[IS_LAST])
+        for i in ended:
+            self._done_episodes_for_metrics.append(
+                (int(self._length[i]), float(self._return[i]), now - self._started[i])
+            )
+            self._length[i], self._return[i], self._started[i] = 0, 0.0, now
+        return len(ended)
+
+    def _start_streams(self) -> None:
+        """Resets all environments and gives their records new stream names."""
+        # Two env runners, or one before and after a restart, must never share a name.
+        self._stream = f"{self.worker_index or 0}-{uuid.uuid4().hex[:12]}"
+        self._position, self._policy_state = 0, None
+        observation, infos = self._try_env_reset(
+            seed=self._seed if self._needs_initial_reset else None
+        )
+        no = np.zeros(self.num_envs, bool)
+        self._now = self._records(observation, np.zeros(self.num_envs), ~no, no, no)
+        self._length = np.zeros(self.num_envs, int)
+        self._return = np.zeros(self.num_envs)
+        self._started = np.full(self.num_envs, time.perf_counter())
+        self._needs_initial_reset = False
+        if self._episode_callbacks:
+            self._episode_callbacks.reset(observation, infos)
+
+    def _records(
+        self,
+        observation: Any,
+        reward: np.ndarray,
+        is_first: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+    ) -> Columns:
+        """The columns ``[N, ...]`` of the current records, without the action."""
+        reward = np.asarray(reward, np.float32)
+        if not np.isfinite(reward).all():
+            i = int(np.flatnonzero(~np.isfinite(reward))[0])
+            raise EnvironmentDataError(
+                f"Environment {i} of {self.config.env!r} returned the reward {reward[i]}. Training "
+                "on it would destroy the networks. Mend the environment, or replace such rewards "
+                "in a gymnasium.RewardWrapper."
+            )
+        return {
+            **self.module.observations.encode(observation),
+            REWARD: reward,
+            IS_FIRST: is_first,
+            IS_LAST: terminated | truncated,
+            IS_TERMINAL: terminated,
+        }
+
+    def _observation_columns(self) -> Columns:
+        return {leaf.key: self._now[leaf.key] for leaf in self.module.observations.layout.leaves}
+
+    def _finish(self, start: int, steps: list[Columns], episodes: int) -> list[RecordChunk]:
+        """Turns per-step columns ``[N, ...]`` into one chunk for each environment, and counts."""
+        if not steps:
+            return []
+        stacked = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+        chunks = [
+            RecordChunk(
+                f"{self._stream}-{i}", start, {name: x[:, i] for name, x in stacked.items()}
+            )
+            for i in range(self.num_envs)
+        ]
+        env_steps = sum(chunk.env_steps() for chunk in chunks)
+        if env_steps:
+            self._log_env_steps(self._metrics_num_env_steps_sampled, env_steps)
+        self._increase_sampled_metrics(env_steps, episodes)
+        return chunks
+
+    def take_done_episodes(self) -> list[tuple[int, float, float]]:
+        """Returns, and forgets, the episodes that ended: (env steps, return, seconds) of each."""
+        done, self._done_episodes_for_metrics = self._done_episodes_for_metrics, []
+        return done
+
+    def get_metrics(self) -> ResultDict:
+        """Returns, and forgets, the metrics since the last call."""
+        for episode in self.take_done_episodes():
+            self._log_episode_metrics(*episode)
+        return self.metrics.reduce()

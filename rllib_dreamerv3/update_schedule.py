@@ -1,0 +1,58 @@
+"""How many updates are due: the training ratio."""
+
+
+class UpdateSchedule:
+    """Keeps updates in a fixed ratio to records (2023 code).
+
+    The first call that may train answers 1; updates that were not possible before it are not made
+    up for. Fractions of an update carry over.
+    """
+
+    def __init__(self, updates_per_record: float):
+        """Starts with nothing due.
+
+        Args:
+            updates_per_record: training_ratio / (B * T).
+        """
+        self._updates_per_record = updates_per_record
+        self._first_record: int | None = None
+        self._settled = 0.0
+        self._updates = 0
+
+    def due(self, records: int) -> int:
+        """Number of updates to do now.
+
+        Args:
+            records: Records collected so far; must not decrease.
+
+        Returns:
+            Updates that became due since the last call.
+        """
+        if self._first_record is None:
+            self._first_record, self._settled, self._updates = records, float(records), 1
+            return 1
+        # The small term keeps ratios such as 1/3 from losing an update to rounding.
+        updates = int((records - self._settled) * self._updates_per_record + 1e-9)
+        self._settled += updates / self._updates_per_record
+        self._updates += updates
+        return updates
+
+    def reached(self, records: int) -> float:
+        """Updates per record since the first update, the quantity that is being controlled."""
+        if self._first_record is None:
+            return 0.0
+        return self._updates / (records - self._first_record + 1 / self._updates_per_record)
+
+    def get_state(self) -> dict[str, float | int | None]:
+        """What has been scheduled so far."""
+        return {
+            "first_record": self._first_record,
+            "settled": self._settled,
+            "updates": self._updates,
+        }
+
+    def set_state(self, state: dict[str, float | int | None]) -> None:
+        """Restores what :meth:`get_state` gave."""
+        self._first_record = state["first_record"]
+        self._settled = state["settled"]
+        self._updates = state["updates"]
