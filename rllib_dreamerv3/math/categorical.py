@@ -25,8 +25,13 @@ def unimix(logits: tf.Tensor, mix: float = 0.01) -> tf.Tensor:
     """
     if mix == 0:
         return tf.nn.log_softmax(logits)
+    return tf.math.log(unimix_probs(logits, mix))
+
+
+def unimix_probs(logits: tf.Tensor, mix: float = 0.01) -> tf.Tensor:
+    """The probabilities themselves, where their logarithm is not needed; see `unimix`."""
     classes = tf.cast(tf.shape(logits)[-1], logits.dtype)
-    return tf.math.log((1.0 - mix) * tf.nn.softmax(logits) + mix / classes)
+    return (1.0 - mix) * tf.nn.softmax(logits) + mix / classes
 
 
 def inverse_cdf_sample(probs: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:

@@ -61,7 +61,7 @@ class NormSilu(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Normalises and activates."""
-        return tf.nn.silu(self.norm(x))
+        return norm_silu(x, self.norm.scale, self.norm.offset)
 
 
 class LayerNorm(tf.Module):
@@ -84,6 +84,11 @@ def layer_norm(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
     centred = x - mean
     variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
     return centred * (tf.math.rsqrt(variance + LAYER_NORM_EPSILON) * scale) + offset
+
+
+def norm_silu(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
+    """Layer norm of ``x [..., size]``, then SiLU."""
+    return tf.nn.silu(layer_norm(x, scale, offset))
 
 
 class DenseBlock(tf.Module):

@@ -6,7 +6,13 @@ import tensorflow as tf
 
 from rllib_dreamerv3.math.categorical import inverse_cdf_sample, straight_through, unimix
 from rllib_dreamerv3.model_sizes import ModelSettings
-from rllib_dreamerv3.module.latent import State, flat_one_hot, one_hot_matmul
+from rllib_dreamerv3.module.filtering import (
+    FilterInputs,
+    FilterWeights,
+    filter_rows,
+    gru_output,
+)
+from rllib_dreamerv3.module.latent import State, one_hot_matmul
 from rllib_dreamerv3.module.layers import (
     DenseBlock,
     LayerNorm,
@@ -45,11 +51,8 @@ class GruCell(tf.Module):
 
     def __call__(self, h: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Steps ``h [N, D]`` with input ``x [N, in]``."""
-        gates = self.norm(self.linear(tf.concat([h, x], -1)))
-        reset, candidate, update = tf.split(gates, 3, axis=-1)
-        candidate = tf.tanh(tf.sigmoid(reset) * candidate)
-        update = tf.sigmoid(update - 1.0)
-        return h + update * (candidate - h)
+        product = self.linear(tf.concat([h, x], -1))
+        return gru_output(h, product, self.norm.scale, self.norm.offset)
 
 
 def scale_action(action: tf.Tensor) -> tf.Tensor:
@@ -152,34 +155,40 @@ class Rssm(tf.Module):
         Returns:
             Posterior of every record.
         """
-        batch = tf.shape(tokens)[1]
         h0, index0 = self.initial_state()
-        z0 = flat_one_hot(index0, self._settings.classes)
-        actions = self._action_product(tf.where(is_first[..., None], 0.0, action))
-        token_products = self._token_product(tokens)
-
-        def step(previous: Posterior, inputs: tuple[tf.Tensor, ...]) -> Posterior:
-            action_product, token_product, first, u = inputs
-            first = first[:, None]
-            state = State(
-                h=tf.where(first, h0, previous.state.h),
-                index=previous.state.index,
-                z=tf.where(first, z0, previous.state.z),
-            )
-            h = self._next_h(state, action_product)
-            log_probs = self._posterior(h, token_product)
-            return Posterior(self._sample(h, log_probs, u, dense=True), log_probs)
-
-        s, c = self._settings.categoricals, self._settings.classes
-        start = Posterior(
-            State(
-                tf.zeros([batch, self._settings.deterministic]),
-                tf.zeros([batch, s], tf.int32),
-                tf.zeros([batch, s * c]),
-            ),
-            tf.zeros([batch, s, c]),
+        inputs = FilterInputs(
+            self._action_product(tf.where(is_first[..., None], 0.0, action)),
+            self._token_product(tokens),
+            is_first,
+            uniform,
         )
-        return tf.scan(step, (actions, token_products, is_first, uniform), start)
+        h, logits, index = filter_rows(
+            self._filter_weights(h0[0]), inputs, index0[0], self._settings.unimix
+        )
+        c = self._settings.classes
+        by_class = tf.reshape(logits, tf.concat([tf.shape(index), [c]], 0))
+        log_probs = unimix(by_class, self._settings.unimix)
+        z = straight_through(tf.one_hot(index, c), tf.exp(log_probs))
+        return Posterior(State(h, index, tf.reshape(z, tf.shape(logits))), log_probs)
+
+    def _filter_weights(self, initial_h: tf.Tensor) -> FilterWeights:
+        d = self._settings.deterministic
+        output = self.posterior_output
+        assert output.bias is not None
+        return FilterWeights(
+            initial_h=initial_h,
+            input=self.input.kernel[: self._settings.stochastic],
+            input_scale=tf.convert_to_tensor(self.input_activation.norm.scale),
+            input_offset=tf.convert_to_tensor(self.input_activation.norm.offset),
+            gru=tf.convert_to_tensor(self.gru.linear.kernel),
+            gru_scale=tf.convert_to_tensor(self.gru.norm.scale),
+            gru_offset=tf.convert_to_tensor(self.gru.norm.offset),
+            posterior=self.posterior_hidden.kernel[:d],
+            posterior_scale=tf.convert_to_tensor(self.posterior_activation.norm.scale),
+            posterior_offset=tf.convert_to_tensor(self.posterior_activation.norm.offset),
+            output=tf.convert_to_tensor(output.kernel),
+            output_bias=tf.convert_to_tensor(output.bias),
+        )
 
     def _next_h(self, state: State, action_product: tf.Tensor) -> tf.Tensor:
         kernel = self.input.kernel[: self._settings.stochastic]
