@@ -1,0 +1,165 @@
+import numpy as np
+import pytest
+import synthetic
+import tensorflow as tf
+
+from rllib_dreamerv3.layout import ContinuousAction
+from rllib_dreamerv3.module.action_distribution import action_noise
+from rllib_dreamerv3.module.model import PolicyModel, get_weights, set_weights
+from rllib_dreamerv3.module.policy import PolicyState
+
+NANO = synthetic.NANO
+SAMPLE, MODE = tf.constant(False), tf.constant(True)
+SEED = tf.constant([1, 2])
+
+
+def make_policy(observations=synthetic.VECTOR, actions=synthetic.MIXED, seed=0):
+    model = PolicyModel(observations, actions, NANO, seed=seed)
+    synthetic.scramble(model)
+    return model.policy
+
+
+@pytest.fixture(scope="module")
+def policy():
+    return make_policy()
+
+
+def observe(n, layout=synthetic.VECTOR, seed=0):
+    return {name: tf.constant(x) for name, x in synthetic.columns(layout, n, seed=seed).items()}
+
+
+def some_state(n, seed=0):
+    """A state as it might be in mid-episode."""
+    state = synthetic.states(NANO, n, seed=seed)
+    action = tf.constant(synthetic.action_vectors(synthetic.MIXED, n, seed=seed))
+    return PolicyState(state.h, state.index, action)
+
+
+def assert_equal(first: PolicyState, second: PolicyState, rows=slice(None)):
+    for a, b in zip(first, second, strict=True):
+        np.testing.assert_array_equal(a[rows], b[rows])
+
+
+def assert_legal(action, layout):
+    """Discrete parts are one-hot, continuous ones finite."""
+    start = 0
+    for leaf in layout.leaves:
+        part = np.asarray(action)[:, start : start + leaf.size]
+        start += leaf.size
+        assert np.isfinite(part).all()
+        if not isinstance(leaf, ContinuousAction):
+            assert set(np.unique(part)) <= {0.0, 1.0}
+            np.testing.assert_array_equal(part.sum(-1), 1.0)
+    assert start == action.shape[-1]
+
+
+@pytest.mark.parametrize("n", [1, 8])
+@pytest.mark.parametrize("mode", [SAMPLE, MODE], ids=["sample", "mode"])
+def test_acts_in_n_environments(policy, n, mode):
+    state = policy.initial_state(n)
+    assert not any(np.any(x) for x in state)
+    is_first = tf.fill([n], True)
+    for step in range(3):
+        state = policy.act(observe(n, seed=step), is_first, state, SEED + step, mode)
+        assert state.h.shape == (n, NANO.deterministic)
+        assert state.index.shape == (n, NANO.categoricals)
+        assert state.action.shape == (n, synthetic.MIXED.size)
+        assert_legal(state.action, synthetic.MIXED)
+        assert np.min(state.index) >= 0
+        assert np.max(state.index) < NANO.classes
+        is_first = tf.fill([n], False)
+
+
+def test_reset_forgets_the_state_of_that_environment_only(policy):
+    is_first = tf.constant([True, False, True])
+    columns = observe(3)
+    first, second = (
+        policy.act(columns, is_first, some_state(3, seed=seed), SEED, SAMPLE) for seed in (1, 2)
+    )
+    assert_equal(first, second, rows=[0, 2])
+    assert np.abs(first.h[1] - second.h[1]).max() > 1e-3
+    fresh = policy.act(columns, tf.fill([3], True), policy.initial_state(3), SEED, SAMPLE)
+    assert_equal(first, fresh, rows=[0, 2])
+
+
+def test_one_seed_gives_one_action_and_another_seed_another(policy):
+    is_first, columns, state = tf.fill([8], False), observe(8), some_state(8)
+    first, again = (policy.act(columns, is_first, state, SEED, SAMPLE) for _ in range(2))
+    assert_equal(first, again)
+    other = policy.act(columns, is_first, state, SEED + 1, SAMPLE)
+    assert np.any(first.index != other.index)
+    assert not np.any(first.action[:, :2] == other.action[:, :2])
+
+
+def test_environments_are_sampled_independently(policy):
+    """Eight environments that see the same do not all do the same."""
+    columns = {name: tf.repeat(x, 8, 0) for name, x in observe(1).items()}
+    acted = policy.act(columns, tf.fill([8], True), policy.initial_state(8), SEED, SAMPLE)
+    assert len(np.unique(acted.action[:, 0])) == 8
+
+
+def test_mode_is_the_mode_of_the_actor_and_sampling_is_not(policy):
+    args = observe(8), tf.fill([8], False), some_state(8), SEED
+    mode, sample = policy.act(*args, MODE), policy.act(*args, SAMPLE)
+    assert_equal(mode[:2], sample[:2])  # The latent is sampled either way, with the same noise.
+    actor = policy.actor(synthetic.State(mode.h, mode.index))
+    np.testing.assert_allclose(mode.action, actor.mode(), atol=1e-6)
+    assert not np.any(mode.action[:, :2] == sample.action[:, :2])
+
+
+def test_sampled_actions_have_the_actors_distribution():
+    """Mean and deviation of many sampled actions, given the latents that came with them."""
+    policy, n = make_policy(), 4000
+    columns = {name: tf.repeat(x, n, 0) for name, x in observe(1).items()}
+    acted = policy.act(columns, tf.fill([n], True), policy.initial_state(n), SEED, SAMPLE)
+    actor = policy.actor(synthetic.State(acted.h, acted.index))
+    probable = actor.sample(action_noise(synthetic.MIXED, [n], tf.constant([9, 9])))
+    difference = np.mean(acted.action, 0) - np.mean(probable, 0)
+    assert np.abs(difference).max() < 5 * np.sqrt(2 / n)
+    np.testing.assert_allclose(np.std(acted.action, 0), np.std(probable, 0), atol=0.05)
+
+
+@pytest.mark.parametrize(
+    "layout", [synthetic.VECTOR, synthetic.IMAGE, synthetic.EVERYTHING], ids=["v", "i", "all"]
+)
+def test_acting_filters_as_training_does(layout):
+    """Policy steps and `Rssm.observe` on the recorded rows reach the same states."""
+    n, steps = 2, 4
+    policy = make_policy(layout)
+    is_first = np.array([[1, 1], [0, 0], [0, 1], [0, 0]], bool)
+    state, states, tokens, uniforms, previous = policy.initial_state(n), [], [], [], []
+    for t in range(steps):
+        columns, seed = observe(n, layout, seed=t), SEED + t
+        previous.append(state.action)
+        state = policy.act(columns, tf.constant(is_first[t]), state, seed, SAMPLE)
+        states.append(state)
+        tokens.append(policy.encoder(columns))
+        # The noise that decides the latent is drawn from the step's seed.
+        uniforms.append(tf.random.stateless_uniform([n, NANO.categoricals], seed))
+    rows = (tf.stack(x) for x in (tokens, previous, is_first, uniforms))
+    observed = policy.rssm.observe(*rows).state
+    np.testing.assert_allclose(tf.stack([s.h for s in states]), observed.h, atol=1e-5)
+    np.testing.assert_array_equal(tf.stack([s.index for s in states]), observed.index)
+
+
+@pytest.mark.parametrize("actions", [synthetic.DISCRETE, synthetic.CONTINUOUS, synthetic.MIXED])
+def test_policy_with_the_models_weights_acts_as_the_model_does(actions):
+    layout = synthetic.EVERYTHING
+    trained = synthetic.model(layout, actions, seed=0)
+    synthetic.scramble(trained)
+    alone = PolicyModel(layout, actions, NANO, seed=1)
+    columns = observe(3, layout)
+    args = columns, tf.fill([3], True), trained.policy.initial_state(3), SEED, SAMPLE
+    before = alone.policy.act(*args)
+    set_weights(alone, get_weights(trained))
+    expected, after = trained.policy.act(*args), alone.policy.act(*args)
+    assert_equal(expected, after)
+    assert np.any(expected.h != before.h)
+
+
+def test_training_moves_the_policy_that_shares_the_networks():
+    model = synthetic.model(synthetic.VECTOR, synthetic.CONTINUOUS)
+    args = observe(2), tf.fill([2], True), model.policy.initial_state(2), SEED, MODE
+    before = model.policy.act(*args).action
+    synthetic.scramble(model.actor)
+    assert np.all(model.policy.act(*args).action != before)
