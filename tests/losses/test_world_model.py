@@ -1,0 +1,252 @@
+import numpy as np
+import pytest
+import synthetic
+import tensorflow as tf
+from vectors import case
+
+from rllib_dreamerv3.layout import Image, ObservationLayout, Vector
+from rllib_dreamerv3.losses.world_model import (
+    WorldModelScales,
+    continue_loss,
+    image_loss,
+    observation_losses,
+    vector_loss,
+    world_model_losses,
+)
+from rllib_dreamerv3.math.categorical import unimix
+from rllib_dreamerv3.math.two_hot import make_two_hot
+from rllib_dreamerv3.module.world_model import WorldModelOutput
+from rllib_dreamerv3.records import IS_TERMINAL, REWARD
+
+NANO = synthetic.NANO
+TWO_HOT = make_two_hot("symlog")
+
+
+def losses_of(output, records, layout, free_nats=1.0, symlog_vectors=True):
+    return world_model_losses(
+        output,
+        synthetic.flat(records),
+        layout,
+        TWO_HOT,
+        symlog_vectors=symlog_vectors,
+        free_nats=free_nats,
+    )
+
+
+def forward(layout, actions=synthetic.DISCRETE, rows=3, length=4, scramble=True, **kwargs):
+    """A model, its tape (persistent) and its losses on a random batch."""
+    model = synthetic.model(layout, actions)
+    if scramble:
+        synthetic.scramble(model)
+    records = synthetic.batch(layout, actions, rows, length)
+    uniform = synthetic.uniform(length, rows, NANO.categoricals)
+    with tf.GradientTape(persistent=True) as tape:
+        output = model.world_model(records, uniform)
+        losses = losses_of(output, records, layout, **kwargs)
+    return model, tape, output, losses, records
+
+
+# Single losses
+
+
+def test_continue_vector():
+    inputs, expected, rtol, atol = case("continue_loss")
+    loss = continue_loss(tf.constant(inputs["logit"], tf.float32), inputs["is_terminal"])
+    np.testing.assert_allclose(loss, expected["v1"], rtol, atol)
+
+
+def test_reconstruction_vector():
+    inputs, expected, rtol, atol = case("reconstruction_loss")
+    layout = ObservationLayout((Vector("obs/v", 4), Image("obs/i", 1, 1, 3)))
+    columns = {
+        "obs/v": tf.constant(inputs["obs"][None]),
+        "obs/i": tf.constant(inputs["pixels"].astype(np.uint8).reshape(1, 1, 1, 3)),
+    }
+    predictions = {
+        "obs/v": tf.constant(inputs["pred"][None]),
+        "obs/i": tf.constant(inputs["pixel_pred"].reshape(1, 1, 1, 3)),
+    }
+    losses = observation_losses(predictions, columns, layout, symlog_vectors=True)
+    np.testing.assert_allclose(losses["obs/v"], [expected["vector"]], rtol, atol)
+    np.testing.assert_allclose(losses["obs/i"], [expected["image"]], rtol, atol)
+    raw = observation_losses(predictions, columns, layout, symlog_vectors=False)
+    by_hand = np.square(inputs["pred"] - inputs["obs"]).sum()
+    np.testing.assert_allclose(raw["obs/v"], [by_hand], rtol)
+
+
+def test_tiny_errors_of_vectors_do_not_count():
+    prediction = tf.constant([[1.00005, 2.0, 3.0], [1.0, 2.1, 3.00005]])
+    with tf.GradientTape() as tape:
+        tape.watch(prediction)
+        loss = vector_loss(prediction, tf.constant([[1.0, 2.0, 3.0]] * 2))
+    np.testing.assert_allclose(loss, [0.0, 0.01], rtol=1e-4)
+    np.testing.assert_allclose(tape.gradient(loss, prediction), [[0, 0, 0], [0, 0.2, 0]], 1e-4)
+
+
+def test_image_loss_scales_by_the_bounds_and_sums():
+    image = tf.constant([[[[-1.0], [0.0]], [[1.0], [1.0]]]])
+    np.testing.assert_allclose(image_loss(tf.zeros([1, 2, 2, 1]), image, -1.0, 1.0), [2.25])
+
+
+# All losses together
+
+
+@pytest.mark.parametrize(("which", "gradient"), [("A", True), ("B", False)])
+def test_kl_vector(which, gradient):
+    inputs, expected, rtol, atol = case("kl_unimix_free_bits")
+    post, prior = (tf.constant(inputs[f"{side}_{which}"][None]) for side in ("post", "prior"))
+    layout = ObservationLayout((Vector("obs/v", 1),))
+    records = {
+        "obs/v": tf.zeros([1, 1, 1]),
+        REWARD: tf.zeros([1, 1]),
+        IS_TERMINAL: tf.zeros([1, 1], bool),
+    }
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([post, prior])
+        output = WorldModelOutput(
+            state=synthetic.states(NANO, 1),
+            posterior=unimix(post),
+            prior=unimix(prior),
+            observations={"obs/v": tf.zeros([1, 1])},
+            reward_logits=tf.zeros([1, 255]),
+            continue_logits=tf.zeros([1]),
+        )
+        losses = losses_of(output, records, layout)
+        only_kl = losses.total(WorldModelScales(prediction=0.0))
+    np.testing.assert_allclose(losses.kl, [expected[f"kl_{which}"]], rtol, atol)
+    for clipped in (losses.dynamics, losses.representation):
+        np.testing.assert_allclose(clipped, [expected[f"clipped_{which}"]], rtol, atol)
+    weighted = expected["weighted_A_v1"] if which == "A" else 0.5 + 0.1
+    np.testing.assert_allclose(only_kl, weighted, rtol, atol)
+    for loss, reached, stopped in (
+        (losses.dynamics, prior, post),
+        (losses.representation, post, prior),
+    ):
+        assert not np.any(tape.gradient(loss, stopped, unconnected_gradients="zero"))
+        assert bool(np.any(tape.gradient(loss, reached))) is gradient
+    assert tape.gradient(losses.kl, [post, prior]) == [None, None]
+
+
+def test_initial_losses():
+    expected, rtol = case("uniform_init_losses").expected, 1e-6
+    *_, losses, records = forward(synthetic.VECTOR, scramble=False)
+    np.testing.assert_allclose(losses.reward, np.full(12, expected["xent"]), rtol)
+    assert np.any(records[REWARD])
+
+
+def test_each_record_counts_once_and_the_total_is_their_mean():
+    scales = WorldModelScales(prediction=0.7, dynamics=0.3, representation=0.2)
+    _, _, output, losses, records = forward(synthetic.EVERYTHING)
+    assert losses.observations.keys() == {leaf.key for leaf in synthetic.EVERYTHING.leaves}
+    parts = [*losses.observations.values(), losses.reward, losses.cont]
+    for part in (*parts, losses.dynamics, losses.representation, losses.kl):
+        assert part.shape == (12,)
+    prediction = sum(part.numpy() for part in parts)
+    np.testing.assert_allclose(losses.prediction, prediction, rtol=1e-5)
+    total = 0.7 * prediction + 0.3 * losses.dynamics.numpy() + 0.2 * losses.representation.numpy()
+    np.testing.assert_allclose(losses.total(scales), total.mean(), rtol=1e-5)
+    # Record (b, t) is row b * T + t, in predictions as in columns.
+    np.testing.assert_allclose(
+        losses.reward, TWO_HOT.loss(output.reward_logits, tf.reshape(records[REWARD], [-1]))
+    )
+    terminal = tf.reshape(records[IS_TERMINAL], [-1])
+    assert np.count_nonzero(terminal) == 1
+    logits = output.continue_logits.numpy()
+    by_hand = np.log1p(np.exp(np.where(terminal, logits, -logits)))
+    np.testing.assert_allclose(losses.cont, by_hand, rtol=1e-5)
+
+
+def test_rows_of_a_batch_do_not_mix():
+    """The losses of a row are those it has alone."""
+    model, _, _, together, records = forward(synthetic.EVERYTHING)
+    uniform = synthetic.uniform(4, 3, NANO.categoricals)
+    for b in range(3):
+        alone = {name: x[b : b + 1] for name, x in records.items()}
+        output = model.world_model(alone, uniform[:, b : b + 1])
+        losses = losses_of(output, alone, synthetic.EVERYTHING)
+        part = slice(4 * b, 4 * b + 4)
+        np.testing.assert_allclose(losses.prediction, together.prediction[part], rtol=1e-4)
+        np.testing.assert_allclose(losses.kl, together.kl[part], rtol=1e-3, atol=1e-5)
+
+
+def test_action_of_a_record_matters_to_the_next_one_only():
+    """And that of a last record not at all, nor that of a row's last record."""
+    model, _, output, _, records = forward(synthetic.VECTOR, synthetic.CONTINUOUS)
+    uniform = synthetic.uniform(4, 3, NANO.categoricals)
+    for t, first_change in ((1, 2), (3, None)):
+        action = records["action"].numpy()
+        action[:, t] += 0.5
+        changed = model.world_model({**records, "action": tf.constant(action)}, uniform)
+        differs = np.reshape(np.abs(changed.state.h - output.state.h).max(-1) > 1e-6, (3, 4))
+        expected = np.zeros((3, 4), bool)
+        if first_change is not None:
+            expected[1:, first_change:] = True  # Row 0 is reset at record 2.
+        np.testing.assert_array_equal(differs, expected)
+
+
+# Which parts a loss trains
+
+
+def reach(loss, tape, model):
+    """Names of the parts that the loss sends gradient to."""
+    world = model.world_model
+    parts = {
+        "encoder": world.encoder,
+        "rssm": world.rssm,
+        "decoder": world.decoder,
+        "reward": world.reward,
+        "continue": world.cont,
+        "actor": model.actor,
+        "critic": model.critic,
+        "slow_critic": model.slow_critic,
+    }
+    return {name for name, part in parts.items() if synthetic.reached(tape, loss, part)}
+
+
+def reached_rssm(loss, tape, model):
+    """First parts of the names of those RSSM parameters that the loss sends gradient to."""
+    named = {n: v for n, v in model.named_variables().items() if n.startswith("rssm/")}
+    gradients = tape.gradient(loss, named, unconnected_gradients="zero")
+    return {name.split("/")[1].split("_")[0] for name, g in gradients.items() if np.any(g)}
+
+
+def test_prediction_losses_train_their_head_rssm_and_encoder():
+    model, tape, _, losses, _ = forward(synthetic.EVERYTHING)
+    for loss in losses.observations.values():
+        assert reach(loss, tape, model) == {"decoder", "rssm", "encoder"}
+    assert reach(losses.reward, tape, model) == {"reward", "rssm", "encoder"}
+    assert reach(losses.cont, tape, model) == {"continue", "rssm", "encoder"}
+    # No prediction is made from the prior.
+    for loss in (losses.reward, losses.observations["obs/b"]):
+        assert reached_rssm(loss, tape, model) == {"initial", "input", "gru", "posterior"}
+
+
+def test_kl_losses_train_rssm_and_encoder():
+    model, tape, _, losses, _ = forward(synthetic.VECTOR, free_nats=0.0)
+    for loss in (losses.dynamics, losses.representation):
+        assert reach(loss, tape, model) == {"rssm", "encoder"}
+    # The dynamics loss gets to the posterior through the z of earlier records only.
+    assert "prior" in reached_rssm(losses.dynamics, tape, model)
+    assert reached_rssm(losses.representation, tape, model) == {
+        "initial",
+        "input",
+        "gru",
+        "posterior",
+    }
+
+
+def test_kl_losses_stop_their_targets():
+    """With one record a row there are no earlier records through which gradient could come."""
+    model, tape, _, losses, _ = forward(synthetic.VECTOR, length=1, free_nats=0.0)
+    assert reach(losses.dynamics, tape, model) == {"rssm"}
+    assert reached_rssm(losses.dynamics, tape, model) == {"initial", "input", "gru", "prior"}
+    assert reach(losses.representation, tape, model) == {"rssm", "encoder"}
+    assert "prior" not in reached_rssm(losses.representation, tape, model)
+
+
+def test_kl_below_the_free_bits_trains_nothing():
+    model, tape, _, losses, _ = forward(synthetic.VECTOR, free_nats=1e3)
+    assert not reach(losses.dynamics, tape, model)
+    assert not reach(losses.representation, tape, model)
+    np.testing.assert_array_equal(losses.dynamics, np.full(12, 1e3))
+    assert np.all(losses.kl < 1e3)
