@@ -7,7 +7,7 @@ Reads like the data flows: ``config`` -> ``algorithm`` -> ``sampling`` -> ``repl
 Importing the package registers the algorithm with Ray under the name "DreamerV3".
 """
 
-from rllib_dreamerv3 import tensorflow_first  # noqa: F401, I001  isort: skip
+from rllib_dreamerv3 import tensorflow_first  # noqa: F401  isort: skip
 
 from rllib_dreamerv3.algorithm import DreamerV3, register
 from rllib_dreamerv3.config import DreamerV3Config

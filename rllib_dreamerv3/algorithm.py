@@ -26,6 +26,7 @@ from ray.rllib.utils.metrics import (
 from ray.tune.registry import register_trainable
 
 from rllib_dreamerv3.config import DreamerV3Config
+from rllib_dreamerv3.episode_window import EpisodeWindow
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.records import RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
@@ -71,10 +72,15 @@ class DreamerV3(Algorithm):
         self.update_schedule = UpdateSchedule(
             self.config.training_ratio / self.config.records_per_update
         )
+        self._episodes = EpisodeWindow(self.config.metrics_num_episodes_for_smoothing)
         self._records = 0
         self._pending_updates = 0
         super().setup(config)
         self._share_networks()
+
+    def _create_local_replay_buffer_if_necessary(self, config: DreamerV3Config) -> None:
+        # RLlib would create one of its own from the same options, which nothing would ever fill.
+        return None
 
     def _share_networks(self) -> None:
         """Lets a local env runner act with the local learner's networks; no copies, no syncing."""
@@ -89,7 +95,9 @@ class DreamerV3(Algorithm):
     def step(self) -> dict[str, Any]:
         """Runs one iteration; see :meth:`training_step`."""
         self._iteration_start = time.monotonic()
-        return super().step()
+        results = super().step()
+        results[ENV_RUNNER_RESULTS] |= self._episodes.results()
+        return results
 
     def training_step(self) -> None:
         """Samples until an update is due, then does all updates that are.
@@ -161,6 +169,7 @@ class DreamerV3(Algorithm):
     def _add(self, chunks: list[RecordChunk]) -> None:
         for chunk in chunks:
             self.replay_buffer.add(chunk)
+            self._episodes.add(chunk)
             self._records += len(chunk)
 
     def _update(self) -> None:
@@ -216,6 +225,7 @@ class DreamerV3(Algorithm):
             state[COMPONENT_REPLAY_BUFFER] = {}
         state["dreamerv3"] = {
             "update_schedule": self.update_schedule.get_state(),
+            "episodes": self._episodes.get_state(),
             "records": self._records,
             "pending_updates": self._pending_updates,
         }
@@ -226,6 +236,7 @@ class DreamerV3(Algorithm):
         super().set_state(state)
         own = state["dreamerv3"]
         self.update_schedule.set_state(own["update_schedule"])
+        self._episodes.set_state(own["episodes"])
         self._records = own["records"]
         self._pending_updates = own["pending_updates"]
 
@@ -252,9 +263,9 @@ class DreamerV3(Algorithm):
     def _push_weights(self) -> None:
         # Env runners ignore weights that look older than their own, as those of an earlier
         # checkpoint do; sequence number 0 means: take them whatever you have.
-        state = self.learner_group.get_state(
-            components="learner/rl_module", inference_only=True
-        )["learner"]
+        state = self.learner_group.get_state(components="learner/rl_module", inference_only=True)[
+            "learner"
+        ]
         reference = ray.put({**state, WEIGHTS_SEQ_NO: 0})
         for group in (self.env_runner_group, self.eval_env_runner_group):
             if group is not None and group.num_remote_env_runners():

@@ -5,6 +5,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import gymnasium as gym
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
@@ -14,7 +15,13 @@ from rllib_dreamerv3.learner.trainer import AdamSettings, TrainerSettings
 from rllib_dreamerv3.losses.world_model import WorldModelScales
 from rllib_dreamerv3.model_sizes import ModelSettings, VectorMlp, model_settings
 from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
-from rllib_dreamerv3.sampling.env_runner import DreamerV3EnvRunner
+from rllib_dreamerv3.sampling.env_runner import DreamerV3EnvRunner, is_registered_with_tune
+from rllib_dreamerv3.sampling.environments import (
+    AtariOptions,
+    check_atari_game,
+    is_atari,
+    unknown_environment,
+)
 
 LearningRate = float | list[list[int | float]]
 
@@ -305,6 +312,7 @@ class DreamerV3Config(AlgorithmConfig):
         """
         self._check_values()
         self._check_contradictions()
+        self._check_environment()
         super().validate()
 
     def _check_values(self) -> None:
@@ -331,6 +339,20 @@ class DreamerV3Config(AlgorithmConfig):
                 f"replays rows of records, {self.replay_buffer_config['type']!r} does not."
             )
 
+    def _check_environment(self) -> None:
+        """Fails here, in the user's own process, and not later in an env runner's."""
+        env = self.env
+        if not isinstance(env, str) or is_registered_with_tune(env):
+            return
+        if is_atari(env):
+            AtariOptions.from_env_config(self.env_config)
+            check_atari_game(env)
+            return
+        try:
+            gym.spec(env)
+        except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
+            raise unknown_environment(env) from error
+
     def _check_contradictions(self) -> None:
         capacity = self.replay_buffer_config["capacity"]
         needed = self.num_steps_sampled_before_learning_starts + self.batch_length_T
@@ -356,9 +378,7 @@ class DreamerV3Config(AlgorithmConfig):
                 "train_batch_size has no meaning here; set batch_size_B and batch_length_T."
             )
         if self.lr is not None:
-            raise ConfigError(
-                "lr has no meaning here; set world_model_lr, actor_lr and critic_lr."
-            )
+            raise ConfigError("lr has no meaning here; set world_model_lr, actor_lr and critic_lr.")
         if self._env_to_module_connector or self._module_to_env_connector:
             raise ConfigError(
                 "DreamerV3's env runners use no connectors. Wrap the environment with "

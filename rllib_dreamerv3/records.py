@@ -54,3 +54,7 @@ class RecordChunk:
     def env_steps(self) -> int:
         """Number of actions that were executed (records that do not end an episode)."""
         return len(self) - int(np.count_nonzero(self.columns[IS_LAST]))
+
+    def agent_steps(self) -> int:
+        """The same as :meth:`env_steps`: there is one agent. RLlib's evaluation asks for both."""
+        return self.env_steps()

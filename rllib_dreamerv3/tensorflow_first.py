@@ -9,9 +9,9 @@ import os
 # Must be set before TensorFlow is imported; users who set them themselves keep their choice.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tensorflow as tf  # noqa: E402
+import tensorflow as tf
 
-from rllib_dreamerv3.resources import threads_for_this_process  # noqa: E402
+from rllib_dreamerv3.resources import threads_for_this_process
 
 
 def _return_to_version_2() -> None:

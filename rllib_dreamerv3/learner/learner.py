@@ -48,6 +48,7 @@ class DreamerV3Learner(Learner):
             self.config.trainer_settings(),
             seed=self.config.seed or 0,
         )
+        self._parameters = module.model.count_parameters()
         self._lr_schedules = {
             name: Scheduler(fixed_value_or_schedule=getattr(self.config, option), framework=None)
             for name, option in _LR_OPTIONS.items()
@@ -66,9 +67,7 @@ class DreamerV3Learner(Learner):
         metrics = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
         values = {name: value.numpy() for name, value in metrics.items()}
         self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, reduce="mean", window=1)
-        total = sum(
-            float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC")
-        )
+        total = sum(float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC"))
         return {}, {DEFAULT_MODULE_ID: total}, {}
 
     def _log_steps_trained_metrics(self, batch: MultiAgentBatch) -> None:
@@ -80,17 +79,11 @@ class DreamerV3Learner(Learner):
         for owner in (DEFAULT_MODULE_ID, ALL_MODULES):
             log((owner, NUM_MODULE_STEPS_TRAINED), steps, reduce="sum")
             log((owner, NUM_MODULE_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
+            # The slow critic is the one part that no optimizer touches.
+            log((owner, NUM_TRAINABLE_PARAMETERS), self._parameters["total"], window=1)
+            log((owner, NUM_NON_TRAINABLE_PARAMETERS), self._parameters["critic"], window=1)
         log((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")
         log((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
-
-    def _log_trainable_parameters(self) -> None:
-        counts = self.module[DEFAULT_MODULE_ID].model.count_parameters()
-        # The slow critic is the one part that no optimizer touches.
-        for owner in (DEFAULT_MODULE_ID, ALL_MODULES):
-            self.metrics.log_value((owner, NUM_TRAINABLE_PARAMETERS), counts["total"], window=1)
-            self.metrics.log_value(
-                (owner, NUM_NON_TRAINABLE_PARAMETERS), counts["critic"], window=1
-            )
 
     def _get_optimizer_state(self) -> dict[str, np.ndarray]:
         return self.trainer.get_state()

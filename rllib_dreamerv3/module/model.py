@@ -17,22 +17,38 @@ Weights = dict[str, np.ndarray]
 
 
 class PolicyModel(tf.Module):
-    """The networks that act, under the names they have in :class:`DreamerModel`."""
+    """The networks that act, under the names they have in :class:`DreamerModel`.
+
+    Attributes:
+        policy: What chooses actions with them.
+    """
 
     def __init__(
         self,
+        encoder: Encoder,
+        rssm: Rssm,
+        actor: Actor,
+        actions: ActionLayout,
+        settings: ModelSettings,
+    ):
+        """Takes networks that exist already."""
+        super().__init__()
+        self.encoder, self.rssm, self.actor = encoder, rssm, actor
+        self.policy = Policy(encoder, rssm, actor, actions, settings)
+
+    @classmethod
+    def create(
+        cls,
         observations: ObservationLayout,
         actions: ActionLayout,
         settings: ModelSettings,
         seed: int | None = None,
-    ):
+    ) -> "PolicyModel":
         """Creates encoder, RSSM and actor."""
-        super().__init__()
         rng = np.random.default_rng(seed)
-        self.encoder = Encoder(observations, settings, rng)
-        self.rssm = Rssm(settings, self.encoder.width, actions.size, rng)
-        self.actor = Actor(settings, actions, rng)
-        self.policy = Policy(self.encoder, self.rssm, self.actor, actions, settings)
+        encoder = Encoder(observations, settings, rng)
+        rssm = Rssm(settings, encoder.width, actions.size, rng)
+        return cls(encoder, rssm, Actor(settings, actions, rng), actions, settings)
 
     def named_variables(self) -> dict[str, tf.Variable]:
         """Every parameter by name, e.g. ``rssm/gru/linear/kernel``."""
@@ -47,7 +63,7 @@ class DreamerModel(tf.Module):
         actor: Trained by the actor's optimizer.
         critic: The fast critic, trained by the critic's optimizer.
         slow_critic: Exponential moving average of the fast critic.
-        policy: The acting part; shares its networks with the above.
+        acting: The networks that act; the same objects as above.
     """
 
     def __init__(
@@ -67,7 +83,12 @@ class DreamerModel(tf.Module):
         for slow, fast in zip(self.slow_critic.variables, self.critic.variables, strict=True):
             slow.assign(fast)
         encoder, rssm = self.world_model.encoder, self.world_model.rssm
-        self.policy = Policy(encoder, rssm, self.actor, actions, settings)
+        self.acting = PolicyModel(encoder, rssm, self.actor, actions, settings)
+
+    @property
+    def policy(self) -> Policy:
+        """The acting part."""
+        return self.acting.policy
 
     def _parts(self) -> dict[str, tf.Module]:
         world = self.world_model

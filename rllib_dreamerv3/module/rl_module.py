@@ -42,8 +42,8 @@ class DreamerV3RLModule(RLModule):
         self.observations = ObservationCodec(self.observation_space)
         self.actions = ActionCodec(self.action_space)
         self.settings = ModelSettings(**self.model_config["settings"])
-        build = PolicyModel if self.inference_only else DreamerModel
-        self.model: DreamerModel | PolicyModel = build(
+        create = PolicyModel.create if self.inference_only else DreamerModel
+        self.model: DreamerModel | PolicyModel = create(
             self.observations.layout, self.actions.layout, self.settings, self.model_config["seed"]
         )
         self._rng = np.random.default_rng(self.model_config["seed"])
@@ -54,8 +54,8 @@ class DreamerV3RLModule(RLModule):
         return self.model.policy
 
     def share_networks_of(self, other: "DreamerV3RLModule") -> None:
-        """Acts with another module's networks from now on, instead of copies of its weights."""
-        self.model = other.model
+        """Acts with a full module's networks from now on, instead of copies of its weights."""
+        self.model = other.model.acting
 
     def to(self, device: Any) -> "DreamerV3RLModule":
         """Does nothing: TensorFlow places operations itself. RLlib calls this on every module."""
@@ -109,11 +109,8 @@ class DreamerV3RLModule(RLModule):
         **kwargs: Any,
     ) -> Weights:
         """Copies the parameters by name; with ``inference_only`` those of the acting part."""
-        weights = get_weights(self.model)
-        if not inference_only:
-            return weights
-        parts = ("encoder/", "rssm/", "actor/")
-        return {name: w for name, w in weights.items() if name.startswith(parts)}
+        acting_only = inference_only and isinstance(self.model, DreamerModel)
+        return get_weights(self.model.acting if acting_only else self.model)
 
     def set_state(self, state: Weights) -> None:
         """Assigns parameters by name.

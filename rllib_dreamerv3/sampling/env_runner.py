@@ -9,6 +9,10 @@ import numpy as np
 import ray.rllib.env.single_agent_env_runner as rllib_env_runner
 import tensorflow as tf
 from gymnasium.wrappers.vector import DictInfoToList
+from ray.rllib.callbacks.utils import make_callback
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
+from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.env_runner import ENV_STEP_FAILURE
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils.typing import ResultDict
@@ -32,6 +36,11 @@ from rllib_dreamerv3.sampling.environments import (
     unknown_environment,
 )
 from rllib_dreamerv3.sampling.episode_callbacks import EpisodeCallbacks
+
+
+def is_registered_with_tune(env: Any) -> bool:
+    """Whether the user has registered a function under this name with ``register_env``."""
+    return isinstance(env, str) and _global_registry.contains(ENV_CREATOR, env)
 
 
 class DreamerV3EnvRunner(SingleAgentEnvRunner):
@@ -59,26 +68,46 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         self._position = 0
         self._now: Columns = {}
 
+    def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
+        """Observation and action space: of the vector environment, of one, and of the module."""
+        if self.env is None:
+            return self.spaces
+        single = (self.env.single_observation_space, self.env.single_action_space)
+        return {
+            INPUT_ENV_SPACES: (self.env.observation_space, self.env.action_space),
+            INPUT_ENV_SINGLE_SPACES: single,
+            DEFAULT_MODULE_ID: single,
+        }
+
     def make_env(self) -> None:
         """Creates the vector environment; Atari ids get the Atari-100k preprocessing.
 
         Raises:
             ConfigError: If there is no environment of that name.
         """
-        env_id = self.config.env
-        registered = isinstance(env_id, str) and _global_registry.contains(ENV_CREATOR, env_id)
-        if registered or not is_atari(env_id):
+        if not is_atari(self.config.env) or is_registered_with_tune(self.config.env):
             try:
                 super().make_env()
             except gym.error.UnregisteredEnv as error:
-                raise unknown_environment(env_id) from error
+                raise unknown_environment(self.config.env) from error
             return
         if self.env is not None:
             self.env.close()
         self.num_envs = self.config.num_envs_per_env_runner
         options = AtariOptions.from_env_config(self.config.env_config)
-        self.env = DictInfoToList(make_atari(env_id, self.num_envs, options))
+        self.env = DictInfoToList(make_atari(self.config.env, self.num_envs, options))
         self._needs_initial_reset = True
+        make_callback(
+            "on_environment_created",
+            callbacks_objects=self._callbacks,
+            callbacks_functions=self.config.callbacks_on_environment_created,
+            kwargs={
+                "env_runner": self,
+                "metrics_logger": self.metrics,
+                "env": self.env.unwrapped,
+                "env_context": EnvContext(self.config.env_config, self.worker_index or 0),
+            },
+        )
 
     def _sample(
         self,

@@ -303,19 +303,19 @@ def test_weights_carry_over():
 
 def test_policy_needs_a_part_of_the_model_only():
     model = synthetic.model(synthetic.EVERYTHING, synthetic.MIXED)
-    policy = PolicyModel(synthetic.EVERYTHING, synthetic.MIXED, NANO)
+    policy = PolicyModel.create(synthetic.EVERYTHING, synthetic.MIXED, NANO)
     names = policy.named_variables().keys()
     assert names < model.named_variables().keys()
     assert {name.split("/")[0] for name in names} == {"encoder", "rssm", "actor"}
 
 
 def test_weights_of_another_model_are_refused_and_nothing_changes():
-    policy = PolicyModel(synthetic.VECTOR, synthetic.DISCRETE, NANO, seed=0)
+    policy = PolicyModel.create(synthetic.VECTOR, synthetic.DISCRETE, NANO, seed=0)
     before = get_weights(policy)
-    other = get_weights(PolicyModel(synthetic.VECTOR, synthetic.MIXED, NANO, seed=1))
+    other = get_weights(PolicyModel.create(synthetic.VECTOR, synthetic.MIXED, NANO, seed=1))
     with pytest.raises(ValueError, match=r"have shape .* but the model needs"):
         set_weights(policy, other)
-    lacking = get_weights(PolicyModel(synthetic.VECTOR, synthetic.DISCRETE, NANO, seed=1))
+    lacking = get_weights(PolicyModel.create(synthetic.VECTOR, synthetic.DISCRETE, NANO, seed=1))
     missing = lacking.popitem()[0]
     with pytest.raises(ValueError, match=f"lack '{missing}'"):
         set_weights(policy, lacking)

@@ -14,7 +14,7 @@ SEED = tf.constant([1, 2])
 
 
 def make_policy(observations=synthetic.VECTOR, actions=synthetic.MIXED, seed=0):
-    model = PolicyModel(observations, actions, NANO, seed=seed)
+    model = PolicyModel.create(observations, actions, NANO, seed=seed)
     synthetic.scramble(model)
     return model.policy
 
@@ -147,7 +147,7 @@ def test_policy_with_the_models_weights_acts_as_the_model_does(actions):
     layout = synthetic.EVERYTHING
     trained = synthetic.model(layout, actions, seed=0)
     synthetic.scramble(trained)
-    alone = PolicyModel(layout, actions, NANO, seed=1)
+    alone = PolicyModel.create(layout, actions, NANO, seed=1)
     columns = observe(3, layout)
     args = columns, tf.fill([3], True), trained.policy.initial_state(3), SEED, SAMPLE
     before = alone.policy.act(*args)

@@ -284,7 +284,7 @@ def reference_observe(weights, tokens, action, is_first, index):
 
 def test_observe_and_its_gradients_equal_the_reference():
     """Gradients by every parameter and by the tokens, of a loss on all that `observe` returns."""
-    model = PolicyModel(synthetic.VECTOR, synthetic.MIXED, NANO, seed=0)
+    model = PolicyModel.create(synthetic.VECTOR, synthetic.MIXED, NANO, seed=0)
     rssm = model.rssm
     synthetic.scramble(rssm)
     named = {

@@ -1,0 +1,82 @@
+"""Statistics over the last episodes, whatever iteration they ended in."""
+
+from collections import deque
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import numpy as np
+from ray.rllib.utils.metrics import (
+    EPISODE_LEN_MAX,
+    EPISODE_LEN_MEAN,
+    EPISODE_LEN_MIN,
+    EPISODE_RETURN_MAX,
+    EPISODE_RETURN_MEAN,
+    EPISODE_RETURN_MIN,
+)
+
+from rllib_dreamerv3.records import IS_FIRST, IS_LAST, REWARD, RecordChunk
+
+
+class Episode(NamedTuple):
+    """An episode that has ended.
+
+    Attributes:
+        ret: Undiscounted sum of rewards.
+        length: Env steps.
+    """
+
+    ret: float
+    length: int
+
+
+class EpisodeWindow:
+    """Follows episodes through record chunks and keeps the last ones that ended.
+
+    RLlib forgets its windows with every result, so that an iteration in which no episode ends
+    reports NaN. Long episodes and short iterations are the rule here.
+    """
+
+    def __init__(self, size: int):
+        """Starts empty.
+
+        Args:
+            size: Number of episodes to keep.
+        """
+        self._ended: deque[Episode] = deque(maxlen=size)
+        self._running: dict[str, Episode] = {}
+
+    def add(self, chunk: RecordChunk) -> None:
+        """Takes in the next records of a stream."""
+        ret, length = self._running.get(chunk.stream, Episode(0.0, 0))
+        columns = chunk.columns
+        for reward, first, last in zip(
+            columns[REWARD].tolist(), columns[IS_FIRST], columns[IS_LAST], strict=True
+        ):
+            ret, length = (0.0, 0) if first else (ret + reward, length + 1)
+            if last:
+                self._ended.append(Episode(ret, length))
+        self._running[chunk.stream] = Episode(ret, length)
+
+    def results(self) -> dict[str, float]:
+        """Mean, least and greatest return and length, under RLlib's names; empty if none ended."""
+        if not self._ended:
+            return {}
+        returns, lengths = np.transpose(self._ended)
+        return {
+            EPISODE_RETURN_MEAN: float(returns.mean()),
+            EPISODE_RETURN_MIN: float(returns.min()),
+            EPISODE_RETURN_MAX: float(returns.max()),
+            EPISODE_LEN_MEAN: float(lengths.mean()),
+            EPISODE_LEN_MIN: int(lengths.min()),
+            EPISODE_LEN_MAX: int(lengths.max()),
+        }
+
+    def get_state(self) -> list[tuple[float, int]]:
+        """The episodes that ended; running ones are cut by a restart and never counted."""
+        return [tuple(episode) for episode in self._ended]
+
+    def set_state(self, state: Iterable[tuple[float, int]]) -> None:
+        """Restores what :meth:`get_state` gave."""
+        self._ended.clear()
+        self._ended.extend(Episode(*episode) for episode in state)
+        self._running.clear()

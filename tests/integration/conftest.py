@@ -1,0 +1,12 @@
+"""Real Ray for all integration tests, started once."""
+
+import pytest
+import ray
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ray_cluster():
+    """A local cluster of two CPUs, whatever the machine has."""
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    yield
+    ray.shutdown()

@@ -1,0 +1,262 @@
+"""The algorithm on real environments and real Ray actors."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import ray
+import tree
+from ray import tune
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.tune.registry import get_trainable_cls
+from tiny import tiny_config
+
+from rllib_dreamerv3 import DreamerV3, DreamerV3Config
+from rllib_dreamerv3.errors import CheckpointError, EnvironmentDataError, ResourceError
+from rllib_dreamerv3.module.model import get_weights
+
+
+@pytest.fixture
+def build():
+    """Builds algorithms and stops them at the end of the test."""
+    built = []
+
+    def build_algorithm(config):
+        built.append(config.build_algo())
+        return built[-1]
+
+    yield build_algorithm
+    for algorithm in built:
+        algorithm.stop()
+
+
+def weights_of(algorithm):
+    return get_weights(algorithm.learner_group._learner.trainer.model)
+
+
+def test_trains_and_reports_under_rllibs_keys(build):
+    algorithm = build(tiny_config())
+    before = weights_of(algorithm)
+    for _ in range(30):
+        last = algorithm.train()
+    learner = last["learners"]["default_policy"]
+    for key in ("WORLD_MODEL_L_total", "ACTOR_L_total", "CRITIC_L_total", "total_loss"):
+        assert np.isfinite(learner[key])
+    assert last["num_grad_updates_lifetime"] == algorithm.update_schedule.get_state()["updates"]
+    assert learner["num_module_steps_trained_lifetime"] == 16 * last["num_grad_updates_lifetime"]
+    assert last["actual_training_ratio"] == pytest.approx(16)
+    assert last["env_runners"]["num_env_steps_sampled_lifetime"] > 32
+    assert last["env_runners"]["episode_return_mean"] > 0
+    assert last["replay_buffer"]["num_env_steps_stored"] > 32
+    after = weights_of(algorithm)
+    changed = [name for name in before if not np.array_equal(before[name], after[name])]
+    # All but the reward's and critic's hidden layers, which zero outputs shield at first, move.
+    assert len(changed) > 0.8 * len(before)
+
+
+@pytest.mark.parametrize(
+    ("runners", "envs"), [(0, 3), (1, 1), (2, 2)], ids=["local", "one remote", "two remote"]
+)
+def test_ratio_is_kept_with_parallel_environments(build, runners, envs):
+    config = tiny_config(training_ratio=8).env_runners(
+        num_env_runners=runners, num_envs_per_env_runner=envs, num_cpus_per_env_runner=0.5
+    )
+    algorithm = build(config)
+    for _ in range(12):
+        result = algorithm.train()
+    assert result["actual_training_ratio"] == pytest.approx(8, rel=0.15)
+    assert result["replay_buffer"]["num_segments"] == max(1, runners) * envs
+
+
+def test_remote_env_runners_get_the_learners_weights(build):
+    config = tiny_config().env_runners(num_env_runners=1, num_cpus_per_env_runner=0.5)
+    algorithm = build(config)
+    for _ in range(3):
+        algorithm.train()
+    (remote,) = algorithm.env_runner_group.foreach_env_runner(
+        lambda runner: runner.module.get_state(), local_env_runner=False
+    )
+    learner = weights_of(algorithm)
+    assert remote
+    for name, value in remote.items():
+        np.testing.assert_array_equal(value, learner[name])
+
+
+def test_checkpoint_restores_everything_and_the_next_update_is_the_same(build, tmp_path):
+    algorithm = build(tiny_config())
+    for _ in range(4):
+        algorithm.train()
+    path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    restored = DreamerV3.from_checkpoint(path)
+    try:
+        assert restored.replay_buffer.num_records == algorithm.replay_buffer.num_records
+        assert restored.update_schedule.get_state() == algorithm.update_schedule.get_state()
+        batches = [a.replay_buffer.sample(2) for a in (algorithm, restored)]
+        tree.assert_same_structure(*batches)
+        for name in batches[0]:
+            np.testing.assert_array_equal(batches[0][name], batches[1][name])
+        for each in (algorithm, restored):
+            each.learner_group._learner.trainer.update(batches[0])
+        one, other = weights_of(algorithm), weights_of(restored)
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+        state = [a.learner_group._learner.trainer.get_state() for a in (algorithm, restored)]
+        for name in state[0]:
+            np.testing.assert_array_equal(state[0][name], state[1][name])
+        result = restored.train()
+        assert result["training_iteration"] == 5
+        assert result["num_grad_updates_lifetime"] > 4
+    finally:
+        restored.stop()
+
+
+def test_older_checkpoint_can_be_restored_into_a_running_algorithm(build, tmp_path):
+    config = tiny_config().env_runners(num_env_runners=1, num_cpus_per_env_runner=0.5)
+    algorithm = build(config)
+    for _ in range(2):
+        algorithm.train()
+    saved = weights_of(algorithm)
+    path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    for _ in range(4):
+        algorithm.train()
+    algorithm.restore_from_path(path)
+    for name, value in weights_of(algorithm).items():
+        np.testing.assert_array_equal(value, saved[name])
+    (remote,) = algorithm.env_runner_group.foreach_env_runner(
+        lambda runner: runner.module.get_state(), local_env_runner=False
+    )
+    for name, value in remote.items():
+        np.testing.assert_array_equal(value, saved[name])
+    algorithm.train()
+
+
+@pytest.mark.parametrize("damage", ["empty", "no replay", "truncated state", "foreign"])
+def test_bad_checkpoint_gives_one_error_and_changes_nothing(build, tmp_path, damage):
+    algorithm = build(tiny_config())
+    algorithm.train()
+    path = tmp_path / "checkpoint"
+    if damage == "foreign":
+        other = build(tiny_config(model_size="micro"))
+        other.train()
+        other.save_to_path(str(path))
+    else:
+        algorithm.save_to_path(str(path))
+    if damage == "empty":
+        path = tmp_path / "nothing"
+        path.mkdir()
+    elif damage == "no replay":
+        (path / "replay_buffer" / "manifest.json").unlink()
+    elif damage == "truncated state":
+        (path / "algorithm_state.pkl").write_bytes(b"")
+    before, records = weights_of(algorithm), algorithm.replay_buffer.num_records
+    with pytest.raises(CheckpointError):
+        algorithm.restore_from_path(str(path))
+    for name, value in weights_of(algorithm).items():
+        np.testing.assert_array_equal(value, before[name])
+    assert algorithm.replay_buffer.num_records == records
+
+
+def test_the_name_is_ours_in_tune_and_rllib():
+    assert get_trainable_cls("DreamerV3") is DreamerV3
+    # A look-up of a name that does not exist makes RLlib register all of its own algorithms.
+    with pytest.raises(Exception):  # noqa: B017
+        get_trainable_cls("NoSuchAlgorithm")
+    assert get_trainable_cls("DreamerV3") is DreamerV3
+    assert isinstance(DreamerV3.get_default_config(), DreamerV3Config)
+
+
+def test_tune_runs_it_by_name_in_a_remote_process(tmp_path):
+    config = tiny_config().to_dict() | {"entropy_scale": tune.grid_search([1e-4, 1e-3])}
+    results = tune.Tuner(
+        "DreamerV3",
+        param_space=config,
+        run_config=tune.RunConfig(
+            stop={"training_iteration": 2}, storage_path=str(tmp_path), verbose=0
+        ),
+    ).fit()
+    assert len(results) == 2
+    assert not results.errors
+    assert {result.metrics["config"]["entropy_scale"] for result in results} == {1e-4, 1e-3}
+    assert all(result.metrics["num_grad_updates_lifetime"] >= 1 for result in results)
+
+
+class Recorder(RLlibCallback):
+    """Counts what it sees into the env runner's metrics."""
+
+    def on_episode_end(self, *, episode, metrics_logger, **kwargs):
+        """Logs the episode's own idea of its return."""
+        metrics_logger.log_value("my_return", episode.get_return(), window=1)
+        metrics_logger.log_value("my_length", len(episode), window=1)
+
+
+def test_users_episode_callbacks_see_whole_episodes(build):
+    config = tiny_config().callbacks(Recorder)
+    config.reporting(metrics_num_episodes_for_smoothing=1)
+    algorithm = build(config)
+    for _ in range(60):
+        result = algorithm.train()["env_runners"]
+        if result["num_episodes"]:
+            break
+    assert result["my_return"] == result["episode_return_mean"]
+    assert result["my_length"] == result["episode_len_mean"]
+
+
+def test_evaluation_env_runners_play_the_learned_policy(build):
+    config = tiny_config().evaluation(
+        evaluation_interval=1, evaluation_duration=3, evaluation_duration_unit="episodes"
+    )
+    result = build(config).train()
+    assert result["evaluation"]["env_runners"]["num_episodes"] == 3
+    assert result["evaluation"]["env_runners"]["episode_return_mean"] >= 3
+
+
+def test_killed_env_runner_comes_back_and_no_row_crosses_the_gap(build):
+    config = tiny_config().env_runners(num_env_runners=2, num_cpus_per_env_runner=0.5)
+    config.fault_tolerance(restart_failed_env_runners=True)
+    algorithm = build(config)
+    algorithm.train()
+    before = algorithm.replay_buffer.metrics()["num_segments"]
+    victim = next(iter(algorithm.env_runner_group._worker_manager.actors().values()))
+    ray.kill(victim, no_restart=False)
+    for _ in range(400):
+        algorithm.train()
+        if algorithm.replay_buffer.metrics()["num_segments"] > before:
+            break
+    assert algorithm.replay_buffer.metrics()["num_segments"] > before
+    for segment in algorithm.replay_buffer.storage.segments:
+        assert len(segment) >= 1
+
+
+class NanCartPole(gym.Wrapper):
+    """Returns NaN in the observation after some steps."""
+
+    def __init__(self, config):
+        """Wraps CartPole; ``config["what"]`` says what turns NaN."""
+        super().__init__(gym.make("CartPole-v1"))
+        self.what, self.steps = config["what"], 0
+
+    def step(self, action):
+        """Steps, and spoils the 50th result."""
+        observation, reward, terminated, truncated, info = self.env.step(action)
+        self.steps += 1
+        if self.steps == 50:
+            if self.what == "observation":
+                observation = observation * np.nan
+            else:
+                reward = float("nan")
+        return observation, reward, terminated, truncated, info
+
+
+@pytest.mark.parametrize("what", ["observation", "reward"])
+def test_nan_from_an_environment_is_refused_before_it_reaches_replay(build, what):
+    config = tiny_config(NanCartPole, num_steps_sampled_before_learning_starts=500)
+    config.environment(env_config={"what": what})
+    algorithm = build(config)
+    with pytest.raises(EnvironmentDataError, match=what if what == "reward" else "NaN|nan"):
+        algorithm.train()
+    assert algorithm.replay_buffer.num_records == 0
+
+
+def test_more_env_runners_than_cpus_are_refused_at_once():
+    config = tiny_config().env_runners(num_env_runners=5)
+    with pytest.raises(ResourceError, match="num_env_runners"):
+        config.build_algo()
