@@ -1,0 +1,163 @@
+"""Where Tune tells the command what happens. Imports Ray: import it late."""
+
+import os
+import signal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import ray
+from ray.tune import Callback
+from ray.tune.experiment import Trial
+from ray.tune.result import SHOULD_CHECKPOINT
+
+from rllib_cli.display import Display
+from rllib_cli.interrupts import Interrupts
+
+# Tune makes the callback itself, from its name: one that is passed to it would be written into
+# the experiment's files, and a resumed experiment would talk to the display of an earlier run.
+_listener: "_Listener | None" = None
+
+
+class _Listener(NamedTuple):
+    display: Display
+    interrupts: Interrupts
+    stop: Mapping[str, float]
+
+
+@contextmanager
+def told_to(display: Display, interrupts: Interrupts, stop: Mapping[str, float]) -> Iterator[None]:
+    """Lets every experiment inside the block tell its progress, and obey interrupts.
+
+    Args:
+        display: Shows the progress.
+        interrupts: Once these are requested, running trials save a checkpoint, and Tune stops.
+        stop: Number by result at which trials end, resumed ones too; empty: as they were told.
+
+    Yields:
+        Nothing.
+    """
+    global _listener
+    _listener = _Listener(display, interrupts, stop)
+    # The first results of a trial come before its first episode ends, and hold no return.
+    os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
+    os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
+    os.environ["RAY_TUNE_CALLBACKS"] = f"{__name__}.{CommandCallback.__name__}"
+    try:
+        yield
+    finally:
+        _listener = None
+        del os.environ["RAY_TUNE_CALLBACKS"]
+
+
+class CommandCallback(Callback):
+    """Passes on what Tune tells, and saves before an interrupted run ends."""
+
+    def __init__(self) -> None:
+        assert _listener is not None, "to be made by Tune inside told_to()"
+        self._display, self._interrupts, self._criteria = _listener
+        self._to_save: set[str] | None = None
+
+    def setup(
+        self,
+        stop: Any = None,
+        num_samples: int | None = None,
+        total_num_samples: int | None = None,
+        **info: Any,
+    ) -> None:
+        """Tells how many trials there will be."""
+        self._display.expected_trials = total_num_samples or 1
+
+    def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Tells of trials that wait for their process, and trials when they are to stop."""
+        pending = False
+        for trial in trials:
+            if self._criteria:
+                trial.stopping_criterion = dict(self._criteria)
+            if trial.status == Trial.PENDING:
+                pending = True
+                self._display.trial(trial.trial_id, _name(trial))
+        busy = any(trial.status == Trial.RUNNING for trial in trials)
+        self._display.wait("starting trial: loading TensorFlow" if pending and not busy else "")
+
+    def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
+        """Ends the run once everything is saved that was to be saved."""
+        self._display.tick()
+        if not self._interrupts.requested:
+            return
+        if self._to_save is None:
+            self._to_save = {
+                trial.trial_id
+                for trial in trials
+                if trial.status == Trial.RUNNING and self._display.trials[trial.trial_id].result
+            }
+            self._display.say(
+                "Stopping: finishing the iteration and saving a checkpoint. "
+                "Ctrl-C again stops without saving."
+                if self._to_save
+                else "Stopping: no trial has anything to save yet."
+            )
+        if not self._to_save:
+            for trial in trials:
+                if actor := trial.temporary_state.ray_actor:
+                    # It has begun another iteration, and Tune would wait for that.
+                    ray.kill(actor)
+            # The signal at which Tune writes down the state of the experiment and stops.
+            signal.raise_signal(signal.SIGUSR1)
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Tells that the trial's process and all that it needs have been built."""
+        phase = (
+            "restoring checkpoint, then compiling the first update"
+            if trial.checkpoint
+            else "filling replay buffer, then compiling the first update"
+        )
+        self._display.trial_waits(trial.trial_id, _name(trial), phase)
+
+    def on_trial_result(
+        self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
+    ) -> None:
+        """Passes the result on, and asks for a checkpoint if the run is to stop."""
+        self._display.trial_reports(trial.trial_id, _name(trial), result)
+        if self._interrupts.requested:
+            result[SHOULD_CHECKPOINT] = True
+
+    def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
+        """Notes that the trial is saved."""
+        self._saved(trial)
+
+    def on_trial_complete(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Tells that the trial has ended."""
+        self._display.trial_ends(trial.trial_id, _name(trial), failed=False)
+        self._saved(trial)
+
+    def on_trial_recover(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Tells that the trial has failed and is taken up again."""
+        self._display.say(f"{_name(trial)} failed and starts again from its last checkpoint.")
+        self._saved(trial)
+
+    def on_trial_error(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Tells that the trial has failed."""
+        self._display.trial_ends(trial.trial_id, _name(trial), failed=True)
+        self._saved(trial)
+
+    def _saved(self, trial: Trial) -> None:
+        if self._to_save:
+            self._to_save.discard(trial.trial_id)
+
+
+def _name(trial: Trial) -> str:
+    """``"00002 lr=0.001"``: a trial's number, and what it does not share with the others."""
+    number = trial.trial_id.rpartition("_")[2]
+    varied = ", ".join(
+        f"{key.rpartition('/')[2]}={value}" for key, value in trial.evaluated_params.items()
+    )
+    return f"{number} {varied}".strip()

@@ -1,0 +1,331 @@
+"""What is seen of a run: a live table on a terminal, one line per result anywhere else."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from rllib_cli.progress import TrialProgress
+
+# A wait that nothing new is known of is mentioned again after so many seconds.
+_REMINDER_S = 30
+
+_COLUMNS = (
+    ("iter", 6),
+    ("env steps", 11),
+    ("updates", 9),
+    ("ratio", 7),
+    ("return", 9),
+    ("last", 9),
+    ("length", 7),
+    ("world", 8),
+    ("actor", 8),
+    ("critic", 8),
+    ("steps/s", 8),
+    ("upd/s", 7),
+    ("to go", 9),
+)
+# What fits beside the names of trials on a narrow terminal.
+_SWEEP_COLUMNS = ("env steps", "updates", "return", "steps/s", "to go")
+
+
+def open_display(*, plain: bool) -> "Display":
+    """Makes the display that fits the output.
+
+    Args:
+        plain: Whether to print plain lines even on a terminal.
+
+    Returns:
+        A display, to be used as a context manager.
+    """
+    console = Console(highlight=False, soft_wrap=True)
+    if plain or not console.is_terminal:
+        return PlainDisplay(console)
+    return LiveDisplay(console)
+
+
+class Display:
+    """What happens in a run, told as it happens. This class keeps count; others show it."""
+
+    def __init__(self, console: Console):
+        self.console = console
+        self.stop: Mapping[str, float] = {}
+        self.trials: dict[str, TrialProgress] = {}
+        self.expected_trials = 1
+        self.phase = ""
+        self.since = time.monotonic()
+
+    def __enter__(self) -> "Display":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def say(self, text: str) -> None:
+        """Prints one message that stays."""
+        self.console.print(Text(text))
+
+    def wait(self, phase: str) -> None:
+        """Tells what is being waited for while no trial runs; empty: nothing any more."""
+        if phase != self.phase:
+            self.phase, self.since = phase, time.monotonic()
+
+    def begin(self, stop: Mapping[str, float], expected_trials: int) -> None:
+        """Begins an experiment.
+
+        Args:
+            stop: Number by result at which each trial ends.
+            expected_trials: How many trials there will be; -1 if without end.
+        """
+        self.stop, self.expected_trials, self.trials = stop, expected_trials, {}
+        self.wait("")
+
+    def trial(self, trial_id: str, name: str) -> TrialProgress:
+        """The progress of one trial, new if it was not known yet."""
+        return self.trials.setdefault(trial_id, TrialProgress(name))
+
+    def trial_waits(self, trial_id: str, name: str, phase: str) -> None:
+        """A trial that runs waits for something."""
+        trial = self.trial(trial_id, name)
+        trial.state = "running"
+        trial.enter(phase)
+
+    def trial_reports(self, trial_id: str, name: str, result: Mapping[str, Any]) -> None:
+        """A trial has reported a result."""
+        self.trial(trial_id, name).update(result)
+
+    def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
+        """A trial has ended."""
+        trial = self.trial(trial_id, name)
+        trial.state, trial.phase = ("failed" if failed else "finished"), ""
+
+    def tick(self) -> None:
+        """Called several times a second while trials run."""
+
+    def close(self) -> None:
+        """Stops drawing."""
+
+    @property
+    def is_sweep(self) -> bool:
+        """Whether there is more than one trial."""
+        return self.expected_trials != 1 or len(self.trials) > 1
+
+    def counts(self) -> str:
+        """``"2 running, 3 pending, 1 finished"``."""
+        states = [trial.state for trial in self.trials.values()]
+        numbers = {state: states.count(state) for state in ("running", "finished", "failed")}
+        pending = max(self.expected_trials, len(states)) - sum(numbers.values())
+        text = f"{numbers['running']} running, {pending} pending, {numbers['finished']} finished"
+        return text + (f", {numbers['failed']} failed" if numbers["failed"] else "")
+
+    def cells(self, trial: TrialProgress) -> list[str]:
+        """The texts of one line of the table, in the order of the columns."""
+        losses = trial.losses()
+        to_go = trial.time_to_go(self.stop) if trial.state == "running" else None
+        return [
+            whole(trial.iteration),
+            whole(trial.env_steps),
+            whole(trial.grad_updates),
+            short(trial.training_ratio),
+            short(trial.return_mean),
+            short(trial.return_last),
+            short(trial.episode_length),
+            *(short(losses[name]) for name in ("world", "actor", "critic")),
+            short(trial.rate("num_env_steps_sampled_lifetime")),
+            short(trial.rate("num_grad_updates_lifetime")),
+            duration(to_go[0]) if to_go else "-",
+        ]
+
+
+class PlainDisplay(Display):
+    """One line per event, readable in a log file."""
+
+    def __init__(self, console: Console):
+        super().__init__(console)
+        self._header_printed = False
+        self._last_line = time.monotonic()
+
+    def _print(self, line: str) -> None:
+        self.console.print(Text(line))
+        self.console.file.flush()
+        self._last_line = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Prints one message."""
+        self._print(text)
+
+    def wait(self, phase: str) -> None:
+        """Prints what is being waited for."""
+        if phase and phase != self.phase:
+            self._print(f"{phase} ...")
+        super().wait(phase)
+
+    def trial_waits(self, trial_id: str, name: str, phase: str) -> None:
+        """Prints what the trial waits for, if that is new."""
+        trial = self.trial(trial_id, name)
+        before = trial.waits_for
+        super().trial_waits(trial_id, name, phase)
+        if trial.phase and trial.waits_for != before:
+            self._print(self._waiting(trial))
+
+    def trial_reports(self, trial_id: str, name: str, result: Mapping[str, Any]) -> None:
+        """Prints a line of the table, or what the trial waits for."""
+        trial = self.trial(trial_id, name)
+        before = trial.waits_for
+        trial.update(result)
+        if trial.phase:
+            if trial.waits_for != before:
+                self._print(self._waiting(trial))
+            return
+        if not self._header_printed:
+            self._header_printed = True
+            self._print(self._line("trial", [name for name, _ in _COLUMNS]))
+        self._print(self._line(name, self.cells(trial)))
+
+    def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
+        """In a sweep, prints how many trials there are now."""
+        super().trial_ends(trial_id, name, failed=failed)
+        if self.is_sweep:
+            self._print(f"{name} {'failed' if failed else 'finished'}; {self.counts()}")
+
+    def tick(self) -> None:
+        """Mentions every half minute what is being waited for."""
+        now = time.monotonic()
+        if now - self._last_line < _REMINDER_S:
+            return
+        if self.phase:
+            self._print(f"{self.phase} ... {duration(now - self.since)}")
+        for trial in self.trials.values():
+            if trial.phase:
+                self._print(f"{self._waiting(trial)} {duration(now - trial.since)}")
+
+    def begin(self, stop: Mapping[str, float], expected_trials: int) -> None:
+        """Begins an experiment with a header of its own."""
+        super().begin(stop, expected_trials)
+        self._header_printed = False
+
+    def _waiting(self, trial: TrialProgress) -> str:
+        text = f"{trial.waits_for} ..."
+        return f"{trial.name}: {text}" if self.is_sweep else text
+
+    def _line(self, name: str, cells: list[str]) -> str:
+        texts = [cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True)]
+        return " ".join([*([name.ljust(32)] if self.is_sweep else []), *texts])
+
+
+class LiveDisplay(Display):
+    """A table that is drawn anew four times a second."""
+
+    def __init__(self, console: Console):
+        super().__init__(console)
+        self._spinner = Spinner("dots")
+        self._live = Live(
+            console=console, refresh_per_second=4, get_renderable=self.draw, transient=False
+        )
+        self._live.start()
+
+    def close(self) -> None:
+        """Leaves the last table standing."""
+        self.phase = ""
+        self._live.stop()
+
+    def draw(self) -> Group:
+        """The picture at this moment."""
+        parts: list[Any] = []
+        if self.phase:
+            parts.append(self._waiting(self.phase, self.since))
+        if self.is_sweep and self.trials:
+            parts += [Text(self.counts(), style="bold"), self._sweep()]
+        else:
+            for trial in self.trials.values():
+                if trial.result:
+                    parts.append(self._single(trial))
+                if trial.phase:
+                    parts.append(self._waiting(trial.waits_for, trial.since))
+        return Group(*parts)
+
+    def _waiting(self, phase: str, since: float) -> Spinner:
+        self._spinner.update(text=Text(f"{phase} ({time.monotonic() - since:.0f} s)"))
+        return self._spinner
+
+    def _single(self, trial: TrialProgress) -> Table:
+        table = Table.grid(padding=(0, 3))
+        steps, updates, to_go = trial.env_steps, trial.grad_updates, trial.time_to_go(self.stop)
+        steps_rate = trial.rate("num_env_steps_sampled_lifetime")
+        updates_rate = trial.rate("num_grad_updates_lifetime")
+        losses = ", ".join(f"{name} {short(loss)}" for name, loss in trial.losses().items())
+        last = "" if trial.return_last is None else f", last {short(trial.return_last)}"
+        for name, value, more in (
+            ("env steps", whole(steps), f"{short(steps_rate)} per second"),
+            ("updates", whole(updates), f"{short(updates_rate)} per second"),
+            ("training ratio", short(trial.training_ratio), ""),
+            (
+                "episode return",
+                short(trial.return_mean),
+                f"mean{last}; length {short(trial.episode_length)}",
+            ),
+            ("losses", "", losses),
+            ("time", duration(_seconds(trial)), f"iteration {whole(trial.iteration)}"),
+            ("time to go", duration(to_go[0]), f"until {to_go[1]}") if to_go else ("", "", ""),
+        ):
+            if name:
+                table.add_row(Text(name, style="dim"), Text(value, justify="right"), Text(more))
+        return table
+
+    def _sweep(self) -> Table:
+        table = Table(box=None, padding=(0, 1))
+        table.add_column("trial", no_wrap=True)
+        for name in _SWEEP_COLUMNS:
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("", no_wrap=True, style="dim")
+        rank = {"running": 0, "pending": 1, "failed": 2, "finished": 3}
+        trials = sorted(self.trials.values(), key=lambda trial: rank[trial.state])
+        room = max(3, self.console.height - 6)
+        for trial in trials[:room]:
+            style = {"failed": "red", "finished": "dim"}.get(trial.state, "")
+            waits = f"{trial.waits_for} ({time.monotonic() - trial.since:.0f} s)"
+            cells = dict(zip((name for name, _ in _COLUMNS), self.cells(trial), strict=True))
+            table.add_row(
+                trial.name,
+                *(cells[name] for name in _SWEEP_COLUMNS),
+                waits if trial.phase else trial.state,
+                style=style,
+            )
+        if len(trials) > room:
+            table.add_row(f"and {len(trials) - room} more")
+        return table
+
+
+def _seconds(trial: TrialProgress) -> float | None:
+    value = trial.result.get("time_total_s")
+    return float(value) if value is not None else None
+
+
+def whole(number: float | None) -> str:
+    """``1234567.0`` becomes ``1,234,567``."""
+    return "-" if number is None else f"{number:,.0f}"
+
+
+def short(number: float | None) -> str:
+    """Three to four significant digits."""
+    if number is None:
+        return "-"
+    if number == 0 or abs(number) >= 100:
+        return f"{number:,.0f}"
+    if abs(number) < 0.001:
+        return f"{number:.1e}"
+    return f"{number:.1f}" if abs(number) >= 10 else f"{number:.3g}"
+
+
+def duration(seconds: float | None) -> str:
+    """``3725`` becomes ``1:02:05``."""
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}"

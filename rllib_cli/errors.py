@@ -1,0 +1,95 @@
+"""What ends the command with a message instead of a traceback."""
+
+import traceback
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+import click
+
+from rllib_cli.quiet import loading_libraries
+
+
+class InputError(click.ClickException):
+    """A file, option or config that cannot be used as given."""
+
+    exit_code = 2
+
+
+class RunError(click.ClickException):
+    """Something failed while running."""
+
+    exit_code = 1
+
+
+def unknown(what: str, name: str, valid: Iterable[str]) -> InputError:
+    """Builds the error for a name that does not exist, naming the nearest that does.
+
+    Args:
+        what: What kind of thing the name stands for, e.g. ``"option"``.
+        name: The name that was given.
+        valid: All names that exist.
+
+    Returns:
+        The error, ready to be raised.
+    """
+    with loading_libraries(verbosity=0):
+        from rllib_dreamerv3.errors import unknown_name
+
+    return InputError(str(unknown_name(what, name, valid)))
+
+
+@contextmanager
+def told_as(error: type[click.ClickException], verbosity: int) -> Iterator[None]:
+    """Turns exceptions inside the block into one message.
+
+    Args:
+        error: What to raise in their place.
+        verbosity: From 1 on, the traceback is printed too.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        click.ClickException: In place of any exception; those of click are let through.
+    """
+    try:
+        yield
+    except (click.ClickException, click.Abort, click.exceptions.Exit):
+        raise
+    except Exception as exc:
+        if verbosity:
+            traceback.print_exc()
+        raise error(describe(exc)) from exc
+
+
+def describe(exc: BaseException) -> str:
+    """The message of the exception in which the trouble began.
+
+    Args:
+        exc: Any exception; Ray's wrappers around those of other processes are taken off.
+
+    Returns:
+        The message, after the exception's name unless that only says "wrong value".
+    """
+    exc = root_cause(exc)
+    # Ray appends the last output of a process that died; the log has it too.
+    text = str(exc).partition("Traceback (most")[0].strip()
+    name = type(exc).__name__
+    if not text:
+        return name
+    # Our own errors are complete sentences; a bare KeyError or OSError is not.
+    ours = type(exc).__module__.startswith("rllib_") or type(exc) is ValueError
+    return text if ours else f"{name}: {text}"
+
+
+def root_cause(exc: BaseException) -> BaseException:
+    """Takes off what Ray wraps around an exception that was raised in another process."""
+    while True:
+        inner = getattr(exc, "cause", None)
+        if not isinstance(inner, BaseException) and exc.args:
+            # An actor that died while it was made carries the reason as its argument.
+            first = exc.args[0]
+            inner = first if isinstance(first, BaseException) else None
+        if inner is None or inner is exc:
+            return exc
+        exc = inner

@@ -1,0 +1,103 @@
+"""Plays a checkpoint and reports what came of it."""
+
+import json
+import statistics
+from pathlib import Path
+
+from rllib_cli.display import open_display, short, whole
+from rllib_cli.errors import InputError, RunError, told_as
+from rllib_cli.quiet import loading_libraries
+
+# What RLlib writes into the directory of every algorithm checkpoint.
+_MARK = "rllib_checkpoint.json"
+
+
+def find_checkpoint(directory: str) -> Path:
+    """Finds the algorithm checkpoint that a path means.
+
+    Args:
+        directory: A checkpoint, or the results of a trial or an experiment that hold some.
+
+    Returns:
+        The checkpoint itself, or the newest one below.
+
+    Raises:
+        RunError: If there is none.
+    """
+    path = Path(directory).expanduser().resolve()
+    if not path.is_dir():
+        raise RunError(f"There is no directory {directory}.")
+    if (path / _MARK).is_file():
+        return path
+    found = [*path.glob(f"checkpoint_*/{_MARK}"), *path.glob(f"*/checkpoint_*/{_MARK}")]
+    if not found:
+        raise RunError(
+            f"{directory} is no checkpoint of an RLlib algorithm, and holds none: neither it nor "
+            f"a checkpoint_* directory below it has a file {_MARK}."
+        )
+    return max(found, key=lambda mark: (mark.stat().st_mtime, str(mark))).parent
+
+
+def evaluate_checkpoint(
+    checkpoint: str,
+    *,
+    env: str | None,
+    episodes: int | None,
+    steps: int | None,
+    out: str | None,
+    render: bool,
+    verbosity: int,
+) -> None:
+    """Plays episodes, prints them as they end, and their mean at the end.
+
+    Args:
+        checkpoint: As for :func:`find_checkpoint`.
+        env: Another environment than the one the checkpoint was trained in.
+        episodes: How many episodes to play; None if ``steps`` says how long.
+        steps: Play until the episode in which so many environment steps are reached has ended.
+        out: File for the results as JSON.
+        render: Whether to show the environment.
+        verbosity: From 1 on, errors come with their traceback.
+
+    Raises:
+        InputError: If ``out`` cannot be written.
+        RunError: If there is no checkpoint, it cannot be restored, or playing fails.
+    """
+    path = find_checkpoint(checkpoint)
+    returns: list[float] = []
+    lengths: list[int] = []
+    with open_display(plain=verbosity > 0) as display, told_as(RunError, verbosity):
+        display.say(f"Playing {path}")
+        display.wait("loading TensorFlow and the checkpoint")
+        with loading_libraries(verbosity):
+            from rllib_dreamerv3.evaluation import play
+
+        for episode in play(str(path), env=env, episodes=episodes, steps=steps, render=render):
+            if not returns:
+                display.wait("")
+                display.say("episode      return   length")
+            returns.append(float(episode.ret))
+            lengths.append(int(episode.length))
+            display.say(f"{len(returns):7} {short(returns[-1]):>11} {whole(lengths[-1]):>8}")
+        display.wait("")
+        spread = statistics.stdev(returns) if len(returns) > 1 else 0.0
+        mean, length = statistics.fmean(returns), statistics.fmean(lengths)
+        display.say(
+            f"   mean {short(mean):>11} {short(length):>8}   std of returns {short(spread)}"
+        )
+    if out:
+        result = {
+            "checkpoint": str(path),
+            "env": env,
+            "episodes": [
+                {"return": ret, "length": length}
+                for ret, length in zip(returns, lengths, strict=True)
+            ],
+            "return_mean": mean,
+            "return_std": spread,
+            "length_mean": length,
+        }
+        try:
+            Path(out).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        except OSError as exc:
+            raise InputError(f"{out} cannot be written: {exc.strerror}.") from exc

@@ -1,0 +1,311 @@
+"""Experiments as files and options describe them, checked as far as that needs no TensorFlow."""
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rllib_cli import stopping
+from rllib_cli.errors import InputError, describe, unknown
+from rllib_cli.quiet import loading_libraries
+
+DEFAULT_STORAGE_PATH = "~/ray_results"
+
+_CHECKPOINT_KEYS = {
+    "checkpoint_frequency",
+    "checkpoint_at_end",
+    "num_to_keep",
+    "checkpoint_score_attribute",
+    "checkpoint_score_order",
+}
+_KEYS = {
+    "run",
+    "env",
+    "config",
+    "stop",
+    "num_samples",
+    "storage_path",
+    "checkpoint_config",
+    "max_failures",
+    "max_concurrent_trials",
+    "time_budget_s",
+}
+# Keys of older experiment files, and where the same is said now.
+_MOVED = {
+    "local_dir": "storage_path",
+    "checkpoint_freq": "checkpoint_config/checkpoint_frequency",
+    "checkpoint_at_end": "checkpoint_config/checkpoint_at_end",
+    "keep_checkpoints_num": "checkpoint_config/num_to_keep",
+    "checkpoint_score_attr": "checkpoint_config/checkpoint_score_attribute",
+}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One experiment: an algorithm, its config, and how Tune runs it.
+
+    Attributes:
+        name: The directory of its results below ``storage_path``.
+        algorithm: A name registered with RLlib, or an ``Algorithm`` class.
+        config: RLlib's config as a dict; may hold ``{"grid_search": [...]}`` anywhere.
+        stop: Number by result at which a trial ends, with the names results have.
+        checkpoint: Fields of Tune's ``CheckpointConfig`` that were set.
+        num_samples: How often every point of the grid is run.
+        storage_path: Local directory or URI below which results are written.
+        max_failures: How often a failed trial is taken up again from its last checkpoint.
+        max_concurrent_trials: At most so many trials at the same time; None: as many as fit.
+        time_budget_s: Seconds after which all trials end; None: never.
+        notes: Lines for the user about what was understood differently from how it was written.
+    """
+
+    name: str
+    algorithm: str | type
+    config: Mapping[str, Any]
+    stop: Mapping[str, float] = field(default_factory=dict)
+    checkpoint: Mapping[str, Any] = field(default_factory=dict)
+    num_samples: int = 1
+    storage_path: str = DEFAULT_STORAGE_PATH
+    max_failures: int = 0
+    max_concurrent_trials: int | None = None
+    time_budget_s: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def algorithm_name(self) -> str:
+        """The algorithm's name as text."""
+        return self.algorithm if isinstance(self.algorithm, str) else self.algorithm.__name__
+
+    @property
+    def env_name(self) -> str:
+        """The environment's name as text."""
+        env = self.config.get("env")
+        return env.__name__ if isinstance(env, type) else str(env)
+
+    def directory(self) -> str:
+        """Where its results are: an absolute path, or a URI."""
+        if "://" in self.storage_path:
+            return f"{self.storage_path.rstrip('/')}/{self.name}"
+        return str(Path(self.storage_path).expanduser().resolve() / self.name)
+
+    def changed(self, **changes: Any) -> "Experiment":
+        """Lays the options of the command line over what a file says.
+
+        Args:
+            **changes: New values; ``stop`` and ``checkpoint`` are merged, ``env`` goes into the
+                config, and None means "not said".
+
+        Returns:
+            The changed experiment.
+
+        Raises:
+            InputError: If a stop criterion is unknown or no number.
+        """
+        said = {key: value for key, value in changes.items() if value is not None}
+        notes = list(self.notes)
+        if "stop" in said:
+            said["stop"] = {**self.stop, **stopping.criteria(said["stop"], notes)}
+        if "checkpoint" in said:
+            said["checkpoint"] = {**self.checkpoint, **_checkpoint(said["checkpoint"], notes)}
+        if "env" in said:
+            said["config"] = {**self.config, "env": said.pop("env")}
+        return replace(self, **{**said, "notes": tuple(notes)})
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without Python objects, but with ``3e-4`` as the number that it looks like."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def from_file(path: str, verbosity: int = 0) -> list[Experiment]:
+    """Reads the experiments of a YAML file, or the one of a Python file.
+
+    Args:
+        path: A local file. Nothing in a YAML file is executed; a Python file is.
+        verbosity: How much is shown of what libraries say while a Python file is executed.
+
+    Returns:
+        The experiments in the order of the file.
+
+    Raises:
+        InputError: If the file cannot be read, or says something unknown or contradictory.
+    """
+    if "://" in path:
+        raise InputError(f"{path} is a URL; download the file, read it, and give its path.")
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise InputError(f"There is no file {path}.")
+    if file.suffix in (".yaml", ".yml"):
+        return _from_yaml(file)
+    if file.suffix == ".py":
+        return [_from_python(file, verbosity)]
+    raise InputError(f"{path} is neither a YAML file (.yaml, .yml) nor a Python file (.py).")
+
+
+def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> Experiment:
+    """The experiment that options alone describe.
+
+    Args:
+        algorithm: The algorithm's name.
+        env: The environment's name; None if the config names it.
+        config: RLlib's config.
+
+    Returns:
+        An experiment with RLlib's old default name.
+
+    Raises:
+        InputError: If no environment is named.
+    """
+    config = {**config, **({"env": env} if env else {})}
+    if not config.get("env"):
+        raise InputError("Say which environment to train in: --env NAME.")
+    return Experiment("default", algorithm, config)
+
+
+def _from_yaml(file: Path) -> list[Experiment]:
+    try:
+        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+    except yaml.YAMLError as exc:
+        mark = getattr(exc, "problem_mark", None)
+        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        what = getattr(exc, "problem", None) or str(exc)
+        raise InputError(f"{file}{where}: not valid YAML ({what}).") from exc
+    except (OSError, UnicodeDecodeError) as exc:
+        raise InputError(f"{file} cannot be read: {describe(exc)}") from exc
+    if not isinstance(content, dict) or not content:
+        raise InputError(
+            f"{file} describes no experiment; expected `NAME: {{run: DreamerV3, ...}}`."
+        )
+    try:
+        return [_from_spec(str(name), spec) for name, spec in content.items()]
+    except InputError as exc:
+        raise InputError(f"{file}: {exc.message}") from exc
+
+
+def _from_spec(name: str, spec: Any) -> Experiment:
+    if not isinstance(spec, dict):
+        raise InputError(
+            f"Experiment {name!r} has to hold keys such as run and config, not {spec!r}."
+        )
+    notes: list[str] = []
+    spec = {str(key): value for key, value in spec.items()}
+    for old, new in _MOVED.items():
+        if old in spec:
+            notes.append(f"{old} is called {new} now; using that.")
+            group, _, key = new.rpartition("/")
+            (spec.setdefault(group, {}) if group else spec).setdefault(key, spec.pop(old))
+    if spec.pop("pass_criteria", None) is not None:
+        notes.append("pass_criteria only mean something to RLlib's own tests; left out.")
+    for key in spec:
+        if key not in _KEYS:
+            raise unknown(f"key in experiment {name!r}:", key, [*_KEYS, *_MOVED])
+    if "run" not in spec:
+        raise InputError(
+            f"Experiment {name!r} does not say which algorithm to run: `run: DreamerV3`."
+        )
+    config = {**_dict(spec, "config", name), **({"env": spec["env"]} if "env" in spec else {})}
+    return Experiment(
+        name=name,
+        algorithm=str(spec["run"]),
+        config=config,
+        stop=stopping.criteria(_dict(spec, "stop", name), notes),
+        checkpoint=_checkpoint(_dict(spec, "checkpoint_config", name), notes),
+        num_samples=_whole(spec.get("num_samples", 1), "num_samples", name),
+        storage_path=str(spec.get("storage_path") or DEFAULT_STORAGE_PATH),
+        max_failures=_whole(spec.get("max_failures", 0), "max_failures", name),
+        max_concurrent_trials=spec.get("max_concurrent_trials"),
+        time_budget_s=spec.get("time_budget_s"),
+        notes=tuple(notes),
+    )
+
+
+def _from_python(file: Path, verbosity: int) -> Experiment:
+    """Runs the file and takes ``config`` (an ``AlgorithmConfig``) and ``stop`` (optional)."""
+    import importlib.util
+
+    with loading_libraries(verbosity):
+        import rllib_dreamerv3  # noqa: F401  has to come before RLlib, which the file may import
+
+    spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    sys.path.insert(0, str(file.resolve().parent))
+    try:
+        spec.loader.exec_module(module)
+    except Exception as exc:
+        line = _line_in(exc, file)
+        raise InputError(f"{file}{line} failed: {describe(exc)}") from exc
+
+    from ray import cloudpickle
+    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+    # Other processes cannot import this module: what it defines travels with the config.
+    cloudpickle.register_pickle_by_value(module)
+    config = getattr(module, "config", None)
+    if not isinstance(config, AlgorithmConfig):
+        raise InputError(f"{file} has to define `config`, a DreamerV3Config.")
+    stop = getattr(module, "stop", {})
+    if not isinstance(stop, dict):
+        raise InputError(f"{file}: `stop` has to be a dict, not {stop!r}.")
+    notes: list[str] = []
+    algorithm = config.algo_class
+    if algorithm is None:
+        raise InputError(f"{file}: `config` belongs to no algorithm; use DreamerV3Config().")
+    return Experiment(
+        name=file.stem,
+        algorithm=algorithm,
+        config=config.to_dict(),
+        stop=stopping.criteria(stop, notes),
+        notes=tuple(notes),
+    )
+
+
+def _line_in(exc: BaseException, file: Path) -> str:
+    """``", line 7"``: the last line of ``file`` on the way to the exception."""
+    line, trace = "", exc.__traceback__
+    while trace is not None:
+        if Path(trace.tb_frame.f_code.co_filename) == file:
+            line = f", line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return line
+
+
+def _dict(spec: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
+    value = spec.get(key) or {}
+    if not isinstance(value, dict):
+        raise InputError(f"{key} of experiment {name!r} has to be a mapping, not {value!r}.")
+    return value
+
+
+def _whole(value: Any, key: str, name: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InputError(f"{key} of experiment {name!r} has to be a whole number, not {value!r}.")
+    return value
+
+
+def _checkpoint(settings: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    """Checks fields of Tune's ``CheckpointConfig``."""
+    for key in settings:
+        if key not in _CHECKPOINT_KEYS:
+            raise unknown("key in checkpoint_config:", key, _CHECKPOINT_KEYS)
+    checked = dict(settings)
+    score = checked.get("checkpoint_score_attribute")
+    if score:
+        # RLlib's old way to say "the smaller the better".
+        if score.startswith("min-"):
+            checked["checkpoint_score_order"] = "min"
+        checked["checkpoint_score_attribute"] = stopping.current_name(
+            score.removeprefix("min-"), notes
+        )
+    return checked

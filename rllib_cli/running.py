@@ -1,0 +1,286 @@
+"""Runs experiments with Ray Tune, from the first check to the last word."""
+
+import inspect
+import math
+import os
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+from rllib_cli import stopping
+from rllib_cli.display import Display, short, whole
+from rllib_cli.errors import InputError, RunError, describe, told_as, unknown
+from rllib_cli.experiments import Experiment
+from rllib_cli.interrupts import Interrupts
+from rllib_cli.progress import look_up
+from rllib_cli.quiet import loading_libraries, log_level
+
+RETURN_MEAN = "env_runners/episode_return_mean"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How experiments are run, whatever they are.
+
+    Attributes:
+        verbosity: 0, 1 or 2.
+        resume: Whether to go on with the experiment of the same name.
+        scheduler: Name of a Tune scheduler.
+        scheduler_config: Its arguments.
+        ray: Arguments of ``ray.init``.
+    """
+
+    verbosity: int = 0
+    resume: bool = False
+    scheduler: str = "fifo"
+    scheduler_config: Mapping[str, Any] | None = None
+    ray: Mapping[str, Any] | None = None
+
+
+def run_all(experiments: list[Experiment], options: RunOptions, display: Display) -> int:
+    """Runs experiments one after the other.
+
+    Args:
+        experiments: What to run. All are checked before the first starts.
+        options: How to run them.
+        display: Where progress is shown.
+
+    Returns:
+        The exit code: 0, or 1 if a trial failed, or 130 after an interrupt.
+
+    Raises:
+        InputError: If an experiment asks for something that does not exist or is wrong.
+        RunError: If the cluster is too small, or Ray or Tune fail.
+        KeyboardInterrupt: At the second Ctrl-C.
+    """
+    display.wait("loading TensorFlow and Ray")
+    with told_as(RunError, options.verbosity), loading_libraries(options.verbosity):
+        import rllib_dreamerv3  # noqa: F401  registers the algorithm with RLlib
+
+    checked = [_check(experiment, options) for experiment in experiments]
+    scheduler = _scheduler(options)
+    display.wait("starting Ray")
+    logs = _start_ray(options)
+    code = 0
+    for experiment, configs in zip(experiments, checked, strict=True):
+        display.wait("")
+        for note in experiment.notes:
+            display.say(note)
+        with Interrupts() as interrupts:
+            results = _run(experiment, configs, scheduler, options, display, interrupts)
+            code = max(code, conclude(results, display, logs, interrupted=interrupts.requested))
+            if interrupts.requested:
+                return 130
+    return code
+
+
+def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
+    """Builds RLlib's config for every point of the grid, as each trial will do."""
+    from ray.rllib.algorithms.registry import ALGORITHMS
+    from ray.tune import Tuner
+    from ray.tune.search.variant_generator import generate_variants
+
+    algorithm: Any = experiment.algorithm
+    if isinstance(algorithm, str):
+        if algorithm not in ALGORITHMS:
+            raise unknown("algorithm", algorithm, ALGORITHMS)
+        with told_as(InputError, options.verbosity):
+            algorithm = ALGORITHMS[algorithm]()[0]
+    directory = experiment.directory()
+    if options.resume and not Tuner.can_restore(directory):
+        raise InputError(f"There is no experiment in {directory} that could be resumed.")
+    configs = []
+    with told_as(InputError, options.verbosity):
+        for _, variant in generate_variants(dict(experiment.config)):
+            config = algorithm.get_default_config().update_from_dict(variant)
+            config.validate()
+            configs.append(config)
+    return configs
+
+
+def _scheduler(options: RunOptions) -> Any:
+    from ray.tune.schedulers import SCHEDULER_IMPORT, create_scheduler
+
+    names = {**{name: name for name in SCHEDULER_IMPORT}, "asha": "async_hyperband"}
+    if options.scheduler.lower() not in names:
+        raise unknown("scheduler", options.scheduler, names)
+    name = names[options.scheduler.lower()]
+    given = dict(options.scheduler_config or {})
+    accepted = inspect.signature(SCHEDULER_IMPORT[name]).parameters
+    for key in given:
+        # Tune would leave an unknown one out without a word.
+        if key not in accepted:
+            raise unknown(f"option of scheduler {name}:", key, accepted)
+    if "metric" in accepted:
+        given = {"metric": RETURN_MEAN, "mode": "max", **given}
+        notes: list[str] = []
+        given["metric"] = stopping.current_name(given["metric"], notes)
+    with told_as(InputError, options.verbosity):
+        return create_scheduler(name, **given)
+
+
+def _start_ray(options: RunOptions) -> str:
+    """Starts Ray, or connects to it; returns where the output of its processes is."""
+    import ray
+
+    # Environments in the current directory can be named as they can with `python -m`, here and
+    # in the processes that Ray starts.
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        path for path in (os.getcwd(), os.environ.get("PYTHONPATH")) if path
+    )
+    with told_as(RunError, options.verbosity):
+        context = ray.init(
+            **(options.ray or {}),
+            include_dashboard=False,
+            log_to_driver=options.verbosity > 0,
+            logging_level=log_level(options.verbosity),
+        )
+    return f"{context.address_info['session_dir']}/logs"
+
+
+def _run(
+    experiment: Experiment,
+    configs: list[Any],
+    scheduler: Any,
+    options: RunOptions,
+    display: Display,
+    interrupts: Interrupts,
+) -> Any:
+    import ray
+
+    from rllib_cli.callback import told_to
+    from rllib_dreamerv3.resources import check_resources, cpus_for_main_process
+
+    cluster = ray.cluster_resources()
+    with told_as(RunError, options.verbosity):
+        for config in configs:
+            check_resources(config, cluster, in_tune=True)
+
+    trials = len(configs) * experiment.num_samples
+    space = dict(experiment.config)
+    if trials == 1 and configs[0].num_learners == 0 and _main_process_is_default(configs[0]):
+        # Nothing else is going to use them, and the learner is in the main process.
+        space["num_cpus_for_main_process"] = cpus_for_main_process(configs[0], _cpus_here())
+    display.begin(experiment.stop, expected_trials=trials)
+    with told_as(RunError, options.verbosity), told_to(display, interrupts, experiment.stop):
+        if options.resume:
+            return _resumed(experiment, display).fit()
+        return _tuner(experiment, space, scheduler, options).fit()
+
+
+def _main_process_is_default(config: Any) -> bool:
+    default = type(config)().num_cpus_for_main_process
+    return bool(config.num_cpus_for_main_process == default)
+
+
+def _cpus_here() -> float:
+    """CPUs that Ray may use on this machine."""
+    import ray
+
+    here = ray.get_runtime_context().get_node_id()
+    return sum(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["NodeID"] == here)
+
+
+def _tuner(
+    experiment: Experiment, space: dict[str, Any], scheduler: Any, options: RunOptions
+) -> Any:
+    from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
+
+    storage, _, name = experiment.directory().rpartition("/")
+    return Tuner(
+        experiment.algorithm,
+        param_space=space,
+        tune_config=TuneConfig(
+            num_samples=experiment.num_samples,
+            scheduler=scheduler,
+            max_concurrent_trials=experiment.max_concurrent_trials,
+            time_budget_s=experiment.time_budget_s,
+        ),
+        run_config=RunConfig(
+            name=name,
+            storage_path=storage,
+            stop=dict(experiment.stop) or None,
+            checkpoint_config=CheckpointConfig(
+                **{"checkpoint_at_end": True, **experiment.checkpoint}
+            ),
+            failure_config=FailureConfig(max_failures=experiment.max_failures),
+            verbose=0,
+        ),
+    )
+
+
+def _resumed(experiment: Experiment, display: Display) -> Any:
+    """The experiment as it was left; finished trials go on too if they are to stop later now."""
+    from ray.tune import ExperimentAnalysis, ResumeConfig, Tuner
+
+    directory = experiment.directory()
+    go_on, skip = ResumeConfig.ResumeType.RESUME, ResumeConfig.ResumeType.SKIP
+    last_results = ExperimentAnalysis(directory).results.values()
+    done = all(_has_reached(result, experiment.stop) for result in last_results)
+    if done:
+        display.say("Every trial has reached its stop criterion; to train longer, raise --stop.")
+    return Tuner.restore(
+        directory,
+        experiment.algorithm,
+        _resume_config=ResumeConfig(
+            finished=skip if done or not experiment.stop else go_on,
+            unfinished=go_on,
+            errored=go_on,
+        ),
+    )
+
+
+def _has_reached(result: Mapping[str, Any], stop: Mapping[str, float]) -> bool:
+    return any(
+        (value := look_up(result, name)) is not None and value >= number
+        for name, number in stop.items()
+    )
+
+
+def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) -> int:
+    """Says what became of the trials, and what can be done with them.
+
+    Args:
+        results: Tune's ``ResultGrid``.
+        display: Where to say it.
+        logs: Where the output of all processes is.
+        interrupted: Whether the run was stopped before its end.
+
+    Returns:
+        1 if a trial failed, else 0.
+    """
+    display.close()
+    failures: dict[str, list[str]] = {}
+    for result in results:
+        if result.error:
+            failures.setdefault(describe(result.error), []).append(result.path)
+    for message, paths in failures.items():
+        display.say(f"\n{len(paths)} trials failed:" if len(paths) > 1 else "\nThe trial failed:")
+        display.say(indent(message, "  "))
+        display.say(f"Traceback: {paths[0]}/error.txt\nFull log:  {logs}")
+
+    if len(results) > 1:
+        display.say("\n    return   env steps  trial")
+        for result in sorted(results, key=_return_of, reverse=True):
+            steps = look_up(result.metrics or {}, "num_env_steps_sampled_lifetime")
+            mean = look_up(result.metrics or {}, RETURN_MEAN)
+            display.say(f"{short(mean):>10} {whole(steps):>11}  {Path(result.path).name}")
+        display.say(f"\nResults:    {results.experiment_path}")
+    else:
+        display.say(f"\nResults:    {results[0].path}")
+    saved = [result for result in results if result.checkpoint]
+    if saved:
+        best = max(saved, key=_return_of)
+        display.say(f"Checkpoint: {best.checkpoint.path}")
+        display.say(f"Play it:    rllib evaluate {shlex.quote(best.checkpoint.path)}")
+    if interrupted:
+        display.say("Go on:      the same command with --resume")
+    return 1 if failures else 0
+
+
+def _return_of(result: Any) -> float:
+    mean = look_up(result.metrics or {}, RETURN_MEAN)
+    return -math.inf if mean is None else mean
