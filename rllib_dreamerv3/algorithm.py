@@ -40,7 +40,7 @@ PREFILL_RECORDS = 128
 
 
 class DreamerV3(Algorithm):
-    """Learns a world model from replayed records, and behaviour from imagination (arXiv 2301.04104v1).
+    """Learns a world model from replay, and behaviour from imagination (arXiv 2301.04104v1).
 
     Attributes:
         replay_buffer: Everything that was sampled, up to its capacity.

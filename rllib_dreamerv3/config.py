@@ -11,7 +11,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 from rllib_dreamerv3.errors import ConfigError, unknown_name
 from rllib_dreamerv3.learner.learner import DreamerV3Learner
-from rllib_dreamerv3.learner.trainer import AdamSettings, TrainerSettings
+from rllib_dreamerv3.learner.trainer import ActorGrad, AdamSettings, TrainerSettings
 from rllib_dreamerv3.losses.world_model import WorldModelScales
 from rllib_dreamerv3.model_sizes import ModelSettings, VectorMlp, model_settings
 from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
@@ -126,7 +126,7 @@ class DreamerV3Config(AlgorithmConfig):
         self.gamma = 1.0 - 1.0 / 333.0
         self.gae_lambda = 0.95
         self.entropy_scale = 3e-4
-        self.actor_grad = "auto"
+        self.actor_grad: ActorGrad = "auto"
         self.return_normalization_decay = 0.99
         self.slow_critic_decay = 0.98
         self.slow_critic_scale = 1.0
@@ -179,7 +179,7 @@ class DreamerV3Config(AlgorithmConfig):
         horizon_H: int = NotProvided,
         gae_lambda: float = NotProvided,
         entropy_scale: float = NotProvided,
-        actor_grad: str = NotProvided,
+        actor_grad: ActorGrad = NotProvided,
         return_normalization_decay: float = NotProvided,
         slow_critic_decay: float = NotProvided,
         slow_critic_scale: float = NotProvided,

@@ -73,7 +73,7 @@ class EpisodeWindow:
 
     def get_state(self) -> list[tuple[float, int]]:
         """The episodes that ended; running ones are cut by a restart and never counted."""
-        return [tuple(episode) for episode in self._ended]
+        return [(episode.ret, episode.length) for episode in self._ended]
 
     def set_state(self, state: Iterable[tuple[float, int]]) -> None:
         """Restores what :meth:`get_state` gave."""

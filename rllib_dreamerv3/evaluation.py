@@ -68,7 +68,8 @@ def _runner(checkpoint: Path, env: str | None, render: bool) -> DreamerV3EnvRunn
     for path in (constructor, weights):
         if not path.is_file():
             raise CheckpointError(
-                f"{checkpoint} is not a DreamerV3 checkpoint: it has no {path.relative_to(checkpoint)}."
+                f"{checkpoint} is not a DreamerV3 checkpoint: it has no "
+                f"{path.relative_to(checkpoint)}."
             )
     try:
         with constructor.open("rb") as file:

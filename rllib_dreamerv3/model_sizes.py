@@ -1,4 +1,4 @@
-"""The model sizes of arXiv 2301.04104v1 (appendix B), and the smaller ones that RLlib users know."""
+"""The model sizes of arXiv 2301.04104v1 (appendix B), and RLlib's smaller ones."""
 
 from dataclasses import dataclass
 from typing import Literal

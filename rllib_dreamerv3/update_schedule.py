@@ -1,5 +1,7 @@
 """How many updates are due: the training ratio."""
 
+from typing import Any
+
 
 class UpdateSchedule:
     """Keeps updates in a fixed ratio to records (2023 code).
@@ -43,7 +45,7 @@ class UpdateSchedule:
             return 0.0
         return self._updates / (records - self._first_record + 1 / self._updates_per_record)
 
-    def get_state(self) -> dict[str, float | int | None]:
+    def get_state(self) -> dict[str, Any]:
         """What has been scheduled so far."""
         return {
             "first_record": self._first_record,
@@ -51,7 +53,7 @@ class UpdateSchedule:
             "updates": self._updates,
         }
 
-    def set_state(self, state: dict[str, float | int | None]) -> None:
+    def set_state(self, state: dict[str, Any]) -> None:
         """Restores what :meth:`get_state` gave."""
         self._first_record = state["first_record"]
         self._settled = state["settled"]

@@ -143,7 +143,7 @@ class Trainer(tf.Module):
         seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
         start, metrics = self._update_world_model(batch, seed)
         terminal = tf.reshape(batch[IS_TERMINAL], [-1])
-        metrics |= self._update_actor_critic(start, terminal, seed + [1, 0])
+        metrics |= self._update_actor_critic(start, terminal, seed + tf.constant([1, 0]))
         self._update_slow_critic()
         self.updates.assign_add(1)
         return metrics

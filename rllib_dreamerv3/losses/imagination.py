@@ -1,11 +1,11 @@
-"""Imagined trajectories: roll the policy through the world model (arXiv 2301.04104v1, section 3)."""
+"""Imagined trajectories: the policy acts in the world model (arXiv 2301.04104v1, section 3)."""
 
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from rllib_dreamerv3.layout import ActionLayout
-from rllib_dreamerv3.module.action_distribution import action_noise
+from rllib_dreamerv3.module.action_distribution import action_noise, other_stream
 from rllib_dreamerv3.module.heads import Actor
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.rssm import Rssm
@@ -57,7 +57,7 @@ def imagine(
     """
     n, categoricals = tf.shape(start.h)[0], start.index.shape[-1]
     uniform = tf.random.stateless_uniform([horizon, n, categoricals], seed)
-    noise = action_noise(actions, [horizon + 1, n], seed + [0, 1 << 20])
+    noise = action_noise(actions, [horizon + 1, n], other_stream(seed))
 
     def choose(state: State, step_noise: tf.Tensor) -> tf.Tensor:
         return actor(state.stop_gradient()).sample(step_noise)

@@ -32,8 +32,13 @@ def action_noise(
     return tf.concat(parts, -1)
 
 
+def other_stream(seed: tf.Tensor) -> tf.Tensor:
+    """A seed, int32 ``[2]``, for random numbers independent of those that ``seed`` itself gives."""
+    return seed + tf.constant([0, 1 << 20])
+
+
 class ActionDistribution:
-    """Distribution over action vectors ``[N, A]``; log-probabilities and entropies of the parts add.
+    """Distribution over action vectors ``[N, A]``; log-probabilities and entropies add up.
 
     Discrete parts are categoricals mixed with 1 % uniform. Continuous parts are normals with mean
     ``tanh`` and standard deviation in (0.1, 1); a sample is not squashed, the environment clips it
@@ -59,7 +64,7 @@ class ActionDistribution:
         ]
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
-        """Samples action vectors ``[N, A]`` from ``noise [N, K]``; continuous parts carry gradient."""
+        """Samples ``[N, A]`` from ``noise [N, K]``; continuous parts carry gradient."""
         parts, start = [], 0
         for leaf, part in zip(self._layout.leaves, self._parts, strict=True):
             if isinstance(leaf, DiscreteAction):
@@ -69,7 +74,7 @@ class ActionDistribution:
                 start += 1
             else:
                 part_noise = noise[:, start : start + leaf.size]
-                parts.append(bounded_normal.sample(*part, part_noise))
+                parts.append(bounded_normal.sample(part[0], part[1], part_noise))
                 start += leaf.size
         return tf.concat(parts, -1)
 
@@ -94,7 +99,7 @@ class ActionDistribution:
             if isinstance(leaf, DiscreteAction):
                 total += tf.reduce_sum(leaf_action * part[0], -1)
             else:
-                total += bounded_normal.log_prob(*part, leaf_action)
+                total += bounded_normal.log_prob(part[0], part[1], leaf_action)
         return total
 
     def entropy(self) -> tf.Tensor:

@@ -27,7 +27,7 @@ def output_init(shape: tuple[int, ...], rng: Rng) -> np.ndarray:
 
 
 def zero_init(shape: tuple[int, ...], rng: Rng) -> np.ndarray:
-    """Zeros, for reward and critic outputs: first predictions are 0 (arXiv 2301.04104v1, app. C)."""
+    """Zeros, for reward and critic outputs, which start at 0 (arXiv 2301.04104v1, app. C)."""
     del rng
     return np.zeros(shape, np.float32)
 

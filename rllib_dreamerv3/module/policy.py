@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from rllib_dreamerv3.layout import ActionLayout
 from rllib_dreamerv3.model_sizes import ModelSettings
-from rllib_dreamerv3.module.action_distribution import action_noise
+from rllib_dreamerv3.module.action_distribution import action_noise, other_stream
 from rllib_dreamerv3.module.encoder import Encoder
 from rllib_dreamerv3.module.heads import Actor
 from rllib_dreamerv3.module.latent import State
@@ -86,6 +86,6 @@ class Policy(tf.Module):
             State(state.h, state.index), state.action, is_first, tokens, uniform
         )
         distribution = self.actor(latent)
-        # Another stream of random numbers than the one that sampled the latent.
-        sampled = distribution.sample(action_noise(self._actions, [n], seed + [0, 1 << 20]))
+        noise = action_noise(self._actions, [n], other_stream(seed))
+        sampled = distribution.sample(noise)
         return PolicyState(latent.h, latent.index, tf.where(mode, distribution.mode(), sampled))

@@ -52,6 +52,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
     directly, which leaves little between one environment step and the next.
     """
 
+    env: gym.vector.VectorEnv | None
+
     def __init__(self, *, config: Any, **kwargs: Any):
         """Creates environments and policy."""
         # RLlib asks for a torch device and knows none for TensorFlow.
@@ -123,11 +125,12 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         # As in RLlib: an episode-wise sample leaves the environments in the middle of nowhere.
         self._needs_initial_reset = num_episodes is not None
 
-        start, steps, episodes = self._position, [], 0
+        steps: list[Columns] = []
+        start, episodes = self._position, 0
         while (
-            len(steps) * self.num_envs < num_timesteps
-            if num_timesteps is not None
-            else episodes < num_episodes
+            episodes < num_episodes
+            if num_episodes is not None
+            else len(steps) * self.num_envs < (num_timesteps or 0)
         ):
             action = self._choose(random_actions)
             steps.append({**self._now, ACTION: np.where(self._now[IS_LAST][:, None], 0.0, action)})
@@ -249,7 +252,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
 
     def take_done_episodes(self) -> list[tuple[int, float, float]]:
         """Returns, and forgets, the episodes that ended: (env steps, return, seconds) of each."""
-        done, self._done_episodes_for_metrics = self._done_episodes_for_metrics, []
+        done = list(self._done_episodes_for_metrics)
+        self._done_episodes_for_metrics.clear()
         return done
 
     def get_metrics(self) -> ResultDict:

@@ -105,8 +105,9 @@ def test_log_prob_and_entropy_agree_with_tensorflow_probability():
 
 
 def test_noise_is_uniform_for_discrete_and_normal_for_continuous_leaves():
-    noise = action_noise(synthetic.MIXED, [3, 5000], SEED).numpy()
-    assert noise.shape == (3, 5000, 2 + 1 + 1)
+    leaves = ContinuousAction(1), ContinuousAction(1), DiscreteAction(3), DiscreteAction(3)
+    noise = action_noise(ActionLayout(leaves), [3, 5000], SEED).numpy()
+    assert noise.shape == (3, 5000, 4)
     normal, dice = noise[..., :2], noise[..., 2:]
     assert dice.min() >= 0
     assert dice.max() < 1

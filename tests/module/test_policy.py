@@ -98,6 +98,22 @@ def test_environments_are_sampled_independently(policy):
     assert len(np.unique(acted.action[:, 0])) == 8
 
 
+def test_latent_and_action_are_sampled_independently():
+    """An actor that does not look at the latent does nothing that the latent tells."""
+    policy, steps = make_policy(actions=synthetic.DISCRETE), 500
+    for variable in policy.actor.variables:
+        variable.assign(tf.zeros_like(variable))
+    columns, state, is_first = observe(1), policy.initial_state(1), tf.constant([True])
+    acted = [
+        policy.act(columns, is_first, state, tf.constant([0, i]), SAMPLE) for i in range(steps)
+    ]
+    action = np.concatenate([np.argmax(a.action, -1) for a in acted])
+    latents = np.concatenate([a.index for a in acted])
+    assert len(np.unique(action)) == 4
+    correlations = np.corrcoef(latents, action, rowvar=False)[-1, :-1]
+    assert np.abs(correlations).max() < 4 / np.sqrt(steps)
+
+
 def test_mode_is_the_mode_of_the_actor_and_sampling_is_not(policy):
     args = observe(8), tf.fill([8], False), some_state(8), SEED
     mode, sample = policy.act(*args, MODE), policy.act(*args, SAMPLE)
