@@ -25,8 +25,8 @@ from rllib_dreamerv3.sampling.environments import (
 
 LearningRate = float | list[list[int | float]]
 
-# Keys that RLlib's and Tune's config dicts hold beside the options of a config object.
-_DICT_ONLY_KEYS = {"env", "model_config", "multiagent", "class", "__trial_info__", "_is_frozen"}
+# Keys that RLlib's config dicts hold beside the options of a config object.
+_DICT_ONLY_KEYS = {"env", "model_config", "multiagent", "class", "_is_frozen"}
 
 
 class _Limit(NamedTuple):
@@ -289,7 +289,8 @@ class DreamerV3Config(AlgorithmConfig):
         Raises:
             ConfigError: If an option is unknown; the message names the nearest one.
         """
-        options = dict(config_dict)
+        # Tune adds keys such as __trial_info__ for itself.
+        options = {key: x for key, x in config_dict.items() if not key.startswith("__")}
         valid = set(vars(self)) | _DICT_ONLY_KEYS | {"framework", "callbacks", "lambda"}
         for key in options:
             if self._translate_special_keys(key, warn_deprecated=False) not in valid:

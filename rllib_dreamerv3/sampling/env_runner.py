@@ -52,7 +52,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
     directly, which leaves little between one environment step and the next.
     """
 
-    env: gym.vector.VectorEnv | None
+    env: Any  # a vector environment, or None on a local env runner beside remote ones
 
     def __init__(self, *, config: Any, **kwargs: Any):
         """Creates environments and policy."""
