@@ -7,12 +7,12 @@ are one product over all T * B records each, after the loop. Both loops are comp
 fuses the small operations between the products.
 """
 
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
-from rllib_dreamerv3.math.categorical import inverse_cdf_sample, unimix_probs
+from rllib_dreamerv3.math.categorical import sample_classes, unimix_probs
+from rllib_dreamerv3.module.compiled import vjp
 from rllib_dreamerv3.module.latent import flat_one_hot
 from rllib_dreamerv3.module.layers import layer_norm, norm_silu
 
@@ -105,7 +105,8 @@ def gru_output(h: tf.Tensor, product: tf.Tensor, scale: tf.Tensor, offset: tf.Te
     Returns:
         ``u * tanh(r * c) + (1 - u) * h`` with ``u = sigmoid(update - 1)``, float32 ``[N, D]``.
     """
-    reset, candidate, update = tf.split(layer_norm(product, scale, offset), 3, axis=-1)
+    gates = tf.reshape(layer_norm(product, scale, offset), [-1, 3, h.shape[-1]])
+    reset, candidate, update = tf.unstack(gates, axis=1)
     candidate = tf.tanh(tf.sigmoid(reset) * candidate)
     return h + tf.sigmoid(update - 1.0) * (candidate - h)
 
@@ -167,7 +168,7 @@ def _forward(w: FilterWeights, inputs: FilterInputs, initial_index: tf.Tensor, m
         posterior = tf.matmul(next_h, w.posterior) + x.token_product
         hidden = norm_silu(posterior, w.posterior_scale, w.posterior_offset)
         logits = tf.matmul(hidden, w.output) + w.output_bias
-        sample = inverse_cdf_sample(_class_probs(logits, s, mix), x.uniform)
+        sample = sample_classes(logits, x.uniform, mix)
         return _Step(h, index, product, gates, posterior, next_h, logits, sample)
 
     d, u = w.posterior.shape
@@ -200,18 +201,18 @@ def _backward(
     def step(later: _Back, inputs: tuple[_Step, tf.Tensor, tf.Tensor, tf.Tensor]) -> _Back:
         x, first, d_h, d_logits = inputs
         d_probs = tf.reshape(later.previous_z, [-1, s, c])
-        d_logits += _vjp(lambda logits: _class_probs(logits, s, mix), [x.logits], d_probs)[0]
+        d_logits += vjp(lambda logits: _class_probs(logits, s, mix), [x.logits], d_probs)[0]
         d_hidden = tf.matmul(d_logits, w.output, transpose_b=True)
-        d_posterior, *d_posterior_norm = _vjp(
+        d_posterior, *d_posterior_norm = vjp(
             norm_silu, [x.posterior, w.posterior_scale, w.posterior_offset], d_hidden
         )
         d_h += later.previous_h + tf.matmul(d_posterior, w.posterior, transpose_b=True)
-        d_previous_h, d_gates, *d_gru_norm = _vjp(
+        d_previous_h, d_gates, *d_gru_norm = vjp(
             gru_output, [x.previous_h, x.gates, w.gru_scale, w.gru_offset], d_h
         )
         d_gru_input = tf.matmul(d_gates, w.gru, transpose_b=True)
         d_previous_h += d_gru_input[:, :d]
-        d_input, *d_input_norm = _vjp(
+        d_input, *d_input_norm = vjp(
             norm_silu, [x.input, w.input_scale, w.input_offset], d_gru_input[:, d:]
         )
         d_previous_z = tf.matmul(d_input, w.input, transpose_b=True)
@@ -264,16 +265,6 @@ def _backward(
         output_bias=tf.reduce_sum(back.logits, [0, 1]),
     )
     return back.input, back.posterior, *by_weights
-
-
-def _vjp(
-    function: Callable[..., tf.Tensor], inputs: Sequence[tf.Tensor], upstream: tf.Tensor
-) -> list[tf.Tensor]:
-    """Gradients of an elementwise step with respect to its inputs."""
-    with tf.GradientTape() as tape:
-        tape.watch(inputs)
-        output = function(*inputs)
-    return tape.gradient(output, inputs, upstream)
 
 
 def _kernel_gradient(inputs: tf.Tensor, upstream: tf.Tensor) -> tf.Tensor:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rllib_dreamerv3.model_sizes import ModelSettings
+from rllib_dreamerv3.module.compiled import compiled
 from rllib_dreamerv3.module.layers import Initializer, Linear, Mlp, NormSilu, Rng, hidden_init
 
 
@@ -46,45 +47,44 @@ def flat_one_hot(index: tf.Tensor, classes: int) -> tf.Tensor:
     return tf.reshape(one_hot, tf.concat([tf.shape(index)[:-1], [index.shape[-1] * classes]], 0))
 
 
-@tf.function(jit_compile=True, autograph=False)
-def _sum_rows(index: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+def _add_rows(total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     # XLA fuses the S gathers and S additions into one loop over the output.
     rows = tf.reshape(kernel, [index.shape[1], -1, kernel.shape[1]])
-    total = tf.gather(rows[0], index[:, 0])
-    for s in range(1, index.shape[1]):
+    for s in range(index.shape[1]):
         total += tf.gather(rows[s], index[:, s])
     return total
 
 
-@tf.function(jit_compile=True, autograph=False)
-def _add_to_rows(index: tf.Tensor, upstream: tf.Tensor, classes: int) -> tf.Tensor:
+def _add_rows_gradient(
+    total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor
+) -> tuple[tf.Tensor, None, tf.Tensor]:
     # XLA adds in place, one categorical after the other; ten times faster than the product of a
     # matrix of zeros and ones, which would have to be made first.
-    rows = tf.map_fn(
+    del total
+    classes = kernel.shape[0] // index.shape[1]
+    by_rows = tf.map_fn(
         lambda c: tf.math.unsorted_segment_sum(upstream, c, classes),
         tf.transpose(index),
         fn_output_signature=tf.float32,
     )
-    return tf.reshape(rows, [-1, upstream.shape[1]])
+    return upstream, None, tf.reshape(by_rows, kernel.shape)
 
 
-@tf.custom_gradient
-def one_hot_matmul(index: tf.Tensor, kernel: tf.Tensor):
-    """The product of flat one-hot vectors with a kernel, computed as a sum of kernel rows.
+_compiled_add_rows = compiled(_add_rows, _add_rows_gradient)
+
+
+def add_one_hot_matmul(total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Adds the product of flat one-hot vectors with a kernel, computed as a sum of kernel rows.
 
     Args:
+        total: float32 ``[N, U]``, what is added to.
         index: int32 ``[N, S]``.
         kernel: float32 ``[S * C, U]``.
 
     Returns:
-        float32 ``[N, U]``, equal to ``flat_one_hot(index, C) @ kernel``. The gradient reaches the
-        kernel.
+        float32 ``[N, U]``, equal to ``total + flat_one_hot(index, C) @ kernel``.
     """
-
-    def gradient(upstream: tf.Tensor):
-        return None, _add_to_rows(index, upstream, kernel.shape[0] // index.shape[1])
-
-    return _sum_rows(index, kernel), gradient
+    return _compiled_add_rows(total, index, kernel)
 
 
 class StateLinear(tf.Module):
@@ -109,7 +109,7 @@ class StateLinear(tf.Module):
             return self.linear(tf.concat([state.h, state.z], -1))
         kernel = self.linear.kernel
         y = tf.linalg.matmul(state.h, kernel[: self._deterministic])
-        y += one_hot_matmul(state.index, kernel[self._deterministic :])
+        y = add_one_hot_matmul(y, state.index, kernel[self._deterministic :])
         return y if self.linear.bias is None else y + self.linear.bias
 
 

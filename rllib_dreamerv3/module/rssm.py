@@ -4,15 +4,21 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rllib_dreamerv3.math.categorical import inverse_cdf_sample, straight_through, unimix
+from rllib_dreamerv3.math.categorical import (
+    sample_classes,
+    straight_through,
+    unimix,
+    unimix_probs,
+)
 from rllib_dreamerv3.model_sizes import ModelSettings
+from rllib_dreamerv3.module.compiled import compiled
 from rllib_dreamerv3.module.filtering import (
     FilterInputs,
     FilterWeights,
     filter_rows,
     gru_output,
 )
-from rllib_dreamerv3.module.latent import State, one_hot_matmul
+from rllib_dreamerv3.module.latent import State, add_one_hot_matmul
 from rllib_dreamerv3.module.layers import (
     DenseBlock,
     LayerNorm,
@@ -36,6 +42,9 @@ class Posterior(NamedTuple):
     log_probs: tf.Tensor
 
 
+_compiled_gru_output = compiled(gru_output)
+
+
 class GruCell(tf.Module):
     """GRU whose gates share one layer norm and whose reset gate multiplies the candidate.
 
@@ -52,7 +61,8 @@ class GruCell(tf.Module):
     def __call__(self, h: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
         """Steps ``h [N, D]`` with input ``x [N, in]``."""
         product = self.linear(tf.concat([h, x], -1))
-        return gru_output(h, product, self.norm.scale, self.norm.offset)
+        scale, offset = (tf.convert_to_tensor(v) for v in (self.norm.scale, self.norm.offset))
+        return _compiled_gru_output(h, product, scale, offset)
 
 
 def scale_action(action: tf.Tensor) -> tf.Tensor:
@@ -94,7 +104,7 @@ class Rssm(tf.Module):
 
     def prior(self, h: tf.Tensor) -> tf.Tensor:
         """Log of the unimixed prior p(z | h): ``[N, D] -> [N, S, C]``."""
-        return self._log_probs(self.prior_output(self.prior_hidden(h)))
+        return unimix(self._by_class(self._prior_logits(h)), self._settings.unimix)
 
     def imagine(self, state: State, action: tf.Tensor, uniform: tf.Tensor, dense: bool) -> State:
         """One step without an observation.
@@ -109,7 +119,7 @@ class Rssm(tf.Module):
             The next state ``[N, ...]``, z sampled from the prior.
         """
         h = self._next_h(state, self._action_product(action))
-        return self._sample(h, self.prior(h), uniform, dense)
+        return self._sample(h, self._prior_logits(h), uniform, dense)
 
     def observe_step(
         self,
@@ -135,8 +145,9 @@ class Rssm(tf.Module):
         first = is_first[:, None]
         state = State(tf.where(first, h0, state.h), tf.where(first, index0, state.index))
         h = self._next_h(state, self._action_product(tf.where(first, 0.0, action)))
-        log_probs = self._posterior(h, self._token_product(tokens))
-        return self._sample(h, log_probs, uniform, dense=False)
+        hidden = tf.linalg.matmul(h, self.posterior_hidden.kernel[: self._settings.deterministic])
+        hidden = self.posterior_activation(hidden + self._token_product(tokens))
+        return self._sample(h, self.posterior_output(hidden), uniform, dense=False)
 
     def observe(
         self, tokens: tf.Tensor, action: tf.Tensor, is_first: tf.Tensor, uniform: tf.Tensor
@@ -165,10 +176,8 @@ class Rssm(tf.Module):
         h, logits, index = filter_rows(
             self._filter_weights(h0[0]), inputs, index0[0], self._settings.unimix
         )
-        c = self._settings.classes
-        by_class = tf.reshape(logits, tf.concat([tf.shape(index), [c]], 0))
-        log_probs = unimix(by_class, self._settings.unimix)
-        z = straight_through(tf.one_hot(index, c), tf.exp(log_probs))
+        log_probs = unimix(self._by_class(logits), self._settings.unimix)
+        z = straight_through(tf.one_hot(index, self._settings.classes), tf.exp(log_probs))
         return Posterior(State(h, index, tf.reshape(z, tf.shape(logits))), log_probs)
 
     def _filter_weights(self, initial_h: tf.Tensor) -> FilterWeights:
@@ -193,10 +202,10 @@ class Rssm(tf.Module):
     def _next_h(self, state: State, action_product: tf.Tensor) -> tf.Tensor:
         kernel = self.input.kernel[: self._settings.stochastic]
         if state.z is None:
-            product = one_hot_matmul(state.index, kernel)
+            product = add_one_hot_matmul(action_product, state.index, kernel)
         else:
-            product = tf.linalg.matmul(state.z, kernel)
-        return self.gru(state.h, self.input_activation(product + action_product))
+            product = tf.linalg.matmul(state.z, kernel) + action_product
+        return self.gru(state.h, self.input_activation(product))
 
     def _action_product(self, action: tf.Tensor) -> tf.Tensor:
         return tf.tensordot(scale_action(action), self.input.kernel[self._settings.stochastic :], 1)
@@ -205,19 +214,18 @@ class Rssm(tf.Module):
         kernel = self.posterior_hidden.kernel[self._settings.deterministic :]
         return tf.tensordot(tokens, kernel, 1)
 
-    def _posterior(self, h: tf.Tensor, token_product: tf.Tensor) -> tf.Tensor:
-        kernel = self.posterior_hidden.kernel[: self._settings.deterministic]
-        hidden = self.posterior_activation(tf.linalg.matmul(h, kernel) + token_product)
-        return self._log_probs(self.posterior_output(hidden))
+    def _prior_logits(self, h: tf.Tensor) -> tf.Tensor:
+        return self.prior_output(self.prior_hidden(h))
 
-    def _log_probs(self, logits: tf.Tensor) -> tf.Tensor:
+    def _by_class(self, logits: tf.Tensor) -> tf.Tensor:
+        """``[..., S * C] -> [..., S, C]``."""
         s, c = self._settings.categoricals, self._settings.classes
-        return unimix(tf.reshape(logits, [-1, s, c]), self._settings.unimix)
+        return tf.reshape(logits, tf.concat([tf.shape(logits)[:-1], [s, c]], 0))
 
-    def _sample(self, h: tf.Tensor, log_probs: tf.Tensor, uniform: tf.Tensor, dense: bool) -> State:
-        probs = tf.exp(log_probs)
-        index = inverse_cdf_sample(tf.stop_gradient(probs), uniform)
+    def _sample(self, h: tf.Tensor, logits: tf.Tensor, uniform: tf.Tensor, dense: bool) -> State:
+        index = sample_classes(tf.stop_gradient(logits), uniform, self._settings.unimix)
         if not dense:
             return State(h, index)
+        probs = unimix_probs(self._by_class(logits), self._settings.unimix)
         z = straight_through(tf.one_hot(index, self._settings.classes), probs)
-        return State(h, index, tf.reshape(z, [-1, self._settings.stochastic]))
+        return State(h, index, tf.reshape(z, tf.shape(logits)))

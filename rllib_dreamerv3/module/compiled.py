@@ -1,0 +1,52 @@
+"""Small functions that XLA fuses, so that one pass through memory takes the place of many.
+
+The large products stay outside, with TensorFlow's own kernels, which are faster.
+"""
+
+from collections.abc import Callable, Sequence
+
+import tensorflow as tf
+
+
+def vjp(
+    function: Callable[..., tf.Tensor], inputs: Sequence[tf.Tensor], upstream: tf.Tensor
+) -> Sequence[tf.Tensor]:
+    """Gradients of ``function(*inputs)`` with respect to its inputs, given that of its output."""
+    with tf.GradientTape() as tape:
+        tape.watch(inputs)
+        output = function(*inputs)
+    return tape.gradient(output, inputs, upstream)
+
+
+def compiled(
+    function: Callable[..., tf.Tensor],
+    gradient: Callable[..., Sequence[tf.Tensor | None]] | None = None,
+) -> Callable[..., tf.Tensor]:
+    """Compiles a function of tensors, and its gradient as another function.
+
+    Nothing but the inputs is kept for the gradient, which computes the rest once more: cheaper than
+    writing it to memory and reading it again.
+
+    Args:
+        function: Takes tensors and returns one tensor.
+        gradient: Takes the same tensors and the gradient of the output; returns the gradients of
+            all inputs. Derived by TensorFlow if not given.
+
+    Returns:
+        A function like ``function``.
+    """
+
+    def derived(*arguments: tf.Tensor) -> Sequence[tf.Tensor]:
+        *inputs, upstream = arguments
+        return vjp(function, inputs, upstream)
+
+    forward = tf.function(function, jit_compile=True, autograph=False)
+    backward = tf.function(gradient or derived, jit_compile=True, autograph=False)
+
+    @tf.custom_gradient
+    def run(*inputs: tf.Tensor):
+        # Without this the tape would have `forward` write its intermediate results as well.
+        data = [tf.stop_gradient(x) for x in inputs]
+        return forward(*data), lambda upstream: backward(*data, upstream)
+
+    return run
