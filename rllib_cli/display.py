@@ -117,7 +117,7 @@ class Display:
 
     def counts(self) -> str:
         """``"2 running, 3 pending, 1 finished"``."""
-        states = [trial.state for trial in self.trials.values()]
+        states = [trial.state for trial in list(self.trials.values())]
         numbers = {state: states.count(state) for state in ("running", "finished", "failed")}
         pending = max(self.expected_trials, len(states)) - sum(numbers.values())
         text = f"{numbers['running']} running, {pending} pending, {numbers['finished']} finished"
@@ -234,15 +234,21 @@ class LiveDisplay(Display):
         self.phase = ""
         self._live.stop()
 
+    def begin(self, stop: Mapping[str, float], expected_trials: int) -> None:
+        """Begins an experiment below what stands of the last one."""
+        super().begin(stop, expected_trials)
+        self._live.start()
+
     def draw(self) -> Group:
-        """The picture at this moment."""
+        """The picture at this moment; called by a thread of its own."""
         parts: list[Any] = []
+        trials = list(self.trials.values())
         if self.phase:
             parts.append(self._waiting(self.phase, self.since))
-        if self.is_sweep and self.trials:
-            parts += [Text(self.counts(), style="bold"), self._sweep()]
+        if self.is_sweep and trials:
+            parts += [Text(self.counts(), style="bold"), self._sweep(trials)]
         else:
-            for trial in self.trials.values():
+            for trial in trials:
                 if trial.result:
                     parts.append(self._single(trial))
                 if trial.phase:
@@ -277,21 +283,21 @@ class LiveDisplay(Display):
                 table.add_row(Text(name, style="dim"), Text(value, justify="right"), Text(more))
         return table
 
-    def _sweep(self) -> Table:
+    def _sweep(self, trials: list[TrialProgress]) -> Table:
         table = Table(box=None, padding=(0, 1))
         table.add_column("trial", no_wrap=True)
         for name in _SWEEP_COLUMNS:
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("", no_wrap=True, style="dim")
         rank = {"running": 0, "pending": 1, "failed": 2, "finished": 3}
-        trials = sorted(self.trials.values(), key=lambda trial: rank[trial.state])
+        trials = sorted(trials, key=lambda trial: rank[trial.state])
         room = max(3, self.console.height - 6)
         for trial in trials[:room]:
             style = {"failed": "red", "finished": "dim"}.get(trial.state, "")
             waits = f"{trial.waits_for} ({time.monotonic() - trial.since:.0f} s)"
             cells = dict(zip((name for name, _ in _COLUMNS), self.cells(trial), strict=True))
             table.add_row(
-                trial.name,
+                Text(trial.name),
                 *(cells[name] for name in _SWEEP_COLUMNS),
                 waits if trial.phase else trial.state,
                 style=style,

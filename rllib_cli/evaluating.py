@@ -60,10 +60,12 @@ def evaluate_checkpoint(
         verbosity: From 1 on, errors come with their traceback.
 
     Raises:
-        InputError: If ``out`` cannot be written.
+        InputError: If the directory of ``out`` does not exist.
         RunError: If there is no checkpoint, it cannot be restored, or playing fails.
     """
     path = find_checkpoint(checkpoint)
+    if out and not Path(out).resolve().parent.is_dir():
+        raise InputError(f"{out} cannot be written: its directory does not exist.")
     returns: list[float] = []
     lengths: list[int] = []
     with open_display(plain=verbosity > 0) as display, told_as(RunError, verbosity):
@@ -97,7 +99,4 @@ def evaluate_checkpoint(
             "return_std": spread,
             "length_mean": length,
         }
-        try:
-            Path(out).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-        except OSError as exc:
-            raise InputError(f"{out} cannot be written: {exc.strerror}.") from exc
+        Path(out).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")

@@ -235,7 +235,7 @@ def _from_python(file: Path, verbosity: int) -> Experiment:
     with loading_libraries(verbosity):
         import rllib_dreamerv3  # noqa: F401  has to come before RLlib, which the file may import
 
-    spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file)
+    spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -275,7 +275,7 @@ def _line_in(exc: BaseException, file: Path) -> str:
     """``", line 7"``: the last line of ``file`` on the way to the exception."""
     line, trace = "", exc.__traceback__
     while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == file:
+        if Path(trace.tb_frame.f_code.co_filename) == file.resolve():
             line = f", line {trace.tb_lineno}"
         trace = trace.tb_next
     return line

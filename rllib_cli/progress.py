@@ -89,11 +89,9 @@ class TrialProgress:
 
     def _read_phase(self) -> None:
         target = look_up(self.result, "replay_buffer/prefill_target")
-        stored = look_up(self.result, "replay_buffer/num_env_steps_stored")
-        if self.grad_updates is None or self.grad_updates > 0:
+        stored = look_up(self.result, "replay_buffer/num_windows")
+        if self.grad_updates or target is None or stored is None:
             self.enter("")
-        elif target is None or stored is None:
-            self.enter("filling replay buffer")
         elif stored < target:
             self.enter("filling replay buffer", f"{stored:,.0f}/{target:,.0f} records")
         else:

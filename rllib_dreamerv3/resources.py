@@ -3,7 +3,7 @@
 import math
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,9 @@ class Part:
         count: How many of them.
         each: What one of them asks for, by Ray's resource names (``CPU``, ``GPU``, custom ones).
         count_option: The option that sets ``count``; None if it is always one.
-        each_options: The option behind each entry of ``each``; entries without one are custom.
+        each_options: The options behind each entry of ``each``, of which the largest counts;
+            entries without any are custom.
+        least: The smallest amounts in ``each`` with which such a process still works.
         fewest: The smallest ``count`` with which the run still works.
     """
 
@@ -32,7 +34,8 @@ class Part:
     count: int
     each: Mapping[str, float]
     count_option: str | None
-    each_options: Mapping[str, str]
+    each_options: Mapping[str, tuple[str, ...]]
+    least: Mapping[str, float] = field(default_factory=dict)
     fewest: int = 0
 
     def total(self, resource: str) -> float:
@@ -58,12 +61,17 @@ def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
     if learner_cpus == "auto":
         learner_cpus = 0 if config.num_gpus_per_learner else 1
     aggregators = config.num_aggregator_actors_per_learner
+    moves_to_main = (
+        config.num_gpus_per_learner > 0 or learner_cpus > config.num_cpus_for_main_process
+    )
 
     parts = []
     if in_tune:
-        main_cpus, cpu_option = config.num_cpus_for_main_process, "num_cpus_for_main_process"
-        if local_learner and learner_cpus > main_cpus:
-            main_cpus, cpu_option = learner_cpus, "num_cpus_per_learner"
+        main_cpus = config.num_cpus_for_main_process
+        cpu_options = {"num_cpus_for_main_process": main_cpus}
+        if local_learner:
+            cpu_options["num_cpus_per_learner"] = learner_cpus
+        main_cpus = max(cpu_options.values())
         parts.append(
             Part(
                 "main process",
@@ -74,7 +82,11 @@ def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
                     **config.custom_resources_for_main_process,
                 },
                 None,
-                {"CPU": cpu_option, "GPU": "num_gpus_per_learner"},
+                {
+                    "CPU": tuple(name for name, cpus in cpu_options.items() if cpus > 1),
+                    "GPU": ("num_gpus_per_learner",),
+                },
+                least={"CPU": 1, "GPU": 0},
                 fewest=1,
             )
         )
@@ -100,9 +112,10 @@ def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
                     **(config.custom_resources_per_learner or {}),
                 },
                 "num_learners",
-                {"CPU": "num_cpus_per_learner", "GPU": "num_gpus_per_learner"},
-                # Without learner processes the main process would ask for the GPU instead.
-                fewest=1 if config.num_gpus_per_learner else 0,
+                {"CPU": ("num_cpus_per_learner",), "GPU": ("num_gpus_per_learner",)},
+                least={"CPU": 1, "GPU": 0},
+                # Without learners the main process would ask for their resources instead.
+                fewest=1 if in_tune and moves_to_main else 0,
             )
         )
     return [part for part in parts if part.count]
@@ -118,7 +131,9 @@ def _env_runners(config: Any, name: str, option: str) -> Part:
             **config.custom_resources_per_env_runner,
         },
         option,
-        {"CPU": "num_cpus_per_env_runner", "GPU": "num_gpus_per_env_runner"},
+        {"CPU": ("num_cpus_per_env_runner",), "GPU": ("num_gpus_per_env_runner",)},
+        # Env runners can share a CPU.
+        least={"CPU": 0.01, "GPU": 0},
     )
 
 
@@ -210,7 +225,7 @@ def _refusal(parts: list[Part], resource: str, asked: float, have: float) -> str
     if remedies:
         lines.append(f"To make it fit, set {', or '.join(remedies)}.")
     else:
-        lines.append("No smaller setting fits: the run needs a larger machine or cluster.")
+        lines.append("Ask for less in several places, or use a larger machine or cluster.")
     lines.append(f"(If this cluster grows on demand, set {AUTOSCALING_VARIABLE}=1.)")
     return "\n".join(lines)
 
@@ -230,7 +245,7 @@ def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
     if alone:
         return alone
 
-    # Not one part alone: take away whole processes, in the order in which they are missed least.
+    # Not one part alone: take away what is missed least first.
     settings, excess = [], sum(part.total(resource) for part in parts) - have
     for part in sorted(parts, key=_missed):
         each = float(part.each.get(resource, 0) or 0)
@@ -240,13 +255,10 @@ def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
         if drop and part.count_option:
             settings.append(f"{part.count_option}: {part.count - drop}")
             excess -= drop * each
-        elif part.fewest and resource == "CPU" and each > 1:
-            kept = max(1, math.floor(each - excess + 1 / _UNITS))
-            settings.append(f"{part.each_options[resource]}: {kept}")
-            excess -= each - kept
-        elif part.fewest and resource == "GPU":
-            settings.append(f"{part.each_options[resource]}: 0")
-            excess -= each
+        elif part.each_options.get(resource):
+            share = max(part.least[resource], _rounded_down(each - excess / part.count))
+            settings += [f"{option}: {share:g}" for option in part.each_options[resource]]
+            excess -= part.count * (each - share)
     return [" and ".join(settings)] if excess <= 1 / _UNITS else []
 
 
@@ -260,19 +272,17 @@ def _shrunk(part: Part, resource: str, room: float) -> list[str]:
     each = float(part.each.get(resource, 0) or 0)
     if not each or room < -1 / _UNITS:
         return []
-    room = max(0.0, room)
     settings = []
     count = math.floor(room / each + 1 / _UNITS)
     if part.count_option and count >= part.fewest:
         settings.append(f"{part.count_option}: {count}")
-    option = part.each_options.get(resource)
-    share = math.floor(100 * room / part.count + 1 / _UNITS) / 100
-    if share >= 1:
-        share = math.floor(share)
-    if option and (
-        # A learner computes with whole CPUs; an env runner can do with a part of one.
-        (resource == "CPU" and share > 0 and ("env runner" in part.name or share >= 1))
-        or (resource == "GPU" and "learner" in option)
-    ):
-        settings.append(f"{option}: {share:g}")
+    options, share = part.each_options.get(resource, ()), _rounded_down(room / part.count)
+    if options and share >= part.least[resource]:
+        settings.append(" and ".join(f"{option}: {share:g}" for option in options))
     return settings
+
+
+def _rounded_down(share: float) -> float:
+    """Down to whole numbers, or to hundredths below one."""
+    share = max(0.0, share) + 1 / _UNITS
+    return math.floor(share) if share >= 1 else math.floor(100 * share) / 100

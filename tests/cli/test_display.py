@@ -1,0 +1,169 @@
+"""What is shown, from results that a real run reported."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from rllib_cli.display import LiveDisplay, PlainDisplay, duration, short, whole
+from rllib_cli.progress import TrialProgress, look_up
+
+RESULTS = json.loads(Path(__file__).with_name("recorded_results.json").read_text())
+
+
+def console(**options):
+    return Console(file=io.StringIO(), width=120, soft_wrap=True, **options)
+
+
+def show_all(display, results=RESULTS):
+    for result in results:
+        display.trial_reports("t0", "00000", result)
+
+
+def test_plain_display_prints_waits_then_a_header_and_one_line_per_result():
+    display = PlainDisplay(console())
+    display.begin({"num_env_steps_sampled_lifetime": 13500}, expected_trials=1)
+    display.wait("starting Ray")
+    display.wait("starting Ray")
+    display.trial_waits("t0", "00000", "filling replay buffer")
+    show_all(display)
+    lines = display.console.file.getvalue().splitlines()
+    assert lines[:3] == [
+        "starting Ray ...",
+        "filling replay buffer ...",
+        "filling replay buffer 6,641/12,000 records ...",
+    ]
+    assert lines[3].split()[:3] == ["iter", "env", "steps"]
+    assert len(lines) == 4 + len(RESULTS) - 1
+    assert lines[4].split() == [
+        *("2", "11,507", "1", "16.0", "20.4", "-", "20.4", "9.49", "-7.9e-05", "7.79"),
+        *("-", "-", "-"),
+    ]
+    # By hand, from the 2nd to the 6th result: 544 steps and 148 updates in 8.08 s.
+    assert lines[8].split()[-3:] == ["67.3", "18.3", duration((13500 - 12051) / (544 / 8.08))]
+
+
+def test_time_to_go_is_that_of_the_nearest_criterion_that_can_be_told():
+    trial = TrialProgress("00000")
+    for result in RESULTS:
+        trial.update(result)
+    stop = {
+        "env_runners/episode_return_mean": 450,
+        "num_env_steps_sampled_lifetime": 13500,
+        "time_total_s": 40,
+    }
+    seconds, name = trial.time_to_go(stop)
+    assert name == "time_total_s"
+    assert seconds == pytest.approx(40 - 29.382)
+    assert trial.time_to_go({"env_runners/episode_return_mean": 450}) is None
+    assert trial.time_to_go({}) is None
+
+
+def test_rates_leave_out_the_filling_of_the_buffer_and_compiling():
+    trial = TrialProgress("00000")
+    trial.update(RESULTS[0])
+    trial.update(RESULTS[1])
+    assert trial.rate("num_env_steps_sampled_lifetime") is None
+    trial.update(RESULTS[2])
+    # 137 steps in 2.009 s, not the thousands of random steps before.
+    assert trial.rate("num_env_steps_sampled_lifetime") == pytest.approx(137 / 2.009, rel=1e-3)
+
+
+def test_rates_begin_anew_after_a_restart_from_an_earlier_checkpoint():
+    trial = TrialProgress("00000")
+    for result in [*RESULTS, RESULTS[3]]:
+        trial.update(result)
+    assert trial.rate("num_grad_updates_lifetime") is None
+    trial.update(RESULTS[4])
+    assert trial.rate("num_grad_updates_lifetime") == pytest.approx(30 / 2.03, rel=1e-3)
+
+
+def test_compiling_is_told_once_the_buffer_is_full():
+    trial = TrialProgress("00000")
+    full = {**RESULTS[0], "replay_buffer": {"num_windows": 12001, "prefill_target": 12000}}
+    trial.update(full)
+    assert trial.waits_for == "compiling the first update"
+    trial.update(RESULTS[1])
+    assert trial.waits_for == ""
+
+
+@pytest.mark.parametrize("make", [PlainDisplay, LiveDisplay])
+def test_results_without_any_known_number_are_shown_too(make):
+    display = make(console())
+    with display:
+        display.begin({"training_iteration": 3}, expected_trials=1)
+        display.trial_reports("t0", "00000", {})
+        display.trial_reports("t0", "00000", {"env_runners": None, "training_iteration": "x"})
+    assert "-" in display.console.file.getvalue()
+
+
+def test_live_display_shows_the_last_state():
+    display = LiveDisplay(console(force_terminal=True, legacy_windows=False))
+    with display:
+        display.begin({"num_env_steps_sampled_lifetime": 13500}, expected_trials=1)
+        show_all(display)
+    plain = Console(file=io.StringIO(), width=100)
+    plain.print(display.draw())
+    text = plain.file.getvalue()
+    for part in ("12,051", "67.3 per second", "149", "mean; length 11.8", "world 7.96", "0:00:22"):
+        assert part in text
+
+
+def test_live_display_works_for_one_experiment_after_the_other():
+    display = LiveDisplay(console(force_terminal=True, legacy_windows=False))
+    for _ in range(2):
+        display.begin({}, expected_trials=1)
+        show_all(display)
+        assert display._live.is_started
+        display.close()
+        assert not display._live.is_started
+
+
+def test_sweeps_count_trials_and_name_them():
+    live = LiveDisplay(console(force_terminal=True, legacy_windows=False))
+    live.close()
+    plain = PlainDisplay(console())
+    for display in (live, plain):
+        display.begin({"training_iteration": 10}, expected_trials=4)
+        for number, name in enumerate(("lr=1", "lr=[2]", "lr=3")):
+            display.trial(f"t{number}", name)
+        display.trial_reports("t0", "lr=1", RESULTS[2])
+        display.trial_reports("t1", "lr=[2]", RESULTS[0])
+        display.trial_ends("t1", "lr=[2]", failed=True)
+        assert display.counts() == "1 running, 2 pending, 0 finished, 1 failed"
+        display.close()
+    printed = Console(file=io.StringIO(), width=100)
+    printed.print(live.draw())
+    rows = printed.file.getvalue().splitlines()
+    assert [row.split()[0] for row in rows[2:]] == ["lr=1", "lr=3", "lr=[2]"]
+    assert rows[-1].split()[-1] == "failed"
+    assert "lr=[2] failed; 1 running" in plain.console.file.getvalue()
+
+
+def test_a_long_wait_is_mentioned_again(monkeypatch):
+    import rllib_cli.display
+
+    display = PlainDisplay(console())
+    display.begin({}, expected_trials=1)
+    display.trial_waits("t0", "00000", "compiling the first update")
+    display.tick()
+    before = display.console.file.getvalue()
+    monkeypatch.setattr(rllib_cli.display, "_REMINDER_S", 0)
+    display.tick()
+    assert display.console.file.getvalue()[len(before) :].startswith("compiling the first update")
+
+
+def test_numbers_are_short():
+    assert [short(x) for x in (None, 0, 1234.5, 12.34, 0.01234, 1.2e-5, -3.14159)] == [
+        *("-", "0", "1,234", "12.3", "0.0123", "1.2e-05", "-3.14")
+    ]
+    assert whole(1234567.0) == "1,234,567"
+    assert [duration(x) for x in (None, 0, 59.6, 3725)] == ["-", "0:00:00", "0:01:00", "1:02:05"]
+
+
+def test_missing_and_undefined_numbers_are_none():
+    assert look_up({"a": {"b": 1}}, "a/b") == 1
+    for result in ({}, {"a": 1}, {"a": {"b": float("nan")}}, {"a": {"b": "x"}}):
+        assert look_up(result, "a/b") is None

@@ -1,0 +1,254 @@
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from rllib_cli.errors import InputError
+from rllib_cli.experiments import Experiment, from_file, from_options
+
+
+def write(text, name="experiment.yaml"):
+    Path(name).write_text(dedent(text))
+    return name
+
+
+def test_yaml_file_with_every_key():
+    (experiment,) = from_file(
+        write("""
+            pong:
+              run: DreamerV3
+              env: ale_py:ALE/Pong-v5
+              stop: {num_env_steps_sampled_lifetime: 1000, env_runners: {episode_return_mean: 18}}
+              config: {model_size: XS, env_config: {frameskip: 4}}
+              checkpoint_config: {checkpoint_frequency: 10, num_to_keep: 3}
+              num_samples: 2
+              storage_path: results
+              max_failures: 1
+              max_concurrent_trials: 4
+              time_budget_s: 3600
+        """)
+    )
+    assert experiment == Experiment(
+        name="pong",
+        algorithm="DreamerV3",
+        config={
+            "env": "ale_py:ALE/Pong-v5",
+            "model_size": "XS",
+            "env_config": {"frameskip": 4},
+        },
+        stop={"num_env_steps_sampled_lifetime": 1000, "env_runners/episode_return_mean": 18},
+        checkpoint={"checkpoint_frequency": 10, "num_to_keep": 3},
+        num_samples=2,
+        storage_path="results",
+        max_failures=1,
+        max_concurrent_trials=4,
+        time_budget_s=3600,
+    )
+    assert experiment.directory() == str(Path.cwd() / "results" / "pong")
+
+
+def test_several_experiments_and_grid_search_keep_their_order():
+    experiments = from_file(
+        write("""
+            second: {run: DreamerV3, env: {grid_search: [A-v1, B-v1]}}
+            first:
+              run: DreamerV3
+              env: A-v1
+              config: {training_ratio: {grid_search: [64, 512]}}
+        """)
+    )
+    assert [experiment.name for experiment in experiments] == ["second", "first"]
+    assert experiments[0].config["env"] == {"grid_search": ["A-v1", "B-v1"]}
+    assert experiments[1].config["training_ratio"] == {"grid_search": [64, 512]}
+
+
+@pytest.mark.parametrize("number", ["3e-4", "3E-4", "3.e-4", "0.0003", "+3e-04"])
+def test_numbers_that_look_like_numbers_are_numbers(number):
+    (experiment,) = from_file(write(f"x: {{run: DreamerV3, config: {{critic_lr: {number}}}}}"))
+    assert experiment.config["critic_lr"] == pytest.approx(3e-4)
+
+
+def test_words_stay_words():
+    (experiment,) = from_file(write("x: {run: DreamerV3, config: {a: e4, b: 4e, c: 1e5x}}"))
+    assert experiment.config == {"a": "e4", "b": "4e", "c": "1e5x"}
+
+
+def test_older_files_are_understood_and_said_so():
+    (experiment,) = from_file(
+        write("""
+            old:
+              run: DreamerV3
+              env: CartPole-v1
+              local_dir: results
+              checkpoint_freq: 5
+              checkpoint_at_end: false
+              keep_checkpoints_num: 2
+              checkpoint_score_attr: min-episode_len_mean
+              pass_criteria: {episode_reward_mean: 400}
+              stop: {episode_reward_mean: 450, timesteps_total: 1e5}
+        """)
+    )
+    assert experiment.storage_path == "results"
+    assert experiment.checkpoint == {
+        "checkpoint_frequency": 5,
+        "checkpoint_at_end": False,
+        "num_to_keep": 2,
+        "checkpoint_score_attribute": "env_runners/episode_len_mean",
+        "checkpoint_score_order": "min",
+    }
+    assert experiment.stop == {
+        "env_runners/episode_return_mean": 450,
+        "num_env_steps_sampled_lifetime": 100_000,
+    }
+    told = "\n".join(experiment.notes)
+    for old in ("local_dir", "checkpoint_freq", "pass_criteria", "timesteps_total"):
+        assert old in told
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x: {run: DreamerV3, stopp: {}}", "Unknown key in experiment 'x': 'stopp'.*'stop'"),
+        (
+            "x: {run: DreamerV3, checkpoint_config: {checkpoint_freqency: 1}}",
+            "checkpoint_freqency.*'checkpoint_frequency'",
+        ),
+        ("x: {env: CartPole-v1}", "does not say which algorithm"),
+        ("x: 3", "'x' has to hold keys"),
+        ("- x", "describes no experiment"),
+        ("", "describes no experiment"),
+        ("x: {run: DreamerV3, config: [1]}", "config of experiment 'x' has to be a mapping"),
+        ("x: {run: DreamerV3, num_samples: many}", "num_samples.*whole number, not 'many'"),
+        ("x: {run: DreamerV3\ny: 2", "line 2, column 2.*not valid YAML"),
+        ("x: !!python/object/apply:os.getcwd []", "not valid YAML.*could not determine"),
+    ],
+)
+def test_wrong_yaml_is_refused_by_name(text, message):
+    with pytest.raises(InputError, match=f"(?s)experiment.yaml.*{message}") as info:
+        from_file(write(text))
+    assert info.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("missing.yaml", "There is no file missing.yaml"),
+        ("https://example.org/x.yaml", "is a URL"),
+        ("x.json", "neither a YAML file"),
+    ],
+)
+def test_what_is_no_experiment_file_is_refused(path, message):
+    Path("x.json").write_text("{}")
+    with pytest.raises(InputError, match=message):
+        from_file(path)
+
+
+def test_python_file_gives_config_and_stop():
+    (experiment,) = from_file(
+        write(
+            """
+            import gymnasium as gym
+            from rllib_dreamerv3 import DreamerV3Config
+
+            class MyEnv(gym.Env):
+                pass
+
+            config = DreamerV3Config().environment(MyEnv).training(model_size="nano")
+            stop = {"training_iteration": 2}
+            """,
+            "mine.py",
+        )
+    )
+    from rllib_dreamerv3 import DreamerV3
+
+    assert experiment.name == "mine"
+    assert experiment.algorithm is DreamerV3
+    assert experiment.algorithm_name == "DreamerV3"
+    assert experiment.env_name == "MyEnv"
+    assert experiment.config["model_size"] == "nano"
+    assert experiment.stop == {"training_iteration": 2}
+
+
+def test_environment_of_a_python_file_reaches_processes_that_cannot_import_it():
+    import subprocess
+    import sys
+
+    from ray import cloudpickle
+
+    (experiment,) = from_file(
+        write(
+            """
+            import gymnasium as gym
+            from rllib_dreamerv3 import DreamerV3Config
+
+            class MyEnv(gym.Env):
+                answer = 42
+
+            config = DreamerV3Config().environment(MyEnv)
+            """,
+            "other.py",
+        )
+    )
+    Path("env.pickle").write_bytes(cloudpickle.dumps(experiment.config["env"]))
+    code = "import pickle; print(pickle.load(open('env.pickle', 'rb')).answer)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "42", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("config = 3", "has to define `config`, a DreamerV3Config"),
+        ("stop = {}", "has to define `config`"),
+        ("x = 1\n1 / 0", "mine.py, line 2 failed: ZeroDivisionError"),
+        (
+            "from rllib_dreamerv3 import DreamerV3Config\nconfig = DreamerV3Config()\nstop = 3",
+            "`stop` has to be a dict",
+        ),
+    ],
+)
+def test_wrong_python_file_is_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        from_file(write(text, "mine.py"))
+
+
+def test_options_alone():
+    experiment = from_options("DreamerV3", "CartPole-v1", {"model_size": "nano"})
+    assert experiment.name == "default"
+    assert experiment.config == {"env": "CartPole-v1", "model_size": "nano"}
+    assert experiment.directory() == str(Path.home() / "ray_results" / "default")
+    with pytest.raises(InputError, match="--env"):
+        from_options("DreamerV3", None, {})
+
+
+def test_options_win_over_the_file_and_merge_where_they_can():
+    said = Experiment(
+        "x",
+        "DreamerV3",
+        {"env": "A-v1"},
+        stop={"training_iteration": 5, "time_total_s": 60},
+        checkpoint={"checkpoint_at_end": False, "num_to_keep": 2},
+        num_samples=3,
+    )
+    changed = said.changed(
+        name="y",
+        env="B-v1",
+        stop={"training_iteration": 9, "timesteps_total": 100},
+        checkpoint={"checkpoint_frequency": 1},
+        num_samples=None,
+        storage_path="s3://bucket/results/",
+    )
+    assert changed.config == {"env": "B-v1"}
+    assert changed.stop == {
+        "training_iteration": 9,
+        "time_total_s": 60,
+        "num_env_steps_sampled_lifetime": 100,
+    }
+    assert changed.checkpoint == {
+        "checkpoint_at_end": False,
+        "num_to_keep": 2,
+        "checkpoint_frequency": 1,
+    }
+    assert changed.num_samples == 3
+    assert changed.directory() == "s3://bucket/results/y"
+    assert "timesteps_total" in changed.notes[0]

@@ -1,0 +1,197 @@
+"""What the command understands, and what it answers to what it does not."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from rllib_cli import running
+from rllib_cli.main import cli
+
+
+@pytest.fixture
+def ran(monkeypatch):
+    """Takes what would be run instead of running it."""
+    taken = []
+
+    def take(experiments, options, display):
+        taken.append((experiments, options))
+        return 0
+
+    monkeypatch.setattr(running, "run_all", take)
+    return taken
+
+
+def call(*arguments):
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def test_train_by_options(ran):
+    done = call(
+        *("train", "--run", "DreamerV3", "--env", "CartPole-v1"),
+        *("--config", '{"model_size": "nano"}', "--stop", '{"timesteps_total": 1000}'),
+        *("--experiment-name", "mine", "--num-samples", 3, "--storage-path", "results"),
+        *("--checkpoint-freq", 5, "--no-checkpoint-at-end", "--keep-checkpoints-num", 2),
+        *("--checkpoint-score-attr", "episode_reward_mean", "--framework", "tf2"),
+        *("--ray-address", "10.0.0.1:6379", "--ray-num-cpus", 4, "--ray-num-gpus", 1),
+        *("--ray-object-store-memory", 10**9, "--resume", "--scheduler", "asha"),
+        *("--scheduler-config", '{"max_t": 10}', "-vv"),
+    )
+    assert done.exit_code == 0, done.output
+    (((experiment,), options),) = ran
+    assert experiment.name == "mine"
+    assert experiment.algorithm == "DreamerV3"
+    assert experiment.config == {"env": "CartPole-v1", "model_size": "nano"}
+    assert experiment.stop == {"num_env_steps_sampled_lifetime": 1000}
+    assert experiment.num_samples == 3
+    assert experiment.directory() == str(Path.cwd() / "results" / "mine")
+    assert experiment.checkpoint == {
+        "checkpoint_frequency": 5,
+        "checkpoint_at_end": False,
+        "num_to_keep": 2,
+        "checkpoint_score_attribute": "env_runners/episode_return_mean",
+    }
+    assert options == running.RunOptions(
+        verbosity=2,
+        resume=True,
+        scheduler="asha",
+        scheduler_config={"max_t": 10},
+        ray={
+            "address": "10.0.0.1:6379",
+            "num_cpus": 4,
+            "num_gpus": 1,
+            "object_store_memory": 10**9,
+        },
+    )
+
+
+def test_train_by_file_says_at_once_what_will_run(ran):
+    Path("x.yaml").write_text(
+        "x:\n  run: DreamerV3\n  env: CartPole-v1\n  stop: {training_iteration: 5}\n"
+        "  checkpoint_config: {checkpoint_at_end: false}\n"
+    )
+    done = call("train", "file", "x.yaml", "--stop", '{"time_total_s": 60}', "--env", "Pendulum-v1")
+    assert done.exit_code == 0, done.output
+    (((experiment,), options),) = ran
+    assert experiment.stop == {"training_iteration": 5, "time_total_s": 60}
+    assert experiment.config["env"] == "Pendulum-v1"
+    assert experiment.checkpoint == {"checkpoint_at_end": False}
+    assert options == running.RunOptions(scheduler="fifo", ray={})
+    assert "DreamerV3 on Pendulum-v1, until training_iteration >= 5 or" in done.output
+
+
+def test_options_of_older_versions_say_why_they_do_nothing(ran):
+    arguments = ["train", "--algo", "DreamerV3", "--env", "CartPole-v1"]
+    for option in ("--ray-ui", "--local-mode", "--trace", "--eager"):
+        arguments.append(option)
+    for option in ("--ray-num-nodes", "--resources-per-trial", "--upload-dir"):
+        arguments += [option, "2"]
+    done = call(*arguments)
+    assert done.exit_code == 0, done.output
+    assert done.output.count("has no effect: ") == 7
+    assert len(ran) == 1
+
+
+def write_several():
+    Path("two.yaml").write_text("a: {run: DreamerV3, env: X}\nb: {run: DreamerV3, env: X}\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["train"], "Give a file"),
+        (["train", "--algo", "DreamerV3"], "--env NAME"),
+        (["train", "file"], "Missing argument 'FILE'"),
+        (["train", "file", "missing.yaml"], "There is no file missing.yaml"),
+        (["train", "--stop", "{}", "file", "two.yaml"], "Options go behind the file"),
+        (["train", "file", "two.yaml", "--experiment-name", "x"], "holds several"),
+        (["train", "file", "two.yaml", "--stop", "{1"], "--stop.*not valid JSON"),
+        (["train", "file", "two.yaml", "--stop", "[1]"], "has to be a JSON object"),
+        (["train", "file", "two.yaml", "--stop", '{"episode_len_men": 1}'], "'episode_len_mean'"),
+        (["train", "file", "two.yaml", "--num-samples", "x"], "not a valid integer"),
+        (["train", "--algo", "DreamerV3", "--env", "X", "--framework", "torch"], "TensorFlow 2"),
+        (["train", "--alg", "DreamerV3"], "--algo"),
+        (["evaluate"], "Missing argument 'CHECKPOINT'"),
+        (["evaluate", ".", "--episodes", "0"], "not in the range"),
+        (["evaluate", ".", "--algo", "PPO"], "not of PPO"),
+        (["trian"], "No such command 'trian'"),
+    ],
+)
+def test_wrong_use_is_told_in_a_message_with_exit_code_2(ran, arguments, message):
+    write_several()
+    done = call(*arguments)
+    assert done.exit_code == 2, done.output
+    assert message_in(message, done.output), done.output
+    assert "Traceback" not in done.output
+    assert ran == []
+
+
+def message_in(message, output):
+    return re.search(message, output.replace("\n", " "))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--algo", "DreamerV4"], "Unknown algorithm 'DreamerV4'. Did you mean 'DreamerV3'"),
+        (["--config", '{"model_sise": "XS"}'], "'model_sise'. Did you mean 'model_size'"),
+        (["--config", '{"model_size": "gigantic"}'], "gigantic"),
+        (["--config", '{"horizon_H": {"grid_search": [5, -1]}}'], "horizon_H"),
+        (["--scheduler", "ash"], "Unknown scheduler 'ash'. Did you mean 'asha'"),
+        (
+            ["--scheduler", "asha", "--scheduler-config", '{"max_tt": 3}'],
+            "'max_tt'. Did you mean 'max_t'",
+        ),
+        (["--resume", "--storage-path", "nowhere"], "no experiment in .*/nowhere/default"),
+    ],
+)
+def test_wrong_experiments_are_refused_before_ray_starts(options, message):
+    import ray
+
+    before = ray.is_initialized()
+    done = call("train", "--algo", "DreamerV3", "--env", "CartPole-v1", *options)
+    assert done.exit_code == 2, done.output
+    assert message_in(message, done.output), done.output
+    assert "Traceback" not in done.output
+    assert ray.is_initialized() == before
+
+
+def test_verbose_adds_the_traceback():
+    arguments = ["train", "--algo", "DreamerV3", "--env", "X", "--config", '{"model_sise": 1}']
+    assert "Traceback" not in call(*arguments).output
+    assert "Traceback (most recent call last)" in call(*arguments, "-v").output
+
+
+def rllib(*arguments):
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "rllib_cli.main", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["train", "--help"], ["train", "file", "--help"], ["version"]]
+)
+def test_what_needs_neither_tensorflow_nor_ray_imports_neither(arguments):
+    done = rllib(*arguments)
+    assert done.returncode == 0, done.stderr
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert "rllib_cli.main" in imported or "rllib_cli" in imported
+    assert not {"tensorflow", "ray", "rllib_dreamerv3"} & imported
+    assert done.stdout.startswith(("Usage:", "rllib-dreamerv3"))
+
+
+def test_console_script_gives_exit_codes():
+    assert rllib("train", "file", "missing.yaml").returncode == 2
+    assert rllib("evaluate", "missing").returncode == 1
+
+
+def test_versions_are_those_installed():
+    import ray
+
+    assert f"ray                     {ray.__version__}" in rllib("version").stdout

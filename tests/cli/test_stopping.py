@@ -1,0 +1,64 @@
+import pytest
+
+from rllib_cli.errors import InputError
+from rllib_cli.stopping import KNOWN, RENAMED, criteria, in_words
+
+
+def test_current_names_pass_in_silence():
+    notes = []
+    stop = dict.fromkeys(KNOWN, 1)
+    assert criteria(stop, notes) == stop
+    assert notes == []
+
+
+@pytest.mark.parametrize(("old", "new"), RENAMED.items())
+def test_old_names_are_translated_with_one_line_each(old, new):
+    notes = []
+    assert criteria({old: 7}, notes) == {new: 7}
+    (note,) = notes
+    assert old in note
+    assert new in note
+
+
+def test_every_translation_leads_to_a_known_name():
+    assert set(RENAMED.values()) <= set(KNOWN)
+
+
+def test_levels_may_be_nested_or_written_with_slashes():
+    nested = criteria({"env_runners": {"episode_return_mean": 450.5}}, [])
+    assert nested == criteria({"env_runners/episode_return_mean": "450.5"}, [])
+    assert nested == {"env_runners/episode_return_mean": 450.5}
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("episode_reward_men", "episode_reward_mean"),
+        ("env_runners/episode_return_men", "env_runners/episode_return_mean"),
+        ("training_iterations", "training_iteration"),
+        ("num_env_step_sampled_lifetime", "num_env_steps_sampled_lifetime"),
+    ],
+)
+def test_unknown_names_are_refused_with_the_nearest(name, nearest):
+    with pytest.raises(InputError, match=f"'{name}'. Did you mean '{nearest}'"):
+        criteria({name: 1}, [])
+
+
+def test_results_of_callbacks_are_allowed_where_callbacks_log():
+    notes = []
+    assert criteria({"env_runners/rooms_seen": 5}, notes) == {"env_runners/rooms_seen": 5}
+    assert "callback" in notes[0]
+
+
+@pytest.mark.parametrize("value", ["soon", None, True, float("nan"), [1]])
+def test_criteria_are_numbers(value):
+    with pytest.raises(InputError, match="'training_iteration' has to be a number"):
+        criteria({"training_iteration": value}, [])
+
+
+def test_words():
+    assert in_words({}) == "until Ctrl-C (no stop criterion)"
+    assert (
+        in_words({"time_total_s": 60, "num_env_steps_sampled_lifetime": 100000})
+        == "until time_total_s >= 60 or num_env_steps_sampled_lifetime >= 100,000"
+    )

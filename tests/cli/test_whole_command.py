@@ -1,0 +1,151 @@
+"""The command as people use it: real processes, real training, real signals."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = {
+    "model_size": "nano",
+    "batch_size_B": 2,
+    "batch_length_T": 8,
+    "horizon_H": 3,
+    "training_ratio": 16,
+    "num_steps_sampled_before_learning_starts": 32,
+    "min_time_s_per_iteration": 1,
+}
+RESULT_LINE = re.compile(r"^ +(\d+) +[\d,]+ +[\d,]+ ")
+
+
+def start(*arguments):
+    """Starts the command in a process group of its own, as a shell does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "rllib_cli.main", *(str(argument) for argument in arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+
+
+def run(*arguments):
+    process = start(*arguments)
+    output, _ = process.communicate()
+    return process.returncode, output
+
+
+def iterations(output):
+    lines = (RESULT_LINE.match(line) for line in output.splitlines())
+    return [int(line.group(1)) for line in lines if line]
+
+
+def test_interrupted_training_is_saved_resumed_and_evaluated():
+    train = (
+        *("train", "--algo", "DreamerV3", "--env", "CartPole-v1"),
+        *("--config", json.dumps(TINY), "--storage-path", "results", "--experiment-name", "mine"),
+    )
+    process = start(*train, "--stop", '{"training_iteration": 1000}')
+    seen = ""
+    while len(iterations(seen)) < 2:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    # To the whole group, Ray's processes included, as a terminal does.
+    os.killpg(process.pid, signal.SIGINT)
+    seen += process.communicate()[0]
+    assert process.returncode == 130, seen
+    assert "Ctrl-C again stops without saving" in seen
+    assert "the same command with --resume" in seen
+    reached = iterations(seen)[-1]
+    (checkpoint,) = re.findall(r"^Checkpoint: (.*)$", seen, re.MULTILINE)
+    assert (Path(checkpoint) / "rllib_checkpoint.json").is_file()
+    # Not a word of the libraries that start up underneath.
+    for noise in ("WARNING", "INFO", "oneDNN", "pid=", "Deprecat", "╭"):
+        assert noise not in seen
+
+    code, output = run(
+        *train, "--stop", json.dumps({"training_iteration": reached + 2}), "--resume"
+    )
+    assert code == 0, output
+    assert iterations(output) == [reached + 1, reached + 2]
+
+    code, output = run(
+        *train, "--stop", json.dumps({"training_iteration": reached + 2}), "--resume"
+    )
+    assert code == 0, output
+    assert "Every trial has reached its stop criterion" in output
+    assert iterations(output) == []
+
+    code, output = run("evaluate", "results/mine", "--episodes", 3, "--out", "returns.json")
+    assert code == 0, output
+    told = json.loads(Path("returns.json").read_text())
+    returns = [episode["return"] for episode in told["episodes"]]
+    assert len(returns) == 3
+    assert told["return_mean"] == pytest.approx(sum(returns) / 3)
+    # CartPole pays one for every step.
+    assert [episode["length"] for episode in told["episodes"]] == returns
+    assert re.search(r"mean +[\d.]+ +[\d.]+ +std", output)
+
+
+def test_failures_inside_a_trial_are_told_by_their_message():
+    Path("broken.py").write_text(
+        "import gymnasium as gym\n"
+        "from rllib_dreamerv3 import DreamerV3Config\n"
+        "class Broken(gym.Env):\n"
+        "    def __init__(self, config):\n"
+        "        self.observation_space = gym.spaces.Box(-1, 1, (3,))\n"
+        "        self.action_space = gym.spaces.Discrete(2)\n"
+        "    def reset(self, *, seed=None, options=None):\n"
+        "        return self.observation_space.sample(), {}\n"
+        "    def step(self, action):\n"
+        "        raise RuntimeError('the motor is stuck')\n"
+        "config = DreamerV3Config().environment(Broken).training(\n"
+        "    model_size='nano', batch_size_B=2, batch_length_T=8)\n"
+    )
+    code, output = run("train", "file", "broken.py", "--storage-path", "results")
+    assert code == 1, output
+    assert "the motor is stuck" in output
+    assert "Traceback (most" not in output
+    (log,) = re.findall(r"^Traceback: (.*)$", output, re.MULTILINE)
+    assert "the motor is stuck" in Path(log).read_text()
+
+
+def test_clusters_that_are_too_small_are_refused_at_once():
+    code, output = run(
+        *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--ray-num-cpus", 2),
+        *("--config", json.dumps({**TINY, "num_env_runners": 4})),
+    )
+    assert code == 1, output
+    assert "This run asks for 5 CPUs, but the cluster has 2" in output
+    assert "num_env_runners: 1" in output
+
+
+def test_sweeps_run_every_point_of_the_grid():
+    Path("sweep.yaml").write_text(
+        json.dumps(
+            {
+                "sweep": {
+                    "run": "DreamerV3",
+                    "env": "CartPole-v1",
+                    "stop": {"training_iteration": 1},
+                    "storage_path": "results",
+                    "config": {**TINY, "gamma": {"grid_search": [0.9, 0.99]}},
+                }
+            }
+        )
+    )
+    code, output = run("train", "file", "sweep.yaml", "--ray-num-cpus", 2)
+    assert code == 0, output
+    assert "0 running, 0 pending, 2 finished" in output
+    for gamma in (0.9, 0.99):
+        assert re.search(rf"gamma={gamma} .* finished|gamma={gamma} finished", output)
+    assert len(list(Path("results/sweep").glob("*/checkpoint_*/rllib_checkpoint.json"))) == 2
