@@ -1,5 +1,6 @@
 """What ends the command with a message instead of a traceback."""
 
+import re
 import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -71,14 +72,14 @@ def describe(exc: BaseException) -> str:
     Returns:
         The message, after the exception's name unless that only says "wrong value".
     """
-    exc = root_cause(exc)
+    root = root_cause(exc)
     # Ray appends the last output of a process that died; the log has it too.
-    text = str(exc).partition("Traceback (most")[0].strip()
-    name = type(exc).__name__
+    text = str(root).partition("Traceback (most")[0].strip()
+    name = type(root).__name__
     if not text:
-        return name
+        return _told_in_traceback(str(exc)) or name
     # Our own errors are complete sentences; a bare KeyError or OSError is not.
-    ours = type(exc).__module__.startswith("rllib_") or type(exc) is ValueError
+    ours = type(root).__module__.startswith("rllib_") or type(root) is ValueError
     return text if ours else f"{name}: {text}"
 
 
@@ -93,3 +94,19 @@ def root_cause(exc: BaseException) -> BaseException:
         if inner is None or inner is exc:
             return exc
         exc = inner
+
+
+def _told_in_traceback(text: str) -> str | None:
+    """The message nearest to the end of a traceback, and where it was raised.
+
+    RLlib answers errors of environments with an exception that says nothing, and the causes of
+    exceptions get lost between processes, but not the text.
+    """
+    chain = re.split(r"\n\n(?:The above exception was|During handling of).*\n\n", text)
+    for block in reversed(chain):
+        message = re.split(r"^[ \t].*\n", block, flags=re.MULTILINE)[-1].strip()
+        places = re.findall(r'^  File "(.+)", line (\d+)', block, flags=re.MULTILINE)
+        if ": " in message and places:
+            file, line = places[-1]
+            return f"{message}\n({file}, line {line})"
+    return None
