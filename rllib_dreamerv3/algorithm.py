@@ -28,9 +28,10 @@ from ray.tune.registry import register_trainable
 from rllib_dreamerv3.config import DreamerV3Config
 from rllib_dreamerv3.episode_window import EpisodeWindow
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.records import RecordChunk
+from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.component import COMPONENT_REPLAY_BUFFER, ReplayComponent
+from rllib_dreamerv3.reporting import write_png
 from rllib_dreamerv3.resources import check_resources
 from rllib_dreamerv3.update_schedule import UpdateSchedule
 
@@ -95,8 +96,19 @@ class DreamerV3(Algorithm):
     def step(self) -> dict[str, Any]:
         """Runs one iteration; see :meth:`training_step`."""
         self._iteration_start = time.monotonic()
+        self._last_batch: Columns | None = None
+        self._reported: dict[str, Any] = {}
+        self._picture: Path | None = None
         results = super().step()
         results[ENV_RUNNER_RESULTS] |= self._episodes.results()
+        if self._last_batch is not None:
+            self._report_batch(self._last_batch, record_losses=True)
+        # Not through the metrics logger, which would repeat a report's keys, without values, in
+        # the results of all iterations that have no such report.
+        if self._reported:
+            results[LEARNER_RESULTS][DEFAULT_MODULE_ID] |= self._reported
+        if self._picture is not None:
+            results["reports"] = {"open_loop_image": str(self._picture)}
         return results
 
     def training_step(self) -> None:
@@ -174,15 +186,37 @@ class DreamerV3(Algorithm):
 
     def _update(self) -> None:
         with self.metrics.log_time((TIMERS, LEARN_ON_BATCH_TIMER)):
-            batch = SampleBatch(self.replay_buffer.sample(self.config.batch_size_B))
+            batch = self.replay_buffer.sample(self.config.batch_size_B)
             results = self.learner_group.update(
                 batch=MultiAgentBatch(
-                    {DEFAULT_MODULE_ID: batch}, env_steps=self.config.records_per_update
+                    {DEFAULT_MODULE_ID: SampleBatch(batch)},
+                    env_steps=self.config.records_per_update,
                 ),
                 timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._env_steps},
             )
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
         self.metrics.log_value(NUM_GRAD_UPDATES_LIFETIME, 1, reduce="lifetime_sum")
+        if self.config.report_individual_batch_item_stats:
+            self._last_batch = batch
+        wanted = {
+            "open_loop_image": self.config.report_images_and_videos,
+            "dream_data": self.config.report_dream_data,
+        }
+        if any(wanted.values()):
+            updates = self.metrics.peek(NUM_GRAD_UPDATES_LIFETIME)
+            if updates % self.config.report_frequency == 0:
+                self._report_batch(batch, **wanted)
+
+    def _report_batch(self, batch: Columns, **wanted: bool) -> None:
+        """Lets a learner report on a batch, for the results of this iteration."""
+        (answer, *_) = self.learner_group.foreach_learner(
+            lambda learner: learner.report(batch, **wanted)
+        )
+        update, picture, values = answer.get()
+        self._reported |= values
+        if picture is not None:
+            self._picture = Path(self.logdir) / "reports" / f"open_loop_{update:08d}.png"
+            write_png(self._picture, picture)
 
     @property
     def _env_steps(self) -> int:

@@ -264,13 +264,19 @@ class DreamerV3Config(AlgorithmConfig):
         """Sets what results hold.
 
         Args:
-            report_images_and_videos: Every ``report_frequency`` updates, a video of truth,
-                open-loop prediction and error for image observations.
-            report_dream_data: Every ``report_frequency`` updates, rewards, values, continue
-                flags and returns along the imagined steps.
-            report_individual_batch_item_stats: With every result, the last update's losses of
-                each record ``[B, T]``.
-            report_frequency: Updates between two of the first two.
+            report_images_and_videos: Every ``report_frequency`` updates, a film strip of truth,
+                open-loop prediction and error for image observations:
+                ``reports/open_loop_<update>.png`` in the algorithm's ``logdir``; its path is in
+                the results as ``reports/open_loop_image``. In Tune the ``logdir`` is the trial's
+                working directory, which ``SyncConfig(sync_artifacts=True)`` copies to its results.
+            report_dream_data: Every ``report_frequency`` updates, means of predicted reward,
+                continue probability, value and lambda-return for each imagined step:
+                ``DREAM_DATA_*_per_step`` beside the losses in the results.
+            report_individual_batch_item_stats: With every result, losses of each record
+                ``[B, T]`` of the iteration's last update: ``WORLD_MODEL_L_*_BxT``.
+            report_frequency: Updates between two film strips, and between two dream data. Only
+                results with such a report have its keys. All reports describe the networks as
+                they are after an update.
             **kwargs: RLlib's own reporting options.
 
         Returns:

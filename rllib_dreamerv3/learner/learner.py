@@ -1,5 +1,6 @@
 """RLlib's face of the trainer."""
 
+import logging
 from collections.abc import Hashable, Sequence
 from typing import Any
 
@@ -22,6 +23,10 @@ from ray.rllib.utils.schedules.scheduler import Scheduler
 
 from rllib_dreamerv3.learner.trainer import Trainer
 from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.reporting import Reporter
+
+logger = logging.getLogger(__name__)
 
 _LR_OPTIONS = {"world_model": "world_model_lr", "actor": "actor_lr", "critic": "critic_lr"}
 
@@ -40,14 +45,19 @@ class DreamerV3Learner(Learner):
         """Builds the module and the trainer around its networks."""
         super().build()
         module: DreamerV3RLModule = self.module[DEFAULT_MODULE_ID]
-        self.trainer = Trainer(
+        parts = (
             module.model,
             module.observations.layout,
             module.actions.layout,
             module.settings,
             self.config.trainer_settings(),
-            seed=self.config.seed or 0,
+            self.config.seed or 0,
         )
+        self.trainer, self._reporter = Trainer(*parts), Reporter(*parts)
+        if self.config.report_images_and_videos and not module.observations.layout.images:
+            logger.warning(
+                "report_images_and_videos has no effect: the observations contain no image."
+            )
         self._parameters = module.model.count_parameters()
         self._lr_schedules = {
             name: Scheduler(fixed_value_or_schedule=getattr(self.config, option), framework=None)
@@ -69,6 +79,35 @@ class DreamerV3Learner(Learner):
         self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, reduce="mean", window=1)
         total = sum(float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC"))
         return {}, {DEFAULT_MODULE_ID: total}, {}
+
+    def report(
+        self,
+        batch: Columns,
+        *,
+        open_loop_image: bool = False,
+        dream_data: bool = False,
+        record_losses: bool = False,
+    ) -> tuple[int, np.ndarray | None, dict[str, Any]]:
+        """Computes the reports that are asked for; see :class:`Reporter`.
+
+        Args:
+            batch: Record columns ``[B, T, ...]``, as they were given to the last update.
+            open_loop_image: Whether to draw :meth:`Reporter.open_loop_image`.
+            dream_data: Whether to compute :meth:`Reporter.dream_data`.
+            record_losses: Whether to compute :meth:`Reporter.record_losses`.
+
+        Returns:
+            Number of updates so far, the picture (None if not asked for, or without images), and
+            all else by name.
+        """
+        update = int(self.trainer.updates)
+        picture = self._reporter.open_loop_image(batch, update) if open_loop_image else None
+        values: dict[str, Any] = {}
+        if dream_data:
+            values |= self._reporter.dream_data(batch, update)
+        if record_losses:
+            values |= self._reporter.record_losses(batch, update)
+        return update, picture, values
 
     def _log_steps_trained_metrics(self, batch: MultiAgentBatch) -> None:
         # RLlib counts rows; a row here has T records, each of which is trained on.

@@ -106,13 +106,17 @@ class WorldModelLosses:
         """L_pred ``[N]``: observations, reward and continue."""
         return tf.add_n([*self.observations.values(), self.reward, self.cont])
 
-    def total(self, scales: WorldModelScales) -> tf.Tensor:
-        """The scalar that the world model minimises: weighted sum, mean over records."""
-        return tf.reduce_mean(
+    def weighted(self, scales: WorldModelScales) -> tf.Tensor:
+        """Weighted sum of the three losses, ``[N]``."""
+        return (
             scales.prediction * self.prediction
             + scales.dynamics * self.dynamics
             + scales.representation * self.representation
         )
+
+    def total(self, scales: WorldModelScales) -> tf.Tensor:
+        """The scalar that the world model minimises: weighted sum, mean over records."""
+        return tf.reduce_mean(self.weighted(scales))
 
 
 def world_model_losses(
