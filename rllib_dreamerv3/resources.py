@@ -61,10 +61,6 @@ def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
     if learner_cpus == "auto":
         learner_cpus = 0 if config.num_gpus_per_learner else 1
     aggregators = config.num_aggregator_actors_per_learner
-    moves_to_main = (
-        config.num_gpus_per_learner > 0 or learner_cpus > config.num_cpus_for_main_process
-    )
-
     parts = []
     if in_tune:
         main_cpus = config.num_cpus_for_main_process
@@ -115,7 +111,7 @@ def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
                 {"CPU": ("num_cpus_per_learner",), "GPU": ("num_gpus_per_learner",)},
                 least={"CPU": 1, "GPU": 0},
                 # Without learners the main process would ask for their resources instead.
-                fewest=1 if in_tune and moves_to_main else 0,
+                fewest=1 if in_tune and (config.num_gpus_per_learner or learner_cpus > 1) else 0,
             )
         )
     return [part for part in parts if part.count]
