@@ -201,12 +201,17 @@ class Trainer(tf.Module):
                 through_dynamics=self._through_dynamics,
             )
             states = trajectory.flat_state()
+            if not self._through_dynamics:
+                # Nothing is trained through imagination, so no way back is built either.
+                states = states.stop_gradient()
             acting_states = states.stop_gradient().first(h * n)
-            critic_logits = self.model.critic(states)
+            # The last state only gives the bootstrap: no loss on its value, no weights to train.
+            critic_logits = self.model.critic(states.first(h * n))
+            values = [two_hot.mean(x) for x in (critic_logits, self.model.critic(states.last(n)))]
             outcome = imagined_returns(
                 tf.reshape(two_hot.mean(world.reward(states)), [h + 1, n]),
                 tf.reshape(world.cont(states), [h + 1, n]),
-                tf.reshape(two_hot.mean(critic_logits), [h + 1, n]),
+                tf.reshape(tf.concat(values, 0), [h + 1, n]),
                 start_is_terminal,
                 gamma=settings.gamma,
                 gae_lambda=settings.gae_lambda,
@@ -221,7 +226,7 @@ class Trainer(tf.Module):
                 through_dynamics=self._through_dynamics,
             )
             slow_values = two_hot.mean(self.model.slow_critic(acting_states))
-            critic = critic_loss(critic_logits[: h * n], outcome, slow_values, two_hot)
+            critic = critic_loss(critic_logits, outcome, slow_values, two_hot)
             critic_total = critic.value + settings.slow_critic_scale * critic.slow
         actor_norm = self._apply("actor", actor_tape, actor_total)
         critic_norm = self._apply("critic", critic_tape, critic_total)

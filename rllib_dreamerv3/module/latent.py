@@ -40,6 +40,10 @@ class State(NamedTuple):
         """The first ``n`` states of a stack."""
         return State(*(None if x is None else x[:n] for x in self))
 
+    def last(self, n: int | tf.Tensor) -> "State":
+        """The last ``n`` states of a stack."""
+        return State(*(None if x is None else x[-n:] for x in self))
+
 
 def flat_one_hot(index: tf.Tensor, classes: int) -> tf.Tensor:
     """int32 ``[..., S]`` -> float32 ``[..., S * C]``."""
