@@ -7,8 +7,9 @@ those of the plain normal distribution (2023 and 2025 code).
 import math
 
 import tensorflow as tf
+import tensorflow_probability as tfp
 
-_LOG_2_PI = math.log(2.0 * math.pi)
+tfd = tfp.distributions
 
 
 def parameters(
@@ -53,8 +54,7 @@ def log_prob(mean: tf.Tensor, std: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 ``[...]``.
     """
-    each = -0.5 * tf.square((x - mean) / std) - tf.math.log(std) - 0.5 * _LOG_2_PI
-    return tf.reduce_sum(each, -1)
+    return tf.reduce_sum(tfd.Normal(mean, std).log_prob(x), -1)
 
 
 def entropy(std: tf.Tensor) -> tf.Tensor:
@@ -66,7 +66,7 @@ def entropy(std: tf.Tensor) -> tf.Tensor:
     Returns:
         float32 ``[...]``, in nats; negative for small deviations.
     """
-    return tf.reduce_sum(tf.math.log(std) + 0.5 * (1.0 + _LOG_2_PI), -1)
+    return tf.reduce_sum(tfd.Normal(0.0, std).entropy(), -1)
 
 
 def entropy_range(size: int, min_std: float = 0.1, max_std: float = 1.0) -> tuple[float, float]:
@@ -80,5 +80,5 @@ def entropy_range(size: int, min_std: float = 0.1, max_std: float = 1.0) -> tupl
     Returns:
         ``(least, greatest)``, in nats.
     """
-    offset = 0.5 * (1.0 + _LOG_2_PI)
+    offset = 0.5 * (1.0 + math.log(2.0 * math.pi))
     return size * (math.log(min_std) + offset), size * (math.log(max_std) + offset)

@@ -1,0 +1,68 @@
+"""Playing from a checkpoint alone."""
+
+import itertools
+import pickle
+
+import numpy as np
+import pytest
+from tiny import tiny_config
+
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.evaluation import play
+from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A checkpoint of a tiny CartPole run."""
+    algorithm = tiny_config().build_algo()
+    algorithm.train()
+    path = algorithm.save_to_path(str(tmp_path_factory.mktemp("run") / "checkpoint"))
+    algorithm.stop()
+    return path
+
+
+def test_plays_the_number_of_episodes_asked_for(checkpoint):
+    episodes = list(play(checkpoint, episodes=3))
+    assert len(episodes) == 3
+    # In CartPole every step is rewarded with 1.
+    assert all(episode.ret == episode.length >= 5 for episode in episodes)
+
+
+def test_stops_in_the_episode_that_reaches_the_steps(checkpoint):
+    lengths = [episode.length for episode in play(checkpoint, steps=30)]
+    assert sum(lengths) >= 30 > sum(lengths[:-1])
+
+
+def test_policy_that_does_not_fit_the_environment_is_refused(checkpoint):
+    with pytest.raises(CheckpointError, match="Acrobot"):
+        next(play(checkpoint, env="Acrobot-v1", episodes=1))
+
+
+def test_directory_that_is_no_checkpoint_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="not a DreamerV3 checkpoint"):
+        next(play(tmp_path, episodes=1))
+
+
+def test_module_of_a_checkpoint_acts_in_a_loop_of_the_users_own(checkpoint):
+    path = f"{checkpoint}/learner_group/learner/rl_module/default_policy"
+    module = DreamerV3RLModule.from_checkpoint(path)
+    state = {key: value[None] for key, value in module.get_initial_state().items()}
+    actions = set()
+    for step in range(20):
+        observation = np.full((1, 1, 4), 0.01 * step, np.float32)
+        output = module.forward_inference({"obs": observation, "state_in": state})
+        state = output["state_out"]
+        assert output["actions"].shape == (1, 1)
+        actions.add(int(output["actions"][0, 0]))
+    assert actions == {0, 1}
+    assert np.any(state["h"])
+
+
+def test_weights_in_the_checkpoint_are_plain_arrays_by_name(checkpoint):
+    path = f"{checkpoint}/learner_group/learner/rl_module/default_policy/module_state.pkl"
+    with open(path, "rb") as file:
+        weights = pickle.load(file)
+    assert all(isinstance(value, np.ndarray) for value in weights.values())
+    parts = {name.split("/")[0] for name in weights}
+    assert set(itertools.chain(["encoder", "rssm", "decoder"], ["actor", "slow_critic"])) <= parts
