@@ -1,11 +1,14 @@
 """Can the world model learn one batch of Atari frames by heart?
 
 Trains on the same few rows of a random game over and over, with the update that real training
-uses. If networks, losses and optimizer are right, the image loss falls and falls; and it falls
-below that of the best picture without motion, so that what moves must be there as well. Ends with
-exit code 1 if it does not.
+uses. If networks, losses and optimizer are right, the image loss falls and falls.
 
-    python benchmarks/overfit.py --updates 1000 --out overfit.png --json overfit.json
+A factor against the first loss says little: most of it is the background, which the decoder's
+biases alone can paint. What counts is the loss of the mean frame, the best picture without motion:
+only a model that shows what moves, where it is, gets well below that. Ends with exit code 1 if the
+loss fell by less than 10, or not to half of the mean frame's.
+
+    python benchmarks/overfit.py --updates 4000 --out overfit.png --json overfit.json
 """
 
 import argparse
@@ -32,6 +35,7 @@ from rllib_dreamerv3.sampling.environments import make_atari
 from rllib_dreamerv3.sampling.spaces import ActionCodec, ObservationCodec
 
 NEEDED_FACTOR = 10.0
+NEEDED_FACTOR_BELOW_MEAN_FRAME = 2.0
 LINES = 20
 
 
@@ -101,13 +105,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--env", default="ale_py:ALE/Pong-v5", help="an Atari game")
     parser.add_argument("--model-size", default="XXS", choices=MODEL_SIZES)
-    parser.add_argument("--rows", type=int, default=4, help="rows of the batch, B")
+    parser.add_argument("--rows", type=int, default=2, help="rows of the batch, B")
     parser.add_argument("--length", type=int, default=16, help="records of a row, T")
     parser.add_argument("--skip", type=int, default=40, help="steps played before the batch")
-    parser.add_argument("--updates", type=int, default=1000)
+    parser.add_argument("--updates", type=int, default=4000)
     parser.add_argument("--lr", type=float, default=1e-3, help="the world model's learning rate")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rows-shown", type=int, default=2, help="rows in the picture")
+    parser.add_argument("--rows-shown", type=int, default=1, help="rows in the picture")
     parser.add_argument("--out", type=Path, help="where to write the picture (.png)")
     parser.add_argument("--json", type=Path, help="where to write the numbers")
     options = parser.parse_args()
@@ -141,8 +145,8 @@ def main() -> int:
                 flush=True,
             )
     first, final = curve[0], curve[options.updates - 1]
-    factor = first / final
-    print(f"fell by a factor of {factor:.1f}, to {final / still:.3f} of the mean frame's loss")
+    factor, below_still = first / final, still / final
+    print(f"fell by a factor of {factor:.1f}; {below_still:.2f} times below that of the mean frame")
     if options.out:
         write_png(options.out, draw(model, observations, batch, options.rows_shown))
     if options.json:
@@ -155,13 +159,14 @@ def main() -> int:
             "image_loss_by_update": {str(u): round(x, 4) for u, x in curve.items()},
             "image_loss_of_mean_frame": round(still, 4),
             "factor": round(factor, 2),
+            "factor_below_mean_frame": round(below_still, 2),
             "seconds": round(time.perf_counter() - began, 1),
         }
         options.json.write_text(json.dumps(numbers, indent=2) + "\n")
-    if factor < NEEDED_FACTOR or final >= still:
+    if factor < NEEDED_FACTOR or below_still < NEEDED_FACTOR_BELOW_MEAN_FRAME:
         print(
-            f"Failed: the image loss must fall by a factor of {NEEDED_FACTOR:.0f} and below that "
-            "of the mean frame.",
+            f"Failed: the image loss must fall by a factor of {NEEDED_FACTOR:.0f}, and to "
+            f"{NEEDED_FACTOR_BELOW_MEAN_FRAME:.0f} times below that of the mean frame.",
             file=sys.stderr,
         )
         return 1

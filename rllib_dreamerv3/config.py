@@ -2,8 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import gymnasium as gym
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
@@ -12,6 +11,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from rllib_dreamerv3.errors import ConfigError, unknown_name
 from rllib_dreamerv3.learner.learner import DreamerV3Learner
 from rllib_dreamerv3.learner.trainer import ActorGrad, AdamSettings, TrainerSettings
+from rllib_dreamerv3.limits import LIMITS, POSITIVE_WHOLE, is_number
 from rllib_dreamerv3.losses.world_model import WorldModelScales
 from rllib_dreamerv3.model_sizes import ModelSettings, VectorMlp, model_settings
 from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
@@ -27,61 +27,6 @@ LearningRate = float | list[list[int | float]]
 
 # Keys that RLlib's config dicts hold beside the options of a config object.
 _DICT_ONLY_KEYS = {"env", "model_config", "multiagent", "class", "_is_frozen"}
-
-
-class _Limit(NamedTuple):
-    test: Callable[[Any], bool]
-    words: str
-
-
-def _number(x: Any) -> bool:
-    return isinstance(x, int | float) and not isinstance(x, bool)
-
-
-def _whole(x: Any) -> bool:
-    return isinstance(x, int) and not isinstance(x, bool)
-
-
-_POSITIVE_WHOLE = _Limit(lambda x: _whole(x) and x > 0, "a whole number of at least 1")
-_NOT_NEGATIVE_WHOLE = _Limit(lambda x: _whole(x) and x >= 0, "a whole number of at least 0")
-_POSITIVE = _Limit(lambda x: _number(x) and x > 0, "a number above 0")
-_NOT_NEGATIVE = _Limit(lambda x: _number(x) and x >= 0, "a number of at least 0")
-_SHARE = _Limit(lambda x: _number(x) and 0 <= x <= 1, "a number from 0 to 1")
-_BOOL = _Limit(lambda x: isinstance(x, bool), "true or false")
-_RATE = _Limit(
-    lambda x: _POSITIVE.test(x) or isinstance(x, list | tuple),
-    "a number above 0, or a schedule [[env step, rate], ...] that starts at env step 0",
-)
-
-_LIMITS: dict[str, _Limit] = {
-    "training_ratio": _POSITIVE,
-    "batch_size_B": _POSITIVE_WHOLE,
-    "batch_length_T": _Limit(lambda x: _whole(x) and x > 1, "a whole number of at least 2"),
-    "horizon_H": _POSITIVE_WHOLE,
-    "gamma": _SHARE,
-    "gae_lambda": _SHARE,
-    "entropy_scale": _NOT_NEGATIVE,
-    "return_normalization_decay": _SHARE,
-    "world_model_lr": _RATE,
-    "actor_lr": _RATE,
-    "critic_lr": _RATE,
-    "world_model_grad_clip_by_global_norm": _POSITIVE,
-    "actor_grad_clip_by_global_norm": _POSITIVE,
-    "critic_grad_clip_by_global_norm": _POSITIVE,
-    "symlog_obs": _Limit(lambda x: x == "auto" or isinstance(x, bool), '"auto", true or false'),
-    "num_steps_sampled_before_learning_starts": _NOT_NEGATIVE_WHOLE,
-    "unimix": _SHARE,
-    "free_nats": _NOT_NEGATIVE,
-    "prediction_loss_scale": _NOT_NEGATIVE,
-    "dynamics_loss_scale": _NOT_NEGATIVE,
-    "representation_loss_scale": _NOT_NEGATIVE,
-    "slow_critic_decay": _SHARE,
-    "slow_critic_scale": _NOT_NEGATIVE,
-    "report_images_and_videos": _BOOL,
-    "report_dream_data": _BOOL,
-    "report_individual_batch_item_stats": _BOOL,
-    "report_frequency": _POSITIVE_WHOLE,
-}
 
 _REPLAY_DEFAULTS: dict[str, Any] = {
     "type": "EpisodeReplayBuffer",
@@ -99,7 +44,7 @@ class DreamerV3Config(AlgorithmConfig):
     Example:
         >>> from rllib_dreamerv3 import DreamerV3Config
         >>> config = DreamerV3Config().environment("CartPole-v1").training(model_size="XXS")
-        >>> algorithm = config.build()
+        >>> algorithm = config.build_algo()
     """
 
     def __init__(self, algo_class: type | None = None):
@@ -323,7 +268,7 @@ class DreamerV3Config(AlgorithmConfig):
         super().validate()
 
     def _check_values(self) -> None:
-        for name, limit in _LIMITS.items():
+        for name, limit in LIMITS.items():
             value = getattr(self, name)
             if not limit.test(value):
                 raise ConfigError(f"{name} must be {limit.words}, not {value!r}.")
@@ -363,7 +308,7 @@ class DreamerV3Config(AlgorithmConfig):
     def _check_contradictions(self) -> None:
         capacity = self.replay_buffer_config["capacity"]
         needed = self.num_steps_sampled_before_learning_starts + self.batch_length_T
-        if not _POSITIVE_WHOLE.test(capacity) or capacity < needed:
+        if not POSITIVE_WHOLE.test(capacity) or capacity < needed:
             raise ConfigError(
                 f"replay_buffer_config capacity must be a whole number of at least {needed} "
                 "records (num_steps_sampled_before_learning_starts + batch_length_T), not "
@@ -409,7 +354,7 @@ class DreamerV3Config(AlgorithmConfig):
 
         def adam(part: str, epsilon: float) -> AdamSettings:
             rate = getattr(self, f"{part}_lr")
-            first_rate = rate if _number(rate) else rate[0][1]
+            first_rate = rate if is_number(rate) else rate[0][1]
             clip = getattr(self, f"{part}_grad_clip_by_global_norm")
             return AdamSettings(first_rate, epsilon, clip)
 

@@ -20,6 +20,10 @@ class CheckpointError(ValueError):
     """A directory that is not a checkpoint, or not one that can be restored here."""
 
 
+class TrainingDivergedError(RuntimeError):
+    """A loss or a gradient is no longer finite."""
+
+
 class ResourceError(RuntimeError):
     """More CPUs or GPUs are asked for than the cluster has."""
 

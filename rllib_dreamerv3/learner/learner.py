@@ -21,6 +21,7 @@ from ray.rllib.utils.metrics import (
 )
 from ray.rllib.utils.schedules.scheduler import Scheduler
 
+from rllib_dreamerv3.errors import TrainingDivergedError
 from rllib_dreamerv3.learner.trainer import Trainer
 from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.records import Columns
@@ -76,6 +77,7 @@ class DreamerV3Learner(Learner):
     def _update(self, batch: dict[str, Any], **kwargs: Any) -> tuple[Any, Any, Any]:
         metrics = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
         values = {name: value.numpy() for name, value in metrics.items()}
+        _check_finite(values, int(self.trainer.updates))
         self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, reduce="mean", window=1)
         total = sum(float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC"))
         return {}, {DEFAULT_MODULE_ID: total}, {}
@@ -191,3 +193,13 @@ def _one_compiled_step(method: str) -> TypeError:
         f"DreamerV3Learner.{method}() does not exist: losses, gradients and optimizers are one "
         "compiled step. Subclass rllib_dreamerv3.learner.trainer.Trainer to change it."
     )
+
+
+def _check_finite(values: dict[str, np.ndarray], update: int) -> None:
+    wrong = [name for name, value in values.items() if not np.isfinite(value)]
+    if wrong:
+        raise TrainingDivergedError(
+            f"Training diverged in update {update}: {', '.join(wrong)} not finite. The networks "
+            "are lost; go on from the last checkpoint with lower learning rates (world_model_lr, "
+            "actor_lr, critic_lr), or check the environment for extreme observations or rewards."
+        )

@@ -11,7 +11,13 @@ from ray.tune.registry import get_trainable_cls
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3, DreamerV3Config
-from rllib_dreamerv3.errors import CheckpointError, EnvironmentDataError, ResourceError
+from rllib_dreamerv3.errors import (
+    CheckpointError,
+    EnvironmentDataError,
+    ResourceError,
+    SpaceError,
+    TrainingDivergedError,
+)
 from rllib_dreamerv3.module.model import get_weights
 
 
@@ -254,6 +260,46 @@ def test_nan_from_an_environment_is_refused_before_it_reaches_replay(build, what
     with pytest.raises(EnvironmentDataError, match=what if what == "reward" else "NaN|nan"):
         algorithm.train()
     assert algorithm.replay_buffer.num_records == 0
+
+
+def test_diverged_training_stops_with_what_to_do(build):
+    algorithm = build(tiny_config(world_model_lr=1e30))
+    with pytest.raises(TrainingDivergedError, match="last checkpoint"):
+        for _ in range(5):
+            algorithm.train()
+
+
+def test_atari_with_two_runners_of_four_environments(build):
+    config = tiny_config("ale_py:ALE/Pong-v5", training_ratio=2).env_runners(
+        num_env_runners=2, num_envs_per_env_runner=4, num_cpus_per_env_runner=0.5
+    )
+    algorithm = build(config)
+    for _ in range(3):
+        result = algorithm.train()
+    assert result["num_grad_updates_lifetime"] == 3
+    assert result["replay_buffer"]["num_segments"] == 8
+    assert np.isfinite(result["learners"]["default_policy"]["WORLD_MODEL_L_decoder"])
+    image = algorithm.replay_buffer.sample(1)["obs/image"]
+    assert (image.dtype, image.shape) == (np.uint8, (1, 8, 64, 64, 3))
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        (gym.spaces.Text(5), "Text"),
+        (gym.spaces.Box(0, 255, (48, 64, 3), np.uint8), "power of two"),
+    ],
+    ids=["text", "odd image"],
+)
+def test_observations_that_cannot_be_learned_from_are_refused(space, words):
+    class Odd(gym.Env):
+        observation_space, action_space = space, gym.spaces.Discrete(2)
+
+        def __init__(self, config):
+            pass
+
+    with pytest.raises(SpaceError, match=words):
+        tiny_config(Odd).build_algo()
 
 
 def test_more_env_runners_than_cpus_are_refused_at_once():
