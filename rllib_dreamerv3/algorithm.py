@@ -61,7 +61,8 @@ class DreamerV3(Algorithm):
         Raises:
             ResourceError: At once, if the cluster is too small for this configuration.
         """
-        if ray.is_initialized() and ray.util.get_current_placement_group() is None:
+        # Under Tune there is a placement group: all that is needed has been granted already.
+        if ray.util.get_current_placement_group() is None:
             check_resources(self.config, ray.cluster_resources(), in_tune=False)
         replay = self.config.replay_buffer_config
         self.replay_buffer = ReplayBuffer(
@@ -78,6 +79,10 @@ class DreamerV3(Algorithm):
         self._pending_updates = 0
         super().setup(config)
         self._share_networks()
+
+    def __repr__(self) -> str:
+        """The algorithm's name; RLlib's own fails where the config was refused."""
+        return NAME
 
     def _create_local_replay_buffer_if_necessary(self, config: DreamerV3Config) -> None:
         # RLlib would create one of its own from the same options, which nothing would ever fill.
@@ -173,7 +178,7 @@ class DreamerV3(Algorithm):
             timeout_seconds=self.config.sample_timeout_s,
         )
         if not results:
-            # RLlib counts this as a failed step, restarts env runners and tries again.
+            # RLlib brings env runners back before it calls the next training step.
             return []
         self.metrics.aggregate([metrics for _, metrics in results], key=ENV_RUNNER_RESULTS)
         return [chunk for chunks, _ in results for chunk in chunks]
@@ -289,7 +294,7 @@ class DreamerV3(Algorithm):
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(
-                f"The checkpoint in {path} cannot be restored here: {error}. It must come from "
+                f"The checkpoint in {path} cannot be restored here. {error} It must come from "
                 "the same environment and the same model options."
             ) from error
         self._push_weights()

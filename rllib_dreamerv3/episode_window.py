@@ -16,6 +16,8 @@ from ray.rllib.utils.metrics import (
 
 from rllib_dreamerv3.records import IS_FIRST, IS_LAST, REWARD, RecordChunk
 
+EPISODE_RETURN_LAST = "episode_return_last"
+
 
 class Episode(NamedTuple):
     """An episode that has ended.
@@ -58,11 +60,15 @@ class EpisodeWindow:
         self._running[chunk.stream] = Episode(ret, length)
 
     def results(self) -> dict[str, float]:
-        """Mean, least and greatest return and length, under RLlib's names; empty if none ended."""
+        """Mean, least and greatest return and length, under RLlib's names, and the last return.
+
+        Empty if no episode has ended.
+        """
         if not self._ended:
             return {}
         returns, lengths = np.transpose(self._ended)
         return {
+            EPISODE_RETURN_LAST: self._ended[-1].ret,
             EPISODE_RETURN_MEAN: float(returns.mean()),
             EPISODE_RETURN_MIN: float(returns.min()),
             EPISODE_RETURN_MAX: float(returns.max()),

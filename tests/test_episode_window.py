@@ -23,6 +23,7 @@ def test_episodes_are_followed_over_chunks_and_streams():
     window.add(chunk("a", 2, [2, 0, 7], [0, 1, 0], [1, 0, 0]))
     results = window.results()
     assert (results["episode_return_min"], results["episode_return_max"]) == (3, 5)
+    assert results["episode_return_last"] == 3
     assert (results["episode_len_min"], results["episode_len_max"]) == (1, 2)
 
 
