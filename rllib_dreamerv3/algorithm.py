@@ -28,6 +28,7 @@ from ray.tune.registry import register_trainable
 from rllib_dreamerv3.config import DreamerV3Config
 from rllib_dreamerv3.episode_window import EpisodeWindow
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.module.model import get_weights, set_weights
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.component import COMPONENT_REPLAY_BUFFER, ReplayComponent
@@ -284,13 +285,18 @@ class DreamerV3(Algorithm):
 
         Raises:
             CheckpointError: If the directory is no checkpoint of this algorithm, is damaged, or
-                belongs to another model or environment.
+                belongs to another model or environment. The algorithm is then as it was.
         """
         if "component" not in kwargs and "://" not in str(path):
             _check_is_checkpoint(Path(path))
+        trainer = self.learner_group._learner.trainer
+        weights, trainer_state = get_weights(trainer.model), trainer.get_state()
         try:
             super().restore_from_path(path, *args, **kwargs)
-        except (pickle.UnpicklingError, EOFError, KeyError, ValueError) as error:
+        except Exception as error:
+            # Replay, restored last, refuses a damaged directory before it changes anything.
+            set_weights(trainer.model, weights)
+            trainer.set_state(trainer_state)
             if isinstance(error, CheckpointError):
                 raise
             raise CheckpointError(
@@ -343,6 +349,16 @@ def _check_is_checkpoint(path: Path) -> None:
             f"{path} is not a complete DreamerV3 checkpoint: it lacks {', '.join(missing)}. Give "
             "the directory that save_to_path() returned, or a trial's checkpoint_* directory."
         )
+    state_file = path / f"{Algorithm.STATE_FILE_NAME}.pkl"
+    try:
+        with state_file.open("rb") as file:
+            own = pickle.load(file)["dreamerv3"]
+    except Exception as error:
+        raise CheckpointError(
+            f"{state_file} is damaged: {error or type(error).__name__}"
+        ) from error
+    if not isinstance(own, dict):
+        raise CheckpointError(f"{state_file} does not hold the state of a DreamerV3 algorithm.")
 
 
 def register() -> None:

@@ -153,11 +153,16 @@ def test_bad_checkpoint_gives_one_error_and_changes_nothing(build, tmp_path, dam
         (path / "replay_buffer" / "manifest.json").unlink()
     elif damage == "truncated state":
         (path / "algorithm_state.pkl").write_bytes(b"")
+    # What is restored would differ from what is there.
+    algorithm.train()
     before, records = weights_of(algorithm), algorithm.replay_buffer.num_records
+    trainer_state = algorithm.learner_group._learner.trainer.get_state()
     with pytest.raises(CheckpointError):
         algorithm.restore_from_path(str(path))
     for name, value in weights_of(algorithm).items():
         np.testing.assert_array_equal(value, before[name])
+    for name, value in algorithm.learner_group._learner.trainer.get_state().items():
+        np.testing.assert_array_equal(value, trainer_state[name])
     assert algorithm.replay_buffer.num_records == records
 
 
