@@ -269,9 +269,10 @@ def test_nan_from_an_environment_is_refused_before_it_reaches_replay(build, what
 
 def test_diverged_training_stops_with_what_to_do(build):
     algorithm = build(tiny_config(world_model_lr=1e30))
-    algorithm.train()
+    # Imagination in the first update may overflow already, or the losses of the second do.
     with pytest.raises(TrainingDivergedError, match="last checkpoint"):
-        algorithm.train()
+        for _ in range(2):
+            algorithm.train()
 
 
 def test_atari_with_two_runners_of_four_environments(build):
