@@ -5,8 +5,34 @@ decoder and actor from them. A trained policy can thus be served where Gymnasium
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+
+Cnn = Literal["strided", "pooled"]
+"""How the CNN gets smaller pictures from larger ones, which decides what sizes it can take.
+
+"strided" (2023 code) halves an image until it is 4x4: square images whose side is a power of two
+of at least 8 pixels. "pooled" (2025 code) halves it exactly four times, to 3x3 at least and 16x16
+at most: square images whose side is a multiple of 16 from 48 to 256 pixels.
+"""
+
+
+def fits_cnn(side: int, cnn: Cnn) -> bool:
+    """Whether the CNN can take square images of this many pixels a side."""
+    if cnn == "strided":
+        return side >= 8 and side & (side - 1) == 0
+    return side % 16 == 0 and 3 <= side // 16 <= 16
+
+
+def nearest_fitting_sides(side: int, cnn: Cnn) -> tuple[int, ...]:
+    """The next smaller and the next larger side that the CNN can take; one where no other is."""
+    if cnn == "strided":
+        sides = [2**k for k in range(3, max(side, 8).bit_length() + 1)]
+    else:
+        sides = [16 * k for k in range(3, 17)]
+    below = [s for s in sides if s <= side][-1:]
+    return (*below, *[s for s in sides if s > side][:1])
 
 
 @dataclass(frozen=True)
@@ -113,9 +139,16 @@ ActionLeaf = DiscreteAction | ContinuousAction
 
 @dataclass(frozen=True)
 class ActionLayout:
-    """All leaves of an action space; the action vector ``[A]`` is their concatenation."""
+    """All leaves of an action space; the action vector ``[A]`` is their concatenation.
+
+    Attributes:
+        leaves: In the order of the space.
+        masked: Whether records have a column ``action_mask`` of M choices: those of all discrete
+            leaves, in the order of the leaves. Continuous leaves take no part in it.
+    """
 
     leaves: tuple[ActionLeaf, ...]
+    masked: bool = False
 
     @property
     def size(self) -> int:
@@ -131,3 +164,22 @@ class ActionLayout:
     def all_continuous(self) -> bool:
         """Whether no leaf is discrete."""
         return all(isinstance(leaf, ContinuousAction) for leaf in self.leaves)
+
+    @property
+    def mask_slices(self) -> tuple[slice | None, ...]:
+        """For each leaf, where its choices are in a mask ``[..., M]``; None for continuous ones."""
+        slices: list[slice | None] = []
+        start = 0
+        for leaf in self.leaves:
+            if isinstance(leaf, DiscreteAction):
+                slices.append(slice(start, start + leaf.n))
+                start += leaf.n
+            else:
+                slices.append(None)
+        return tuple(slices)
+
+    @property
+    def mask_positions(self) -> np.ndarray:
+        """Where in the action vector the choice of each mask entry is: ``int64 [M]``."""
+        discrete = [np.full(leaf.size, isinstance(leaf, DiscreteAction)) for leaf in self.leaves]
+        return np.flatnonzero(np.concatenate(discrete))

@@ -11,6 +11,8 @@ column                dtype      meaning
 ``is_last``           bool       the episode ends here, by termination or by truncation
 ``is_terminal``       bool       the episode ends here by termination (implies ``is_last``)
 ``action``            float32    ``[A]``, chosen *at* the observation; zeros where ``is_last``
+``action_mask``       uint8      ``[M]``, 1 for choices that are allowed at the observation; only of
+                                 environments that say so (see ``sampling/action_masks.py``)
 ====================  =========  ==============================================================
 
 An episode of N actions therefore fills N+1 records and needs no "next observation" column.
@@ -27,6 +29,7 @@ IS_FIRST = "is_first"
 IS_LAST = "is_last"
 IS_TERMINAL = "is_terminal"
 ACTION = "action"
+ACTION_MASK = "action_mask"
 
 Columns = dict[str, np.ndarray]
 

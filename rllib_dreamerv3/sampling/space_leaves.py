@@ -1,9 +1,9 @@
 """How each kind of Gymnasium space that is no Dict and no Tuple is stored, and acted in.
 
-``[N, ...]`` are arrays of N environments. ``spaces.py`` puts the leaves of a nested space together.
+``[N, ...]`` are arrays of N environments. ``images.py`` reads the boxes that are images, and
+``spaces.py`` puts the leaves of a nested space together.
 """
 
-import logging
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -17,21 +17,12 @@ from rllib_dreamerv3.layout import (
     Categorical,
     ContinuousAction,
     DiscreteAction,
-    Image,
     Vector,
 )
 from rllib_dreamerv3.records import OBS_PREFIX
 
-logger = logging.getLogger(__name__)
-
 MAX_CLASSES = 2**16
 """More classes than this in one component are refused: they would be one-hot encoded."""
-
-MIN_GRAY_SIDE = 8
-"""A 2-d ``uint8`` box is an image from this many pixels a side on, else a vector."""
-
-MAX_IMAGE_RANGE = 1e6
-"""Wider image bounds than this are place-holders, not a scale."""
 
 _ADVICE = {
     spaces.Graph: "Put the graph into Boxes of fixed shape with a wrapper.",
@@ -57,7 +48,7 @@ def check_leaf(space: gym.Space, where: str) -> None:
                 "or a wrapper of your own; stacked frames go into the channel axis.",
             )
     elif isinstance(space, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-        classes = _components(space).classes
+        classes = components(space).classes
         if not classes:
             refuse(f"{space} holds no values", "Remove it from the space.")
         if max(classes) > MAX_CLASSES:
@@ -99,7 +90,8 @@ class Components:
         return value.astype(self.dtype).reshape(len(classes), *self.shape)
 
 
-def _components(space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary) -> Components:
+def components(space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary) -> Components:
+    """Reads a space of classes."""
     if isinstance(space, spaces.Discrete):
         nvec, start = np.array([space.n]), np.array([space.start])
     elif isinstance(space, spaces.MultiDiscrete):
@@ -117,7 +109,7 @@ def one_hot(classes: np.ndarray, n: int) -> np.ndarray:
     return (classes[:, None] == np.arange(n)).astype(np.float32)
 
 
-def _into_box(value: np.ndarray, space: spaces.Box) -> np.ndarray:
+def into_box(value: np.ndarray, space: spaces.Box) -> np.ndarray:
     """Casts ``float [N, *shape]`` to the dtype of the box, rounded if needed, inside the bounds."""
     value = value.astype(np.float64)
     if space.dtype.kind != "f":
@@ -128,6 +120,26 @@ def _into_box(value: np.ndarray, space: spaces.Box) -> np.ndarray:
     edge = np.where(value <= space.low.astype(np.float64), space.low, space.high)
     cast = np.where(inside, value, 0.0).astype(space.dtype)
     return np.clip(np.where(inside, cast, edge), space.low, space.high).astype(space.dtype)
+
+
+def to_float32(value: np.ndarray) -> np.ndarray:
+    """Casts to ``float32``, clipped to its range; not copied if it is ``float32`` already."""
+    if value.dtype.itemsize > 4:
+        limit = float(np.finfo(np.float32).max)
+        value = np.clip(value.astype(np.float64), -limit, limit)
+    return value.astype(np.float32, copy=False)
+
+
+def check_finite(value: np.ndarray, key: str) -> None:
+    """Raises EnvironmentDataError for NaN and infinity in ``[N, ...]``; names the environment."""
+    if value.dtype.kind != "f" or np.isfinite(value).all():
+        return
+    env = int(np.argwhere(~np.isfinite(value))[0][0])
+    kind = "NaN" if np.isnan(value[env]).any() else "infinity"
+    raise EnvironmentDataError(
+        f"Environment {env} returned {kind} in {key!r}. One such value would spoil the replay "
+        f"buffer and the networks: correct the environment, or replace such values in a wrapper."
+    )
 
 
 @dataclass(frozen=True)
@@ -156,87 +168,34 @@ class ClassObservation:
 
 
 @dataclass(frozen=True)
-class BoxObservation:
-    """An image column ``[N, height, width, channels]`` or a vector column ``[N, size]``."""
+class VectorObservation:
+    """Numbers of an observation, flattened: a column ``float32 [N, size]``."""
 
-    leaf: Image | Vector
+    leaf: Vector
     space: spaces.Box
-    channels_first: bool = False
 
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *shape]`` -> column; EnvironmentDataError for NaN and infinity."""
-        if value.dtype.kind == "f":
-            self._check_finite(value)
-        if self.channels_first:
-            value = np.moveaxis(value, 1, -1)
-        if self.leaf.dtype == "float32" and value.dtype.itemsize > 4:
-            limit = float(np.finfo(np.float32).max)
-            value = np.clip(value.astype(np.float64), -limit, limit)
-        return value.reshape(len(value), *self.leaf.shape).astype(self.leaf.dtype, copy=False)
+        check_finite(value, self.leaf.key)
+        return to_float32(value).reshape(len(value), self.leaf.size)
 
     def decode(self, column: np.ndarray) -> np.ndarray:
         """Column -> ``[N, *shape]`` inside the box."""
-        if self.channels_first:
-            column = np.moveaxis(column, -1, 1)
-        return _into_box(column.reshape(len(column), *self.space.shape), self.space)
-
-    def _check_finite(self, value: np.ndarray) -> None:
-        finite = np.isfinite(value)
-        if finite.all():
-            return
-        env = int(np.argwhere(~finite)[0][0])
-        kind = "NaN" if np.isnan(value[env]).any() else "infinity"
-        raise EnvironmentDataError(
-            f"Environment {env} returned {kind} in {self.leaf.key!r}. One such value would spoil "
-            f"the replay buffer and the networks: correct the environment, or replace such values "
-            f"in a wrapper."
-        )
+        return into_box(column.reshape(len(column), *self.space.shape), self.space)
 
 
-def observation_leaf(space: gym.Space, path: str) -> BoxObservation | ClassObservation:
-    """The codec of one leaf that :func:`check_leaf` let pass."""
-    if not isinstance(space, spaces.Box):
-        components = _components(space)
-        return ClassObservation(
-            Categorical(OBS_PREFIX + (path or "state"), components.classes), components
-        )
-    gray = (
-        len(space.shape) == 2
-        and space.dtype == np.uint8
-        and min(space.shape) >= MIN_GRAY_SIDE
-        and bool((space.low == 0).all() and (space.high == 255).all())
-    )
-    if len(space.shape) < 3 and not gray:
-        size = int(np.prod(space.shape))
-        return BoxObservation(Vector(OBS_PREFIX + (path or "vector"), size), space)
-    key = OBS_PREFIX + (path or "image")
-    low, high = _image_range(space, key)
-    first = not gray and _channels_first(space.shape)
-    shape = (*space.shape, 1) if gray else space.shape
-    height, width, channels = (*shape[1:], shape[0]) if first else shape
-    dtype = "uint8" if space.dtype in (np.uint8, np.bool_) else "float32"
-    return BoxObservation(Image(key, height, width, channels, low, high, dtype), space, first)
+def class_observation(
+    space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary, path: str
+) -> ClassObservation:
+    """The codec of classes that :func:`check_leaf` let pass."""
+    found = components(space)
+    return ClassObservation(Categorical(OBS_PREFIX + (path or "state"), found.classes), found)
 
 
-def _channels_first(shape: tuple[int, ...]) -> bool:
-    first, middle, last = shape
-    if first <= 4 or last <= 4:
-        return last > 4
-    return 2 * first < min(middle, last)
-
-
-def _image_range(space: spaces.Box, key: str) -> tuple[float, float]:
-    """Values that become 0 and 1."""
-    low, high = float(space.low.min()), float(space.high.max())
-    if not space.is_bounded() or high - low > MAX_IMAGE_RANGE:
-        logger.warning(
-            "The image %r has no usable bounds (%s): its values are taken to be in [0, 1]. If they "
-            "are not, give its Box finite bounds.",
-            key,
-            space,
-        )
-        return 0.0, 1.0
-    return (low, high) if high > low else (low, low + 1.0)
+def vector_observation(space: spaces.Box, path: str) -> VectorObservation:
+    """The codec of a box that is no image."""
+    size = int(np.prod(space.shape))
+    return VectorObservation(Vector(OBS_PREFIX + (path or "vector"), size), space)
 
 
 @dataclass(frozen=True)
@@ -281,7 +240,7 @@ class BoxAction:
         """Its part of the action vectors ``[N, size]`` -> ``[N, *shape]`` inside the box."""
         value = actions.astype(np.float64).reshape(len(actions), *self.space.shape)
         scaled = (np.clip(value, -1.0, 1.0) + 1.0) / 2.0 * self._span + self._low
-        return _into_box(np.where(self._scaled, scaled, value), self.space)
+        return into_box(np.where(self._scaled, scaled, value), self.space)
 
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *shape]`` -> its part of the action vectors ``float32 [N, size]``."""
@@ -294,6 +253,6 @@ class BoxAction:
         return np.where(self._scaled, unit, raw).reshape(len(value), -1).astype(np.float32)
 
 
-def action_leaf(space: gym.Space, path: str) -> BoxAction | ClassAction:
+def action_leaf(space: gym.Space) -> BoxAction | ClassAction:
     """The codec of one leaf that :func:`check_leaf` let pass."""
-    return BoxAction(space) if isinstance(space, spaces.Box) else ClassAction(_components(space))
+    return BoxAction(space) if isinstance(space, spaces.Box) else ClassAction(components(space))

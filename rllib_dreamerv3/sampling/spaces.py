@@ -5,21 +5,57 @@ column per leaf of the space; :class:`ActionCodec` turns action vectors into bat
 actions. Both take any nesting of ``Dict`` and ``Tuple``; N is the number of environments.
 """
 
-from collections.abc import Iterator
-from typing import Any
-
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import SpaceError
-from rllib_dreamerv3.layout import ActionLayout, DiscreteAction, ObservationLayout
-from rllib_dreamerv3.records import OBS_PREFIX, Columns
-from rllib_dreamerv3.sampling.space_leaves import action_leaf, check_leaf, observation_leaf, one_hot
+from rllib_dreamerv3.layout import ActionLayout, Cnn, DiscreteAction, ObservationLayout
+from rllib_dreamerv3.records import ACTION_MASK, OBS_PREFIX, Columns
+from rllib_dreamerv3.sampling.action_masks import ActionMask, split_action_mask
+from rllib_dreamerv3.sampling.images import (
+    ImageObservation,
+    fit_to_cnn,
+    image_observation,
+    is_image,
+)
+from rllib_dreamerv3.sampling.nesting import Batch, flatten, leaves, unflatten
+from rllib_dreamerv3.sampling.space_leaves import (
+    ClassObservation,
+    VectorObservation,
+    action_leaf,
+    class_observation,
+    one_hot,
+    vector_observation,
+)
 
-Batch = Any
-"""What a vector environment returns or takes for N environments: arrays ``[N, ...]``, nested in
-dicts and tuples as the space nests."""
+
+def make_codecs(
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    *,
+    image_size: int | None = None,
+    cnn: Cnn = "strided",
+) -> tuple["ObservationCodec", "ActionCodec"]:
+    """Builds both codecs of an environment; with an action mask they depend on each other.
+
+    Args:
+        observation_space: Of a single environment.
+        action_space: Of a single environment.
+        image_size: See :class:`ObservationCodec`.
+        cnn: See :class:`ObservationCodec`.
+
+    Returns:
+        The codec of observations and that of actions.
+
+    Raises:
+        SpaceError: If a part of a space cannot be used; names the part.
+        ConfigError: If the CNN cannot take ``image_size``.
+    """
+    masked = split_action_mask(observation_space)[1] is not None
+    actions = ActionCodec(action_space, masked=masked)
+    observations = ObservationCodec(observation_space, image_size, cnn=cnn, actions=actions)
+    return observations, actions
 
 
 class ObservationCodec:
@@ -30,33 +66,69 @@ class ObservationCodec:
 
     How a leaf is stored:
 
-    * a 3-d ``Box`` is an image. The first axis is taken for the channels where it is 1 to 4 long
+    * a 3-d ``Box`` is an image. Where two neighbouring axes are equally long they are taken for
+      height and width; otherwise the first axis is taken for the channels where it is 1 to 4 long
       and the last is not, or where it is less than half of both others; else the last axis.
       Channels are stored last. Integers other than ``uint8`` and all floats become ``float32``.
       The smallest lower and the largest upper bound scale the image; without finite bounds its
       values are taken to be in [0, 1] already, which is logged as a warning;
-    * a 2-d ``uint8`` ``Box`` bounded by 0 and 255 with sides of at least 8 is a gray image;
+    * a 2-d ``uint8`` ``Box`` bounded by 0 and 255 with sides of at least 8, and any other 2-d
+      ``Box`` whose elements all have the same two bounds with sides of at least 32, is an image
+      of one channel;
+    * all images get one size, which is logged once: ``image_size``, or that which they have if
+      the CNN can take it, or 64x64. They are stretched to the square, averaged over areas where
+      they shrink, and enlarged by repeating pixels; ``uint8`` images are rounded;
     * any other ``Box`` of 0 to 2 dimensions is a flat ``float32`` vector. Values beyond the range
       of ``float32`` are clipped to it;
-    * ``Discrete``, ``MultiDiscrete`` and ``MultiBinary`` become ``int32`` classes from 0 on.
+    * ``Discrete``, ``MultiDiscrete`` and ``MultiBinary`` become ``int32`` classes from 0 on;
+    * ``action_mask`` at the top of a ``Dict`` is no observation. It becomes the column of that
+      name, see ``action_masks.py``.
 
     Attributes:
         space: The space of a single environment.
-        layout: Its leaves, for the networks and for replay.
+        layout: Its leaves, for the networks and for replay; without the action mask.
     """
 
-    def __init__(self, space: gym.Space) -> None:
+    def __init__(
+        self,
+        space: gym.Space,
+        image_size: int | None = None,
+        *,
+        cnn: Cnn = "strided",
+        actions: "ActionCodec | None" = None,
+    ) -> None:
         """Reads the space.
 
         Args:
             space: Observation space of a single environment.
+            image_size: Pixels a side of all stored images; None chooses.
+            cnn: What the images must fit.
+            actions: Codec of the actions; needed if the space has an action mask. See
+                :func:`make_codecs`.
 
         Raises:
             SpaceError: If a part of the space cannot be learnt from; names the part.
+            ConfigError: If the CNN cannot take ``image_size``.
+            ValueError: If ``actions`` is missing, or was not told that there is a mask.
         """
         self.space = space
+        self._observed, mask = split_action_mask(space)
+        self._mask: ActionMask | None = None
+        if mask is not None:
+            if actions is None or not actions.layout.masked:
+                raise ValueError(
+                    f"The observation space has an {ACTION_MASK!r}: build both codecs with "
+                    f"make_codecs(), so that they agree on it."
+                )
+            self._mask = ActionMask(mask, actions.space)
+        codecs = [
+            _observation_leaf(leaf, path)
+            for path, leaf in leaves(self._observed, "observation space")
+        ]
+        images = [codec for codec in codecs if isinstance(codec, ImageObservation)]
+        resized = iter(fit_to_cnn(images, image_size, cnn))
         self._codecs = [
-            observation_leaf(leaf, path) for path, leaf in _leaves(space, "observation space")
+            next(resized) if isinstance(codec, ImageObservation) else codec for codec in codecs
         ]
         self.layout = ObservationLayout(tuple(codec.leaf for codec in self._codecs))
         keys = [leaf.key for leaf in self.layout.leaves]
@@ -68,25 +140,32 @@ class ObservationCodec:
                     f"contain a slash."
                 )
 
-    def encode(self, batched_obs: Batch) -> Columns:
+    def encode(self, batched_obs: Batch, ended: np.ndarray | None = None) -> Columns:
         """Turns the observations of N environments into record columns.
 
         Args:
             batched_obs: What the vector environment returned: arrays ``[N, ...]``, nested as the
                 space is.
+            ended: ``bool [N]``, whether the episode ends with this observation; only there may an
+                action mask allow nothing. None means nowhere.
 
         Returns:
-            Column key -> array ``[N, *leaf.shape]`` of the leaf's dtype. Arrays that need no
-            conversion (``uint8`` images, ``float32`` vectors) share memory with ``batched_obs``.
+            Column key -> array ``[N, *leaf.shape]`` of the leaf's dtype, and ``action_mask``,
+            ``uint8 [N, M]``, if there is one. Arrays that need no conversion (``uint8`` images
+            that keep their size, ``float32`` vectors) share memory with ``batched_obs``.
 
         Raises:
-            EnvironmentDataError: If a value is NaN or infinite, or a class does not exist.
+            EnvironmentDataError: If a value is NaN or infinite, a class does not exist, or an
+                action mask allows nothing.
         """
-        values = _flatten(self.space, batched_obs)
-        return {
+        values = flatten(self._observed, batched_obs)
+        columns = {
             codec.leaf.key: codec.encode(np.asarray(value))
             for codec, value in zip(self._codecs, values, strict=True)
         }
+        if self._mask is not None:
+            columns[ACTION_MASK] = self._mask.encode(batched_obs[ACTION_MASK], ended)
+        return columns
 
     def decode(self, columns: Columns) -> Batch:
         """Turns record columns back into observations, for reports and tests.
@@ -96,10 +175,15 @@ class ObservationCodec:
 
         Returns:
             The observations, nested as the space is, in the dtypes of the space and inside its
-            bounds. Numbers are as exact as ``float32``.
+            bounds. Numbers are as exact as ``float32``; images that were enlarged are exact, those
+            that were made smaller are blurred.
         """
         values = iter([codec.decode(columns[codec.leaf.key]) for codec in self._codecs])
-        return _unflatten(self.space, values)
+        observed = unflatten(self._observed, values)
+        if self._mask is None:
+            return observed
+        observed[ACTION_MASK] = self._mask.decode(columns[ACTION_MASK])
+        return {key: observed[key] for key in self.space.spaces}
 
 
 class ActionCodec:
@@ -116,18 +200,21 @@ class ActionCodec:
         layout: Its leaves, for the networks and for replay.
     """
 
-    def __init__(self, space: gym.Space) -> None:
+    def __init__(self, space: gym.Space, *, masked: bool = False) -> None:
         """Reads the space.
 
         Args:
             space: Action space of a single environment.
+            masked: Whether the observations have an action mask.
 
         Raises:
             SpaceError: If a part of the space cannot be acted in; names the part.
         """
         self.space = space
-        self._codecs = [action_leaf(leaf, path) for path, leaf in _leaves(space, "action space")]
-        self.layout = ActionLayout(tuple(leaf for codec in self._codecs for leaf in codec.leaves))
+        self._codecs = [action_leaf(leaf) for _, leaf in leaves(space, "action space")]
+        self.layout = ActionLayout(
+            tuple(leaf for codec in self._codecs for leaf in codec.leaves), masked
+        )
 
     def decode(self, actions: np.ndarray) -> Batch:
         """Turns action vectors into what ``VectorEnv.step`` takes.
@@ -151,7 +238,7 @@ class ActionCodec:
             width = sum(leaf.size for leaf in codec.leaves)
             values.append(codec.decode(actions[:, offset : offset + width]))
             offset += width
-        return _unflatten(self.space, iter(values))
+        return unflatten(self.space, iter(values))
 
     def encode(self, batched_actions: Batch) -> np.ndarray:
         """Turns environment actions into action vectors: the inverse of :meth:`decode`.
@@ -162,68 +249,58 @@ class ActionCodec:
         Returns:
             ``float32 [N, A]``.
         """
-        values = _flatten(self.space, batched_actions)
+        values = flatten(self.space, batched_actions)
         parts = [
             codec.encode(np.asarray(value))
             for codec, value in zip(self._codecs, values, strict=True)
         ]
         return np.concatenate(parts, axis=-1, dtype=np.float32)
 
-    def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
+    def sample(
+        self, rng: np.random.Generator, n: int, mask: np.ndarray | None = None
+    ) -> np.ndarray:
         """Draws uniformly random actions.
 
         Args:
             rng: Source of randomness.
             n: Number of action vectors.
+            mask: ``[n, M]``, 1 for the choices to draw from; None for all.
 
         Returns:
             ``float32 [n, A]``: one-hot parts, and numbers in [-1, 1] (for elements without two
             bounds too, for want of a scale).
+
+        Raises:
+            ValueError: If a mask allows no choice of a part, or is not of that shape.
         """
+        if mask is not None and mask.shape != (n, len(self.layout.mask_positions)):
+            raise ValueError(
+                f"The mask must have the shape {(n, len(self.layout.mask_positions))}, not "
+                f"{mask.shape}."
+            )
         parts: list[np.ndarray] = []
-        for leaf in self.layout.leaves:
-            if isinstance(leaf, DiscreteAction):
+        for leaf, where in zip(self.layout.leaves, self.layout.mask_slices, strict=True):
+            if not isinstance(leaf, DiscreteAction):
+                parts.append(rng.uniform(-1.0, 1.0, size=(n, leaf.size)).astype(np.float32))
+            elif mask is None:
                 parts.append(one_hot(rng.integers(leaf.n, size=n), leaf.n))
             else:
-                parts.append(rng.uniform(-1.0, 1.0, size=(n, leaf.size)).astype(np.float32))
+                parts.append(one_hot(_draw_allowed(rng, mask[:, where]), leaf.n))
         return np.concatenate(parts, axis=-1)
 
 
-def _children(space: spaces.Dict | spaces.Tuple) -> list[tuple[Any, gym.Space]]:
-    """Keys (of a Dict) or positions (of a Tuple) and the spaces there."""
-    if isinstance(space, spaces.Dict):
-        return list(space.spaces.items())
-    return list(enumerate(space.spaces))
+def _draw_allowed(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """Draws one of the allowed choices of each row of a mask ``[n, choices]``, uniformly."""
+    allowed_so_far = np.cumsum(mask != 0, axis=-1)
+    if not allowed_so_far[:, -1].all():
+        raise ValueError("The mask allows no choice at all, so that none can be drawn.")
+    drawn = rng.integers(allowed_so_far[:, -1])
+    return (allowed_so_far <= drawn[:, None]).sum(axis=-1)
 
 
-def _leaves(space: gym.Space, what: str) -> list[tuple[str, gym.Space]]:
-    """Paths and spaces of all leaves, in the order of the space; ``what`` is for errors."""
-
-    def walk(part: gym.Space, path: tuple[str, ...]) -> Iterator[tuple[str, gym.Space]]:
-        where = f"the {what} at {'/'.join(path)!r}" if path else f"the {what}"
-        if isinstance(part, spaces.Dict | spaces.Tuple):
-            if not part.spaces:
-                raise SpaceError(f"Cannot use {where}: it is empty. Remove it from the space.")
-            for key, child in _children(part):
-                yield from walk(child, (*path, str(key)))
-        else:
-            check_leaf(part, where)
-            yield "/".join(path), part
-
-    return list(walk(space, ()))
-
-
-def _flatten(space: gym.Space, value: Batch) -> list[Any]:
-    """Values of all leaves, in the order of :func:`_leaves`."""
-    if not isinstance(space, spaces.Dict | spaces.Tuple):
-        return [value]
-    return [leaf for key, child in _children(space) for leaf in _flatten(child, value[key])]
-
-
-def _unflatten(space: gym.Space, values: Iterator[Any]) -> Batch:
-    """Inverse of :func:`_flatten`; takes from ``values`` as many as the space has leaves."""
-    if isinstance(space, spaces.Dict):
-        return {key: _unflatten(child, values) for key, child in _children(space)}
-    if isinstance(space, spaces.Tuple):
-        return tuple(_unflatten(child, values) for _, child in _children(space))
-    return next(values)
+def _observation_leaf(
+    space: gym.Space, path: str
+) -> ImageObservation | VectorObservation | ClassObservation:
+    if not isinstance(space, spaces.Box):
+        return class_observation(space, path)
+    return image_observation(space, path) if is_image(space) else vector_observation(space, path)
