@@ -1,4 +1,4 @@
-"""Speed of replay: adding records one at a time, and sampling training batches.
+"""Speed of replay: adding records one at a time, sampling training batches, writing latents back.
 
 Sampling is memory traffic, so it is set against the bandwidth of a plain copy of as many bytes,
 measured in the same process. One sampled byte, like one copied byte, counts once.
@@ -28,6 +28,8 @@ from rllib_dreamerv3.replay import ReplayBuffer
 
 BATCH, LENGTH, REPEATS = 16, 64, 50
 NUM_ACTIONS = 6
+# The stored state of the smallest model of the 2025 revision.
+DETERMINISTIC, CATEGORICALS = 512, 32
 
 
 def make_records(rng: np.random.Generator, num_records: int, image_size: int) -> Columns:
@@ -56,6 +58,24 @@ def median_seconds(work: Callable[[], object]) -> float:
     return statistics.median(seconds)
 
 
+def write_back_seconds(num_records: int, streams: int) -> float:
+    """Median time to replace the latents of a batch of rows, as after an update."""
+    buffer = ReplayBuffer(length=LENGTH, context=1, capacity_records=num_records, seed=0)
+    latents: Columns = {
+        "latent/h": np.ones((num_records, DETERMINISTIC), np.float32),
+        "latent/index": np.ones((num_records, CATEGORICALS), np.uint8),
+    }
+    others = make_records(np.random.default_rng(0), num_records, image_size=1)
+    share = num_records // streams
+    for stream in range(streams):
+        records = slice(stream * share, (stream + 1) * share)
+        columns = {name: c[records] for name, c in {**others, **latents}.items()}
+        buffer.add(RecordChunk(f"env{stream}", 0, columns))
+    fresh = {name: np.stack([c[:LENGTH]] * BATCH) for name, c in latents.items()}
+    batches = iter([buffer.sample(BATCH).windows for _ in range(REPEATS + 1)])
+    return median_seconds(lambda: buffer.write_back(next(batches), fresh))
+
+
 def measure(num_records: int, image_size: int, streams: int) -> dict[str, float]:
     """Fills a buffer record by record and samples from it.
 
@@ -76,8 +96,8 @@ def measure(num_records: int, image_size: int, streams: int) -> dict[str, float]
         buffer.add(RecordChunk(f"env{i % streams}", i // streams, records[i % 1024]))
     add_seconds = time.perf_counter() - began
 
-    sample_seconds = median_seconds(lambda: buffer.sample(BATCH, LENGTH))
-    batch_bytes = sum(c.nbytes for c in buffer.sample(BATCH, LENGTH).values())
+    sample_seconds = median_seconds(lambda: buffer.sample(BATCH))
+    batch_bytes = sum(c.nbytes for c in buffer.sample(BATCH).columns.values())
     # Like sampling, the plain copy writes to new memory, and reads what it has not just read.
     source = np.ones((16, batch_bytes), np.uint8)
     turn = iter(range(10**9))
@@ -93,6 +113,9 @@ def measure(num_records: int, image_size: int, streams: int) -> dict[str, float]
         "sample_gb_per_s": batch_bytes / sample_seconds / 1e9,
         "copy_gb_per_s": batch_bytes / copy_seconds / 1e9,
         "sample_to_copy_ratio": copy_seconds / sample_seconds,
+        "write_back_us_per_row": write_back_seconds(min(num_records, 20_000), streams)
+        / BATCH
+        * 1e6,
     }
 
 

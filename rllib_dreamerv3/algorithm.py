@@ -192,7 +192,7 @@ class DreamerV3(Algorithm):
 
     def _update(self) -> None:
         with self.metrics.log_time((TIMERS, LEARN_ON_BATCH_TIMER)):
-            batch = self.replay_buffer.sample(self.config.batch_size_B)
+            batch = self.replay_buffer.sample(self.config.batch_size_B).columns
             results = self.learner_group.update(
                 batch=MultiAgentBatch(
                     {DEFAULT_MODULE_ID: SampleBatch(batch)},

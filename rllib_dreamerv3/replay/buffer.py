@@ -1,10 +1,14 @@
-"""Which sequences replay serves: uniform over all places where a row can start."""
+"""Which sequences replay serves: new ones first if wanted, else uniform over all places."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from rllib_dreamerv3.records import IS_FIRST, Columns, RecordChunk
-from rllib_dreamerv3.replay.storage import Segment, Storage, Window
+from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
+from rllib_dreamerv3.replay.online_queue import OnlineQueue
+from rllib_dreamerv3.replay.storage import ColumnSpec, Segment, Storage, Window
 
 ENV_STEPS_ADDED = "num_env_steps_added_lifetime"
 EPISODES_ADDED = "num_episodes_added_lifetime"
@@ -12,12 +16,29 @@ RECORDS_SAMPLED = "num_records_sampled_lifetime"
 LIFETIME_COUNTERS = (ENV_STEPS_ADDED, EPISODES_ADDED, RECORDS_SAMPLED)
 
 
-class ReplayBuffer:
-    """Uniform replay of rows of T consecutive records that freely cross episode boundaries.
+class Rows(NamedTuple):
+    """Sampled rows.
 
-    A row never crosses a gap in its stream and never mixes streams. Each start position, the
-    "item" of the literature, is equally likely, and rows are drawn with replacement. Source:
-    2023 code and 2025 code (the papers only say "uniform replay").
+    Attributes:
+        columns: Column name -> new array ``[B, K+T, ...]`` of the stored dtype: the K context
+            records, then the T training records.
+        windows: Where each of the B rows came from, for `ReplayBuffer.write_back`.
+    """
+
+    columns: Columns
+    windows: list[Window]
+
+
+class ReplayBuffer:
+    """Uniform replay of rows of consecutive records that freely cross episode boundaries.
+
+    A row is K context records followed by T training records. It never crosses a gap in its
+    stream and never mixes streams. Each start position, the "item" of the literature, is equally
+    likely, and rows are drawn with replacement. Source: 2023 code and 2025 code (the papers only
+    say "uniform replay").
+
+    With an online queue, rows that it holds are served before any are drawn, so that new records
+    are trained on soon after they arrive. Source: 2025 code.
 
     Streams share the capacity, first in, first out. Records leave in chunks of at most 1/32 of
     the capacity (1024 records, 1 MiB), the chunk that was begun first before the others; the
@@ -26,8 +47,10 @@ class ReplayBuffer:
     Not thread-safe.
 
     Attributes:
-        length: Records of a training row, T.
+        length: Training records of a row, T.
+        context: Records in front of them, K.
         storage: Where the records are.
+        online_queue: New rows that were not served yet; None without an online queue.
         rng: Source of all draws.
         lifetime: Counters that only grow, under the names they have in `metrics`.
     """
@@ -36,6 +59,8 @@ class ReplayBuffer:
         self,
         *,
         length: int,
+        context: int = 0,
+        online_queue: bool = False,
         capacity_records: int,
         capacity_bytes: int | None = None,
         seed: int | None = None,
@@ -43,22 +68,39 @@ class ReplayBuffer:
         """Creates an empty buffer; memory is taken as records arrive.
 
         Args:
-            length: Records of a training row, T.
+            length: Training records of a row, T.
+            context: Records in front of them, K: 1 if rows start from the latents stored with
+                the record before (2025 code), 0 if they start without any (2023 code).
+            online_queue: Whether to serve new rows before drawn ones.
             capacity_records: Most records to hold, over all streams.
             capacity_bytes: Most bytes of records to hold; None for no such limit.
             seed: Seed of the draws; None for a different one each time.
 
         Raises:
-            ValueError: The capacity cannot hold one row.
+            ValueError: The capacity cannot hold one row, or ``length`` or ``context`` is not
+                possible.
         """
+        if length < 1:
+            raise ValueError(f"A row must have at least 1 training record, not {length}.")
+        if context not in (0, 1):
+            raise ValueError(f"A row has 0 or 1 context records, not {context}.")
         self.length = length
+        self.context = context
         self.storage = Storage(
-            row_length=length, capacity_records=capacity_records, capacity_bytes=capacity_bytes
+            row_length=self.row_length,
+            capacity_records=capacity_records,
+            capacity_bytes=capacity_bytes,
         )
+        self.online_queue = OnlineQueue(self.row_length) if online_queue else None
         self.rng = np.random.default_rng(seed)
         self.lifetime = dict.fromkeys(LIFETIME_COUNTERS, 0)
-        self._table_key: tuple[int, int] | None = None
+        self._table_version: int | None = None
         self._table: tuple[list[Segment], npt.NDArray[np.int64]]
+
+    @property
+    def row_length(self) -> int:
+        """Records of a row, K + T."""
+        return self.context + self.length
 
     @property
     def num_records(self) -> int:
@@ -67,8 +109,8 @@ class ReplayBuffer:
 
     @property
     def num_windows(self) -> int:
-        """Positions at which a row of ``length`` records can start."""
-        return int(self._start_positions(self.length)[1][-1])
+        """Positions at which a row can start."""
+        return int(self._start_positions()[1][-1])
 
     @property
     def num_bytes(self) -> int:
@@ -77,7 +119,7 @@ class ReplayBuffer:
 
     @property
     def can_sample(self) -> bool:
-        """Whether there is at least one row of ``length`` records."""
+        """Whether there is at least one row."""
         return self.num_windows > 0
 
     def add(self, chunk: RecordChunk) -> None:
@@ -93,31 +135,56 @@ class ReplayBuffer:
             ValueError: The columns contradict each other, or those of earlier records. The
                 buffer is unchanged then.
         """
-        self.storage.append(chunk)
+        segment = self.storage.append(chunk)
+        if segment is not None and self.online_queue is not None:
+            self.online_queue.extend(segment, len(chunk))
         self.lifetime[ENV_STEPS_ADDED] += chunk.env_steps()
         self.lifetime[EPISODES_ADDED] += int(np.count_nonzero(chunk.columns[IS_FIRST]))
 
-    def sample(self, batch_size: int, length: int | None = None) -> Columns:
-        """Draws rows of consecutive records, uniformly and with replacement.
+    def sample(self, batch_size: int) -> Rows:
+        """Takes rows from the online queue, and draws what it lacks uniformly with replacement.
 
         Args:
             batch_size: Number of rows, B.
-            length: Records in a row, T; None for the buffer's own.
 
         Returns:
-            Column name -> new array ``[B, T, ...]`` of the stored dtype. ``is_first[:, 0]`` is
-            True, because a row starts without a recurrent state (2023 code); what is stored
-            stays as it was.
+            The rows, oldest of the online queue first. ``is_first[:, 0]`` is True, because
+            nothing is known of what came before a row (2023 and 2025 code); what is stored stays
+            as it was. With a context record it falls on that one.
 
         Raises:
-            ValueError: No stretch of T consecutive records is stored yet, or an argument is
-                not positive.
+            ValueError: No stretch of K + T consecutive records is stored yet, or ``batch_size``
+                is not positive. Nothing has changed then.
         """
-        length = self.length if length is None else length
-        rows = self.storage.gather(self._draw(batch_size, length), length)
-        rows[IS_FIRST][:, 0] = True
-        self.lifetime[RECORDS_SAMPLED] += batch_size * length
-        return rows
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be positive, not {batch_size}.")
+        self._require_a_row()
+        queued = self.online_queue.pop(batch_size) if self.online_queue is not None else []
+        windows = queued + self._draw(batch_size - len(queued))
+        columns = self.storage.gather(windows, self.row_length)
+        columns[IS_FIRST][:, 0] = True
+        self.lifetime[RECORDS_SAMPLED] += batch_size * self.length
+        return Rows(columns, windows)
+
+    def write_back(self, windows: Sequence[Window], columns: Columns) -> None:
+        """Replaces values of the training records of sampled rows, such as refreshed latents.
+
+        Rows are written in their order: where they overlap, the last one stays. Records evicted
+        since they were sampled are skipped. Source: 2025 code, which writes one update late.
+
+        Args:
+            windows: Where the B rows came from, see `Rows`.
+            columns: Column name -> array ``[B, T, ...]`` of the stored dtype and shape, without
+                the context records. Other columns stay as they are.
+
+        Raises:
+            ValueError: A column is unknown, has another dtype or shape, or marks episodes
+                (``is_first``, ``is_last``). Nothing has changed then.
+        """
+        for name, column in columns.items():
+            self._check_write_back(name, column, len(windows))
+        places = [Window(segment, start + self.context) for segment, start in windows]
+        self.storage.scatter(places, self.length, columns)
 
     def metrics(self) -> dict[str, float]:
         """Counters, under RLlib's names where it has them.
@@ -129,7 +196,8 @@ class ReplayBuffer:
             gap), ``num_bytes``, ``capacity_records`` (what the byte limit leaves of it, once the
             size of a record is known), ``num_env_steps_added_lifetime``,
             ``num_env_steps_evicted_lifetime``, ``num_episodes_added_lifetime``, and
-            ``num_records_sampled_lifetime`` (B * T for each sample).
+            ``num_records_sampled_lifetime`` (B * T for each sample). With an online queue also
+            ``num_windows_queued`` (rows that wait in it).
         """
         stored = self.storage.num_records - self.storage.num_last
         counters = {
@@ -143,22 +211,39 @@ class ReplayBuffer:
             "num_env_steps_evicted_lifetime": self.lifetime[ENV_STEPS_ADDED] - stored,
             **self.lifetime,
         }
+        if self.online_queue is not None:
+            counters["num_windows_queued"] = len(self.online_queue.stored())
         return {name: float(value) for name, value in counters.items()}
 
-    def _draw(self, batch_size: int, length: int) -> list[Window]:
-        """Draws the places where B rows start."""
-        if batch_size < 1 or length < 1:
+    def _check_write_back(self, name: str, column: np.ndarray, num_rows: int) -> None:
+        spec = self.storage.specs.get(name)
+        if spec is None:
+            problem = f"replay stores only {', '.join(self.storage.specs) or 'nothing yet'}"
+        elif name in (IS_FIRST, IS_LAST):
+            problem = "it says where episodes begin and end"
+        elif not isinstance(column, np.ndarray):
+            problem = f"it must be a NumPy array, not {type(column).__name__}"
+        else:
+            expected = ColumnSpec(spec.dtype, (num_rows, self.length, *spec.shape))
+            found = ColumnSpec(column.dtype, column.shape)
+            if found == expected:
+                return
+            problem = f"it is {found}, but [rows, training records, ...] of it is {expected}"
+        raise ValueError(f"Column {name!r} cannot be written back: {problem}.")
+
+    def _require_a_row(self) -> None:
+        if not self.can_sample:
+            longest = max(map(len, self.storage.segments), default=0)
             raise ValueError(
-                f"batch_size and length must be positive, not {batch_size} and {length}."
+                f"Replay holds no {self.row_length} consecutive records yet: {self.num_records} "
+                f"records, the longest stretch without a gap has {longest}. Add more before "
+                "sampling."
             )
-        segments, bounds = self._start_positions(length)
-        if not bounds[-1]:
-            longest = max((len(segment) for segment in segments), default=0)
-            raise ValueError(
-                f"Replay holds no {length} consecutive records yet: {self.num_records} records, "
-                f"the longest stretch without a gap has {longest}. Add more before sampling."
-            )
-        drawn = self.rng.integers(bounds[-1], size=batch_size)
+
+    def _draw(self, num_rows: int) -> list[Window]:
+        """Draws the places where rows start."""
+        segments, bounds = self._start_positions()
+        drawn = self.rng.integers(bounds[-1], size=num_rows)
         indices = np.searchsorted(bounds, drawn, side="right") - 1
         offsets = drawn - bounds[indices]
         return [
@@ -166,18 +251,17 @@ class ReplayBuffer:
             for index, offset in zip(indices.tolist(), offsets.tolist(), strict=True)
         ]
 
-    def _start_positions(self, length: int) -> tuple[list[Segment], npt.NDArray[np.int64]]:
+    def _start_positions(self) -> tuple[list[Segment], npt.NDArray[np.int64]]:
         """Numbers all start positions of rows, segment after segment.
 
         Returns:
             The S segments, and ``bounds [S+1]``: segment i owns the numbers from ``bounds[i]``
             up to, not including, ``bounds[i+1]``.
         """
-        key = (self.storage.version, length)
-        if self._table_key != key:
+        if self._table_version != self.storage.version:
             segments = self.storage.segments
             lengths = np.fromiter(map(len, segments), np.int64, len(segments))
             bounds = np.zeros(len(segments) + 1, np.int64)
-            np.cumsum(np.maximum(lengths - length + 1, 0), out=bounds[1:])
-            self._table_key, self._table = key, (segments, bounds)
+            np.cumsum(np.maximum(lengths - self.row_length + 1, 0), out=bounds[1:])
+            self._table_version, self._table = self.storage.version, (segments, bounds)
         return self._table

@@ -1,8 +1,9 @@
 """Replay on disk: a directory with one plain ``.npy`` file a column, and ``manifest.json``.
 
 Each column file is an array ``[num_records, ...]`` with the records of all chunks, in the order
-in which the chunks were begun; the manifest says which records belong to which segment. There is
-no pickle. Records do not depend on the length of a row: a buffer with another one may load them.
+in which the chunks were begun; the manifest says which records belong to which segment, and which
+rows wait in the online queue. There is no pickle. Records do not depend on the length of a row: a
+buffer with another one may load them.
 """
 
 import contextlib
@@ -25,17 +26,18 @@ from rllib_dreamerv3.replay.storage import (
     ColumnSpec,
     Segment,
     Specs,
+    Window,
     check_specs,
     describe_difference,
 )
 
 MANIFEST = "manifest.json"
 FORMAT = "rllib_dreamerv3.replay"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def save(buffer: ReplayBuffer, directory: str | Path) -> None:
-    """Writes all records of a buffer, its counters and the state of its random generator.
+    """Writes all records of a buffer, its online queue, counters and random generator's state.
 
     Everything is written beside ``directory`` first and renamed at the end: after a crash there
     is never half a checkpoint under that name. An older checkpoint there is replaced. Needs no
@@ -69,8 +71,9 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
     """Replaces the content of a buffer by a checkpoint.
 
     The next `ReplayBuffer.sample` gives what the saved buffer would have given, provided that
-    the length of a row is the same and the capacity holds all records; of more records, the
-    newest stay. A stream goes on where it was saved if its next records start exactly there.
+    rows have as many records, both or neither have an online queue, and the capacity holds all
+    records; of more records, the newest stay. A stream goes on where it was saved if its next
+    records start exactly there. Rows of another length do not wait in the queue any more.
 
     Args:
         buffer: The buffer to fill. Its length and capacity stay as they are.
@@ -88,7 +91,12 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
         name: _open_column(source / _file_name(name), spec, manifest.num_records)
         for name, spec in manifest.specs.items()
     }
-    buffer.storage.restore(manifest.specs, manifest.segments, manifest.pieces(columns))
+    segments = buffer.storage.restore(manifest.specs, manifest.segments, manifest.pieces(columns))
+    if buffer.online_queue is not None:
+        fits = manifest.queue_row_length == buffer.row_length
+        buffer.online_queue.replace(
+            Window(segments[index], start) for index, start in (manifest.queue if fits else [])
+        )
     buffer.lifetime.update(manifest.lifetime)
     buffer.rng.bit_generator.state = manifest.rng
 
@@ -99,15 +107,19 @@ class _Manifest:
 
     Attributes:
         specs: Column name -> dtype and shape.
-        segments: Stream name and first position of each segment.
+        segments: Stream name, origin and start of each segment.
         chunks: Index of the segment, and number of records, of each chunk; oldest first.
+        queue: Index of the segment, and start, of each row in the online queue; oldest first.
+        queue_row_length: Records of each of them.
         lifetime: The counters of `ReplayBuffer.lifetime`.
         rng: State of the bit generator.
     """
 
     specs: Specs
-    segments: list[tuple[str, int]]
+    segments: list[tuple[str, int, int]]
     chunks: list[tuple[int, int]]
+    queue: list[tuple[int, int]]
+    queue_row_length: int
     lifetime: dict[str, int]
     rng: dict[str, Any]
 
@@ -127,17 +139,21 @@ def _manifest_of(buffer: ReplayBuffer) -> dict[str, Any]:
     storage = buffer.storage
     segments = storage.segments
     indices: dict[Segment, int] = {segment: i for i, segment in enumerate(segments)}
+    queued = buffer.online_queue.stored() if buffer.online_queue is not None else []
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "length": buffer.length,
         "num_records": storage.num_records,
         "columns": {
             name: {"dtype": spec.dtype.str, "shape": spec.shape}
             for name, spec in storage.specs.items()
         },
-        "segments": [[segment.stream, segment.start] for segment in segments],
+        "segments": [[segment.stream, segment.origin, segment.start] for segment in segments],
         "chunks": [[indices[s], chunk.size] for s, chunk in storage.chunks_oldest_first()],
+        "online_queue": {
+            "row_length": buffer.row_length,
+            "rows": [[indices[window.segment], window.start] for window in queued],
+        },
         "lifetime": buffer.lifetime,
         "rng": buffer.rng.bit_generator.state,
     }
@@ -178,8 +194,13 @@ def _parse(raw: dict[str, Any]) -> _Manifest:
             name: ColumnSpec(np.dtype(_text(column["dtype"])), tuple(map(_count, column["shape"])))
             for name, column in raw["columns"].items()
         },
-        segments=[(_text(stream), _count(start)) for stream, start in raw["segments"]],
+        segments=[
+            (_text(stream), _count(origin), _count(start))
+            for stream, origin, start in raw["segments"]
+        ],
         chunks=[(_count(segment), _count(records)) for segment, records in raw["chunks"]],
+        queue=[(_count(segment), _count(start)) for segment, start in raw["online_queue"]["rows"]],
+        queue_row_length=_count(raw["online_queue"]["row_length"]),
         lifetime={name: _count(value) for name, value in raw["lifetime"].items()},
         rng=raw["rng"],
     )
@@ -191,6 +212,9 @@ def _parse(raw: dict[str, Any]) -> _Manifest:
         raise ValueError("its chunks do not belong to its segments")
     if not all(records for _, records in manifest.chunks):
         raise ValueError("it has a chunk without records")
+    if any(origin > start for _, origin, start in manifest.segments):
+        raise ValueError("it has a segment that starts before its own origin")
+    _check_queue(manifest)
     if manifest.chunks and not manifest.specs:
         raise ValueError("it has records but no columns")
     if manifest.lifetime.keys() != set(LIFETIME_COUNTERS):
@@ -198,6 +222,18 @@ def _parse(raw: dict[str, Any]) -> _Manifest:
     # The generator itself knows best whether it can go on from a state.
     np.random.default_rng().bit_generator.state = manifest.rng
     return manifest
+
+
+def _check_queue(manifest: _Manifest) -> None:
+    """Raises ValueError if a row in the online queue is not among the records."""
+    ends = [start for _, _, start in manifest.segments]
+    for segment, records in manifest.chunks:
+        ends[segment] += records
+    for segment, start in manifest.queue:
+        if segment >= len(ends):
+            raise ValueError("a row in its online queue does not belong to its segments")
+        if not manifest.segments[segment][2] <= start <= ends[segment] - manifest.queue_row_length:
+            raise ValueError("a row in its online queue has records that are not there")
 
 
 def _count(value: object) -> int:

@@ -55,12 +55,14 @@ class Segment:
 
     Attributes:
         stream: Name of the stream.
+        origin: Position in the stream of the first record, be it stored still or not.
         start: Position in the stream of the oldest record that is still stored.
         end: Position one past the newest record.
         chunks: Oldest first. All but the last are full.
     """
 
     stream: str
+    origin: int
     start: int
     end: int
     chunks: list[Chunk] = field(default_factory=list)
@@ -73,14 +75,21 @@ class Segment:
 class Window(NamedTuple):
     """A place to read consecutive records from.
 
+    It outlives the records: positions count from the beginning of the stream and are never given
+    out again within a segment, so a window always tells which of its records are still stored.
+
     Attributes:
-        segment: The segment that holds all of them.
-        start: Position of the first one in its stream. It stays valid while records come and
-            go, until that record itself is evicted.
+        segment: The segment that holds all of them, or held them.
+        start: Position of the first one in its stream.
     """
 
     segment: Segment
     start: int
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether no record of the window has been evicted yet (the first one goes first)."""
+        return self.start >= self.segment.start
 
 
 class Storage:
@@ -95,7 +104,7 @@ class Storage:
             ``capacity_bytes`` if that is less.
         chunk_records: Records of a full chunk. Once full, between ``capacity - chunk_records + 1``
             and ``capacity`` records are held.
-        version: Changes whenever the content does.
+        version: Changes whenever records come or go.
     """
 
     def __init__(self, *, row_length: int, capacity_records: int, capacity_bytes: int | None):
@@ -109,8 +118,6 @@ class Storage:
         Raises:
             ValueError: A capacity is too small to hold ``row_length`` records.
         """
-        if row_length < 1:
-            raise ValueError(f"A row must have at least 1 record, not {row_length}.")
         if capacity_records < row_length:
             raise ValueError(
                 f"A replay capacity of {capacity_records} records cannot hold one row of "
@@ -146,7 +153,7 @@ class Storage:
         """All chunks in the order in which they were begun, which is the order of eviction."""
         return iter(self._ages)
 
-    def append(self, records: RecordChunk) -> None:
+    def append(self, records: RecordChunk) -> Segment | None:
         """Stores a copy of records, evicting the oldest chunks to make room.
 
         The records continue the segment of their stream if they start where it ends; otherwise
@@ -155,30 +162,34 @@ class Storage:
         Args:
             records: Consecutive records of one stream.
 
+        Returns:
+            The segment that they are in now; None if there were no records.
+
         Raises:
             ValueError: The columns contradict each other or those stored earlier. Nothing has
                 changed then.
         """
         specs = _specs_of(records.columns, self.specs)
         if not len(records):
-            return
+            return None
         if not self.specs:
             self._adopt(specs)
         start = int(records.start)
         segment = self._open.get(records.stream)
         if segment is None or segment.end != start:
-            segment = Segment(records.stream, start, start)
+            segment = Segment(records.stream, origin=start, start=start, end=start)
         self._fill(segment, records.columns, len(records))
+        return segment
 
     def gather(self, windows: Iterable[Window], length: int) -> Columns:
         """Copies rows of consecutive records.
 
         Args:
             windows: Where each of the B rows starts.
-            length: Records in a row, T. Every window's segment must hold that many from there.
+            length: Records in a row, L. Every window's segment must hold that many from there.
 
         Returns:
-            Column name -> new array ``[B, T, ...]``.
+            Column name -> new array ``[B, L, ...]``.
         """
         places = list(windows)
         rows = {
@@ -186,16 +197,29 @@ class Storage:
             for name, spec in self.specs.items()
         }
         for row, (segment, start) in enumerate(places):
-            index, low = divmod(start - segment.start, self.chunk_records)
-            done = 0
-            while done < length:
-                chunk = segment.chunks[index]
-                take = min(length - done, chunk.size - low)
+            for chunk, place, part in self._pieces(segment, start, length):
                 for name, target in rows.items():
-                    target[row, done : done + take] = chunk.columns[name][low : low + take]
-                done += take
-                index, low = index + 1, 0
+                    target[row, part] = chunk.columns[name][place]
         return rows
+
+    def scatter(self, windows: Iterable[Window], length: int, columns: Columns) -> None:
+        """Overwrites values of stored records, the reverse of `gather`.
+
+        Rows are written one after the other, so of rows that overlap the last one stays. Records
+        that have been evicted are skipped.
+
+        Args:
+            windows: Where each of the B rows starts.
+            length: Records in a row, L.
+            columns: Column name -> array ``[B, L, ...]`` of the stored dtype and shape. Never
+                `IS_FIRST` or `IS_LAST`, which are counted.
+        """
+        for row, (segment, start) in enumerate(windows):
+            evicted = max(0, segment.start - start)
+            values = {name: column[row, evicted:] for name, column in columns.items()}
+            for chunk, place, part in self._pieces(segment, start + evicted, length - evicted):
+                for name, value in values.items():
+                    chunk.columns[name][place] = value[part]
 
     def check_capacity(self, specs: Specs) -> None:
         """Raises ValueError if a row of records with such columns exceeds the byte capacity."""
@@ -205,8 +229,9 @@ class Storage:
         """Drops all records. The columns stay as they are."""
         self.num_records = self.num_first = self.num_last = 0
         for segment in self._segments:
-            # Frees the memory at once, whoever still holds the segment.
+            # Frees the memory at once, whoever still holds the segment or a window of it.
             segment.chunks.clear()
+            segment.start = segment.end
         self._segments.clear()
         self._open.clear()
         self._ages.clear()
@@ -215,26 +240,30 @@ class Storage:
     def restore(
         self,
         specs: Specs,
-        segments: Iterable[tuple[str, int]],
+        segments: Iterable[tuple[str, int, int]],
         pieces: Iterable[tuple[int, Columns]],
-    ) -> None:
+    ) -> list[Segment]:
         """Replaces all records by those of another storage.
 
         Args:
             specs: The columns of the records.
-            segments: Stream name and first position of each segment, in the order of `segments`.
+            segments: Stream name, origin and start of each segment, in the order of `segments`.
             pieces: Index of the segment, and columns ``[n, ...]`` with its next records; in the
                 order of `chunks_oldest_first`. Read one after the other, so that they need not
                 be in memory together.
+
+        Returns:
+            The segments in the given order, also those that the capacity had no room for.
         """
         self.clear()
         if specs:
             self._adopt(specs)
-        restored = [Segment(stream, start, start) for stream, start in segments]
+        restored = [Segment(stream, origin, start, start) for stream, origin, start in segments]
         # Known before they are filled, to keep the order in which they began.
         self._segments.update(dict.fromkeys(restored))
         for index, columns in pieces:
             self._fill(restored[index], columns, len(columns[IS_FIRST]))
+        return restored
 
     def _limits(self, specs: Specs) -> tuple[int, int]:
         """Capacity and chunk size, both in records, for records with the given columns."""
@@ -292,6 +321,23 @@ class Storage:
             self.num_last += int(np.count_nonzero(columns[IS_LAST][source]))
             self.version += 1
             done += take
+
+    def _pieces(
+        self, segment: Segment, start: int, length: int
+    ) -> Iterator[tuple[Chunk, slice, slice]]:
+        """Cuts consecutive stored records where their chunks end.
+
+        Yields:
+            A chunk, the place of the records in it, and their place among the ``length`` ones.
+        """
+        index, low = divmod(start - segment.start, self.chunk_records)
+        done = 0
+        while done < length:
+            chunk = segment.chunks[index]
+            take = min(length - done, chunk.size - low)
+            yield chunk, slice(low, low + take), slice(done, done + take)
+            done += take
+            index, low = index + 1, 0
 
     def _room(self, segment: Segment) -> int:
         """Records that still fit into the last chunk of a segment."""

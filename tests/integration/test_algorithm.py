@@ -96,7 +96,7 @@ def test_checkpoint_restores_everything_and_the_next_update_is_the_same(build, t
     try:
         assert restored.replay_buffer.num_records == algorithm.replay_buffer.num_records
         assert restored.update_schedule.get_state() == algorithm.update_schedule.get_state()
-        batches = [a.replay_buffer.sample(2) for a in (algorithm, restored)]
+        batches = [a.replay_buffer.sample(2).columns for a in (algorithm, restored)]
         tree.assert_same_structure(*batches)
         for name in batches[0]:
             np.testing.assert_array_equal(batches[0][name], batches[1][name])
@@ -285,7 +285,7 @@ def test_atari_with_two_runners_of_four_environments(build):
     assert result["num_grad_updates_lifetime"] == 3
     assert result["replay_buffer"]["num_segments"] == 8
     assert np.isfinite(result["learners"]["default_policy"]["WORLD_MODEL_L_decoder"])
-    image = algorithm.replay_buffer.sample(1)["obs/image"]
+    image = algorithm.replay_buffer.sample(1).columns["obs/image"]
     assert (image.dtype, image.shape) == (np.uint8, (1, 8, 64, 64, 3))
 
 

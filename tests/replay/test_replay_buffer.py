@@ -45,7 +45,7 @@ def make_chunk(stream: str, start: int, num_records: int) -> RecordChunk:
     )
 
 
-def make_buffer(length: int = 4, capacity: int = 1000, **options: int) -> ReplayBuffer:
+def make_buffer(length: int = 4, capacity: int = 1000, **options: Any) -> ReplayBuffer:
     return ReplayBuffer(length=length, capacity_records=capacity, seed=0, **options)
 
 
@@ -72,13 +72,15 @@ def assert_is_slice_of_stream(rows: Columns, row: int) -> None:
 def test_row_has_shape_and_dtype_of_the_records():
     buffer = make_buffer()
     buffer.add(make_chunk("a", 0, 20))
-    rows = buffer.sample(3)
+    rows = buffer.sample(3).columns
     assert rows["obs/image"].shape == (3, 4, 4, 4, 3)
     assert rows["obs/image"].dtype == np.uint8
     assert rows[REWARD].shape == (3, 4)
     assert rows[REWARD].dtype == np.float32
     assert rows[IS_FIRST].dtype == np.bool_
-    assert buffer.sample(2, length=7)[ACTION].shape == (2, 7, 2)
+    with_context = make_buffer(length=4, context=1)
+    with_context.add(make_chunk("a", 0, 20))
+    assert with_context.sample(3).columns[ACTION].shape == (3, 5, 2)
 
 
 def test_rows_cross_chunks_and_episodes_unchanged():
@@ -86,7 +88,7 @@ def test_rows_cross_chunks_and_episodes_unchanged():
     for start in range(0, 600, 25):
         buffer.add(make_chunk("a", start, 25))
     assert buffer.storage.chunk_records == 20, "rows must span several chunks here"
-    rows = buffer.sample(200)
+    rows = buffer.sample(200).columns
     for row in range(200):
         assert_is_slice_of_stream(rows, row)
 
@@ -95,7 +97,7 @@ def test_is_first_is_forced_in_the_copy_only():
     buffer = make_buffer(length=2)
     buffer.add(make_chunk("a", 1, 4))
     for _ in range(5):
-        assert buffer.sample(8)[IS_FIRST][:, 0].all()
+        assert buffer.sample(8).columns[IS_FIRST][:, 0].all()
     assert buffer.storage.num_first == 0
     _, chunk = next(buffer.storage.chunks_oldest_first())
     assert not chunk.columns[IS_FIRST][: chunk.size].any()
@@ -106,10 +108,10 @@ def test_stored_records_do_not_follow_the_callers_arrays():
     chunk = make_chunk("a", 0, 3)
     buffer.add(chunk)
     chunk.columns[REWARD][:] = -1
-    rows = buffer.sample(1)
+    rows = buffer.sample(1).columns
     np.testing.assert_array_equal(rows[REWARD], [[0, 1, 2]])
     rows[REWARD][:] = -1
-    np.testing.assert_array_equal(buffer.sample(1)[REWARD], [[0, 1, 2]])
+    np.testing.assert_array_equal(buffer.sample(1).columns[REWARD], [[0, 1, 2]])
 
 
 def test_every_start_position_is_equally_likely():
@@ -130,7 +132,7 @@ def test_every_start_position_is_equally_likely():
     assert buffer.num_windows == len(possible)
     counts = dict.fromkeys(possible, 0)
     draws = 200 * len(possible)
-    for place in buffer.sample(draws)["obs/place"][:, 0]:
+    for place in buffer.sample(draws).columns["obs/place"][:, 0]:
         counts[tuple(place.tolist())] += 1  # a KeyError is a row that must not exist
     expected = draws / len(possible)
     chi_square = sum((n - expected) ** 2 / expected for n in counts.values())
@@ -138,12 +140,29 @@ def test_every_start_position_is_equally_likely():
     assert abs(chi_square - freedom) < 4 * np.sqrt(2 * freedom)
 
 
+def test_context_counts_as_part_of_a_row():
+    buffer = make_buffer(length=4, context=1)
+    buffer.add(make_chunk("a", 0, 4))
+    assert not buffer.can_sample
+    with pytest.raises(ValueError, match="no 5 consecutive records yet: 4 records"):
+        buffer.sample(1)
+    buffer.add(make_chunk("a", 4, 2))
+    assert buffer.num_windows == 2
+    rows = buffer.sample(100).columns
+    assert set(rows[REWARD][:, 0].tolist()) == {0, 1}
+    for row in range(100):
+        assert_is_slice_of_stream(rows, row)
+    assert rows[IS_FIRST][:, 0].all(), "the context record is marked, not the first to train on"
+    assert not rows[IS_FIRST][:, 1].any()
+    assert buffer.metrics()["num_records_sampled_lifetime"] == 400
+
+
 def test_short_segments_are_drawn_in_proportion():
     # Drawing a segment first and a place second would favour short segments by far.
     buffer = make_buffer(length=4)
     buffer.add(make_chunk("a", 0, 5))
     buffer.add(make_chunk("b", 0, 101))
-    in_short = (buffer.sample(5000)["obs/place"][:, 0, 0] == stream_number("a")).mean()
+    in_short = (buffer.sample(5000).columns["obs/place"][:, 0, 0] == stream_number("a")).mean()
     assert in_short == pytest.approx(2 / 100, abs=0.01)
 
 
@@ -158,7 +177,7 @@ def test_gap_and_restart_begin_a_new_segment():
     assert not buffer.can_sample
     buffer.add(make_chunk("a", 3, 1))
     assert buffer.num_windows == 1
-    np.testing.assert_array_equal(buffer.sample(1)[REWARD], [[0, 1, 2, 3]])
+    np.testing.assert_array_equal(buffer.sample(1).columns[REWARD], [[0, 1, 2, 3]])
 
 
 def test_sampling_too_early_is_a_clear_error_and_draws_nothing():
@@ -170,11 +189,9 @@ def test_sampling_too_early_is_a_clear_error_and_draws_nothing():
         early.sample(1)
     early.add(make_chunk("a", 3, 30))
     late.add(make_chunk("a", 0, 33))
-    np.testing.assert_array_equal(early.sample(9)[REWARD], late.sample(9)[REWARD])
+    np.testing.assert_array_equal(early.sample(9).columns[REWARD], late.sample(9).columns[REWARD])
     with pytest.raises(ValueError, match="must be positive"):
         early.sample(0)
-    with pytest.raises(ValueError, match="must be positive"):
-        early.sample(1, length=0)
 
 
 def test_seed_decides_the_draws():
@@ -183,7 +200,7 @@ def test_seed_decides_the_draws():
         for start in range(0, 300, 10):
             buffer.add(make_chunk("a", start, 10))
             buffer.add(make_chunk("b", start, 10))
-        return np.concatenate([buffer.sample(16)["obs/place"] for _ in range(3)])
+        return np.concatenate([buffer.sample(16).columns["obs/place"] for _ in range(3)])
 
     np.testing.assert_array_equal(draws(1), draws(1))
     assert (draws(1) != draws(2)).any()
@@ -232,15 +249,19 @@ def test_full_buffer_of_one_stream_always_holds_a_row(length: int, capacity: int
         buffer.add(make_chunk("a", start, step))
         if start + step >= length:
             assert buffer.can_sample
-            assert_is_slice_of_stream(buffer.sample(1), 0)
+            assert_is_slice_of_stream(buffer.sample(1).columns, 0)
         assert buffer.num_records <= capacity
 
 
 def test_impossible_capacities_are_refused():
     with pytest.raises(ValueError, match="3 records cannot hold one row of 4"):
         make_buffer(capacity=3)
-    with pytest.raises(ValueError, match="at least 1 record"):
-        make_buffer(length=0)
+    with pytest.raises(ValueError, match="4 records cannot hold one row of 5"):
+        make_buffer(capacity=4, context=1)
+    with pytest.raises(ValueError, match="at least 1 training record"):
+        make_buffer(length=0, context=1)
+    with pytest.raises(ValueError, match="0 or 1 context records, not 2"):
+        make_buffer(context=2)
     with pytest.raises(ValueError, match="capacity_bytes must be positive"):
         make_buffer(capacity_bytes=0)
     buffer = make_buffer(capacity_bytes=50)
@@ -275,7 +296,9 @@ def test_failed_add_names_the_column_and_changes_nothing(case: str):
     assert buffer.metrics() == untouched.metrics()
     buffer.add(make_chunk("a", 10, 2))
     untouched.add(make_chunk("a", 10, 2))
-    np.testing.assert_array_equal(buffer.sample(8)[REWARD], untouched.sample(8)[REWARD])
+    np.testing.assert_array_equal(
+        buffer.sample(8).columns[REWARD], untouched.sample(8).columns[REWARD]
+    )
 
 
 def test_first_records_must_be_storable():
@@ -301,7 +324,7 @@ def test_metrics_count_what_is_stored_and_what_ever_was():
     buffer = make_buffer(capacity=320)
     for start in range(0, 1000, 10):
         buffer.add(make_chunk("a", start, 10))
-    buffer.sample(3, length=5)
+    buffer.sample(3)
     kept = np.array(stored_positions(buffer)["a"])
     metrics = buffer.metrics()
     assert all(type(value) is float for value in metrics.values())
@@ -315,7 +338,8 @@ def test_metrics_count_what_is_stored_and_what_ever_was():
     assert metrics["num_env_steps_added_lifetime"] == 800
     assert metrics["num_env_steps_evicted_lifetime"] == 800 - steps
     assert metrics["num_episodes_added_lifetime"] == 200
-    assert metrics["num_records_sampled_lifetime"] == 15
+    assert metrics["num_records_sampled_lifetime"] == 12
+    assert "num_windows_queued" not in metrics
 
 
 additions = st.lists(
@@ -354,7 +378,7 @@ def test_every_row_is_a_slice_of_one_stream(
     assert buffer.num_windows == len(possible)
     if not buffer.can_sample:
         return
-    rows = buffer.sample(32)
+    rows = buffer.sample(32).columns
     for row in range(32):
         assert_is_slice_of_stream(rows, row)
         assert tuple(rows["obs/place"][row, 0].tolist()) in possible

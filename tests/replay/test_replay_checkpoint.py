@@ -32,11 +32,13 @@ def make_chunk(stream: str, start: int, num_records: int, action_width: int = 2)
     )
 
 
-def make_buffer(capacity: int = 320, length: int = 4, seed: int = 0, **options: int):
+def make_buffer(
+    capacity: int = 320, length: int = 4, seed: int = 0, **options: Any
+) -> ReplayBuffer:
     return ReplayBuffer(length=length, capacity_records=capacity, seed=seed, **options)
 
 
-def filled_buffer(**options: int) -> ReplayBuffer:
+def filled_buffer(**options: Any) -> ReplayBuffer:
     """Several streams with gaps, evictions, and draws already made."""
     buffer = make_buffer(**options)
     for start in range(0, 150, 6):
@@ -52,7 +54,7 @@ def assert_same_future(one: ReplayBuffer, other: ReplayBuffer) -> None:
     """Both give the same batches now, and still do after the same additions."""
     assert one.metrics() == other.metrics()
     for i in range(6):
-        expected, found = one.sample(16), other.sample(16)
+        expected, found = one.sample(16).columns, other.sample(16).columns
         assert expected.keys() == found.keys()
         for name in expected:
             assert expected[name].dtype == found[name].dtype
@@ -71,6 +73,69 @@ def test_restored_buffer_goes_on_as_the_saved_one(tmp_path: Path):
     restored = make_buffer(seed=99)
     checkpoint.load(restored, str(tmp_path / "deep" / "replay"))
     assert_same_future(saved, restored)
+
+
+@pytest.mark.parametrize("queue", [False, True])
+def test_options_of_rows_survive_too(tmp_path: Path, queue: bool):
+    options = {"context": 1, "online_queue": queue}
+    saved = filled_buffer(**options)
+    if queue:
+        waiting = saved.metrics()["num_windows_queued"]
+        assert waiting > 16, "some rows must come from the queue now, and some still wait"
+    checkpoint.save(saved, tmp_path / "replay")
+    restored = make_buffer(seed=99, **options)
+    checkpoint.load(restored, tmp_path / "replay")
+    assert_same_future(saved, restored)
+
+
+def test_replaced_values_survive(tmp_path: Path):
+    saved = filled_buffer()
+    rows = saved.sample(9)
+    saved.write_back(rows.windows, {ACTION: -rows.columns[ACTION]})
+    checkpoint.save(saved, tmp_path / "replay")
+    restored = make_buffer(seed=99)
+    checkpoint.load(restored, tmp_path / "replay")
+    stored = [chunk.columns[ACTION] for _, chunk in restored.storage.chunks_oldest_first()]
+    assert any((actions == -0.5).any() for actions in stored)
+    assert_same_future(saved, restored)
+
+
+def test_segments_count_on_where_they_began(tmp_path: Path):
+    # Origin 2, rows of 5 records: queued are 3..7, 8..12, 13..17.
+    saved = make_buffer(context=1, online_queue=True)
+    saved.add(make_chunk("a", 2, 9))
+    checkpoint.save(saved, tmp_path / "replay")
+    restored = make_buffer(context=1, online_queue=True)
+    checkpoint.load(restored, tmp_path / "replay")
+    restored.add(make_chunk("a", 11, 7))
+    assert [w.start for w in restored.sample(3).windows] == [3, 8, 13]
+
+
+def test_queued_rows_of_another_length_are_not_served(tmp_path: Path):
+    saved = make_buffer(context=1, online_queue=True)
+    saved.add(make_chunk("a", 0, 30))
+    assert saved.metrics()["num_windows_queued"] == 5
+    checkpoint.save(saved, tmp_path / "replay")
+    longer = make_buffer(length=9, context=1, online_queue=True)
+    checkpoint.load(longer, tmp_path / "replay")
+    assert longer.metrics()["num_windows_queued"] == 0
+    longer.add(make_chunk("a", 30, 1))
+    assert longer.sample(1).windows[0].start == 21
+    without = make_buffer(context=1)
+    checkpoint.load(without, tmp_path / "replay")
+    assert without.num_windows == 26
+
+
+def test_queued_rows_that_a_smaller_capacity_drops_are_not_served(tmp_path: Path):
+    saved = make_buffer(context=1, online_queue=True)
+    saved.add(make_chunk("a", 0, 200))
+    checkpoint.save(saved, tmp_path / "replay")
+    smaller = make_buffer(capacity=50, context=1, online_queue=True)
+    checkpoint.load(smaller, tmp_path / "replay")
+    first = next(start for start in range(1, 200, 5) if start >= 200 - smaller.num_records)
+    assert first > 100
+    waiting = int(smaller.metrics()["num_windows_queued"])
+    assert [w.start for w in smaller.sample(waiting).windows] == list(range(first, 196, 5))
 
 
 def test_load_replaces_what_was_there(tmp_path: Path):
@@ -127,7 +192,7 @@ def test_smaller_capacity_keeps_the_newest(tmp_path: Path, capacity: int):
     assert capacity - live.storage.chunk_records < live.num_records <= capacity
     (segment,) = live.storage.segments
     assert (segment.stream, segment.end) == ("bb", 400)
-    rows = live.sample(50)[REWARD]
+    rows = live.sample(50).columns[REWARD]
     assert rows.min() >= 2000 + 400 - capacity
     np.testing.assert_array_equal(np.diff(rows, axis=1), 1)
 
@@ -139,7 +204,7 @@ def test_larger_capacity_and_other_length_load_everything(tmp_path: Path):
     checkpoint.load(live, tmp_path / "replay")
     assert live.num_records == saved.num_records
     assert len(live.storage.segments) == len(saved.storage.segments)
-    assert (np.diff(live.sample(50)[REWARD], axis=1) == 1).all()
+    assert (np.diff(live.sample(50).columns[REWARD], axis=1) == 1).all()
 
 
 def test_saving_again_replaces_the_older_checkpoint(tmp_path: Path):
@@ -219,7 +284,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "binary manifest": (lambda d: (d / "manifest.json").write_bytes(b"\xff\xfe"), "not valid JSON"),
     "other JSON": (lambda d: (d / "manifest.json").write_text("[1]"), "does not describe"),
     "other format": (edits(format="x"), "does not describe a replay checkpoint"),
-    "newer version": (edits(format_version=2), "format version 2; .* reads 1"),
+    "newer version": (edits(format_version=3), "format version 3; .* reads 2"),
     "no entry": (lambda d: edit(d, lambda m: m.pop("chunks")), "entry 'chunks' is missing"),
     "column gone": (lambda d: (d / "reward.npy").unlink(), "reward.npy is missing"),
     "column cut": (lambda d: truncate(d / "reward.npy"), "reward.npy is damaged"),
@@ -248,13 +313,18 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "columns list": (edits(columns=[]), "manifest.json is damaged"),
     "count": (edits(num_records=1), "not 1"),
     "no segments": (edits(segments=[]), "do not belong to its segments"),
-    "odd stream": (edits_deep("segments", 0, [7, 0]), "7 stands where a name belongs"),
-    "odd start": (edits_deep("segments", 0, ["a", -3]), "-3 stands where a number"),
+    "odd stream": (edits_deep("segments", 0, [7, 0, 0]), "7 stands where a name belongs"),
+    "odd start": (edits_deep("segments", 0, ["a", 0, -3]), "-3 stands where a number"),
+    "odd origin": (edits_deep("segments", 0, ["a", 9999, 0]), "before its own origin"),
     "odd chunk": (edits_deep("chunks", 0, [0]), "manifest.json is damaged"),
     "empty chunk": (
         lambda d: edit(d, lambda m: m["chunks"].append([0, 0])),
         "chunk without records",
     ),
+    "no queue": (edits(online_queue=None), "manifest.json is damaged"),
+    "queue without segment": (edits_deep("online_queue", "rows", [[9, 0]]), "does not belong"),
+    "queue before the records": (edits_deep("online_queue", "rows", [[0, 0]]), "are not there"),
+    "queue after the records": (edits_deep("online_queue", "rows", [[0, 237]]), "are not there"),
     "counters": (edits(lifetime={}), "lifetime counters"),
     "other generator": (edits_deep("rng", "bit_generator", "MT19937"), "manifest.json is damaged"),
     "generator state": (edits_deep("rng", "state", {"state": "x", "inc": 1}), "is damaged"),
@@ -291,7 +361,9 @@ def test_columns_that_do_not_fit_are_refused(tmp_path: Path):
         buffer.add(make_chunk("a", 0, 30, action_width=3))
     with pytest.raises(CheckpointError, match=r"'action' is float32\[2\] but was float32\[3\]"):
         checkpoint.load(live, tmp_path / "replay")
-    np.testing.assert_array_equal(live.sample(9)[REWARD], untouched.sample(9)[REWARD])
+    np.testing.assert_array_equal(
+        live.sample(9).columns[REWARD], untouched.sample(9).columns[REWARD]
+    )
 
 
 def test_byte_capacity_below_one_row_is_refused(tmp_path: Path):

@@ -39,7 +39,8 @@ def fill(buffer: ReplayBuffer, streams: int, num_records: int) -> None:
 def test_memory_is_allocated_for_the_records_only():
     tracemalloc.start()
     try:
-        buffer = ReplayBuffer(length=64, capacity_records=4000)
+        # Nothing is sampled, so that the queue grows as long as it may.
+        buffer = ReplayBuffer(length=64, context=1, online_queue=True, capacity_records=4000)
         before, _ = tracemalloc.get_traced_memory()
         fill(buffer, streams=2, num_records=9000)
         after, peak = tracemalloc.get_traced_memory()
