@@ -183,6 +183,7 @@ def test_matrix_with_a_row_for_each_component_is_a_mask() -> None:
             r"action space has 3 \+ 2 = 5 discrete choices, so it must have the shape \(5,\)",
         ),
         (spaces.MultiBinary((3, 2)), spaces.MultiDiscrete([3, 3]), r"\(3, 2\).*\(6,\)"),
+        (spaces.MultiBinary((2, 2)), spaces.MultiDiscrete([2, 3]), r"\(2, 2\).*\(5,\)"),
         (spaces.MultiBinary(3), spaces.MultiBinary(3), r"2 \+ 2 \+ 2 = 6.*off and on"),
         (
             spaces.Dict(move=spaces.MultiBinary(3), arms=spaces.MultiBinary(7)),
