@@ -46,6 +46,7 @@ def evaluate_checkpoint(
     steps: int | None,
     out: str | None,
     render: bool,
+    action: str | None,
     verbosity: int,
 ) -> None:
     """Plays episodes, prints them as they end, and their mean at the end.
@@ -57,6 +58,7 @@ def evaluate_checkpoint(
         steps: Play until the episode in which so many environment steps are reached has ended.
         out: File for the results as JSON.
         render: Whether to show the environment.
+        action: "sample" or "mode"; None for what the checkpoint's config says.
         verbosity: From 1 on, errors come with their traceback.
 
     Raises:
@@ -74,7 +76,10 @@ def evaluate_checkpoint(
         with loading_libraries(verbosity):
             from rllib_dreamerv3.evaluation import play
 
-        for episode in play(str(path), env=env, episodes=episodes, steps=steps, render=render):
+        playing = play(
+            str(path), env=env, episodes=episodes, steps=steps, render=render, action=action
+        )
+        for episode in playing:
             if not returns:
                 display.wait("")
                 display.say("episode      return   length")

@@ -224,6 +224,11 @@ def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) ->
 @click.option("--steps", type=click.IntRange(1), help="Play at least so many steps instead.")
 @click.option("--out", type=click.Path(dir_okay=False, writable=True), help="Write JSON here.")
 @click.option("--render", is_flag=True, help="Show the environment.")
+@click.option(
+    "--action",
+    type=click.Choice(["sample", "mode"]),
+    help="Sample actions, or take the most likely one (default: as configured).",
+)
 @click.option("-v", "verbosity", count=True, help="Show the libraries' messages.")
 def evaluate(
     checkpoint: str,
@@ -233,6 +238,7 @@ def evaluate(
     steps: int | None,
     out: str | None,
     render: bool,
+    action: str | None,
     verbosity: int,
 ) -> None:
     """Play episodes with CHECKPOINT and report their returns.
@@ -252,6 +258,7 @@ def evaluate(
         steps=steps,
         out=out,
         render=render,
+        action=action,
         verbosity=verbosity,
     )
 

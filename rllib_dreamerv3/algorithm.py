@@ -68,7 +68,9 @@ class DreamerV3(Algorithm):
         replay = self.config.replay_buffer_config
         self.replay_buffer = ReplayBuffer(
             length=self.config.batch_length_T,
-            capacity_records=replay["capacity"],
+            context=self.config.resolved("replay_context"),
+            online_queue=self.config.resolved("online_queue"),
+            capacity_records=self.config.replay_capacity,
             capacity_bytes=replay["capacity_bytes"],
             seed=self.config.seed,
         )
@@ -152,8 +154,10 @@ class DreamerV3(Algorithm):
     def _sample(self) -> None:
         with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
             while not self._is_filled:
-                # Uniformly random actions until replay can serve batches (2023 code).
-                self._add(self._collect(PREFILL_RECORDS, random_actions=True))
+                # Uniformly random actions until replay can serve batches in the 2023 code, those of
+                # the untrained policy in the 2025 code.
+                random_actions = self.config.resolved("random_prefill")
+                self._add(self._collect(PREFILL_RECORDS, random_actions=random_actions))
                 if self._time_is_up:
                     break
             else:
@@ -192,7 +196,8 @@ class DreamerV3(Algorithm):
 
     def _update(self) -> None:
         with self.metrics.log_time((TIMERS, LEARN_ON_BATCH_TIMER)):
-            batch = self.replay_buffer.sample(self.config.batch_size_B).columns
+            rows = self.replay_buffer.sample(self.config.batch_size_B)
+            batch = rows.columns
             results = self.learner_group.update(
                 batch=MultiAgentBatch(
                     {DEFAULT_MODULE_ID: SampleBatch(batch)},
@@ -201,6 +206,9 @@ class DreamerV3(Algorithm):
                 timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._env_steps},
             )
             self.metrics.aggregate(results, key=LEARNER_RESULTS)
+            if self.config.resolved("replay_context"):
+                (latents, *_) = self.learner_group.foreach_learner(lambda learner: learner.latents)
+                self.replay_buffer.write_back(rows.windows, latents.get())
         self.metrics.log_value(NUM_GRAD_UPDATES_LIFETIME, 1, reduce="lifetime_sum")
         if self.config.report_individual_batch_item_stats:
             self._last_batch = batch

@@ -2,44 +2,72 @@
 
 import dataclasses
 import inspect
-from typing import Any
+from typing import Any, Literal
 
-import gymnasium as gym
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
-from rllib_dreamerv3.errors import ConfigError, unknown_name
+from rllib_dreamerv3.errors import unknown_name
+from rllib_dreamerv3.layout import Cnn
 from rllib_dreamerv3.learner.learner import DreamerV3Learner
-from rllib_dreamerv3.learner.trainer import ActorGrad, AdamSettings, TrainerSettings
-from rllib_dreamerv3.limits import LIMITS, POSITIVE_WHOLE, is_number
-from rllib_dreamerv3.losses.world_model import WorldModelScales
-from rllib_dreamerv3.model_sizes import ModelSettings, VectorMlp, model_settings
+from rllib_dreamerv3.learner.settings import (
+    ActorGrad,
+    AdamSettings,
+    LaPropSettings,
+    TrainerSettings,
+    WorldModelScales,
+)
+from rllib_dreamerv3.limits import is_number
+from rllib_dreamerv3.model_sizes import (
+    ComputeDtype,
+    ModelSettings,
+    VectorMlp,
+    model_settings,
+    variant_of,
+)
 from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
-from rllib_dreamerv3.sampling.env_runner import DreamerV3EnvRunner, is_registered_with_tune
-from rllib_dreamerv3.sampling.environments import (
-    AtariOptions,
-    check_atari_game,
-    is_atari,
-    unknown_environment,
+from rllib_dreamerv3.sampling.env_runner import DreamerV3EnvRunner
+from rllib_dreamerv3.validation import ADAM_OPTIONS, REPLAY_DEFAULTS, check
+from rllib_dreamerv3.variants import (
+    NETWORK_OPTIONS,
+    VARIANT_DEFAULTS,
+    DiscreteObservations,
+    ImaginedContinues,
+    InitialState,
+    Norm,
+    OptimizerType,
+    SequenceModel,
+    TwoHotBins,
+    Variant,
+    WeightInit,
 )
 
+EvaluationAction = Literal["sample", "mode"]
 LearningRate = float | list[list[int | float]]
 
 # Keys that RLlib's config dicts hold beside the options of a config object.
 _DICT_ONLY_KEYS = {"env", "model_config", "multiagent", "class", "_is_frozen"}
-
-_REPLAY_DEFAULTS: dict[str, Any] = {
-    "type": "EpisodeReplayBuffer",
-    "capacity": 1_000_000,
-    "capacity_bytes": None,
-}
+# Defaults of a variant that are set through another option.
+_NOT_OPTIONS = ("replay_capacity",)
+# Options of variants that the trainer takes under their own names.
+_TRAINER_OPTIONS = (
+    "actor_grad",
+    "two_hot_bins",
+    "discount_in_continue",
+    "imagined_continues",
+    "replay_critic_scale",
+    "replay_context",
+    "optimizer_type",
+)
 
 
 class DreamerV3Config(AlgorithmConfig):
     """Configuration of :class:`rllib_dreamerv3.DreamerV3`.
 
     Defaults are those of arXiv 2301.04104v1 with the model size and the training ratio of RLlib's
-    former built-in DreamerV3, whose option names are kept.
+    former built-in DreamerV3, whose option names are kept. A model size of the 2025 revision, such
+    as "12M", brings that revision's defaults with it. Options that differ between the two are None
+    until they are set; :meth:`resolved` says what they then stand for.
 
     Example:
         >>> from rllib_dreamerv3 import DreamerV3Config
@@ -57,6 +85,12 @@ class DreamerV3Config(AlgorithmConfig):
         self.framework_str = "tf2"
 
         self.model_size = "XS"
+        self.variant: Variant | None = None
+        for name in VARIANT_DEFAULTS["v1"]:
+            if name not in _NOT_OPTIONS:
+                setattr(self, name, None)
+        self.compute_dtype: ComputeDtype = "float32"
+        self.image_size: int | None = None
         self.vector_mlp: VectorMlp = "scaled"
         self.unimix = 0.01
         self.symlog_obs: bool | str = "auto"
@@ -64,28 +98,26 @@ class DreamerV3Config(AlgorithmConfig):
         self.training_ratio = 1024.0
         self.batch_size_B = 16
         self.batch_length_T = 64
-        self.replay_buffer_config = dict(_REPLAY_DEFAULTS)
+        self.replay_buffer_config = dict(REPLAY_DEFAULTS)
         self.num_steps_sampled_before_learning_starts = 1024
 
         self.horizon_H = 15
         self.gamma = 1.0 - 1.0 / 333.0
         self.gae_lambda = 0.95
         self.entropy_scale = 3e-4
-        self.actor_grad: ActorGrad = "auto"
         self.return_normalization_decay = 0.99
         self.slow_critic_decay = 0.98
         self.slow_critic_scale = 1.0
         self.free_nats = 1.0
         self.prediction_loss_scale = 1.0
-        self.dynamics_loss_scale = 0.5
         self.representation_loss_scale = 0.1
 
-        self.world_model_lr: LearningRate = 1e-4
-        self.actor_lr: LearningRate = 3e-5
-        self.critic_lr: LearningRate = 3e-5
-        self.world_model_grad_clip_by_global_norm = 1000.0
-        self.actor_grad_clip_by_global_norm = 100.0
-        self.critic_grad_clip_by_global_norm = 100.0
+        for name, value in ADAM_OPTIONS.items():
+            setattr(self, name, value)
+        self.lr_warmup = LaPropSettings.warmup
+        self.adaptive_grad_clip = LaPropSettings.clip_share
+
+        self.evaluation_action: EvaluationAction = "sample"
 
         self.report_images_and_videos = False
         self.report_dream_data = False
@@ -113,6 +145,18 @@ class DreamerV3Config(AlgorithmConfig):
         self,
         *,
         model_size: str = NotProvided,
+        variant: Variant | None = NotProvided,
+        sequence_model: SequenceModel | None = NotProvided,
+        norm: Norm | None = NotProvided,
+        hidden_bias: bool | None = NotProvided,
+        weight_init: WeightInit | None = NotProvided,
+        actor_output_scale: float | None = NotProvided,
+        cnn: Cnn | None = NotProvided,
+        image_size: int | None = NotProvided,
+        initial_state: InitialState | None = NotProvided,
+        discrete_observations: DiscreteObservations | None = NotProvided,
+        two_hot_bins: TwoHotBins | None = NotProvided,
+        compute_dtype: ComputeDtype = NotProvided,
         vector_mlp: VectorMlp = NotProvided,
         unimix: float = NotProvided,
         symlog_obs: bool | str = NotProvided,
@@ -120,17 +164,23 @@ class DreamerV3Config(AlgorithmConfig):
         batch_size_B: int = NotProvided,
         batch_length_T: int = NotProvided,
         replay_buffer_config: dict[str, Any] = NotProvided,
+        replay_context: int | None = NotProvided,
+        online_queue: bool | None = NotProvided,
+        random_prefill: bool | None = NotProvided,
         num_steps_sampled_before_learning_starts: int = NotProvided,
         horizon_H: int = NotProvided,
         gae_lambda: float = NotProvided,
         entropy_scale: float = NotProvided,
-        actor_grad: ActorGrad = NotProvided,
+        actor_grad: ActorGrad | None = NotProvided,
+        discount_in_continue: bool | None = NotProvided,
+        imagined_continues: ImaginedContinues | None = NotProvided,
         return_normalization_decay: float = NotProvided,
         slow_critic_decay: float = NotProvided,
         slow_critic_scale: float = NotProvided,
+        replay_critic_scale: float | None = NotProvided,
         free_nats: float = NotProvided,
         prediction_loss_scale: float = NotProvided,
-        dynamics_loss_scale: float = NotProvided,
+        dynamics_loss_scale: float | None = NotProvided,
         representation_loss_scale: float = NotProvided,
         world_model_lr: LearningRate = NotProvided,
         actor_lr: LearningRate = NotProvided,
@@ -138,12 +188,35 @@ class DreamerV3Config(AlgorithmConfig):
         world_model_grad_clip_by_global_norm: float = NotProvided,
         actor_grad_clip_by_global_norm: float = NotProvided,
         critic_grad_clip_by_global_norm: float = NotProvided,
+        optimizer_type: OptimizerType | None = NotProvided,
+        lr_warmup: int = NotProvided,
+        adaptive_grad_clip: float = NotProvided,
         **kwargs: Any,
     ) -> "DreamerV3Config":
         """Sets what and how the algorithm learns.
 
         Args:
-            model_size: nano, micro, mini, XXS, XS, S, M, L or XL.
+            model_size: nano, micro, mini, XXS, XS, S, M, L or XL of v1; 1M, 12M, 25M, 50M, 100M,
+                200M or 400M of v2. Decides the numbers of units and layers.
+            variant: "v1" (arXiv 2301.04104v1) or "v2" (Nature 2025). Decides the defaults of all
+                options that say "v1: ..., v2: ...". None: the variant of the model size.
+            sequence_model: GRU with one layer norm, or with block-diagonal kernels. v1: "gru",
+                v2: "block_gru".
+            norm: Norm of all other layers. v1: "layer", v2: "rms".
+            hidden_bias: Whether layers before a norm have a bias. v1: False, v2: True.
+            weight_init: By the mean of inputs and outputs, or by inputs. v1: "fan_avg",
+                v2: "fan_in".
+            actor_output_scale: Scale of the actor's initial output weights. v1: 1, v2: 0.01.
+            cnn: 4x4 convolutions of stride 2, or 5x5 convolutions with pooling. v1: "strided",
+                v2: "pooled".
+            image_size: Pixels a side to which images are resized; None: 64 if they do not fit.
+            initial_state: Before an episode: a learned state, or zeros. v1: "learned", v2: "zeros".
+            discrete_observations: Predicted as one-hot numbers ("vector") or as classes.
+                v1: "vector", v2: "categorical".
+            two_hot_bins: Bins of reward head and critic: even for symlog of a number, or
+                exponentially spaced for the number itself. v1: "symlog", v2: "symexp".
+            compute_dtype: "float32", or "bfloat16" for large products and convolutions;
+                parameters, losses and optimizers are float32 always.
             vector_mlp: Width of the MLPs for vector observations: "scaled" with the model size,
                 or the "authors'" 5 x 1024 at every size.
             unimix: Share of the uniform distribution in prior, posterior and discrete actor.
@@ -155,27 +228,44 @@ class DreamerV3Config(AlgorithmConfig):
             batch_length_T: Records of a row.
             replay_buffer_config: ``capacity`` in records, ``capacity_bytes`` in bytes (None: no
                 limit); whichever is reached first. ``type`` stays "EpisodeReplayBuffer".
-            num_steps_sampled_before_learning_starts: Row starts that random actions must have
-                filled replay with before the first update (records, less one row per stream).
+                Capacity None is v1: 1,000,000, v2: 5,000,000.
+            replay_context: Records before each row, 0 or 1, whose stored latents the row starts
+                from. v1: 0, v2: 1.
+            online_queue: Whether each new record is trained on once before rows are drawn at
+                random. v1: False, v2: True.
+            random_prefill: Whether actions are random, and not the policy's, until updates begin.
+                v1: True, v2: False.
+            num_steps_sampled_before_learning_starts: Row starts that replay must hold before the
+                first update (records, less one row per stream).
             horizon_H: Imagined steps.
             gae_lambda: lambda of the lambda-return.
             entropy_scale: Weight of the actor's entropy bonus.
             actor_grad: "reinforce", "dynamics" (gradient through the world model; continuous
                 actions only), or "auto": dynamics if all actions are continuous (2023 code).
+                v1: "auto", v2: "reinforce".
+            discount_in_continue: Whether the continue head learns the discount factor with the
+                chance to go on. v1: False, v2: True.
+            imagined_continues: In imagination episodes end where that is more likely than not
+                ("mode"), or everywhere a little ("probability"). v1: "mode", v2: "probability".
             return_normalization_decay: Decay per update of the percentiles of returns.
             slow_critic_decay: Decay per update of the slow critic.
             slow_critic_scale: Weight of the slow critic as the critic's regulariser.
+            replay_critic_scale: Weight of the critic's loss on replayed records. v1: 0, v2: 0.3.
             free_nats: KL in nats below which L_dyn and L_rep stay constant.
             prediction_loss_scale: Weight of L_pred.
-            dynamics_loss_scale: Weight of L_dyn.
+            dynamics_loss_scale: Weight of L_dyn. v1: 0.5, v2: 1.
             representation_loss_scale: Weight of L_rep.
-            world_model_lr: Learning rate, or a schedule ``[[env step, rate], ...]``.
+            world_model_lr: Learning rate of Adam, or a schedule ``[[env step, rate], ...]``.
             actor_lr: Likewise.
             critic_lr: Likewise.
             world_model_grad_clip_by_global_norm: Largest gradient norm.
             actor_grad_clip_by_global_norm: Likewise.
             critic_grad_clip_by_global_norm: Likewise.
-            **kwargs: RLlib's own training options, e.g. ``gamma``.
+            optimizer_type: Three Adams with the options above, or one LaProp with ``lr`` (4e-5) and
+                the two options below. v1: "adam", v2: "laprop".
+            lr_warmup: Updates over which LaProp's learning rate grows from 0.
+            adaptive_grad_clip: Largest norm of a gradient as a share of its parameter's norm.
+            **kwargs: RLlib's own training options, e.g. ``gamma``, ``lr``.
 
         Returns:
             This config.
@@ -234,6 +324,24 @@ class DreamerV3Config(AlgorithmConfig):
                 setattr(self, name, value)
         return self
 
+    def evaluation(
+        self, *, evaluation_action: EvaluationAction = NotProvided, **kwargs: Any
+    ) -> "DreamerV3Config":
+        """Sets how the policy is evaluated.
+
+        Args:
+            evaluation_action: What ``explore=False`` stands for: "sample" actions, as in training
+                and as the published scores were made, or take the "mode", the most likely one.
+            **kwargs: RLlib's own evaluation options.
+
+        Returns:
+            This config.
+        """
+        super().evaluation(**kwargs)
+        if evaluation_action is not NotProvided:
+            self.evaluation_action = evaluation_action
+        return self
+
     def update_from_dict(self, config_dict: dict[str, Any]) -> "DreamerV3Config":
         """Applies options by name, as YAML files and Tune give them.
 
@@ -262,120 +370,90 @@ class DreamerV3Config(AlgorithmConfig):
         Raises:
             ConfigError: For the first option that is wrong; says what it may be.
         """
-        self._check_values()
-        self._check_contradictions()
-        self._check_environment()
+        check(self)
         super().validate()
 
-    def _check_values(self) -> None:
-        for name, limit in LIMITS.items():
-            value = getattr(self, name)
-            if not limit.test(value):
-                raise ConfigError(f"{name} must be {limit.words}, not {value!r}.")
-        self.model_settings()
-        for name, choices in {
-            "actor_grad": ("auto", "reinforce", "dynamics"),
-            "framework": ("tf2",),
-        }.items():
-            value = self.framework_str if name == "framework" else getattr(self, name)
-            if value not in choices:
-                raise ConfigError(
-                    f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}."
-                )
-        for key in self.replay_buffer_config:
-            if key not in _REPLAY_DEFAULTS:
-                raise unknown_name("replay_buffer_config key", key, _REPLAY_DEFAULTS)
-        if self.replay_buffer_config["type"] != _REPLAY_DEFAULTS["type"]:
-            raise ConfigError(
-                f"replay_buffer_config type must be {_REPLAY_DEFAULTS['type']!r}: DreamerV3 "
-                f"replays rows of records, {self.replay_buffer_config['type']!r} does not."
-            )
+    def resolved(self, name: str) -> Any:
+        """An option's value: as it was set, or else the variant's default.
 
-    def _check_environment(self) -> None:
-        """Fails here, in the user's own process, and not later in an env runner's."""
-        env = self.env
-        if not isinstance(env, str) or is_registered_with_tune(env):
-            return
-        if is_atari(env):
-            AtariOptions.from_env_config(self.env_config)
-            check_atari_game(env)
-            return
-        try:
-            gym.spec(env)
-        except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
-            raise unknown_environment(env) from error
+        Raises:
+            ConfigError: If there is no such model size or variant.
+        """
+        value = getattr(self, name)
+        if value is not None:
+            return value
+        return VARIANT_DEFAULTS[variant_of(self.model_size, self.variant)].get(name)
 
-    def _check_contradictions(self) -> None:
+    @property
+    def replay_capacity(self) -> int:
+        """Records that replay holds at most."""
         capacity = self.replay_buffer_config["capacity"]
-        needed = self.num_steps_sampled_before_learning_starts + self.batch_length_T
-        if not POSITIVE_WHOLE.test(capacity) or capacity < needed:
-            raise ConfigError(
-                f"replay_buffer_config capacity must be a whole number of at least {needed} "
-                "records (num_steps_sampled_before_learning_starts + batch_length_T), not "
-                f"{capacity!r}: training would never start."
-            )
-        if self.num_learners:
-            if self.batch_size_B % self.num_learners:
-                raise ConfigError(
-                    f"batch_size_B ({self.batch_size_B}) must be divisible by num_learners "
-                    f"({self.num_learners})."
-                )
-            raise ConfigError(
-                f"num_learners is {self.num_learners}, but remote learners do not exist yet in "
-                "this version. Set num_learners: 0; the learner then runs in the main process, "
-                "on a GPU if num_gpus_per_learner: 1."
-            )
-        if self.train_batch_size is not None:
-            raise ConfigError(
-                "train_batch_size has no meaning here; set batch_size_B and batch_length_T."
-            )
-        if self.lr is not None:
-            raise ConfigError("lr has no meaning here; set world_model_lr, actor_lr and critic_lr.")
-        if self._env_to_module_connector or self._module_to_env_connector:
-            raise ConfigError(
-                "DreamerV3's env runners use no connectors. Wrap the environment with "
-                "gymnasium.wrappers instead of setting env_to_module_connector or "
-                "module_to_env_connector."
-            )
-        if self.is_multi_agent:
-            raise ConfigError("DreamerV3 trains a single agent; remove the multi_agent settings.")
+        if capacity is not None:
+            return capacity
+        return VARIANT_DEFAULTS[variant_of(self.model_size, self.variant)]["replay_capacity"]
 
     def model_settings(self) -> ModelSettings:
         """Resolves the options that decide the networks."""
+        set_here = {name: getattr(self, name) for name in NETWORK_OPTIONS}
         return model_settings(
             self.model_size,
+            self.variant,
             vector_mlp=self.vector_mlp,
             unimix=self.unimix,
             symlog_vectors=self.symlog_obs is not False,
+            compute_dtype=self.compute_dtype,
+            **{name: value for name, value in set_here.items() if value is not None},
         )
+
+    @property
+    def learning_rates(self) -> dict[str, LearningRate]:
+        """Rate, or schedule, of each optimizer, under the names that the trainer gives them."""
+        if self.resolved("optimizer_type") == "laprop":
+            return {"all": LaPropSettings.learning_rate if self.lr is None else self.lr}
+        return {
+            "world_model": self.world_model_lr,
+            "actor": self.actor_lr,
+            "critic": self.critic_lr,
+        }
 
     def trainer_settings(self) -> TrainerSettings:
         """Resolves the options that decide an update."""
+        rates = {
+            name: rate if is_number(rate) else rate[0][1]
+            for name, rate in self.learning_rates.items()
+        }
 
         def adam(part: str, epsilon: float) -> AdamSettings:
-            rate = getattr(self, f"{part}_lr")
-            first_rate = rate if is_number(rate) else rate[0][1]
             clip = getattr(self, f"{part}_grad_clip_by_global_norm")
-            return AdamSettings(first_rate, epsilon, clip)
+            return AdamSettings(rates[part], epsilon, clip)
 
+        if "all" in rates:
+            optimizers: dict[str, Any] = {
+                "laprop": LaPropSettings(rates["all"], self.adaptive_grad_clip, self.lr_warmup)
+            }
+        else:
+            optimizers = {
+                "world_model": adam("world_model", 1e-8),
+                "actor": adam("actor", 1e-5),
+                "critic": adam("critic", 1e-5),
+            }
+        by_variant = {name: self.resolved(name) for name in _TRAINER_OPTIONS}
         return TrainerSettings(
             horizon=self.horizon_H,
             gamma=self.gamma,
             gae_lambda=self.gae_lambda,
             entropy_scale=self.entropy_scale,
-            actor_grad=self.actor_grad,
             return_decay=self.return_normalization_decay,
             slow_critic_decay=self.slow_critic_decay,
             slow_critic_scale=self.slow_critic_scale,
             world_model_scales=WorldModelScales(
                 prediction=self.prediction_loss_scale,
-                dynamics=self.dynamics_loss_scale,
+                dynamics=self.resolved("dynamics_loss_scale"),
                 representation=self.representation_loss_scale,
                 free_nats=self.free_nats,
             ),
-            world_model=adam("world_model", 1e-8),
-            actor=adam("actor", 1e-5),
-            critic=adam("critic", 1e-5),
+            **by_variant,
+            **optimizers,
         )
 
     @property
@@ -385,7 +463,12 @@ class DreamerV3Config(AlgorithmConfig):
 
     @property
     def _model_config_auto_includes(self) -> dict[str, Any]:
-        return {"settings": dataclasses.asdict(self.model_settings()), "seed": self.seed}
+        return {
+            "settings": dataclasses.asdict(self.model_settings()),
+            "image_size": self.image_size,
+            "evaluation_action": self.evaluation_action,
+            "seed": self.seed,
+        }
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
         """The module that holds the networks."""

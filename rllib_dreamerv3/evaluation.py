@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import DEFAULT_MODULE_ID
 
-from rllib_dreamerv3.config import DreamerV3Config
+from rllib_dreamerv3.config import DreamerV3Config, EvaluationAction
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.sampling.env_runner import DreamerV3EnvRunner
 
@@ -34,8 +34,9 @@ def play(
     episodes: int | None = None,
     steps: int | None = None,
     render: bool = False,
+    action: EvaluationAction | None = None,
 ) -> Iterator[Episode]:
-    """Plays episodes and yields each as it ends. Actions are sampled, as in training (2023 code).
+    """Plays episodes and yields each as it ends.
 
     Args:
         checkpoint: Directory of an algorithm's checkpoint.
@@ -43,6 +44,8 @@ def play(
         episodes: Stop after this many episodes.
         steps: Stop after the episode in which this many env steps are reached.
         render: Show the environment in a window (Gymnasium's render mode "human").
+        action: "sample" actions, as in training, or take the most likely one ("mode"); None for
+            what the checkpoint's config says.
 
     Yields:
         Episodes.
@@ -50,11 +53,11 @@ def play(
     Raises:
         CheckpointError: If the directory is no checkpoint, or its policy does not fit ``env``.
     """
-    runner = _runner(Path(checkpoint), env, render)
+    runner = _runner(Path(checkpoint), env, render, action)
     played = stepped = 0
     try:
         while (episodes is None or played < episodes) and (steps is None or stepped < steps):
-            runner.sample(num_episodes=1)
+            runner.sample(num_episodes=1, explore=False)
             for length, ret, _ in runner.take_done_episodes():
                 played, stepped = played + 1, stepped + length
                 yield Episode(ret, length)
@@ -62,7 +65,9 @@ def play(
         runner.stop()
 
 
-def _runner(checkpoint: Path, env: str | None, render: bool) -> DreamerV3EnvRunner:
+def _runner(
+    checkpoint: Path, env: str | None, render: bool, action: EvaluationAction | None
+) -> DreamerV3EnvRunner:
     constructor = checkpoint / Algorithm.CLASS_AND_CTOR_ARGS_FILE_NAME
     weights = checkpoint / _MODULE_PATH / "module_state.pkl"
     for path in (constructor, weights):
@@ -80,6 +85,8 @@ def _runner(checkpoint: Path, env: str | None, render: bool) -> DreamerV3EnvRunn
         raise CheckpointError(f"{checkpoint} is damaged: {error}") from error
     config = DreamerV3Config.from_state(state).copy(copy_frozen=False)
     config.env_runners(num_env_runners=0, num_envs_per_env_runner=1, explore=False)
+    if action is not None:
+        config.evaluation(evaluation_action=action)
     if env is not None:
         config.environment(env)
     if render:

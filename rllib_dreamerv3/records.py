@@ -13,6 +13,9 @@ column                dtype      meaning
 ``action``            float32    ``[A]``, chosen *at* the observation; zeros where ``is_last``
 ``action_mask``       uint8      ``[M]``, 1 for choices that are allowed at the observation; only of
                                  environments that say so (see ``sampling/action_masks.py``)
+``latent/h``          float32    ``[D]``, the model state at the record; both latents only where
+                                 rows have a context record
+``latent/index``      uint8      ``[S]``, class of each categorical of z
 ====================  =========  ==============================================================
 
 An episode of N actions therefore fills N+1 records and needs no "next observation" column.
@@ -30,6 +33,8 @@ IS_LAST = "is_last"
 IS_TERMINAL = "is_terminal"
 ACTION = "action"
 ACTION_MASK = "action_mask"
+LATENT_H = "latent/h"
+LATENT_INDEX = "latent/index"
 
 Columns = dict[str, np.ndarray]
 

@@ -12,22 +12,27 @@ import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.layout import ActionLayout, Image, ObservationLayout
-from rllib_dreamerv3.learner.trainer import TrainerSettings
-from rllib_dreamerv3.losses.actor_critic import imagined_returns
+from rllib_dreamerv3.learner.settings import TrainerSettings
+from rllib_dreamerv3.losses.actor_critic import imagined_continues, imagined_returns
 from rllib_dreamerv3.losses.imagination import imagine
 from rllib_dreamerv3.losses.world_model import world_model_losses
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.model_sizes import ModelSettings
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.model import DreamerModel
-from rllib_dreamerv3.module.world_model import WorldModel
+from rllib_dreamerv3.module.world_model import (
+    Context,
+    WorldModel,
+    WorldModelOutput,
+    split_context,
+)
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL
 
 Batch = Mapping[str, np.ndarray | tf.Tensor]
 
 # Rows of a film strip, and records of a row that are observed before prediction begins (2023 code).
 FILM_ROWS = 6
-FILM_CONTEXT = 5
+FILM_OBSERVED = 5
 
 # Pixels around each frame, green while the world model observes, red while it imagines (2025 code).
 BORDER = 2
@@ -35,7 +40,11 @@ _OBSERVING, _IMAGINING = (0, 192, 0), (208, 0, 0)
 
 
 def open_loop_prediction(
-    world: WorldModel, batch: Batch, uniform: tf.Tensor, context: int
+    world: WorldModel,
+    batch: Batch,
+    uniform: tf.Tensor,
+    observed: int,
+    context: Context | None = None,
 ) -> dict[str, tf.Tensor]:
     """Observes the first records of each row and imagines the others from the recorded actions.
 
@@ -46,35 +55,37 @@ def open_loop_prediction(
 
     Args:
         world: The world model.
-        batch: Record columns ``[B, T, ...]``; ``is_first`` is True in column 0.
+        batch: Record columns ``[B, T, ...]``.
         uniform: float32 ``[T, B, S]`` in [0, 1), decides all samples.
-        context: Number of observed records, 1 to T.
+        observed: Number of observed records, 1 to T.
+        context: What came before the rows; None if ``is_first`` is True in column 0.
 
     Returns:
         Observation key -> prediction float32 ``[B, T, ...]``, as the decoder gives it.
     """
-    observed = world({key: x[:, :context] for key, x in batch.items()}, uniform[:context])
+    seen = {key: x[:, :observed] for key, x in batch.items()}
+    output = world(seen, uniform[:observed], context)
     rows, length = batch[IS_FIRST].shape
 
     def by_row(flat: tf.Tensor) -> tf.Tensor:
         return tf.reshape(flat, [rows, -1, *flat.shape[1:]])
 
-    predictions = {key: by_row(x) for key, x in observed.observations.items()}
-    if context == length:
+    predictions = {key: by_row(x) for key, x in output.observations.items()}
+    if observed == length:
         return predictions
 
-    last = (by_row(observed.state.h)[:, -1], by_row(observed.state.index)[:, -1])
-    actions = tf.transpose(tf.convert_to_tensor(batch[ACTION])[:, context - 1 : -1], [1, 0, 2])
+    last = (by_row(output.state.h)[:, -1], by_row(output.state.index)[:, -1])
+    actions = tf.transpose(tf.convert_to_tensor(batch[ACTION])[:, observed - 1 : -1], [1, 0, 2])
 
     def step(state: tuple, inputs: tuple) -> tuple:
         action, uniform = inputs
         imagined = world.rssm.imagine(State(*state), action, uniform, dense=False)
         return imagined.h, imagined.index
 
-    h, index = tf.scan(step, (actions, uniform[context:]), last)
+    h, index = tf.scan(step, (actions, uniform[observed:]), last)
     flat_state = State(*(tf.reshape(x, [-1, x.shape[-1]]) for x in (h, index)))
     for key, flat in world.decoder(flat_state).items():
-        by_time = tf.reshape(flat, [length - context, rows, *flat.shape[1:]])
+        by_time = tf.reshape(flat, [length - observed, rows, *flat.shape[1:]])
         by_row_again = tf.transpose(by_time, [1, 0, *range(2, by_time.shape.rank)])
         predictions[key] = tf.concat([predictions[key], by_row_again], 1)
     return predictions
@@ -97,13 +108,13 @@ def compare(image: Image, stored: np.ndarray, prediction: np.ndarray) -> np.ndar
     return np.clip(np.concatenate([truth, prediction, error], 2), 0.0, 1.0)
 
 
-def film_strip(frames: np.ndarray, context: int) -> np.ndarray:
+def film_strip(frames: np.ndarray, observed: int) -> np.ndarray:
     """Lays frames out in one picture: time runs to the right, rows are below each other.
 
     Args:
         frames: float32 ``[B, T, height, w, c]`` in [0, 1]. Three channels are colours; of any
             other number the last is shown in gray (of stacked frames it is the newest).
-        context: The first so many frames of a row get a green border, all others a red one.
+        observed: The first so many frames of a row get a green border, all others a red one.
 
     Returns:
         uint8 ``[B * (height + 2 * BORDER), T * (w + 2 * BORDER), 3]``.
@@ -111,7 +122,7 @@ def film_strip(frames: np.ndarray, context: int) -> np.ndarray:
     rows, length, height, width, channels = frames.shape
     colours = frames if channels == 3 else frames[..., -1:]
     cells = np.empty((rows, length, height + 2 * BORDER, width + 2 * BORDER, 3), np.uint8)
-    cells[:, :context], cells[:, context:] = _OBSERVING, _IMAGINING
+    cells[:, :observed], cells[:, observed:] = _OBSERVING, _IMAGINING
     cells[:, :, BORDER:-BORDER, BORDER:-BORDER] = np.rint(colours * 255.0)
     return cells.swapaxes(1, 2).reshape(rows * cells.shape[2], length * cells.shape[3], 3)
 
@@ -141,7 +152,7 @@ class Reporter:
         self._model = model
         self._observations, self._actions = observations, actions
         self._model_settings, self._settings = model_settings, settings
-        self._two_hot = make_two_hot("symlog")
+        self._two_hot = make_two_hot(settings.two_hot_bins)
         self._seed = seed
         self._predict = tf.function(self._open_loop, autograph=False)
         self._dream = tf.function(self._dream_data, autograph=False)
@@ -152,7 +163,7 @@ class Reporter:
 
         Args:
             batch: Record columns ``[B, T, ...]``; up to ``FILM_ROWS`` rows are drawn, of which
-                ``FILM_CONTEXT`` records are observed (of shorter rows all but the last).
+                ``FILM_OBSERVED`` records are observed (of shorter rows all but the last).
             update: Number of updates so far; decides the samples.
 
         Returns:
@@ -163,9 +174,10 @@ class Reporter:
             return None
         rows = {key: x[:FILM_ROWS] for key, x in batch.items()}
         predictions = self._predict(rows, self._batch_seed(update))
-        context = self._context(rows)
+        records, _ = split_context(rows)
+        observed = self._observed(records)
         strips = [
-            film_strip(compare(image, rows[image.key], predictions[image.key].numpy()), context)
+            film_strip(compare(image, records[image.key], predictions[image.key].numpy()), observed)
             for image in self._observations.images
         ]
         return np.concatenate(strips)
@@ -208,21 +220,29 @@ class Reporter:
         return tf.random.stateless_uniform([length, rows, self._model_settings.categoricals], seed)
 
     @staticmethod
-    def _context(batch: Batch) -> int:
-        return min(FILM_CONTEXT, batch[IS_FIRST].shape[1] - 1)
+    def _observed(records: Batch) -> int:
+        return min(FILM_OBSERVED, records[IS_FIRST].shape[1] - 1)
 
     def _open_loop(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        uniform, context = self._uniform(batch, seed), self._context(batch)
-        return open_loop_prediction(self._model.world_model, batch, uniform, context)
+        records, context = split_context(batch)
+        uniform, observed = self._uniform(records, seed), self._observed(records)
+        return open_loop_prediction(self._model.world_model, records, uniform, observed, context)
+
+    def _filter(
+        self, batch: Batch, seed: tf.Tensor
+    ) -> tuple[dict[str, tf.Tensor], WorldModelOutput]:
+        """The records of a batch without their context, and what the world model says of them."""
+        records, context = split_context(batch)
+        return records, self._model.world_model(records, self._uniform(records, seed), context)
 
     def _dream_data(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         model, world, settings = self._model, self._model.world_model, self._settings
-        start = world(batch, self._uniform(batch, seed)).state.stop_gradient()
+        records, output = self._filter(batch, seed)
         trajectory = imagine(
             world.rssm,
             model.actor,
             self._actions,
-            start,
+            output.state.stop_gradient(),
             settings.horizon,
             seed + tf.constant([1, 0]),
             through_dynamics=False,
@@ -234,10 +254,13 @@ class Reporter:
         values = tf.reshape(self._two_hot.mean(model.critic(states)), shape)
         outcome = imagined_returns(
             reward,
-            continue_logits,
+            imagined_continues(
+                continue_logits,
+                tf.reshape(records[IS_TERMINAL], [-1]),
+                settings.imagined_continues,
+            ),
             values,
-            tf.reshape(batch[IS_TERMINAL], [-1]),
-            gamma=settings.gamma,
+            gamma=settings.imagination_gamma,
             gae_lambda=settings.gae_lambda,
         )
         data = {
@@ -250,13 +273,15 @@ class Reporter:
 
     def _record_losses(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         scales = self._settings.world_model_scales
+        records, output = self._filter(batch, seed)
         losses = world_model_losses(
-            self._model.world_model(batch, self._uniform(batch, seed)),
-            {key: tf.reshape(x, [-1, *x.shape[2:]]) for key, x in batch.items()},
+            output,
+            {key: tf.reshape(x, [-1, *x.shape[2:]]) for key, x in records.items()},
             self._observations,
             self._two_hot,
-            symlog_vectors=self._model_settings.symlog_vectors,
+            self._model_settings,
             free_nats=scales.free_nats,
+            continue_label=self._settings.continue_label,
         )
         by_name = {
             "total": losses.weighted(scales),
@@ -266,4 +291,4 @@ class Reporter:
             "dynamics": losses.dynamics,
             "representation": losses.representation,
         }
-        return {name: tf.reshape(x, batch[IS_FIRST].shape) for name, x in by_name.items()}
+        return {name: tf.reshape(x, records[IS_FIRST].shape) for name, x in by_name.items()}

@@ -3,6 +3,8 @@
 Tests say ``import synthetic``; pytest has this folder on its path.
 """
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
 
@@ -30,6 +32,13 @@ EVERYTHING = ObservationLayout(
         Categorical("obs/c", (3, 2)),
         Image("obs/d", 16, 16, 1, low=-1.0, high=1.0, dtype="float32"),
         Vector("obs/e", 1),
+    )
+)
+# The same for the pooled CNN, which takes no smaller images than these.
+EVERYTHING_48 = ObservationLayout(
+    tuple(
+        dataclasses.replace(leaf, height=48, width=48) if isinstance(leaf, Image) else leaf
+        for leaf in EVERYTHING.leaves
     )
 )
 

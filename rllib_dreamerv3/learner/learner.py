@@ -29,14 +29,17 @@ from rllib_dreamerv3.reporting import Reporter
 
 logger = logging.getLogger(__name__)
 
-_LR_OPTIONS = {"world_model": "world_model_lr", "actor": "actor_lr", "critic": "critic_lr"}
-
 
 class DreamerV3Learner(Learner):
     """Runs :class:`Trainer` on the batches RLlib hands it, and reports under RLlib's keys.
 
     The whole update is one compiled step, so the methods by which RLlib composes an update from
     separate losses, gradients and optimizers have nothing to do here and say so.
+
+    Attributes:
+        trainer: What does the work.
+        latents: What the last update gave back for replay to store, as record columns
+            ``[B, T, ...]``; empty without a replay context.
     """
 
     framework = "tf2"
@@ -59,10 +62,11 @@ class DreamerV3Learner(Learner):
             logger.warning(
                 "report_images_and_videos has no effect: the observations contain no image."
             )
+        self.latents: Columns = {}
         self._parameters = module.model.count_parameters()
         self._lr_schedules = {
-            name: Scheduler(fixed_value_or_schedule=getattr(self.config, option), framework=None)
-            for name, option in _LR_OPTIONS.items()
+            name: Scheduler(fixed_value_or_schedule=rate, framework=None)
+            for name, rate in self.config.learning_rates.items()
         }
 
     def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
@@ -75,8 +79,9 @@ class DreamerV3Learner(Learner):
                 variable.assign(rate)
 
     def _update(self, batch: dict[str, Any], **kwargs: Any) -> tuple[Any, Any, Any]:
-        metrics = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
-        values = {name: value.numpy() for name, value in metrics.items()}
+        update = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
+        values = {name: value.numpy() for name, value in update.metrics.items()}
+        self.latents = {name: value.numpy() for name, value in update.latents.items()}
         _check_finite(values, int(self.trainer.updates))
         self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, reduce="mean", window=1)
         total = sum(float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC"))
@@ -113,7 +118,7 @@ class DreamerV3Learner(Learner):
 
     def _log_steps_trained_metrics(self, batch: MultiAgentBatch) -> None:
         # RLlib counts rows; a row here has T records, each of which is trained on.
-        steps = int(np.prod(batch[DEFAULT_MODULE_ID]["reward"].shape))
+        steps = self.config.records_per_update
         log = self.metrics.log_value
         log((DEFAULT_MODULE_ID, WEIGHTS_SEQ_NO), self._weights_seq_no, window=1)
         log((DEFAULT_MODULE_ID, MODULE_TRAIN_BATCH_SIZE_MEAN), steps, window=1)

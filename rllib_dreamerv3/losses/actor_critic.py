@@ -8,9 +8,14 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rllib_dreamerv3.math.returns import lambda_returns, trajectory_weights
+from rllib_dreamerv3.math.returns import (
+    lambda_returns,
+    replay_lambda_returns,
+    trajectory_weights,
+)
 from rllib_dreamerv3.math.two_hot import TwoHot
 from rllib_dreamerv3.module.action_distribution import ActionDistribution
+from rllib_dreamerv3.variants import ImaginedContinues
 
 
 class Returns(NamedTuple):
@@ -28,37 +33,51 @@ class Returns(NamedTuple):
     weights: tf.Tensor
 
 
+def imagined_continues(
+    logits: tf.Tensor, start_is_terminal: tf.Tensor, kind: ImaginedContinues
+) -> tf.Tensor:
+    """How far an imagined episode goes on in each state; carries no gradient.
+
+    Args:
+        logits: The continue head's, float32 ``[H + 1, N]``.
+        start_is_terminal: bool ``[N]``, of the records from which imagination started.
+        kind: ``"mode"``: 0 or 1, whichever is more likely, and what the real record says in s_0
+            (2023 code). ``"probability"``: the predicted probability, in s_0 too (2025 code).
+
+    Returns:
+        float32 ``[H + 1, N]``.
+    """
+    if kind == "probability":
+        return tf.stop_gradient(tf.sigmoid(logits))
+    start = 1.0 - tf.cast(start_is_terminal, tf.float32)
+    return tf.concat([start[None], tf.cast(logits[1:] > 0.0, tf.float32)], 0)
+
+
 def imagined_returns(
     reward: tf.Tensor,
-    continue_logits: tf.Tensor,
+    continues: tf.Tensor,
     values: tf.Tensor,
-    start_is_terminal: tf.Tensor,
     *,
     gamma: float,
     gae_lambda: float,
 ) -> Returns:
     """Computes lambda-returns and weights (eq. 7).
 
-    Reward and continue flag belong to the state that is arrived at. The continue flag is the
-    hard mode of its head, and at s_0 that of the real record (2023 code).
+    Reward and continue flag belong to the state that is arrived at.
 
     Args:
         reward: Predicted rewards, float32 ``[H + 1, N]``; the first is not used.
-        continue_logits: float32 ``[H + 1, N]``; the first is not used.
+        continues: See :func:`imagined_continues`, float32 ``[H + 1, N]``.
         values: The fast critic's values, float32 ``[H + 1, N]``.
-        start_is_terminal: bool ``[N]``, of the records from which imagination started.
-        gamma: Discount for one step.
+        gamma: Discount for one step; 1 where the continues hold it already.
         gae_lambda: lambda of the lambda-return.
 
     Returns:
         Returns, values and weights of s_0 .. s_{H-1}. Gradient flows from returns and values to
         ``reward`` and ``values``.
     """
-    start = 1.0 - tf.cast(start_is_terminal, tf.float32)
-    hard_mode = tf.cast(continue_logits[1:] > 0.0, tf.float32)
-    discount = gamma * tf.concat([start[None], hard_mode], 0)
-    returns = lambda_returns(reward, discount, values, gae_lambda)
-    weights = tf.stop_gradient(trajectory_weights(discount) / gamma)
+    returns = lambda_returns(reward, gamma * continues, values, gae_lambda)
+    weights = tf.stop_gradient(trajectory_weights(continues, gamma))
     return Returns(returns, values[:-1], weights[:-1])
 
 
@@ -130,3 +149,45 @@ def critic_loss(
     value = two_hot.loss(logits, tf.stop_gradient(tf.reshape(outcome.returns, [-1])))
     slow = two_hot.loss(logits, tf.stop_gradient(tf.reshape(slow_values, [-1])))
     return CriticLosses(tf.reduce_mean(weights * value), tf.reduce_mean(weights * slow))
+
+
+def replay_critic_loss(
+    logits: tf.Tensor,
+    slow_values: tf.Tensor,
+    bootstrap: tf.Tensor,
+    reward: tf.Tensor,
+    is_last: tf.Tensor,
+    is_terminal: tf.Tensor,
+    two_hot: TwoHot,
+    *,
+    gamma: float,
+    gae_lambda: float,
+    slow_critic_scale: float,
+) -> tf.Tensor:
+    """The critic's loss on replayed records (2025 code).
+
+    Targets are lambda-returns of the recorded rewards, with the returns of the imagination that
+    started at each record in the place of values. Gradient flows through the logits into encoder
+    and RSSM, if the caller lets it.
+
+    Args:
+        logits: The fast critic's at the posterior states, float32 ``[B, T, 255]``.
+        slow_values: The slow critic's values there, float32 ``[B, T]``.
+        bootstrap: Imagined returns R_0 from each record, float32 ``[B, T]``.
+        reward: float32 ``[B, T]``.
+        is_last: bool ``[B, T]``.
+        is_terminal: bool ``[B, T]``.
+        two_hot: Encoding of values.
+        gamma: Discount for one step.
+        gae_lambda: lambda of the lambda-return.
+        slow_critic_scale: Weight of the slow critic as a regulariser.
+
+    Returns:
+        The loss, float32 scalar: mean over the first T - 1 records of each row, where the last
+        records of episodes count 0.
+    """
+    returns = replay_lambda_returns(reward, is_last, is_terminal, bootstrap, gamma, gae_lambda)
+    logits, weights = logits[:, :-1], 1.0 - tf.cast(is_last[:, :-1], tf.float32)
+    value = two_hot.loss(logits, tf.stop_gradient(returns))
+    slow = two_hot.loss(logits, tf.stop_gradient(slow_values[:, :-1]))
+    return tf.reduce_mean(weights * (value + slow_critic_scale * slow))

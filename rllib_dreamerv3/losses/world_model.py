@@ -10,32 +10,18 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from rllib_dreamerv3.layout import Image, ObservationLayout
+from rllib_dreamerv3.layout import Categorical, Image, ObservationLayout
+from rllib_dreamerv3.learner.settings import WorldModelScales
 from rllib_dreamerv3.math.categorical import free_bits, kl_divergence
 from rllib_dreamerv3.math.two_hot import TwoHot
+from rllib_dreamerv3.model_sizes import ModelSettings
 from rllib_dreamerv3.module.encoder import vector_target
 from rllib_dreamerv3.module.world_model import WorldModelOutput
 from rllib_dreamerv3.records import IS_TERMINAL, REWARD
 
-# Squared errors below this do not count for vectors (2023 code).
+# Squared errors below this do not count for vectors (2023 code; the 2025 code, which has no such
+# tolerance, differs by less than float32 can tell in a sum with anything else).
 SQUARED_ERROR_TOLERANCE = 1e-8
-
-
-@dataclass(frozen=True)
-class WorldModelScales:
-    """Weights of the three losses and the free bits.
-
-    Attributes:
-        prediction: Weight of L_pred.
-        dynamics: Weight of L_dyn.
-        representation: Weight of L_rep.
-        free_nats: KL below this many nats, summed over the S categoricals, costs nothing more.
-    """
-
-    prediction: float = 1.0
-    dynamics: float = 0.5
-    representation: float = 0.1
-    free_nats: float = 1.0
 
 
 def image_loss(prediction: tf.Tensor, image: tf.Tensor, low: float, high: float) -> tf.Tensor:
@@ -57,27 +43,43 @@ def vector_loss(prediction: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.where(error < SQUARED_ERROR_TOLERANCE, 0.0, error), -1)
 
 
-def continue_loss(logits: tf.Tensor, is_terminal: tf.Tensor) -> tf.Tensor:
-    """Cross-entropy ``[N]`` of the continue logits ``[N]`` with 1 - is_terminal."""
-    return tf.nn.sigmoid_cross_entropy_with_logits(1.0 - tf.cast(is_terminal, tf.float32), logits)
+def class_loss(logits: tf.Tensor, one_hots: tf.Tensor, classes: tuple[int, ...]) -> tf.Tensor:
+    """Cross-entropy ``[N]`` of each component's logits, side by side ``[N, width]``, added up."""
+    parts = zip(tf.split(logits, classes, -1), tf.split(one_hots, classes, -1), strict=True)
+    return tf.add_n([tf.nn.softmax_cross_entropy_with_logits(target, x) for x, target in parts])
+
+
+def continue_loss(logits: tf.Tensor, is_terminal: tf.Tensor, discount: float = 1.0) -> tf.Tensor:
+    """Cross-entropy ``[N]`` of the continue logits ``[N]``.
+
+    Args:
+        logits: float32 ``[N]``.
+        is_terminal: bool ``[N]``.
+        discount: Label where the episode goes on: 1, or the discount factor, which the head then
+            predicts together with the chance to go on (2025 code).
+    """
+    label = discount * (1.0 - tf.cast(is_terminal, tf.float32))
+    return tf.nn.sigmoid_cross_entropy_with_logits(label, logits)
 
 
 def observation_losses(
     predictions: Mapping[str, tf.Tensor],
     columns: Mapping[str, tf.Tensor],
     layout: ObservationLayout,
-    symlog_vectors: bool,
+    settings: ModelSettings,
 ) -> dict[str, tf.Tensor]:
     """Reconstruction loss ``[N]`` of each observation column ``[N, ...]``, by key."""
     losses = {}
     for leaf in layout.leaves:
+        prediction, column = predictions[leaf.key], columns[leaf.key]
         if isinstance(leaf, Image):
-            losses[leaf.key] = image_loss(
-                predictions[leaf.key], columns[leaf.key], leaf.low, leaf.high
-            )
+            losses[leaf.key] = image_loss(prediction, column, leaf.low, leaf.high)
+            continue
+        target = vector_target(leaf, column, settings)
+        if isinstance(leaf, Categorical) and settings.discrete_observations == "categorical":
+            losses[leaf.key] = class_loss(prediction, target, leaf.classes)
         else:
-            target = vector_target(leaf, columns[leaf.key], symlog_vectors)
-            losses[leaf.key] = vector_loss(predictions[leaf.key], target)
+            losses[leaf.key] = vector_loss(prediction, target)
     return losses
 
 
@@ -124,9 +126,10 @@ def world_model_losses(
     columns: Mapping[str, tf.Tensor],
     layout: ObservationLayout,
     two_hot: TwoHot,
+    settings: ModelSettings,
     *,
-    symlog_vectors: bool,
     free_nats: float,
+    continue_label: float = 1.0,
 ) -> WorldModelLosses:
     """Computes all losses of a batch.
 
@@ -135,8 +138,9 @@ def world_model_losses(
         columns: Record columns ``[N, ...]``, in the order of ``output``.
         layout: The observation layout.
         two_hot: Encoding of the reward.
-        symlog_vectors: Whether vectors are predicted in symlog space.
+        settings: How observations are predicted.
         free_nats: See :class:`WorldModelScales`.
+        continue_label: See :func:`continue_loss`.
 
     Returns:
         The losses of every record.
@@ -145,9 +149,9 @@ def world_model_losses(
     kl_dynamics = kl_divergence(tf.stop_gradient(posterior), prior)
     kl_representation = kl_divergence(posterior, tf.stop_gradient(prior))
     return WorldModelLosses(
-        observations=observation_losses(output.observations, columns, layout, symlog_vectors),
+        observations=observation_losses(output.observations, columns, layout, settings),
         reward=two_hot.loss(output.reward_logits, columns[REWARD]),
-        cont=continue_loss(output.continue_logits, columns[IS_TERMINAL]),
+        cont=continue_loss(output.continue_logits, columns[IS_TERMINAL], continue_label),
         dynamics=free_bits(kl_dynamics, free_nats),
         representation=free_bits(kl_representation, free_nats),
         kl=tf.stop_gradient(kl_dynamics),

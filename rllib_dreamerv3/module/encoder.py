@@ -1,26 +1,30 @@
-"""Encoder: observation columns to tokens (arXiv 2301.04104v1, appendix B; 2023 code)."""
+"""Encoder: observation columns to tokens (arXiv 2301.04104v1, appendix B; layers from the code)."""
 
-import math
 from collections.abc import Mapping
 
 import tensorflow as tf
 
 from rllib_dreamerv3.errors import SpaceError
-from rllib_dreamerv3.layout import Categorical, Image, ObservationLayout, Vector
+from rllib_dreamerv3.layout import (
+    Categorical,
+    Cnn,
+    Image,
+    ObservationLayout,
+    Vector,
+    fits_cnn,
+    nearest_fitting_sides,
+)
 from rllib_dreamerv3.math.scalars import symlog
 from rllib_dreamerv3.model_sizes import ModelSettings
-from rllib_dreamerv3.module.layers import ConvDown, Mlp, Rng
-
-# The CNN halves its input until this many pixels a side are left.
-SMALLEST_SIDE = 4
+from rllib_dreamerv3.module.convolutions import ImageEncoder
+from rllib_dreamerv3.module.layers import Mlp, Rng
 
 
-def cnn_stages(images: tuple[Image, ...]) -> int:
-    """Number of stride-2 stages for these images.
+def image_side(images: tuple[Image, ...], cnn: Cnn) -> int:
+    """Pixels a side of all images together.
 
     Raises:
-        SpaceError: If the images differ in size, are not square, or their side is not a power of
-            two of at least 8 pixels.
+        SpaceError: If the images differ in size, are not square, or the CNN cannot take them.
     """
     first = images[0]
     for image in images:
@@ -28,16 +32,16 @@ def cnn_stages(images: tuple[Image, ...]) -> int:
             raise SpaceError(
                 f"All images must have one size, because they are stacked on the channel axis: "
                 f"{first.key!r} is {first.height}x{first.width} and {image.key!r} is "
-                f"{image.height}x{image.width}. Resize them with a Gymnasium wrapper."
+                f"{image.height}x{image.width}. Set image_size to resize them all."
             )
     side = first.height
-    if first.width != side or side < 2 * SMALLEST_SIDE or side & (side - 1):
+    if first.width != side or not fits_cnn(side, cnn):
+        sizes = " or ".join(map(str, nearest_fitting_sides(side, cnn)))
         raise SpaceError(
-            f"Image {first.key!r} is {first.height}x{first.width}; the CNN takes square images "
-            f"whose side is a power of two of at least {2 * SMALLEST_SIDE} pixels. Resize to "
-            "64x64, e.g. with gymnasium.wrappers.ResizeObservation."
+            f"Image {first.key!r} is {first.height}x{first.width}, which the {cnn} CNN cannot "
+            f"take. Set image_size to {sizes} to resize it."
         )
-    return int(math.log2(side // SMALLEST_SIDE))
+    return side
 
 
 def scaled_images(layout: ObservationLayout, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
@@ -56,11 +60,13 @@ def vector_width(leaf: Vector | Categorical) -> int:
     return leaf.size if isinstance(leaf, Vector) else sum(leaf.classes)
 
 
-def vector_target(leaf: Vector | Categorical, column: tf.Tensor, use_symlog: bool) -> tf.Tensor:
+def vector_target(
+    leaf: Vector | Categorical, column: tf.Tensor, settings: ModelSettings
+) -> tf.Tensor:
     """A leaf ``[n, ...]`` as the floats ``[n, width]`` that enter the MLP and that it predicts.
 
-    Discrete observations become one-hot vectors, and then vectors like any other. Neither the
-    2023 paper nor its code has a path for them.
+    Classes become one-hot vectors. They pass through symlog like all other numbers, or not where
+    they are predicted as classes (2025 code). The 2023 paper and code have no path for them.
     """
     if isinstance(leaf, Vector):
         values = tf.cast(column, tf.float32)
@@ -68,7 +74,9 @@ def vector_target(leaf: Vector | Categorical, column: tf.Tensor, use_symlog: boo
         components = tf.unstack(column, axis=-1)
         one_hots = [tf.one_hot(c, n) for c, n in zip(components, leaf.classes, strict=True)]
         values = tf.concat(one_hots, -1)
-    return symlog(values) if use_symlog else values
+        if settings.discrete_observations == "categorical":
+            return values
+    return symlog(values) if settings.symlog_vectors else values
 
 
 class Encoder(tf.Module):
@@ -82,33 +90,28 @@ class Encoder(tf.Module):
         """
         super().__init__()
         self._layout, self._settings = layout, settings
-        self.convolutions: list[ConvDown] = []
+        self.cnn: ImageEncoder | None = None
         self.mlp: Mlp | None = None
         self.width = 0
         if layout.images:
+            side = image_side(layout.images, settings.cnn)
             channels = sum(image.channels for image in layout.images)
-            for stage in range(cnn_stages(layout.images)):
-                outputs = settings.cnn_depth * 2**stage
-                self.convolutions.append(ConvDown(channels, outputs, rng))
-                channels = outputs
-            self.width += SMALLEST_SIDE**2 * channels
+            self.cnn = ImageEncoder(settings, side, channels, rng)
+            self.width += self.cnn.width
         if layout.vectors:
             inputs = sum(vector_width(leaf) for leaf in layout.vectors)
-            self.mlp = Mlp(inputs, settings.vector_units, settings.vector_layers, rng)
-            self.width += settings.vector_units
+            units, layers = settings.vector_units, settings.vector_layers
+            self.mlp = Mlp(inputs, units, layers, settings.style, rng)
+            self.width += units
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Encodes observation columns ``[n, ...]`` to tokens ``[n, E]``."""
         tokens = []
-        if self.convolutions:
-            x = scaled_images(self._layout, columns) - 0.5
-            for convolution in self.convolutions:
-                x = convolution(x)
-            tokens.append(tf.reshape(x, [-1, SMALLEST_SIDE**2 * x.shape[-1]]))
+        if self.cnn is not None:
+            tokens.append(self.cnn(scaled_images(self._layout, columns) - 0.5))
         if self.mlp is not None:
-            symlog_vectors = self._settings.symlog_vectors
             vectors = [
-                vector_target(leaf, columns[leaf.key], symlog_vectors)
+                vector_target(leaf, columns[leaf.key], self._settings)
                 for leaf in self._layout.vectors
             ]
             tokens.append(self.mlp(tf.concat(vectors, -1)))

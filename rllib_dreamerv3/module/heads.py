@@ -7,17 +7,23 @@ from rllib_dreamerv3.math.two_hot import NUM_BINS
 from rllib_dreamerv3.model_sizes import ModelSettings
 from rllib_dreamerv3.module.action_distribution import ActionDistribution
 from rllib_dreamerv3.module.latent import State, StateMlp
-from rllib_dreamerv3.module.layers import Linear, Rng, output_init, zero_init
+from rllib_dreamerv3.module.layers import Linear, Rng, output_init
 
 
 class TwoHotHead(tf.Module):
     """Scalar head (reward, critic): ``State [N] -> logits [N, 255]``, zero at the start."""
 
-    def __init__(self, settings: ModelSettings, rng: Rng):
-        """Creates the MLP and the zero-initialised output."""
+    def __init__(self, settings: ModelSettings, layers: int, rng: Rng):
+        """Creates the MLP and the zero-initialised output (arXiv 2301.04104v1, app. C)."""
         super().__init__()
-        self.mlp = StateMlp(settings, settings.units, settings.layers, rng)
-        self.output = Linear(settings.units, NUM_BINS, rng, zero_init)
+        self.mlp = StateMlp(settings, settings.units, layers, rng)
+        self.output = Linear(
+            settings.units,
+            NUM_BINS,
+            rng,
+            output_init(settings.style, 0.0),
+            dtype=settings.compute_dtype,
+        )
 
     def __call__(self, state: State) -> tf.Tensor:
         """Computes the logits over the two-hot bins."""
@@ -30,8 +36,8 @@ class ContinueHead(tf.Module):
     def __init__(self, settings: ModelSettings, rng: Rng):
         """Creates the MLP and the output."""
         super().__init__()
-        self.mlp = StateMlp(settings, settings.units, settings.layers, rng)
-        self.output = Linear(settings.units, 1, rng, output_init)
+        self.mlp = StateMlp(settings, settings.units, settings.continue_layers, rng)
+        self.output = Linear(settings.units, 1, rng, output_init(settings.style))
 
     def __call__(self, state: State) -> tf.Tensor:
         """Computes the logits."""
@@ -49,12 +55,13 @@ class Actor(tf.Module):
         """Creates the trunk and the outputs."""
         super().__init__()
         self._settings, self._layout = settings, layout
-        self.mlp = StateMlp(settings, settings.units, settings.layers, rng)
+        self.mlp = StateMlp(settings, settings.units, settings.actor_layers, rng)
+        init = output_init(settings.style, settings.actor_output_scale)
         self.outputs = []
         for leaf in layout.leaves:
             heads = 1 if isinstance(leaf, DiscreteAction) else 2
             self.outputs.append(
-                [Linear(settings.units, leaf.size, rng, output_init) for _ in range(heads)]
+                [Linear(settings.units, leaf.size, rng, init) for _ in range(heads)]
             )
 
     def __call__(self, state: State) -> ActionDistribution:

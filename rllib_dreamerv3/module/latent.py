@@ -9,9 +9,17 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rllib_dreamerv3.model_sizes import ModelSettings
+from rllib_dreamerv3.model_sizes import ComputeDtype, ModelSettings
 from rllib_dreamerv3.module.compiled import compiled
-from rllib_dreamerv3.module.layers import Initializer, Linear, Mlp, NormSilu, Rng, hidden_init
+from rllib_dreamerv3.module.layers import (
+    Initializer,
+    Linear,
+    Mlp,
+    NormSilu,
+    Rng,
+    hidden_init,
+    multiply,
+)
 
 
 class State(NamedTuple):
@@ -19,7 +27,8 @@ class State(NamedTuple):
 
     Attributes:
         h: Deterministic part, float32 ``[..., D]``.
-        index: Sampled class of each categorical, int32 ``[..., S]``.
+        index: Sampled class of each categorical, int32 ``[..., S]``; -1 where z is zero, which it
+            only is before an episode's first record, and only in the 2025 code.
         z: The same as flat one-hot vectors, float32 ``[..., S * C]``, with the straight-through
             gradient; None where no gradient flows through z.
     """
@@ -54,9 +63,10 @@ def flat_one_hot(index: tf.Tensor, classes: int) -> tf.Tensor:
 def _add_rows(total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
     # XLA fuses the S gathers and S additions into one loop over the output.
     rows = tf.reshape(kernel, [index.shape[1], -1, kernel.shape[1]])
+    added = tf.zeros_like(total)
     for s in range(index.shape[1]):
-        total += tf.gather(rows[s], index[:, s])
-    return total
+        added += tf.gather(rows[s], tf.maximum(index[:, s], 0))
+    return total + tf.where(index[:, :1] < 0, 0.0, added)
 
 
 def _add_rows_gradient(
@@ -82,13 +92,21 @@ def add_one_hot_matmul(total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor) ->
 
     Args:
         total: float32 ``[N, U]``, what is added to.
-        index: int32 ``[N, S]``.
+        index: int32 ``[N, S]``; a row of -1 stands for a vector of zeros.
         kernel: float32 ``[S * C, U]``.
 
     Returns:
         float32 ``[N, U]``, equal to ``total + flat_one_hot(index, C) @ kernel``.
     """
     return _compiled_add_rows(total, index, kernel)
+
+
+def multiply_z(state: State, kernel: tf.Tensor, dtype: ComputeDtype = "float32") -> tf.Tensor:
+    """Product of a state's flat z with a kernel: ``State [N]``, ``[S * C, U] -> [N, U]``."""
+    if state.z is not None:
+        return multiply(state.z, kernel, dtype)
+    nothing = tf.zeros([tf.shape(state.index)[0], kernel.shape[1]])
+    return add_one_hot_matmul(nothing, state.index, kernel)
 
 
 class StateLinear(tf.Module):
@@ -104,15 +122,16 @@ class StateLinear(tf.Module):
     ):
         """Creates one kernel ``[D + S * C, out]``."""
         super().__init__()
-        self.linear = Linear(settings.feature, outputs, rng, init, bias)
-        self._deterministic = settings.deterministic
+        dtype = settings.compute_dtype
+        self.linear = Linear(settings.feature, outputs, rng, init, bias=bias, dtype=dtype)
+        self._deterministic, self._dtype = settings.deterministic, dtype
 
     def __call__(self, state: State) -> tf.Tensor:
         """Applies the layer."""
         if state.z is not None:
             return self.linear(tf.concat([state.h, state.z], -1))
         kernel = self.linear.kernel
-        y = tf.linalg.matmul(state.h, kernel[: self._deterministic])
+        y = multiply(state.h, kernel[: self._deterministic], self._dtype)
         y = add_one_hot_matmul(y, state.index, kernel[self._deterministic :])
         return y if self.linear.bias is None else y + self.linear.bias
 
@@ -123,9 +142,10 @@ class StateMlp(tf.Module):
     def __init__(self, settings: ModelSettings, units: int, layers: int, rng: Rng):
         """Creates the layers."""
         super().__init__()
-        self.first = StateLinear(settings, units, rng, hidden_init, bias=False)
-        self.first_activation = NormSilu(units)
-        self.rest = Mlp(units, units, layers - 1, rng)
+        style = settings.style
+        self.first = StateLinear(settings, units, rng, hidden_init(style), bias=False)
+        self.first_activation = NormSilu(units, style)
+        self.rest = Mlp(units, units, layers - 1, style, rng)
 
     def __call__(self, state: State) -> tf.Tensor:
         """Applies the blocks."""

@@ -1,6 +1,7 @@
 """Dense, convolutional and normalisation layers as DreamerV3 initialises and combines them.
 
-A layer that a norm follows has no bias, one without has (2023 code). All parameters are float32.
+All parameters are float32. A layer that a norm follows has its bias, if any, in the module of the
+norm: they are applied in one pass through memory.
 """
 
 from collections.abc import Callable
@@ -8,138 +9,125 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.module.compiled import compiled
-from rllib_dreamerv3.module.initializers import truncated_normal_fan_avg, uniform_fan_avg
-
-LAYER_NORM_EPSILON = 1e-3
+from rllib_dreamerv3.model_sizes import ComputeDtype, LayerStyle
+from rllib_dreamerv3.module.initializers import (
+    truncated_normal_fan_avg,
+    truncated_normal_fan_in,
+    uniform_fan_avg,
+)
+from rllib_dreamerv3.module.norms import norm_silu
 
 Rng = np.random.Generator
 Initializer = Callable[[tuple[int, ...], Rng], np.ndarray]
 
 
-def hidden_init(shape: tuple[int, ...], rng: Rng) -> np.ndarray:
-    """Truncated normal by average fan, for every layer that a norm follows (2023 code)."""
-    return truncated_normal_fan_avg(shape, rng)
+def hidden_init(style: LayerStyle) -> Initializer:
+    """For every layer that a norm follows: truncated normal by average fan or by inputs."""
+    if style.weight_init == "fan_in":
+        return output_init(style)
+    return truncated_normal_fan_avg
 
 
-def output_init(shape: tuple[int, ...], rng: Rng) -> np.ndarray:
-    """Uniform by average fan, for layers that end a network (2023 code)."""
-    return uniform_fan_avg(shape, 1.0, rng)
+def output_init(style: LayerStyle, scale: float = 1.0) -> Initializer:
+    """For layers that end a network; a scale of 0 gives zeros.
+
+    The scale multiplies the variance of the uniform distribution of the 2023 code, but the weights
+    themselves in the 2025 code.
+    """
+    if style.weight_init == "fan_in":
+        return lambda shape, rng: truncated_normal_fan_in(shape, scale, rng)
+    return lambda shape, rng: uniform_fan_avg(shape, scale, rng)
 
 
-def zero_init(shape: tuple[int, ...], rng: Rng) -> np.ndarray:
-    """Zeros, for reward and critic outputs, which start at 0 (arXiv 2301.04104v1, app. C)."""
-    del rng
-    return np.zeros(shape, np.float32)
+def multiply(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype = "float32") -> tf.Tensor:
+    """Product ``[..., in] x [in, out] -> [..., out]``, float32 in and out.
+
+    Or, with a block kernel ``[blocks, in / blocks, out / blocks]``, the product of each block of x
+    with its own part of the kernel, side by side (2025 code).
+    """
+    x, kernel = tf.cast(x, dtype), tf.cast(kernel, dtype)
+    if kernel.shape.rank == 3:
+        blocks, inputs, outputs = kernel.shape
+        by_block = tf.reshape(x, [-1, blocks, inputs])
+        y = tf.transpose(tf.matmul(tf.transpose(by_block, [1, 0, 2]), kernel), [1, 0, 2])
+        y = tf.reshape(y, tf.concat([tf.shape(x)[:-1], [blocks * outputs]], 0))
+        y = tf.ensure_shape(y, [*x.shape[:-1], blocks * outputs])
+    elif x.shape.rank == 2:
+        y = tf.matmul(x, kernel)
+    else:
+        y = tf.tensordot(x, kernel, 1)
+    return tf.cast(y, tf.float32)
 
 
 class Linear(tf.Module):
-    """``x [..., in] -> [..., out]``, with or without bias."""
+    """``x [..., in] -> [..., out]``, with or without bias, dense or in blocks."""
 
-    def __init__(self, inputs: int, outputs: int, rng: Rng, init: Initializer, bias: bool = True):
-        """Creates the kernel ``[in, out]`` and the bias ``[out]`` (zeros)."""
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        rng: Rng,
+        init: Initializer,
+        *,
+        bias: bool = True,
+        blocks: int = 0,
+        dtype: ComputeDtype = "float32",
+    ):
+        """Creates the kernel ``[in, out]`` and the bias ``[out]`` (zeros).
+
+        Args:
+            inputs: Width of x.
+            outputs: Width of the result.
+            rng: Source of the initial weights.
+            init: Their distribution.
+            bias: Whether there is a bias.
+            blocks: Number of blocks of a block kernel ``[blocks, in / blocks, out / blocks]``,
+                both widths divisible by it; 0 for a dense one.
+            dtype: In which the product is computed.
+        """
         super().__init__()
-        self.kernel = tf.Variable(init((inputs, outputs), rng), name="kernel")
+        shape = (blocks, inputs // blocks, outputs // blocks) if blocks else (inputs, outputs)
+        self.kernel = tf.Variable(init(shape, rng), name="kernel")
         self.bias = tf.Variable(tf.zeros([outputs]), name="bias") if bias else None
+        self._dtype: ComputeDtype = dtype
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the layer to the last axis."""
-        y = (
-            tf.linalg.matmul(x, self.kernel)
-            if x.shape.rank == 2
-            else tf.tensordot(x, self.kernel, 1)
-        )
+        y = multiply(x, tf.convert_to_tensor(self.kernel), self._dtype)
         return y if self.bias is None else y + self.bias
 
 
 class NormSilu(tf.Module):
-    """Layer norm over the last axis, then SiLU."""
+    """The layer's bias, a norm over the last axis, then SiLU."""
 
-    def __init__(self, size: int):
-        """Creates scale (ones) and offset (zeros), both ``[size]``."""
-        super().__init__()
-        self.norm = LayerNorm(size)
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Normalises and activates."""
-        return norm_silu(x, self.norm.scale, self.norm.offset)
-
-
-class LayerNorm(tf.Module):
-    """Layer norm over the last axis only: biased variance, epsilon 1e-3 (2023 code)."""
-
-    def __init__(self, size: int):
-        """Creates scale (ones) and offset (zeros), both ``[size]``."""
+    def __init__(self, size: int, style: LayerStyle):
+        """Creates scale (ones) and, where the style has them, offset and bias (zeros)."""
         super().__init__()
         self.scale = tf.Variable(tf.ones([size]), name="scale")
-        self.offset = tf.Variable(tf.zeros([size]), name="offset")
+        self.offset = (
+            tf.Variable(tf.zeros([size]), name="offset") if style.norm == "layer" else None
+        )
+        self.bias = tf.Variable(tf.zeros([size]), name="bias") if style.hidden_bias else None
+
+    def parameters(self) -> dict[str, tf.Tensor]:
+        """The parameters there are, as :func:`norm_silu` takes them."""
+        named = {"scale": self.scale, "offset": self.offset, "bias": self.bias}
+        return {name: tf.convert_to_tensor(v) for name, v in named.items() if v is not None}
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Normalises."""
-        return layer_norm(x, self.scale, self.offset)
-
-
-def layer_norm(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-    """Layer norm of ``x [..., size]`` with parameters ``[size]``."""
-    centred = x - _mean(x)
-    return centred * (_inverse_deviation(centred) * scale) + offset
-
-
-def norm_silu(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-    """Layer norm of ``x [..., size]`` with parameters ``[size]``, then SiLU.
-
-    One after the other and with TensorFlow's gradient these are a dozen passes through memory each
-    way, which takes longer than the product before them. XLA makes two or three of them.
-    """
-    x, scale, offset = (tf.convert_to_tensor(v, tf.float32) for v in (x, scale, offset))
-    y = _compiled_norm_silu(tf.reshape(x, [-1, x.shape[-1]]), scale, offset)
-    return y if x.shape.rank == 2 else tf.reshape(y, tf.shape(x))
-
-
-def _norm_silu(x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tf.Tensor:
-    return tf.nn.silu(layer_norm(x, scale, offset))
-
-
-def _norm_silu_gradient(
-    x: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor, upstream: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    centred = x - _mean(x)
-    inverse_deviation = _inverse_deviation(centred)
-    normalised = centred * inverse_deviation
-    y = normalised * scale + offset
-    gate = tf.sigmoid(y)
-    by_y = upstream * gate * (1.0 + y * (1.0 - gate))
-    by_normalised = by_y * scale
-    by_x = inverse_deviation * (
-        by_normalised - _mean(by_normalised) - normalised * _mean(by_normalised * normalised)
-    )
-    return by_x, tf.reduce_sum(by_y * normalised, 0), tf.reduce_sum(by_y, 0)
-
-
-_compiled_norm_silu = compiled(_norm_silu, _norm_silu_gradient)
-
-
-def _inverse_deviation(centred: tf.Tensor) -> tf.Tensor:
-    return tf.math.rsqrt(_mean(tf.square(centred)) + LAYER_NORM_EPSILON)
-
-
-def _mean(x: tf.Tensor) -> tf.Tensor:
-    """Mean over the last axis, which is kept: ``[..., size] -> [..., 1]``.
-
-    As a product, because XLA adds the numbers of a row one at a time.
-    """
-    size = x.shape[-1]
-    return tf.tensordot(x, tf.fill([size, 1], 1.0 / size), 1)
+        """Normalises and activates ``[..., size]``."""
+        return norm_silu(x, **self.parameters())
 
 
 class DenseBlock(tf.Module):
-    """Linear without bias, layer norm, SiLU: ``[..., in] -> [..., U]``."""
+    """Linear, norm, SiLU: ``[..., in] -> [..., U]``."""
 
-    def __init__(self, inputs: int, units: int, rng: Rng):
+    def __init__(self, inputs: int, units: int, style: LayerStyle, rng: Rng):
         """Creates the layer."""
         super().__init__()
-        self.linear = Linear(inputs, units, rng, hidden_init, bias=False)
-        self.activation = NormSilu(units)
+        init, dtype = hidden_init(style), style.compute_dtype
+        self.linear = Linear(inputs, units, rng, init, bias=False, dtype=dtype)
+        self.activation = NormSilu(units, style)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the block."""
@@ -149,46 +137,13 @@ class DenseBlock(tf.Module):
 class Mlp(tf.Module):
     """``layers`` dense blocks in a row: ``[..., in] -> [..., U]``."""
 
-    def __init__(self, inputs: int, units: int, layers: int, rng: Rng):
+    def __init__(self, inputs: int, units: int, layers: int, style: LayerStyle, rng: Rng):
         """Creates the layers."""
         super().__init__()
-        self.blocks = [DenseBlock(units if i else inputs, units, rng) for i in range(layers)]
+        self.blocks = [DenseBlock(units if i else inputs, units, style, rng) for i in range(layers)]
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the blocks."""
         for block in self.blocks:
             x = block(x)
         return x
-
-
-class ConvDown(tf.Module):
-    """4x4 convolution of stride 2: ``[n, h, w, in] -> [n, h/2, w/2, out]``, then norm and SiLU."""
-
-    def __init__(self, inputs: int, outputs: int, rng: Rng):
-        """Creates the kernel ``[4, 4, in, out]``."""
-        super().__init__()
-        self.kernel = tf.Variable(hidden_init((4, 4, inputs, outputs), rng), name="kernel")
-        self.activation = NormSilu(outputs)
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the block."""
-        return self.activation(tf.nn.conv2d(x, self.kernel, strides=2, padding="SAME"))
-
-
-class ConvUp(tf.Module):
-    """4x4 transposed convolution of stride 2: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
-
-    def __init__(self, inputs: int, outputs: int, rng: Rng, *, last: bool = False):
-        """Creates the kernel ``[4, 4, out, in]``; ``last`` replaces norm and SiLU by a bias."""
-        super().__init__()
-        init = output_init if last else hidden_init
-        self.kernel = tf.Variable(init((4, 4, outputs, inputs), rng), name="kernel")
-        self.bias = tf.Variable(tf.zeros([outputs]), name="bias") if last else None
-        self.activation = None if last else NormSilu(outputs)
-
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the block."""
-        n, height, width = tf.shape(x)[0], x.shape[1], x.shape[2]
-        shape = [n, 2 * height, 2 * width, self.kernel.shape[2]]
-        y = tf.nn.conv2d_transpose(x, self.kernel, shape, strides=2, padding="SAME")
-        return y + self.bias if self.activation is None else self.activation(y)

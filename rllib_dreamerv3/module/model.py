@@ -78,8 +78,8 @@ class DreamerModel(tf.Module):
         rng = np.random.default_rng(seed)
         self.world_model = WorldModel(observations, actions, settings, rng)
         self.actor = Actor(settings, actions, rng)
-        self.critic = TwoHotHead(settings, rng)
-        self.slow_critic = TwoHotHead(settings, rng)
+        self.critic = TwoHotHead(settings, settings.critic_layers, rng)
+        self.slow_critic = TwoHotHead(settings, settings.critic_layers, rng)
         for slow, fast in zip(self.slow_critic.variables, self.critic.variables, strict=True):
             slow.assign(fast)
         encoder, rssm = self.world_model.encoder, self.world_model.rssm

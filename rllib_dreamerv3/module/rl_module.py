@@ -17,7 +17,7 @@ from rllib_dreamerv3.module.model import (
     set_weights,
 )
 from rllib_dreamerv3.module.policy import Policy, PolicyState
-from rllib_dreamerv3.sampling.spaces import ActionCodec, ObservationCodec
+from rllib_dreamerv3.sampling.spaces import make_codecs
 
 _IS_FIRST = "is_first"
 
@@ -25,7 +25,8 @@ _IS_FIRST = "is_first"
 class DreamerV3RLModule(RLModule):
     """Holds :class:`DreamerModel`, or only the acting part of it if ``inference_only``.
 
-    ``model_config`` holds the fields of :class:`ModelSettings` under ``"settings"`` and ``"seed"``.
+    ``model_config`` holds the fields of :class:`ModelSettings` under ``"settings"``, and
+    ``"image_size"``, ``"evaluation_action"`` and ``"seed"``.
     The forward methods are for users' own inference loops: they take observations
     ``[B, 1, ...]`` and a state, and answer with environment actions ``[B, 1, ...]`` and the next
     state. Env runners call the policy directly, training calls the trainer.
@@ -39,9 +40,13 @@ class DreamerV3RLModule(RLModule):
         Raises:
             SpaceError: If a space cannot be learned from.
         """
-        self.observations = ObservationCodec(self.observation_space)
-        self.actions = ActionCodec(self.action_space)
         self.settings = ModelSettings(**self.model_config["settings"])
+        self.observations, self.actions = make_codecs(
+            self.observation_space,
+            self.action_space,
+            image_size=self.model_config["image_size"],
+            cnn=self.settings.cnn,
+        )
         create = PolicyModel.create if self.inference_only else DreamerModel
         self.model: DreamerModel | PolicyModel = create(
             self.observations.layout, self.actions.layout, self.settings, self.model_config["seed"]
@@ -88,7 +93,7 @@ class DreamerV3RLModule(RLModule):
         }
 
     def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        return self._forward(batch, mode=False)
+        return self._forward(batch, mode=self.model_config["evaluation_action"] == "mode")
 
     def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return self._forward(batch, mode=False)

@@ -1,4 +1,4 @@
-"""The recurrent state-space model (arXiv 2301.04104v1, eq. 3; layer details from the 2023 code)."""
+"""The recurrent state-space model (arXiv 2301.04104v1, eq. 3; layer details from the code)."""
 
 from typing import NamedTuple
 
@@ -11,23 +11,18 @@ from rllib_dreamerv3.math.categorical import (
     unimix_probs,
 )
 from rllib_dreamerv3.model_sizes import ModelSettings
-from rllib_dreamerv3.module.compiled import compiled
-from rllib_dreamerv3.module.filtering import (
-    FilterInputs,
-    FilterWeights,
-    filter_rows,
-    gru_output,
-)
-from rllib_dreamerv3.module.latent import State, add_one_hot_matmul
+from rllib_dreamerv3.module.filtering import Filter, FilterInputs, FilterWeights
+from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.layers import (
-    DenseBlock,
-    LayerNorm,
     Linear,
+    Mlp,
     NormSilu,
     Rng,
     hidden_init,
+    multiply,
     output_init,
 )
+from rllib_dreamerv3.module.sequence_model import PlainArithmetic, make_sequence_model
 
 
 class Posterior(NamedTuple):
@@ -42,34 +37,6 @@ class Posterior(NamedTuple):
     log_probs: tf.Tensor
 
 
-_compiled_gru_output = compiled(gru_output)
-
-
-class GruCell(tf.Module):
-    """GRU whose gates share one layer norm and whose reset gate multiplies the candidate.
-
-    ``y = LayerNorm(W concat[h, x])``, split into reset, candidate, update;
-    ``h' = u * tanh(r * c) + (1 - u) * h`` with ``u = sigmoid(update - 1)`` (2023 code).
-    """
-
-    def __init__(self, inputs: int, deterministic: int, rng: Rng):
-        """Creates W ``[D + in, 3 D]`` without bias, and the norm over all 3 D values."""
-        super().__init__()
-        self.linear = Linear(deterministic + inputs, 3 * deterministic, rng, hidden_init, False)
-        self.norm = LayerNorm(3 * deterministic)
-
-    def __call__(self, h: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
-        """Steps ``h [N, D]`` with input ``x [N, in]``."""
-        product = self.linear(tf.concat([h, x], -1))
-        scale, offset = (tf.convert_to_tensor(v) for v in (self.norm.scale, self.norm.offset))
-        return _compiled_gru_output(h, product, scale, offset)
-
-
-def scale_action(action: tf.Tensor) -> tf.Tensor:
-    """Divides every component by max(1, |a|), with the gradient of a plain scaling (2023 code)."""
-    return action / tf.stop_gradient(tf.maximum(1.0, tf.abs(action)))
-
-
 class Rssm(tf.Module):
     """Sequence model, prior and posterior.
 
@@ -81,24 +48,35 @@ class Rssm(tf.Module):
         """Creates the networks for encoder outputs of width E and action vectors of width A."""
         super().__init__()
         self._settings = settings
-        d, hidden, stochastic = settings.deterministic, settings.hidden, settings.stochastic
-        self.initial = tf.Variable(tf.zeros([d]), name="initial")
-        self.input = Linear(stochastic + actions, hidden, rng, hidden_init, bias=False)
-        self.input_activation = NormSilu(hidden)
-        self.gru = GruCell(hidden, d, rng)
-        self.prior_hidden = DenseBlock(d, hidden, rng)
-        self.prior_output = Linear(hidden, stochastic, rng, output_init)
-        self.posterior_hidden = Linear(d + tokens, hidden, rng, hidden_init, bias=False)
-        self.posterior_activation = NormSilu(hidden)
-        self.posterior_output = Linear(hidden, stochastic, rng, output_init)
+        style, d, hidden = settings.style, settings.deterministic, settings.hidden
+        stochastic, dtype = settings.stochastic, style.compute_dtype
+        self.initial = (
+            tf.Variable(tf.zeros([d]), name="initial")
+            if settings.initial_state == "learned"
+            else None
+        )
+        self.sequence_model = make_sequence_model(settings, actions, rng)
+        self.prior_mlp = Mlp(d, hidden, settings.prior_layers, style, rng)
+        self.prior_output = Linear(hidden, stochastic, rng, output_init(style), dtype=dtype)
+        init = hidden_init(style)
+        self.posterior_hidden = Linear(d + tokens, hidden, rng, init, bias=False, dtype=dtype)
+        self.posterior_activation = NormSilu(hidden, style)
+        self.posterior_output = Linear(hidden, stochastic, rng, output_init(style), dtype=dtype)
+        self._filter = Filter(
+            self.sequence_model.step, settings.categoricals, settings.classes, settings.unimix
+        )
 
     def initial_state(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The learned state before an episode's first record.
+        """The state before an episode's first record.
 
         Returns:
-            h float32 ``[1, D]`` (tanh of the parameter, carries gradient) and the class indices
-            int32 ``[1, S]`` of the prior's mode at that h.
+            h float32 ``[1, D]`` and class indices int32 ``[1, S]``. In the 2023 code h is the tanh
+            of a parameter (and carries gradient) and the classes are the prior's mode at that h;
+            in the 2025 code both h and z are zero, which the index -1 stands for.
         """
+        if self.initial is None:
+            s = self._settings
+            return tf.zeros([1, s.deterministic]), tf.fill([1, s.categoricals], -1)
         h = tf.tanh(self.initial)[None]
         return h, tf.argmax(self.prior(h), -1, output_type=tf.int32)
 
@@ -118,7 +96,7 @@ class Rssm(tf.Module):
         Returns:
             The next state ``[N, ...]``, z sampled from the prior.
         """
-        h = self._next_h(state, self._action_product(action))
+        h = self._next_h(state, action)
         return self._sample(h, self._prior_logits(h), uniform, dense)
 
     def observe_step(
@@ -129,7 +107,10 @@ class Rssm(tf.Module):
         tokens: tf.Tensor,
         uniform: tf.Tensor,
     ) -> State:
-        """One step with an observation, as used for acting. No gradient flows through z.
+        """One step with an observation, as used for acting.
+
+        It is :meth:`observe` for rows of one record, so that acting and training reach the very
+        same states, bit for bit; replay stores them for training to start from.
 
         Args:
             state: State at the previous record, ``[N, ...]``.
@@ -139,20 +120,21 @@ class Rssm(tf.Module):
             uniform: float32 ``[N, S]`` in [0, 1).
 
         Returns:
-            The state at this record, z sampled from the posterior.
+            The state at this record, z sampled from the posterior; as data.
         """
-        h0, index0 = self.initial_state()
-        first = is_first[:, None]
-        state = State(tf.where(first, h0, state.h), tf.where(first, index0, state.index))
-        h = self._next_h(state, self._action_product(tf.where(first, 0.0, action)))
-        hidden = tf.linalg.matmul(h, self.posterior_hidden.kernel[: self._settings.deterministic])
-        hidden = self.posterior_activation(hidden + self._token_product(tokens))
-        return self._sample(h, self.posterior_output(hidden), uniform, dense=False)
+        rows = (x[None] for x in (tokens, action, is_first, uniform))
+        observed = self.observe(*rows, state).state
+        return State(observed.h[0], observed.index[0]).stop_gradient()
 
     def observe(
-        self, tokens: tf.Tensor, action: tf.Tensor, is_first: tf.Tensor, uniform: tf.Tensor
+        self,
+        tokens: tf.Tensor,
+        action: tf.Tensor,
+        is_first: tf.Tensor,
+        uniform: tf.Tensor,
+        start: State,
     ) -> Posterior:
-        """Filters whole rows. A row starts from the initial state (2023 code).
+        """Filters whole rows.
 
         All that does not depend on the recurrence is computed outside of it, for all records at
         once: the products with actions and tokens here, the prior by the caller.
@@ -160,62 +142,54 @@ class Rssm(tf.Module):
         Args:
             tokens: float32 ``[T, B, E]``.
             action: float32 ``[T, B, A]``, action of the *previous* record.
-            is_first: bool ``[T, B]``; ``is_first[0]`` must be True everywhere.
+            is_first: bool ``[T, B]``; where set, a row goes on from the initial state.
             uniform: float32 ``[T, B, S]`` in [0, 1).
+            start: State before the first record of each row, ``[B, ...]``, taken as data; not used
+                where ``is_first[0]`` is set.
 
         Returns:
             Posterior of every record.
         """
         h0, index0 = self.initial_state()
         inputs = FilterInputs(
-            self._action_product(tf.where(is_first[..., None], 0.0, action)),
+            self.sequence_model.action_product(tf.where(is_first[..., None], 0.0, action)),
             self._token_product(tokens),
             is_first,
             uniform,
         )
-        h, logits, index = filter_rows(
-            self._filter_weights(h0[0]), inputs, index0[0], self._settings.unimix
-        )
+        h, logits, index = self._filter(self._filter_weights(h0[0]), inputs, start, index0[0])
         log_probs = unimix(self._by_class(logits), self._settings.unimix)
         z = straight_through(tf.one_hot(index, self._settings.classes), tf.exp(log_probs))
         return Posterior(State(h, index, tf.reshape(z, tf.shape(logits))), log_probs)
 
     def _filter_weights(self, initial_h: tf.Tensor) -> FilterWeights:
-        d = self._settings.deterministic
         output = self.posterior_output
         assert output.bias is not None
         return FilterWeights(
+            kernels={
+                **self.sequence_model.kernels(),
+                "posterior": self.posterior_hidden.kernel[: self._settings.deterministic],
+                "output": tf.convert_to_tensor(output.kernel),
+            },
+            small={
+                **self.sequence_model.small(),
+                "posterior": self.posterior_activation.parameters(),
+                "output": {"bias": tf.convert_to_tensor(output.bias)},
+            },
             initial_h=initial_h,
-            input=self.input.kernel[: self._settings.stochastic],
-            input_scale=tf.convert_to_tensor(self.input_activation.norm.scale),
-            input_offset=tf.convert_to_tensor(self.input_activation.norm.offset),
-            gru=tf.convert_to_tensor(self.gru.linear.kernel),
-            gru_scale=tf.convert_to_tensor(self.gru.norm.scale),
-            gru_offset=tf.convert_to_tensor(self.gru.norm.offset),
-            posterior=self.posterior_hidden.kernel[:d],
-            posterior_scale=tf.convert_to_tensor(self.posterior_activation.norm.scale),
-            posterior_offset=tf.convert_to_tensor(self.posterior_activation.norm.offset),
-            output=tf.convert_to_tensor(output.kernel),
-            output_bias=tf.convert_to_tensor(output.bias),
         )
 
-    def _next_h(self, state: State, action_product: tf.Tensor) -> tf.Tensor:
-        kernel = self.input.kernel[: self._settings.stochastic]
-        if state.z is None:
-            product = add_one_hot_matmul(action_product, state.index, kernel)
-        else:
-            product = tf.linalg.matmul(state.z, kernel) + action_product
-        return self.gru(state.h, self.input_activation(product))
-
-    def _action_product(self, action: tf.Tensor) -> tf.Tensor:
-        return tf.tensordot(scale_action(action), self.input.kernel[self._settings.stochastic :], 1)
+    def _next_h(self, state: State, action: tf.Tensor) -> tf.Tensor:
+        model = self.sequence_model
+        arithmetic = PlainArithmetic(model.kernels(), model.small(), self._settings.compute_dtype)
+        return model.step(arithmetic, state, model.action_product(action))
 
     def _token_product(self, tokens: tf.Tensor) -> tf.Tensor:
         kernel = self.posterior_hidden.kernel[self._settings.deterministic :]
-        return tf.tensordot(tokens, kernel, 1)
+        return multiply(tokens, kernel, self._settings.compute_dtype)
 
     def _prior_logits(self, h: tf.Tensor) -> tf.Tensor:
-        return self.prior_output(self.prior_hidden(h))
+        return self.prior_output(self.prior_mlp(h))
 
     def _by_class(self, logits: tf.Tensor) -> tf.Tensor:
         """``[..., S * C] -> [..., S, C]``."""

@@ -13,7 +13,7 @@ from rllib_dreamerv3.module.heads import ContinueHead, TwoHotHead
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.layers import Rng
 from rllib_dreamerv3.module.rssm import Rssm
-from rllib_dreamerv3.records import ACTION, IS_FIRST
+from rllib_dreamerv3.records import ACTION, IS_FIRST, LATENT_H, LATENT_INDEX
 
 
 class WorldModelOutput(NamedTuple):
@@ -36,6 +36,41 @@ class WorldModelOutput(NamedTuple):
     continue_logits: tf.Tensor
 
 
+class Context(NamedTuple):
+    """What the record before each row left behind: the rows go on from there (2025 code).
+
+    Attributes:
+        state: Its latents as they were stored, ``[B, ...]``, data.
+        action: The action chosen at it, float32 ``[B, A]``.
+    """
+
+    state: State
+    action: tf.Tensor
+
+
+def split_context(
+    batch: Mapping[str, tf.Tensor],
+) -> tuple[dict[str, tf.Tensor], Context | None]:
+    """Takes the context record, if there is one, off a batch.
+
+    Args:
+        batch: Record columns ``[B, T, ...]``; or ``[B, 1 + T, ...]`` with stored latents, whose
+            first record is the context.
+
+    Returns:
+        The columns ``[B, T, ...]`` without latents, and the context.
+    """
+    if LATENT_H not in batch:
+        return dict(batch), None
+    index = tf.cast(batch[LATENT_INDEX][:, 0], tf.int32)
+    context = Context(
+        State(tf.convert_to_tensor(batch[LATENT_H][:, 0]), index),
+        tf.convert_to_tensor(batch[ACTION][:, 0]),
+    )
+    rest = {key: x[:, 1:] for key, x in batch.items() if key not in (LATENT_H, LATENT_INDEX)}
+    return rest, context
+
+
 class WorldModel(tf.Module):
     """Everything that is learned from records (arXiv 2301.04104v1, eq. 3)."""
 
@@ -48,19 +83,23 @@ class WorldModel(tf.Module):
     ):
         """Creates all networks."""
         super().__init__()
-        self._observations, self._settings = observations, settings
+        self._observations, self._actions, self._settings = observations, actions, settings
         self.encoder = Encoder(observations, settings, rng)
         self.rssm = Rssm(settings, self.encoder.width, actions.size, rng)
         self.decoder = Decoder(observations, settings, rng)
-        self.reward = TwoHotHead(settings, rng)
+        self.reward = TwoHotHead(settings, settings.reward_layers, rng)
         self.cont = ContinueHead(settings, rng)
 
-    def __call__(self, batch: Mapping[str, tf.Tensor], uniform: tf.Tensor) -> WorldModelOutput:
+    def __call__(
+        self, batch: Mapping[str, tf.Tensor], uniform: tf.Tensor, context: Context | None = None
+    ) -> WorldModelOutput:
         """Filters a batch and predicts every column from the posterior states.
 
         Args:
             batch: Record columns ``[B, T, ...]``.
             uniform: float32 ``[T, B, S]`` in [0, 1), decides the posterior samples.
+            context: What came before the rows. None: every row starts from the initial state, and
+                ``is_first`` is set in column 0.
 
         Returns:
             States and predictions, flattened batch-major: record (b, t) is row b * T + t.
@@ -71,9 +110,15 @@ class WorldModel(tf.Module):
             for leaf in self._observations.leaves
         }
         tokens = tf.reshape(self.encoder(columns), [rows, length, self.encoder.width])
-        previous_action = tf.pad(batch[ACTION][:, :-1], [[0, 0], [1, 0], [0, 0]])
+        if context is None:
+            context = self._no_context(rows)
+        previous_action = tf.concat([context.action[:, None], batch[ACTION][:, :-1]], 1)
         posterior = self.rssm.observe(
-            _swap(tokens), _swap(previous_action), tf.transpose(batch[IS_FIRST]), uniform
+            _swap(tokens),
+            _swap(previous_action),
+            tf.transpose(batch[IS_FIRST]),
+            uniform,
+            context.state,
         )
         state = State(*(_flatten(part) for part in posterior.state))
         return WorldModelOutput(
@@ -84,6 +129,11 @@ class WorldModel(tf.Module):
             reward_logits=self.reward(state),
             continue_logits=self.cont(state),
         )
+
+    def _no_context(self, rows: tf.Tensor) -> Context:
+        h = tf.zeros([rows, self._settings.deterministic])
+        index = tf.zeros([rows, self._settings.categoricals], tf.int32)
+        return Context(State(h, index), tf.zeros([rows, self._actions.size]))
 
 
 def _swap(x: tf.Tensor) -> tf.Tensor:

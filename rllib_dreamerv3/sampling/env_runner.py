@@ -22,19 +22,18 @@ from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.module.policy import PolicyState
 from rllib_dreamerv3.records import (
     ACTION,
+    ACTION_MASK,
     IS_FIRST,
     IS_LAST,
     IS_TERMINAL,
+    LATENT_H,
+    LATENT_INDEX,
     REWARD,
     Columns,
     RecordChunk,
 )
-from rllib_dreamerv3.sampling.environments import (
-    AtariOptions,
-    is_atari,
-    make_atari,
-    unknown_environment,
-)
+from rllib_dreamerv3.sampling.env_options import unknown_environment
+from rllib_dreamerv3.sampling.environments import is_benchmark, make_benchmark
 from rllib_dreamerv3.sampling.episode_callbacks import EpisodeCallbacks
 
 
@@ -69,6 +68,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         self._stream = ""
         self._position = 0
         self._now: Columns = {}
+        # Rows that start from stored latents need those of every record.
+        self._stores_latents = self.config.resolved("replay_context") > 0
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         """Observation and action space: of the vector environment, of one, and of the module."""
@@ -82,12 +83,12 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         }
 
     def make_env(self) -> None:
-        """Creates the vector environment; Atari ids get the Atari-100k preprocessing.
+        """Creates the vector environment; benchmarks get the papers' preprocessing.
 
         Raises:
-            ConfigError: If there is no environment of that name.
+            ConfigError: If there is no environment of that name, or its package is missing.
         """
-        if not is_atari(self.config.env) or is_registered_with_tune(self.config.env):
+        if not is_benchmark(self.config.env) or is_registered_with_tune(self.config.env):
             try:
                 super().make_env()
             except gym.error.UnregisteredEnv as error:
@@ -96,8 +97,14 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         if self.env is not None:
             self.env.close()
         self.num_envs = self.config.num_envs_per_env_runner
-        options = AtariOptions.from_env_config(self.config.env_config)
-        self.env = DictInfoToList(make_atari(self.config.env, self.num_envs, options))
+        self.env = DictInfoToList(
+            make_benchmark(
+                self.config.env,
+                self.num_envs,
+                self.config.env_config,
+                gym.VectorizeMode(self.config.gym_env_vectorize_mode),
+            )
+        )
         self._needs_initial_reset = True
         make_callback(
             "on_environment_created",
@@ -120,6 +127,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         random_actions: bool = False,
         force_reset: bool = False,
     ) -> list[RecordChunk]:
+        # DreamerV3 samples its actions in evaluation too, unless told otherwise (2023 code).
+        self._takes_mode = not explore and self.config.evaluation_action == "mode"
         if force_reset or num_episodes is not None or self._needs_initial_reset:
             self._start_streams()
         # As in RLlib: an episode-wise sample leaves the environments in the middle of nowhere.
@@ -133,7 +142,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             else len(steps) * self.num_envs < (num_timesteps or 0)
         ):
             action = self._choose(random_actions)
-            steps.append({**self._now, ACTION: np.where(self._now[IS_LAST][:, None], 0.0, action)})
+            taken = np.where(self._now[IS_LAST][:, None], np.float32(0.0), action)
+            steps.append({**self._now, **self._latents(), ACTION: taken})
             self._position += 1
             ended = self._step(action)
             if ended is None:
@@ -146,10 +156,10 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
 
     def _choose(self, random_actions: bool) -> np.ndarray:
         """Action vectors ``[N, A]`` for the current observations."""
-        if random_actions:
+        if random_actions and not self._stores_latents:
             # The policy did not see these observations: it starts from scratch afterwards.
             self._policy_state = None
-            return self.module.actions.sample(self._rng, self.num_envs)
+            return self._random_actions()
         is_first, state = self._now[IS_FIRST], self._policy_state
         if state is None:
             state = self.module.policy.initial_state(self.num_envs)
@@ -159,9 +169,26 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             is_first,
             state,
             self._rng.integers(2**31, size=2, dtype=np.int32),
-            tf.constant(False),
+            tf.constant(self._takes_mode),
         )
+        if random_actions:
+            action = self._random_actions()
+            self._policy_state = self._policy_state._replace(action=tf.constant(action))
         return self._policy_state.action.numpy()
+
+    def _random_actions(self) -> np.ndarray:
+        mask = self._now.get(ACTION_MASK)
+        return self.module.actions.sample(self._rng, self.num_envs, mask)
+
+    def _latents(self) -> Columns:
+        """The policy's model state at the current records."""
+        if not self._stores_latents:
+            return {}
+        assert self._policy_state is not None
+        return {
+            LATENT_H: self._policy_state.h.numpy(),
+            LATENT_INDEX: self._policy_state.index.numpy().astype(np.uint8),
+        }
 
     def _step(self, action: np.ndarray) -> int | None:
         """Steps all environments; returns the number of episodes that ended, None for a failure."""
@@ -223,7 +250,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
                 "in a gymnasium.RewardWrapper."
             )
         return {
-            **self.module.observations.encode(observation),
+            **self.module.observations.encode(observation, ended=terminated | truncated),
             REWARD: reward,
             IS_FIRST: is_first,
             IS_LAST: terminated | truncated,
@@ -231,7 +258,10 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         }
 
     def _observation_columns(self) -> Columns:
-        return {leaf.key: self._now[leaf.key] for leaf in self.module.observations.layout.leaves}
+        wanted = [leaf.key for leaf in self.module.observations.layout.leaves]
+        if self.module.actions.layout.masked:
+            wanted.append(ACTION_MASK)
+        return {key: self._now[key] for key in wanted}
 
     def _finish(self, start: int, steps: list[Columns], episodes: int) -> list[RecordChunk]:
         """Turns per-step columns ``[N, ...]`` into one chunk for each environment, and counts."""

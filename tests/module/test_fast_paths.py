@@ -13,7 +13,8 @@ import synthetic
 import tensorflow as tf
 
 from rllib_dreamerv3.layout import ActionLayout, DiscreteAction, ObservationLayout
-from rllib_dreamerv3.learner.trainer import Trainer, TrainerSettings
+from rllib_dreamerv3.learner.settings import TrainerSettings
+from rllib_dreamerv3.learner.trainer import Trainer
 from rllib_dreamerv3.losses.imagination import Trajectory, imagine
 from rllib_dreamerv3.math.categorical import inverse_cdf_sample, sample_classes, unimix_probs
 from rllib_dreamerv3.module.compiled import compiled
@@ -22,7 +23,14 @@ from rllib_dreamerv3.module.model import DreamerModel
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, REWARD
 
 # Two layers, so that heads have inner layers too.
-SIZES = dataclasses.replace(synthetic.NANO, layers=2, vector_layers=2)
+SIZES = dataclasses.replace(
+    synthetic.NANO,
+    reward_layers=2,
+    continue_layers=2,
+    actor_layers=2,
+    critic_layers=2,
+    vector_layers=2,
+)
 S, C = SIZES.categoricals, SIZES.classes
 SETTINGS = TrainerSettings(horizon=3)
 SEED = tf.constant([3, 4])
@@ -84,11 +92,12 @@ class Plain:
         self.weights = {k: tf.cast(v, tf.float64) for k, v in model.named_variables().items()}
 
     def norm_silu(self, x, name):
-        return tf.nn.silu(self.norm(x, f"{name}/norm"))
-
-    def norm(self, x, name):
-        mean, variance = tf.nn.moments(x, [-1], keepdims=True)
         scale, offset = self.weights[f"{name}/scale"], self.weights[f"{name}/offset"]
+        return tf.nn.silu(self.norm(x, scale, offset))
+
+    @staticmethod
+    def norm(x, scale, offset):
+        mean, variance = tf.nn.moments(x, [-1], keepdims=True)
         return tf.nn.batch_normalization(x, mean, variance, offset, scale, 1e-3)
 
     def linear(self, x, name):
@@ -131,8 +140,8 @@ class Plain:
         tokens = []
         if self.observations.images:
             x, i = self.images(records) - 0.5, 0
-            while f"encoder/convolutions/{i}/kernel" in self.weights:
-                name = f"encoder/convolutions/{i}"
+            while f"encoder/cnn/stages/{i}/kernel" in self.weights:
+                name = f"encoder/cnn/stages/{i}"
                 x = tf.nn.conv2d(x, self.weights[f"{name}/kernel"], 2, "SAME")
                 x, i = self.norm_silu(x, f"{name}/activation"), i + 1
             tokens.append(tf.reshape(x, [x.shape[0], -1]))
@@ -144,10 +153,10 @@ class Plain:
     def observation_loss(self, feature, records):
         loss = 0.0
         if self.observations.images:
-            x = self.linear(feature, "decoder/stem/linear")
+            x = self.linear(feature, "decoder/cnn/stem/linear/linear")
             x, i = tf.reshape(x, [x.shape[0], 4, 4, -1]), 0
-            while f"decoder/convolutions/{i}/kernel" in self.weights:
-                name = f"decoder/convolutions/{i}"
+            while f"decoder/cnn/stages/{i}/kernel" in self.weights:
+                name = f"decoder/cnn/stages/{i}"
                 kernel = self.weights[f"{name}/kernel"]
                 shape = [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], kernel.shape[2]]
                 x, i = tf.nn.conv2d_transpose(x, kernel, shape, 2), i + 1
@@ -164,17 +173,19 @@ class Plain:
 
     def next_h(self, h, z, action):
         action = action / tf.stop_gradient(tf.maximum(1.0, tf.abs(action)))
-        x = self.linear(tf.concat([z, action], -1), "rssm/input")
-        x = self.norm_silu(x, "rssm/input_activation")
-        gates = self.norm(self.linear(tf.concat([h, x], -1), "rssm/gru/linear"), "rssm/gru/norm")
+        x = self.linear(tf.concat([z, action], -1), "rssm/sequence_model/input")
+        x = self.norm_silu(x, "rssm/sequence_model/input_activation")
+        gates = self.linear(tf.concat([h, x], -1), "rssm/sequence_model/gates")
+        scale, offset = (
+            self.weights[f"rssm/sequence_model/gates_{x}"] for x in ("scale", "offset")
+        )
+        gates = self.norm(gates, scale, offset)
         reset, candidate, update = tf.split(gates, 3, -1)
         update = tf.sigmoid(update - 1)
         return update * tf.tanh(tf.sigmoid(reset) * candidate) + (1 - update) * h
 
     def prior(self, h):
-        hidden = self.linear(h, "rssm/prior_hidden/linear")
-        hidden = self.norm_silu(hidden, "rssm/prior_hidden/activation")
-        return self.log_probs(hidden, "rssm/prior_output")
+        return self.log_probs(self.mlp(h, "rssm/prior_mlp"), "rssm/prior_output")
 
     def log_probs(self, hidden, name):
         logits = self.linear(hidden, name)
@@ -294,20 +305,10 @@ class Plain:
         return actor_loss, critic_loss, tf.stack([x[:, : h.shape[1]] for x in features])
 
 
-class Recorder:
-    """Takes the place of an optimizer: keeps gradients and changes nothing."""
-
-    def apply(self, gradients):
-        self.gradients = gradients
-        return tf.linalg.global_norm(gradients)
-
-
 def make(observations, actions):
     model = DreamerModel(observations, actions, SIZES, seed=0)
     synthetic.scramble(model)
-    trainer = Trainer(model, observations, actions, SIZES, SETTINGS)
-    trainer.optimizers = {name: Recorder() for name in ("world_model", "actor", "critic")}
-    return model, trainer
+    return model, Trainer(model, observations, actions, SIZES, SETTINGS)
 
 
 def assert_close(actual, expected, name=""):
@@ -332,16 +333,17 @@ def test_world_model_update(observations, actions):
     """Losses and the gradients of all parameters, with episodes that end inside of rows."""
     model, trainer = make(observations, actions)
     records = synthetic.batch(observations, actions, rows=3, length=5)
-    start, metrics = trainer._update_world_model(records, SEED)
+    with tf.GradientTape() as tape:
+        output, loss, _ = trainer._observe(records, None, SEED)
+    gradients, start = trainer._gradient(tape, loss, "world_model"), output.state
     plain = Plain(model, observations, actions)
     with tf.GradientTape() as tape:
         tape.watch(plain.weights)
         index = tf.reshape(start.index, [3, 5, S])
-        loss, h = plain.world_model_loss(records, index)
-    assert_close(metrics["WORLD_MODEL_L_total"], loss)
+        plain_loss, h = plain.world_model_loss(records, index)
+    assert_close(loss, plain_loss)
     assert_close(start.h, h)
-    gradients = trainer.optimizers["world_model"].gradients
-    expected = tape.gradient(loss, plain.weights)
+    expected = tape.gradient(plain_loss, plain.weights)
     assert_same_gradients(model, [model.world_model], gradients, expected)
 
 
@@ -351,7 +353,7 @@ def test_actor_critic_update(observations, actions):
     model, trainer = make(observations, actions)
     n = 7
     start, is_terminal = synthetic.states(SIZES, n), tf.constant([False] * 5 + [True] * 2)
-    metrics = trainer._update_actor_critic(start, is_terminal, SEED)
+    behaviour = trainer._imagine(start, {IS_TERMINAL: is_terminal}, SEED)
     through_dynamics = actions.all_continuous
     begin = start.with_dense_z(C) if through_dynamics else start
     trajectory: Trajectory = imagine(
@@ -360,7 +362,7 @@ def test_actor_critic_update(observations, actions):
         actions,
         begin,
         SETTINGS.horizon,
-        SEED,
+        SEED + tf.constant([1, 0]),
         through_dynamics=through_dynamics,
     )
     scale = tf.cast(trainer.return_normalizer.scale(), tf.float64)
@@ -371,11 +373,11 @@ def test_actor_critic_update(observations, actions):
             trajectory, is_terminal, scale, through_dynamics
         )
     assert_close(trajectory.state.h, h)
-    assert_close(metrics["ACTOR_L_total"], actor_loss)
-    assert_close(metrics["CRITIC_L_total"], critic_loss)
     for name, loss in (("actor", actor_loss), ("critic", critic_loss)):
-        gradients, expected = trainer.optimizers[name].gradients, tape.gradient(loss, plain.weights)
-        assert_same_gradients(model, [getattr(model, name)], gradients, expected)
+        part = getattr(behaviour, name)
+        assert_close(part.metrics[f"{name.upper()}_L_total"], loss)
+        expected = tape.gradient(loss, plain.weights)
+        assert_same_gradients(model, [getattr(model, name)], part.gradients, expected)
 
 
 @pytest.mark.parametrize("mix", [0.0, 0.01, 0.5])

@@ -11,14 +11,16 @@ from vectors import case
 from rllib_dreamerv3.errors import SpaceError
 from rllib_dreamerv3.layout import Categorical, Image, ObservationLayout, Vector
 from rllib_dreamerv3.math.scalars import symlog
+from rllib_dreamerv3.model_sizes import LayerStyle, model_settings
+from rllib_dreamerv3.module.convolutions import BlockStem, PooledDown, PooledUp
 from rllib_dreamerv3.module.decoder import Decoder
 from rllib_dreamerv3.module.encoder import Encoder, scaled_images, vector_target
 from rllib_dreamerv3.module.heads import Actor, ContinueHead, TwoHotHead
 from rllib_dreamerv3.module.latent import State
-from rllib_dreamerv3.module.layers import LayerNorm, NormSilu
 from rllib_dreamerv3.module.model import PolicyModel, get_weights, set_weights
 
 NANO = synthetic.NANO
+NANO_V2 = model_settings("nano", "v2")
 NO_SYMLOG = dataclasses.replace(NANO, symlog_vectors=False)
 
 
@@ -28,52 +30,6 @@ def rng():
 
 def tensors(columns):
     return {name: tf.constant(x) for name, x in columns.items()}
-
-
-# Layers
-
-
-def test_layer_norm_vector():
-    inputs, expected, rtol, atol = case("norms")
-    np.testing.assert_allclose(LayerNorm(6)(inputs["x"][None]), [expected["layer"]], rtol, atol)
-
-
-def test_silu_vector():
-    """Scale and offset undo the norm, so that only SiLU is left."""
-    inputs, expected, rtol, _ = case("norms")
-    x = inputs["x"]
-    layer = NormSilu(6)
-    undo = {"scale": np.full(6, np.sqrt(x.var() + 1e-3)), "offset": np.full(6, x.mean())}
-    for variable in layer.variables:
-        variable.assign(undo.pop(variable.name.split(":")[0]))
-    assert not undo
-    np.testing.assert_allclose(layer(x[None]), [expected["silu"]], rtol, atol=2e-6)
-
-
-@pytest.mark.parametrize("shape", [(7, 6), (2, 3, 5, 6)])
-def test_norm_and_activation_with_gradients(shape):
-    """Against TensorFlow's own operations, at several ranks; only the last axis is normalised."""
-    layer = NormSilu(6)
-    synthetic.scramble(layer)
-    scale, offset = (
-        next(v for v in layer.variables if v.name.startswith(name)) for name in ("scale", "offset")
-    )
-    x = tf.constant(rng().normal(1, 2, shape), tf.float32)
-    factor = tf.constant(rng().normal(size=shape), tf.float32)
-
-    def reference(x):
-        mean, variance = tf.nn.moments(x, [-1], keepdims=True)
-        return tf.nn.silu(tf.nn.batch_normalization(x, mean, variance, offset, scale, 1e-3))
-
-    results = []
-    for function in (layer, reference):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = function(x)
-            loss = tf.reduce_sum(y * factor)
-        results.append([y, *tape.gradient(loss, [x, scale, offset])])
-    for actual, expected in zip(*results, strict=True):
-        np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-5)
 
 
 # Encoder
@@ -124,19 +80,69 @@ def test_cnn_takes_powers_of_two(side):
     assert images["obs/i"].shape == (2, side, side, 3)
 
 
+@pytest.mark.parametrize(("side", "left"), [(48, 3), (64, 4), (96, 6), (256, 16)])
+def test_pooled_cnn_takes_multiples_of_16(side, left):
+    layout = ObservationLayout((Image("obs/i", side, side, 1),))
+    encoder, decoder = Encoder(layout, NANO_V2, rng()), Decoder(layout, NANO_V2, rng())
+    tokens = encoder(tensors(synthetic.columns(layout, 2)))
+    assert tokens.shape == (2, encoder.width) == (2, left * left * 4 * NANO_V2.cnn_depth)
+    assert np.std(tokens, 0).max() > 0
+    images = decoder(synthetic.states(NANO_V2, 2))["obs/i"]
+    assert images.shape == (2, side, side, 1)
+    assert np.std(images, 0).max() > 0
+
+
+def test_upsampling_repeats_each_pixel():
+    """A 5x5 kernel that copies its middle pixel shows what the convolution is given."""
+    stage = PooledUp(2, 2, LayerStyle(), rng(), last=True)
+    kernel = np.zeros((5, 5, 2, 2), np.float32)
+    kernel[2, 2] = np.eye(2)
+    stage.kernel.assign(kernel)
+    x = synthetic.uniform(3, 2, 3, 2)
+    np.testing.assert_array_equal(stage(x), np.repeat(np.repeat(x, 2, 1), 2, 2))
+
+
+def test_pooled_convolution_is_convolution_pool_norm():
+    stage = PooledDown(2, 6, LayerStyle(norm="rms", hidden_bias=True), rng())
+    synthetic.scramble(stage)
+    x = synthetic.uniform(2, 4, 8, 2)
+    y = tf.nn.conv2d(x, stage.kernel, 1, "SAME") + stage.activation.bias
+    pooled = tf.reduce_max(tf.reshape(y, [2, 2, 2, 4, 2, 6]), [2, 4])
+    deviation = tf.sqrt(tf.reduce_mean(pooled**2, -1, keepdims=True) + 1e-4)
+    expected = tf.nn.silu(pooled / deviation * stage.activation.scale)
+    np.testing.assert_allclose(stage(x), expected, atol=1e-5)
+
+
+def test_block_stem_groups_channels_by_blocks():
+    """With z's share at zero, block i of h decides channel group i of every pixel."""
+    stem = BlockStem(NANO_V2, 4, 16, rng())
+    stem.from_z.kernel.assign(tf.zeros_like(stem.from_z.kernel))
+    state = synthetic.states(NANO_V2, 2)
+    before = stem.from_h(state.h)
+    h = state.h.numpy()
+    h[:, :2] += 1.0  # The first of eight blocks of two.
+    changed = np.abs(stem.from_h(tf.constant(h)) - before).reshape(2, 8, 4, 4, 2).max((0, 2, 3, 4))
+    assert changed[0] > 0.01
+    np.testing.assert_array_equal(changed[1:], 0)
+    # Undo SiLU and norm by comparing which channels move most: those of group 0.
+    picture, moved = stem(state).numpy(), stem(state._replace(h=tf.constant(h))).numpy()
+    moves = np.abs(moved - picture).reshape(2, 4, 4, 8, 2).mean((0, 1, 2, 4))
+    assert moves.argmax() == 0
+
+
 @pytest.mark.parametrize(
     ("height", "width"), [(4, 4), (48, 48), (96, 96), (84, 84), (64, 32), (210, 160), (1, 1)]
 )
 def test_other_images_are_refused(height, width):
     layout = ObservationLayout((Image("obs/camera", height, width, 3),))
     for network in (Encoder, Decoder):
-        with pytest.raises(SpaceError, match=f"'obs/camera' is {height}x{width}.*[Rr]esize"):
+        with pytest.raises(SpaceError, match=f"'obs/camera' is {height}x{width}.*image_size"):
             network(layout, NANO, rng())
 
 
 def test_images_of_two_sizes_are_refused():
     layout = ObservationLayout((Image("obs/a", 64, 64, 3), Image("obs/b", 32, 32, 3)))
-    with pytest.raises(SpaceError, match=r"'obs/a' is 64x64 and 'obs/b' is 32x32.*Resize"):
+    with pytest.raises(SpaceError, match=r"'obs/a' is 64x64 and 'obs/b' is 32x32.*image_size"):
         Encoder(layout, NANO, rng())
 
 
@@ -152,13 +158,15 @@ def test_vectors_enter_through_symlog_if_told_so():
 def test_vector_targets():
     vector, categorical = Vector("obs/v", 2), Categorical("obs/c", (3, 2))
     numbers, classes = tf.constant([[10.0, -1.0]]), tf.constant([[2, 0]])
-    np.testing.assert_array_equal(vector_target(vector, numbers, False), numbers)
+    np.testing.assert_array_equal(vector_target(vector, numbers, NO_SYMLOG), numbers)
     np.testing.assert_allclose(
-        vector_target(vector, numbers, True), [[np.log(11), -np.log(2)]], rtol=1e-6
+        vector_target(vector, numbers, NANO), [[np.log(11), -np.log(2)]], rtol=1e-6
     )
-    np.testing.assert_array_equal(
-        vector_target(categorical, classes, False), [[0.0, 0.0, 1.0, 1.0, 0.0]]
-    )
+    one_hot = np.array([[0.0, 0.0, 1.0, 1.0, 0.0]])
+    np.testing.assert_array_equal(vector_target(categorical, classes, NO_SYMLOG), one_hot)
+    np.testing.assert_allclose(vector_target(categorical, classes, NANO), one_hot * np.log(2))
+    # Predicted as classes, they are no numbers and need no symlog.
+    np.testing.assert_array_equal(vector_target(categorical, classes, NANO_V2), one_hot)
 
 
 def test_every_leaf_reaches_the_tokens():
@@ -206,11 +214,21 @@ def test_decoded_images_are_not_squashed():
     assert image.max() > 2
 
 
+def test_decoded_images_of_the_2025_code_are_squashed():
+    layout = ObservationLayout((Image("obs/camera", 48, 48, 3),))
+    decoder = Decoder(layout, NANO_V2, rng())
+    for variable in decoder.variables:
+        variable.assign(variable * 30)
+    image = decoder(synthetic.states(NANO_V2, 4))["obs/camera"].numpy()
+    assert 0 <= image.min() < 0.1
+    assert 0.9 < image.max() <= 1
+
+
 # Heads
 
 
 def test_reward_and_critic_logits_are_zero_at_the_start():
-    logits = TwoHotHead(NANO, rng())(synthetic.states(NANO, 3))
+    logits = TwoHotHead(NANO, 1, rng())(synthetic.states(NANO, 3))
     np.testing.assert_array_equal(logits, np.zeros((3, 255)))
 
 
@@ -225,7 +243,7 @@ def test_continue_and_actor_are_not_constant_at_the_start():
 
 
 def heads():
-    yield "two-hot", TwoHotHead(NANO, rng()), lambda y: y
+    yield "two-hot", TwoHotHead(NANO, 1, rng()), lambda y: y
     yield "continue", ContinueHead(NANO, rng()), lambda y: y
     actor = Actor(NANO, synthetic.CONTINUOUS, rng())
     yield "actor", actor, lambda y: tf.concat([y.mode(), y.entropy()[:, None]], -1)
@@ -251,7 +269,7 @@ def test_index_and_dense_states_give_the_same_outputs_and_gradients(head, read):
 
 def test_gradient_of_a_state_as_data():
     state = synthetic.states(NANO, 2).with_dense_z(NANO.classes)
-    head = TwoHotHead(NANO, rng())
+    head = TwoHotHead(NANO, 1, rng())
     synthetic.scramble(head)
     with tf.GradientTape() as tape:
         tape.watch([state.h, state.z])

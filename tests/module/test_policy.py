@@ -4,17 +4,21 @@ import synthetic
 import tensorflow as tf
 
 from rllib_dreamerv3.layout import ContinuousAction
+from rllib_dreamerv3.model_sizes import model_settings
 from rllib_dreamerv3.module.action_distribution import action_noise
+from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.model import PolicyModel, get_weights, set_weights
 from rllib_dreamerv3.module.policy import PolicyState
 
-NANO = synthetic.NANO
+NANO, NANO_V2 = synthetic.NANO, model_settings("nano", "v2")
 SAMPLE, MODE = tf.constant(False), tf.constant(True)
 SEED = tf.constant([1, 2])
 
 
-def make_policy(observations=synthetic.VECTOR, actions=synthetic.MIXED, seed=0):
-    model = PolicyModel.create(observations, actions, NANO, seed=seed)
+def make_policy(
+    observations=synthetic.VECTOR, actions=synthetic.MIXED, seed=0, settings=synthetic.NANO
+):
+    model = PolicyModel.create(observations, actions, settings, seed=seed)
     synthetic.scramble(model)
     return model.policy
 
@@ -136,14 +140,25 @@ def test_sampled_actions_have_the_actors_distribution():
 
 
 @pytest.mark.parametrize(
-    "layout", [synthetic.VECTOR, synthetic.IMAGE, synthetic.EVERYTHING], ids=["v", "i", "all"]
+    ("settings", "layout"),
+    [
+        pytest.param(NANO, synthetic.VECTOR, id="v1-vector"),
+        pytest.param(NANO, synthetic.EVERYTHING, id="v1-everything"),
+        pytest.param(NANO_V2, synthetic.VECTOR, id="v2-vector"),
+        pytest.param(NANO_V2, synthetic.EVERYTHING_48, id="v2-everything"),
+    ],
 )
-def test_acting_filters_as_training_does(layout):
-    """Policy steps and `Rssm.observe` on the recorded rows reach the same states."""
+def test_acting_filters_as_training_does(settings, layout):
+    """Policy steps and the learner's filter, given the same noise, reach the very same states.
+
+    Rows begin with a stored state, as those of a replay context do.
+    """
     n, steps = 2, 4
-    policy = make_policy(layout)
-    is_first = np.array([[1, 1], [0, 0], [0, 1], [0, 0]], bool)
-    state, states, tokens, uniforms, previous = policy.initial_state(n), [], [], [], []
+    policy = make_policy(layout, settings=settings)
+    is_first = np.array([[1, 0], [0, 0], [0, 1], [0, 0]], bool)
+    state = some_state(n)
+    before = State(state.h, state.index)
+    states, tokens, uniforms, previous = [], [], [], []
     for t in range(steps):
         columns, seed = observe(n, layout, seed=t), SEED + t
         previous.append(state.action)
@@ -151,11 +166,11 @@ def test_acting_filters_as_training_does(layout):
         states.append(state)
         tokens.append(policy.encoder(columns))
         # The noise that decides the latent is drawn from the step's seed.
-        uniforms.append(tf.random.stateless_uniform([n, NANO.categoricals], seed))
+        uniforms.append(tf.random.stateless_uniform([n, settings.categoricals], seed))
     rows = (tf.stack(x) for x in (tokens, previous, is_first, uniforms))
-    observed = policy.rssm.observe(*rows).state
-    np.testing.assert_allclose(tf.stack([s.h for s in states]), observed.h, atol=1e-5)
+    observed = policy.rssm.observe(*rows, before).state
     np.testing.assert_array_equal(tf.stack([s.index for s in states]), observed.index)
+    np.testing.assert_array_equal(tf.stack([s.h for s in states]), observed.h)
 
 
 @pytest.mark.parametrize("actions", [synthetic.DISCRETE, synthetic.CONTINUOUS, synthetic.MIXED])

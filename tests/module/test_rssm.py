@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import synthetic
 import tensorflow as tf
-from vectors import case, fill
+from vectors import case
 
 from rllib_dreamerv3.math.categorical import unimix
+from rllib_dreamerv3.model_sizes import model_settings
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.model import PolicyModel
-from rllib_dreamerv3.module.rssm import GruCell, Rssm, scale_action
+from rllib_dreamerv3.module.rssm import Rssm
 
-NANO = synthetic.NANO
+NANO, NANO_V2 = synthetic.NANO, model_settings("nano", "v2")
 S, C, D = NANO.categoricals, NANO.classes, NANO.deterministic
 E, A = 5, 3
 B, T = 2, 5
@@ -25,9 +26,19 @@ def make_rssm(settings=NANO, seed=0):
     return rssm
 
 
-@pytest.fixture(scope="module")
-def rssm():
-    return make_rssm()
+@pytest.fixture(scope="module", params=[NANO, NANO_V2], ids=["v1", "v2"])
+def rssm(request):
+    return make_rssm(request.param)
+
+
+def start(seed=0):
+    """States before the first records of the rows."""
+    return synthetic.states(NANO, B, seed)
+
+
+def observe(rssm, tokens, action, is_first, noise):
+    """Rows whose first record begins an episode, so that what was before does not matter."""
+    return rssm.observe(tokens, action, is_first, noise, start())
 
 
 def rows(seed=0, is_first=()):
@@ -45,42 +56,6 @@ def rows(seed=0, is_first=()):
     )
 
 
-def test_gru_cell_vector():
-    inputs, expected, rtol, atol = case("layernorm_gru_cell")
-    cell = GruCell(3, 4, np.random.default_rng(0))
-    values = {
-        "kernel": fill((7, 12), 6.0),
-        "scale": 1 + 0.1 * fill(12, 6.1),
-        "offset": 0.1 * fill(12, 6.2),
-    }
-    for variable in cell.variables:
-        variable.assign(values.pop(variable.name.split(":")[0]))
-    assert not values
-    h = cell(tf.constant([inputs["deter"]]), tf.constant([inputs["input"]]))
-    np.testing.assert_allclose(h, [expected["deter_next"]], rtol, atol)
-
-
-def test_gru_cell_keeps_its_state_by_its_bias_on_the_update_gate():
-    cell = GruCell(3, 4, np.random.default_rng(0))
-    for variable in cell.variables:
-        variable.assign(tf.zeros_like(variable))
-    keep = 1 - 1 / (1 + np.e)  # The update gate is sigmoid(-1), the candidate tanh(0).
-    np.testing.assert_allclose(cell(tf.ones([1, 4]), tf.ones([1, 3])), np.full((1, 4), keep), 1e-6)
-
-
-def test_action_scale_vector():
-    inputs, expected, rtol, atol = case("rssm_action_scale")
-    action = tf.constant(inputs["action"])
-    with tf.GradientTape() as tape:
-        tape.watch(action)
-        scaled = scale_action(action)
-    np.testing.assert_allclose(scaled, expected["out"], rtol, atol)
-    # Only scaled, not clipped: gradient also flows into components beyond 1.
-    np.testing.assert_allclose(
-        tape.gradient(scaled, action), 1 / np.maximum(1, np.abs(inputs["action"])), rtol
-    )
-
-
 def test_actions_beyond_one_count_as_one(rssm):
     inputs, expected, *_ = case("rssm_action_scale")
     state, u = synthetic.states(NANO, 1), synthetic.uniform(1, S)
@@ -90,7 +65,7 @@ def test_actions_beyond_one_count_as_one(rssm):
 
     tokens, _, is_first, noise = rows()
     actions = [tf.constant(np.tile(a, (T, B, 1))) for a in (wild, tame)]
-    observed = [rssm.observe(tokens, a, is_first, noise).log_probs for a in actions]
+    observed = [observe(rssm, tokens, a, is_first, noise).log_probs for a in actions]
     np.testing.assert_allclose(*observed, atol=1e-5)
 
 
@@ -99,7 +74,7 @@ def test_prior_and_posterior_are_mixed_with_uniform(rssm):
     for variable in sharp.variables:
         variable.assign(variable * 20)
     tokens, action, is_first, noise = rows()
-    posterior = sharp.observe(tokens, action, is_first, noise)
+    posterior = observe(sharp, tokens, action, is_first, noise)
     for log_probs in (posterior.log_probs, sharp.prior(posterior.state.h[0])):
         probs = np.exp(log_probs)
         np.testing.assert_allclose(probs.sum(-1), 1.0, rtol=1e-5)
@@ -114,7 +89,8 @@ def test_unimix_share_is_a_setting():
     np.testing.assert_allclose(prior.min(), 0.2 / C, rtol=1e-3)
 
 
-def test_initial_state_is_learned(rssm):
+def test_initial_state_is_learned():
+    rssm = make_rssm()
     h, index = rssm.initial_state()
     assert h.shape == (1, D)
     np.testing.assert_array_equal(index, tf.argmax(rssm.prior(h), -1))
@@ -124,6 +100,15 @@ def test_initial_state_is_learned(rssm):
         loss = tf.reduce_sum(rssm.initial_state()[0])
     reaching = [g for g in tape.gradient(loss, rssm.trainable_variables) if g is not None]
     np.testing.assert_allclose(reaching, [1 - np.square(h[0])], rtol=1e-5)
+
+
+def test_initial_state_of_the_2025_code_is_zero():
+    rssm = make_rssm(NANO_V2)
+    h, index = rssm.initial_state()
+    np.testing.assert_array_equal(h, np.zeros((1, D)))
+    # Which stands for a z of zeros, not a one-hot vector.
+    np.testing.assert_array_equal(index, np.full((1, S), -1))
+    assert not any("initial" in v.name for v in rssm.variables)
 
 
 def test_first_record_starts_from_the_initial_state_whatever_came_before(rssm):
@@ -150,33 +135,57 @@ def test_first_record_starts_from_the_initial_state_whatever_came_before(rssm):
 
 def test_observing_rows_equals_observing_step_by_step(rssm):
     tokens, action, is_first, noise = rows(is_first=[(2, 0), (4, 1)])
-    whole = rssm.observe(tokens, action, is_first, noise)
-    state = synthetic.states(NANO, B)
+    whole = observe(rssm, tokens, action, is_first, noise)
+    state = start()
     for t in range(T):
         state = rssm.observe_step(state, action[t], is_first[t], tokens[t], noise[t])
         np.testing.assert_allclose(state.h, whole.state.h[t], atol=1e-5)
         np.testing.assert_array_equal(state.index, whole.state.index[t])
 
 
+def test_rows_go_on_from_the_state_before_them(rssm):
+    """A row cut in two, the second part started from the end of the first."""
+    tokens, action, is_first, noise = rows(is_first=[(4, 1)])
+    whole = observe(rssm, tokens, action, is_first, noise)
+    middle = State(whole.state.h[1], whole.state.index[1])
+    rest = rssm.observe(tokens[2:], action[2:], is_first[2:], noise[2:], middle)
+    np.testing.assert_allclose(rest.log_probs, whole.log_probs[2:], atol=1e-6)
+    np.testing.assert_array_equal(rest.state.index, whole.state.index[2:])
+    other = rssm.observe(tokens[2:], action[2:], is_first[2:], noise[2:], start(seed=1))
+    assert np.abs(other.state.h[0] - rest.state.h[0]).max() > 1e-3
+
+
+def test_no_gradient_reaches_the_state_before_a_row(rssm):
+    tokens, action, _, noise = rows()
+    before = start()
+    with tf.GradientTape() as tape:
+        tape.watch([before.h, tokens])
+        out = rssm.observe(tokens, action, tf.zeros([T, B], tf.bool), noise, before)
+        loss = tf.reduce_sum(out.state.h**2)
+    by_state, by_tokens = tape.gradient(loss, [before.h, tokens])
+    assert by_state is None
+    assert np.abs(by_tokens).max() > 0
+
+
 def test_row_after_a_reset_equals_the_row_alone(rssm):
     """What came before a reset leaves no trace."""
     tokens, action, is_first, noise = rows(is_first=[(2, 0), (2, 1)])
-    whole = rssm.observe(tokens, action, is_first, noise)
-    alone = rssm.observe(tokens[2:], action[2:], is_first[2:], noise[2:])
+    whole = observe(rssm, tokens, action, is_first, noise)
+    alone = observe(rssm, tokens[2:], action[2:], is_first[2:], noise[2:])
     np.testing.assert_allclose(whole.log_probs[2:], alone.log_probs, atol=1e-6)
     np.testing.assert_array_equal(whole.state.index[2:], alone.state.index)
     np.testing.assert_allclose(whole.state.h[2:], alone.state.h, atol=1e-6)
     # And without the reset it would not be so.
-    carried = rssm.observe(tokens, action, rows()[2], noise)
+    carried = observe(rssm, tokens, action, rows()[2], noise)
     assert np.abs(carried.state.h[2] - alone.state.h[0]).max() > 1e-3
 
 
 def test_posterior_knows_neither_the_future_nor_other_rows(rssm):
     tokens, action, is_first, noise = rows()
-    before = rssm.observe(tokens, action, is_first, noise)
+    before = observe(rssm, tokens, action, is_first, noise)
     changed = tokens.numpy()
     changed[3, 1] += 1
-    after = rssm.observe(tf.constant(changed), action, is_first, noise)
+    after = observe(rssm, tf.constant(changed), action, is_first, noise)
     differs = np.abs(before.log_probs - after.log_probs).max((2, 3)) > 1e-6
     np.testing.assert_array_equal(differs[:, 0], False)
     np.testing.assert_array_equal(differs[:, 1], [False, False, False, True, True])
@@ -229,11 +238,12 @@ def test_gradient_flows_through_imagined_z_only_when_dense(rssm):
     assert tape.gradient(losses[1], start.h) is None
 
 
-def reference_observe(weights, tokens, action, is_first, index):
-    """The 2023 RSSM once more, with plain operations, for samples that are given.
+def reference_observe(weights, settings, tokens, action, is_first, index):
+    """The RSSM once more, with plain operations, for samples that are given.
 
     Args:
         weights: Tensors by name, without ``rssm/``.
+        settings: The model's.
         tokens: ``[T, B, E]``.
         action: ``[T, B, A]``.
         is_first: ``[T, B]``.
@@ -242,49 +252,94 @@ def reference_observe(weights, tokens, action, is_first, index):
     Returns:
         h ``[T, B, D]``, z ``[T, B, S * C]``, posterior and prior ``[T, B, S, C]``.
     """
+    v2 = settings.sequence_model == "block_gru"
 
     def norm(x, name):
+        if v2:
+            mean_square = tf.reduce_mean(x * x, -1, keepdims=True)
+            return x / tf.sqrt(mean_square + 1e-4) * weights[f"{name}scale"]
         mean, variance = tf.nn.moments(x, [-1], keepdims=True)
         return tf.nn.batch_normalization(
-            x, mean, variance, weights[f"{name}/offset"], weights[f"{name}/scale"], 1e-3
+            x, mean, variance, weights[f"{name}offset"], weights[f"{name}scale"], 1e-3
         )
+
+    def block(x, kernel, activation):
+        product = x @ weights[f"{kernel}/kernel"]
+        return tf.nn.silu(norm(product + weights.get(f"{activation}/bias", 0.0), f"{activation}/"))
 
     def log_probs(hidden, name):
         logits = hidden @ weights[f"{name}/kernel"] + weights[f"{name}/bias"]
         return unimix(tf.reshape(logits, [-1, S, C]), 0.01)
 
     def prior_of(h):
-        hidden = norm(h @ weights["prior_hidden/linear/kernel"], "prior_hidden/activation/norm")
-        return log_probs(tf.nn.silu(hidden), "prior_output")
+        for i in range(settings.prior_layers):
+            name = f"prior_mlp/blocks/{i}"
+            h = block(h, f"{name}/linear", f"{name}/activation")
+        return log_probs(h, "prior_output")
 
-    h0 = tf.tanh(weights["initial"])[None]
-    z0 = tf.reshape(tf.one_hot(tf.argmax(prior_of(h0), -1), C), [1, S * C])
-    h, z = tf.zeros([B, D]), tf.zeros([B, S * C])
+    def normed_gru(h, z, a):
+        x = block(tf.concat([z, a], -1), "sequence_model/input", "sequence_model/input_activation")
+        gates = tf.concat([h, x], -1) @ weights["sequence_model/gates/kernel"]
+        return tf.split(norm(gates, "sequence_model/gates_"), 3, -1)
+
+    def block_gru(h, z, a):
+        parts = {"from_h": h, "from_z": z, "from_action": a}
+        x = tf.concat(
+            [
+                block(x, f"sequence_model/{n}", f"sequence_model/{n}_activation")
+                for n, x in parts.items()
+            ],
+            -1,
+        )
+        kernel = weights["sequence_model/hidden/kernel"]
+        hidden = tf.concat(
+            [
+                tf.concat([part, x], -1) @ k
+                for part, k in zip(tf.split(h, 8, -1), tf.unstack(kernel), strict=True)
+            ],
+            -1,
+        )
+        hidden += weights["sequence_model/hidden_activation/bias"]
+        hidden = tf.nn.silu(norm(hidden, "sequence_model/hidden_activation/"))
+        kernel = weights["sequence_model/gates/kernel"]
+        biases = tf.split(weights["sequence_model/gates/bias"], 8)
+        blocks = zip(tf.split(hidden, 8, -1), tf.unstack(kernel), biases, strict=True)
+        gates = [tf.split(part @ k + bias, 3, -1) for part, k, bias in blocks]
+        return [tf.concat(x, -1) for x in zip(*gates, strict=True)]
+
+    if v2:
+        h0, z0 = tf.zeros([1, D]), tf.zeros([1, S * C])
+    else:
+        h0 = tf.tanh(weights["initial"])[None]
+        z0 = tf.reshape(tf.one_hot(tf.argmax(prior_of(h0), -1), C), [1, S * C])
+    h, z = start().h, tf.reshape(tf.one_hot(start().index, C), [B, S * C])
     outputs = []
     for t in range(T):
         first = is_first[t][:, None]
         h, z, a = tf.where(first, h0, h), tf.where(first, z0, z), tf.where(first, 0.0, action[t])
         a /= tf.maximum(1.0, tf.abs(a))
-        x = tf.nn.silu(
-            norm(tf.concat([z, a], -1) @ weights["input/kernel"], "input_activation/norm")
-        )
-        gates = norm(tf.concat([h, x], -1) @ weights["gru/linear/kernel"], "gru/norm")
-        reset, candidate, update = tf.split(gates, 3, -1)
+        reset, candidate, update = (block_gru if v2 else normed_gru)(h, z, a)
         update = tf.sigmoid(update - 1)
         h = update * tf.tanh(tf.sigmoid(reset) * candidate) + (1 - update) * h
-        hidden = tf.concat([h, tokens[t]], -1) @ weights["posterior_hidden/kernel"]
-        posterior = log_probs(
-            tf.nn.silu(norm(hidden, "posterior_activation/norm")), "posterior_output"
-        )
+        hidden = block(tf.concat([h, tokens[t]], -1), "posterior_hidden", "posterior_activation")
+        posterior = log_probs(hidden, "posterior_output")
         probs = tf.exp(posterior)
         z = tf.reshape(tf.one_hot(index[t], C) + probs - tf.stop_gradient(probs), [B, S * C])
         outputs.append((h, z, posterior, prior_of(h)))
     return [tf.stack(x) for x in zip(*outputs, strict=True)]
 
 
-def test_observe_and_its_gradients_equal_the_reference():
+MIXTURES = {
+    "v1": NANO,
+    "v2": NANO_V2,
+    "v2 with two layers in the prior": dataclasses.replace(NANO_V2, prior_layers=2),
+}
+
+
+@pytest.mark.parametrize("settings", MIXTURES.values(), ids=MIXTURES)
+def test_observe_and_its_gradients_equal_the_reference(settings):
     """Gradients by every parameter and by the tokens, of a loss on all that `observe` returns."""
-    model = PolicyModel.create(synthetic.VECTOR, synthetic.MIXED, NANO, seed=0)
+    model = PolicyModel.create(synthetic.VECTOR, synthetic.MIXED, settings, seed=0)
     rssm = model.rssm
     synthetic.scramble(rssm)
     named = {
@@ -296,7 +351,9 @@ def test_observe_and_its_gradients_equal_the_reference():
     rng = np.random.default_rng(0)
     tokens = tf.constant(rng.normal(size=(T, B, width)), tf.float32)
     action = tf.constant(rng.normal(size=(T, B, synthetic.MIXED.size)), tf.float32)
-    _, _, is_first, noise = rows(is_first=[(3, 1)])
+    # One row begins with an episode, the other goes on from a state before it.
+    _, _, _, noise = rows()
+    is_first = tf.constant([[True, False], [False] * 2, [False] * 2, [False, True], [False] * 2])
 
     def loss_of(h, z, posterior, prior):
         rng = np.random.default_rng(1)
@@ -304,14 +361,14 @@ def test_observe_and_its_gradients_equal_the_reference():
 
     with tf.GradientTape() as tape:
         tape.watch(tokens)
-        out = rssm.observe(tokens, action, is_first, noise)
+        out = observe(rssm, tokens, action, is_first, noise)
         prior = rssm.prior(tf.reshape(out.state.h, [T * B, D]))
         actual = (out.state.h, out.state.z, out.log_probs, tf.reshape(prior, [T, B, S, C]))
         loss = loss_of(*actual)
     gradients = tape.gradient(loss, {**named, "tokens": tokens})
     with tf.GradientTape() as tape:
         tape.watch(tokens)
-        expected = reference_observe(named, tokens, action, is_first, out.state.index)
+        expected = reference_observe(named, settings, tokens, action, is_first, out.state.index)
         loss = loss_of(*expected)
     expected_gradients = tape.gradient(loss, {**named, "tokens": tokens})
 

@@ -1,0 +1,219 @@
+"""The two CNNs: strided 4x4 convolutions (2023 code), pooled 5x5 ones (2025 code)."""
+
+import tensorflow as tf
+
+from rllib_dreamerv3.model_sizes import ComputeDtype, LayerStyle, ModelSettings
+from rllib_dreamerv3.module.latent import State, StateLinear, multiply_z
+from rllib_dreamerv3.module.layers import (
+    Linear,
+    NormSilu,
+    Rng,
+    hidden_init,
+    output_init,
+)
+from rllib_dreamerv3.module.norms import norm_silu
+from rllib_dreamerv3.module.sequence_model import BLOCKS
+
+# The strided CNN halves its input until this many pixels a side are left.
+STRIDED_SMALLEST_SIDE = 4
+# Channels of the pooled CNN's stages, in units of the CNN depth.
+POOLED_DEPTHS = (2, 3, 4, 4)
+
+
+def convolve(x: tf.Tensor, kernel: tf.Tensor, stride: int, dtype: ComputeDtype) -> tf.Tensor:
+    """``[n, h, w, in] x [k, k, in, out] -> [n, h / stride, w / stride, out]``, float32."""
+    y = tf.nn.conv2d(tf.cast(x, dtype), tf.cast(kernel, dtype), stride, "SAME")
+    return tf.cast(y, tf.float32)
+
+
+class StridedDown(tf.Module):
+    """Convolution 4x4 of stride 2, norm, SiLU: ``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[4, 4, in, out]``."""
+        super().__init__()
+        init, self._dtype = hidden_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((4, 4, inputs, outputs), rng), name="kernel")
+        self.activation = NormSilu(outputs, style)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the stage."""
+        return self.activation(convolve(x, self.kernel, 2, self._dtype))
+
+
+class StridedUp(tf.Module):
+    """Transposed convolution 4x4 of stride 2: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
+
+    def __init__(
+        self, inputs: int, outputs: int, style: LayerStyle, rng: Rng, *, last: bool = False
+    ):
+        """Creates the kernel ``[4, 4, out, in]``; ``last`` replaces norm and SiLU by a bias."""
+        super().__init__()
+        init, self._dtype = (output_init if last else hidden_init)(style), style.compute_dtype
+        self.kernel = tf.Variable(init((4, 4, outputs, inputs), rng), name="kernel")
+        self.bias = tf.Variable(tf.zeros([outputs]), name="bias") if last else None
+        self.activation = None if last else NormSilu(outputs, style)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the stage."""
+        n, height, width = tf.shape(x)[0], x.shape[1], x.shape[2]
+        shape = [n, 2 * height, 2 * width, self.kernel.shape[2]]
+        kernel = tf.cast(self.kernel, self._dtype)
+        y = tf.nn.conv2d_transpose(tf.cast(x, self._dtype), kernel, shape, 2, "SAME")
+        y = tf.cast(y, tf.float32)
+        return y + self.bias if self.activation is None else self.activation(y)
+
+
+class PooledDown(tf.Module):
+    """Convolution 5x5, 2x2 max-pool, norm, SiLU: ``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[5, 5, in, out]``."""
+        super().__init__()
+        init, self._dtype = hidden_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
+        # A bias after pooling, which is where it is applied here, is the same as one before it.
+        self.activation = NormSilu(outputs, style)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the stage."""
+        y = convolve(x, self.kernel, 1, self._dtype)
+        return self.activation(tf.nn.max_pool2d(y, 2, 2, "VALID"))
+
+
+class PooledUp(tf.Module):
+    """Nearest upsampling by 2, convolution 5x5: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
+
+    def __init__(
+        self, inputs: int, outputs: int, style: LayerStyle, rng: Rng, *, last: bool = False
+    ):
+        """Creates the kernel ``[5, 5, in, out]``; ``last`` replaces norm and SiLU by a bias."""
+        super().__init__()
+        init, self._dtype = (output_init if last else hidden_init)(style), style.compute_dtype
+        self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
+        self.bias = tf.Variable(tf.zeros([outputs]), name="bias") if last else None
+        self.activation = None if last else NormSilu(outputs, style)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the stage."""
+        height, width, channels = x.shape[1:]
+        # Each pixel beside itself, then each row below itself.
+        x = tf.tile(x[:, :, None, :, None], [1, 1, 2, 1, 2, 1])
+        x = tf.reshape(x, [-1, 2 * height, 2 * width, channels])
+        y = convolve(x, self.kernel, 1, self._dtype)
+        return y + self.bias if self.activation is None else self.activation(y)
+
+
+class BlockStem(tf.Module):
+    """The pooled decoder's smallest image, from h in blocks and from z (2025 code).
+
+    ``SiLU(norm(A + B))`` with A a block-diagonal layer on h, whose blocks become groups of
+    channels, and B a layer on ``SiLU(norm(W z))``, both ``[side, side, depth]``.
+    """
+
+    def __init__(self, settings: ModelSettings, side: int, depth: int, rng: Rng):
+        """Creates the layers: depth divisible by the number of blocks."""
+        super().__init__()
+        style, self._side, self._depth = settings.style, side, depth
+        init, dtype, units = hidden_init(style), style.compute_dtype, settings.units
+        bias, size = style.hidden_bias, side * side * depth
+        self.from_h = Linear(
+            settings.deterministic, size, rng, init, bias=bias, blocks=BLOCKS, dtype=dtype
+        )
+        self.z_hidden = Linear(settings.stochastic, 2 * units, rng, init, bias=False, dtype=dtype)
+        self.z_activation = NormSilu(2 * units, style)
+        self.from_z = Linear(2 * units, size, rng, init, bias=bias, dtype=dtype)
+        # Both layers before it have their own bias.
+        self.scale = tf.Variable(tf.ones([depth]), name="scale")
+        self.offset = (
+            tf.Variable(tf.zeros([depth]), name="offset") if style.norm == "layer" else None
+        )
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """``State [N] -> [N, side, side, depth]``."""
+        side, depth = self._side, self._depth
+        blocks = tf.reshape(self.from_h(state.h), [-1, BLOCKS, side, side, depth // BLOCKS])
+        a = tf.reshape(tf.transpose(blocks, [0, 2, 3, 1, 4]), [-1, side, side, depth])
+        kernel = tf.convert_to_tensor(self.z_hidden.kernel)
+        hidden = self.z_activation(multiply_z(state, kernel))
+        b = tf.reshape(self.from_z(hidden), [-1, side, side, depth])
+        parameters = [tf.convert_to_tensor(v) for v in (self.scale, self.offset) if v is not None]
+        return norm_silu(a + b, *parameters)
+
+
+class DenseStem(tf.Module):
+    """The strided decoder's smallest image: one layer, no norm, no activation (2023 code)."""
+
+    def __init__(self, settings: ModelSettings, side: int, depth: int, rng: Rng):
+        """Creates the layer."""
+        super().__init__()
+        self._side, self._depth = side, depth
+        init = output_init(settings.style)
+        self.linear = StateLinear(settings, side * side * depth, rng, init)
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """``State [N] -> [N, side, side, depth]``."""
+        return tf.reshape(self.linear(state), [-1, self._side, self._side, self._depth])
+
+
+def strided_stages(side: int) -> int:
+    """Stages of the strided CNN for images of that many pixels a side."""
+    return (side // STRIDED_SMALLEST_SIDE).bit_length() - 1
+
+
+class ImageEncoder(tf.Module):
+    """CNN: ``[n, side, side, channels] -> [n, E]``."""
+
+    def __init__(self, settings: ModelSettings, side: int, channels: int, rng: Rng):
+        """Creates the stages."""
+        super().__init__()
+        if settings.cnn == "strided":
+            kind: type[StridedDown] | type[PooledDown] = StridedDown
+            depths = tuple(2**stage for stage in range(strided_stages(side)))
+        else:
+            kind, depths = PooledDown, POOLED_DEPTHS
+        self.stages = []
+        for depth in depths:
+            outputs = settings.cnn_depth * depth
+            self.stages.append(kind(channels, outputs, settings.style, rng))
+            channels = outputs
+        self.width = (side >> len(depths)) ** 2 * channels
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Encodes images of nominally [-0.5, 0.5]."""
+        for stage in self.stages:
+            x = stage(x)
+        return tf.reshape(x, [-1, self.width])
+
+
+class ImageDecoder(tf.Module):
+    """``State [N] -> [N, side, side, channels]``, nominally in [0, 1].
+
+    The strided decoder adds 0.5 to its output, the pooled one squashes it by a sigmoid.
+    """
+
+    def __init__(self, settings: ModelSettings, side: int, channels: int, rng: Rng):
+        """Creates stem and stages."""
+        super().__init__()
+        self._squash = settings.cnn == "pooled"
+        if settings.cnn == "strided":
+            kind: type[StridedUp] | type[PooledUp] = StridedUp
+            depths = [2**stage for stage in reversed(range(strided_stages(side)))]
+            stem: type[DenseStem] | type[BlockStem] = DenseStem
+        else:
+            kind, depths, stem = PooledUp, list(reversed(POOLED_DEPTHS)), BlockStem
+        depth = settings.cnn_depth * depths[0]
+        self.stem = stem(settings, side >> len(depths), depth, rng)
+        self.stages = []
+        for next_depth in depths[1:]:
+            outputs = settings.cnn_depth * next_depth
+            self.stages.append(kind(depth, outputs, settings.style, rng))
+            depth = outputs
+        self.stages.append(kind(depth, channels, settings.style, rng, last=True))
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """Predicts images."""
+        x = self.stem(state)
+        for stage in self.stages:
+            x = stage(x)
+        return tf.sigmoid(x) if self._squash else x + 0.5
