@@ -14,7 +14,7 @@ import tensorflow as tf
 from rllib_dreamerv3.layout import ActionLayout, Image, ObservationLayout
 from rllib_dreamerv3.learner.settings import TrainerSettings
 from rllib_dreamerv3.losses.actor_critic import imagined_continues, imagined_returns
-from rllib_dreamerv3.losses.imagination import imagine
+from rllib_dreamerv3.losses.imagination import flat_mask, imagine
 from rllib_dreamerv3.losses.world_model import world_model_losses
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.model_sizes import ModelSettings
@@ -239,13 +239,14 @@ class Reporter:
         model, world, settings = self._model, self._model.world_model, self._settings
         records, output = self._filter(batch, seed)
         trajectory = imagine(
-            world.rssm,
+            world,
             model.actor,
             self._actions,
             output.state.stop_gradient(),
             settings.horizon,
             seed + tf.constant([1, 0]),
             through_dynamics=False,
+            start_mask=flat_mask(records),
         )
         states = trajectory.flat_state()
         shape = [settings.horizon + 1, -1]

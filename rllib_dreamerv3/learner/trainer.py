@@ -19,7 +19,7 @@ from rllib_dreamerv3.losses.actor_critic import (
     imagined_returns,
     replay_critic_loss,
 )
-from rllib_dreamerv3.losses.imagination import imagine
+from rllib_dreamerv3.losses.imagination import flat_mask, imagine
 from rllib_dreamerv3.losses.world_model import world_model_losses
 from rllib_dreamerv3.math.categorical import entropy
 from rllib_dreamerv3.math.normalizer import ReturnNormalizer
@@ -250,13 +250,14 @@ class Trainer(tf.Module):
         h, n = settings.horizon, tf.shape(start.h)[0]
         with tf.GradientTape() as actor_tape, tf.GradientTape() as critic_tape:
             trajectory = imagine(
-                world.rssm,
+                world,
                 self.model.actor,
                 self._actions,
                 start,
                 h,
                 seed + tf.constant([1, 0]),
                 through_dynamics=self._through_dynamics,
+                start_mask=flat_mask(records),
             )
             states = trajectory.flat_state()
             if not self._through_dynamics:
@@ -279,7 +280,7 @@ class Trainer(tf.Module):
             )
             self.return_normalizer.update(tf.stop_gradient(outcome.returns))
             actor_total, actor_metrics = actor_loss(
-                self.model.actor(acting_states),
+                self.model.actor(acting_states, trajectory.flat_mask(h)),
                 tf.reshape(trajectory.action[:-1], [h * n, self._actions.size]),
                 outcome,
                 self.return_normalizer.scale(),

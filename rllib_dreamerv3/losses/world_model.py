@@ -17,7 +17,7 @@ from rllib_dreamerv3.math.two_hot import TwoHot
 from rllib_dreamerv3.model_sizes import ModelSettings
 from rllib_dreamerv3.module.encoder import vector_target
 from rllib_dreamerv3.module.world_model import WorldModelOutput
-from rllib_dreamerv3.records import IS_TERMINAL, REWARD
+from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, REWARD
 
 # Squared errors below this do not count for vectors (2023 code; the 2025 code, which has no such
 # tolerance, differs by less than float32 can tell in a sum with anything else).
@@ -62,6 +62,12 @@ def continue_loss(logits: tf.Tensor, is_terminal: tf.Tensor, discount: float = 1
     return tf.nn.sigmoid_cross_entropy_with_logits(label, logits)
 
 
+def mask_loss(logits: tf.Tensor, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Cross-entropy ``[N]`` of the mask's logits ``[N, M]``, summed over the choices."""
+    label = tf.cast(columns[ACTION_MASK], tf.float32)
+    return tf.reduce_sum(tf.nn.sigmoid_cross_entropy_with_logits(label, logits), -1)
+
+
 def observation_losses(
     predictions: Mapping[str, tf.Tensor],
     columns: Mapping[str, tf.Tensor],
@@ -94,6 +100,7 @@ class WorldModelLosses:
         dynamics: KL[sg(posterior) || prior], clipped from below.
         representation: KL[posterior || sg(prior)], clipped from below.
         kl: The KL itself, before clipping; no gradient.
+        mask: Cross-entropy of the action mask, summed over choices; None without masks.
     """
 
     observations: dict[str, tf.Tensor]
@@ -102,11 +109,13 @@ class WorldModelLosses:
     dynamics: tf.Tensor
     representation: tf.Tensor
     kl: tf.Tensor
+    mask: tf.Tensor | None = None
 
     @property
     def prediction(self) -> tf.Tensor:
-        """L_pred ``[N]``: observations, reward and continue."""
-        return tf.add_n([*self.observations.values(), self.reward, self.cont])
+        """L_pred ``[N]``: observations, reward, continue, and the action mask if there is one."""
+        parts = [*self.observations.values(), self.reward, self.cont]
+        return tf.add_n(parts if self.mask is None else [*parts, self.mask])
 
     def weighted(self, scales: WorldModelScales) -> tf.Tensor:
         """Weighted sum of the three losses, ``[N]``."""
@@ -155,4 +164,5 @@ def world_model_losses(
         dynamics=free_bits(kl_dynamics, free_nats),
         representation=free_bits(kl_representation, free_nats),
         kl=tf.stop_gradient(kl_dynamics),
+        mask=None if output.mask_logits is None else mask_loss(output.mask_logits, columns),
     )

@@ -34,6 +34,24 @@ def unimix_probs(logits: tf.Tensor, mix: float = 0.01) -> tf.Tensor:
     return (1.0 - mix) * tf.nn.softmax(logits) + mix / classes
 
 
+def masked_unimix(logits: tf.Tensor, allowed: tf.Tensor, mix: float = 0.01) -> tf.Tensor:
+    """The same where only some classes are possible; the uniform part is shared among these.
+
+    Args:
+        logits: float32 ``[..., C]``.
+        allowed: bool ``[..., C]``, at least one in each distribution.
+        mix: Share of the uniform distribution.
+
+    Returns:
+        Log-probabilities, float32 ``[..., C]``, finite: a class that is not allowed has 1e-30.
+    """
+    share = tf.cast(allowed, tf.float32)
+    uniform = share / tf.reduce_sum(share, -1, keepdims=True)
+    possible = tf.nn.softmax(tf.where(allowed, logits, logits.dtype.min))
+    probs = (1.0 - mix) * possible + mix * uniform
+    return tf.math.log(tf.where(allowed, tf.maximum(probs, 1e-30), 1e-30))
+
+
 @tf.function(jit_compile=True, autograph=False)
 def sample_classes(logits: tf.Tensor, uniform: tf.Tensor, mix: float) -> tf.Tensor:
     """Samples the classes of a model state, straight from raw logits.

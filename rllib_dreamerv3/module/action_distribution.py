@@ -6,7 +6,12 @@ import tensorflow as tf
 
 from rllib_dreamerv3.layout import ActionLayout, DiscreteAction
 from rllib_dreamerv3.math import bounded_normal
-from rllib_dreamerv3.math.categorical import entropy, inverse_cdf_sample, unimix
+from rllib_dreamerv3.math.categorical import (
+    entropy,
+    inverse_cdf_sample,
+    masked_unimix,
+    unimix,
+)
 
 
 def action_noise(
@@ -46,7 +51,11 @@ class ActionDistribution:
     """
 
     def __init__(
-        self, layout: ActionLayout, parameters: Sequence[tuple[tf.Tensor, ...]], mix: float
+        self,
+        layout: ActionLayout,
+        parameters: Sequence[tuple[tf.Tensor, ...]],
+        mix: float,
+        mask: tf.Tensor | None = None,
     ):
         """Wraps the actor's outputs.
 
@@ -54,14 +63,18 @@ class ActionDistribution:
             layout: The action layout.
             parameters: For each leaf, ``(logits [N, n],)`` or ``(mean [N, m], std [N, m])``, raw.
             mix: Share of the uniform distribution in discrete parts.
+            mask: Choices that are allowed, bool ``[N, M]``, at least one in each discrete part;
+                None for all.
         """
         self._layout = layout
-        self._parts: list[tuple[tf.Tensor, ...]] = [
-            (unimix(raw[0], mix),)
-            if isinstance(leaf, DiscreteAction)
-            else bounded_normal.parameters(*raw)
-            for leaf, raw in zip(layout.leaves, parameters, strict=True)
-        ]
+        self._parts: list[tuple[tf.Tensor, ...]] = []
+        for leaf, raw, places in zip(layout.leaves, parameters, layout.mask_slices, strict=True):
+            if not isinstance(leaf, DiscreteAction):
+                self._parts.append(bounded_normal.parameters(*raw))
+            elif mask is None:
+                self._parts.append((unimix(raw[0], mix),))
+            else:
+                self._parts.append((masked_unimix(raw[0], mask[:, places], mix),))
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
         """Samples ``[N, A]`` from ``noise [N, K]``; continuous parts carry gradient."""

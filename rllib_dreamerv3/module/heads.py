@@ -44,6 +44,35 @@ class ContinueHead(tf.Module):
         return self.output(self.mlp(state))[..., 0]
 
 
+class MaskHead(tf.Module):
+    """Predicts which choices are allowed: ``State [N] -> logits [N, M]``.
+
+    Neither paper has action masks. Where an environment gives them, imagination needs them too;
+    this head learns them like any other observation, one Bernoulli for each choice.
+    """
+
+    def __init__(self, settings: ModelSettings, actions: ActionLayout, rng: Rng):
+        """Creates the MLP, as large as that of the continue head, and the output."""
+        super().__init__()
+        self._slices = [places for places in actions.mask_slices if places is not None]
+        self.mlp = StateMlp(settings, settings.units, settings.continue_layers, rng)
+        choices = len(actions.mask_positions)
+        self.output = Linear(settings.units, choices, rng, output_init(settings.style))
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """Computes the logits."""
+        return self.output(self.mlp(state))
+
+    def allowed(self, state: State) -> tf.Tensor:
+        """Choices that are more likely allowed than not, bool ``[N, M]``; never none of a part."""
+        logits = self(state)
+        parts = []
+        for places in self._slices:
+            part = logits[:, places]
+            parts.append((part > 0.0) | (part >= tf.reduce_max(part, -1, keepdims=True)))
+        return tf.concat(parts, -1)
+
+
 class Actor(tf.Module):
     """Policy head: one trunk, one output for each leaf of the action space.
 
@@ -64,8 +93,13 @@ class Actor(tf.Module):
                 [Linear(settings.units, leaf.size, rng, init) for _ in range(heads)]
             )
 
-    def __call__(self, state: State) -> ActionDistribution:
-        """Computes the distribution over action vectors for ``State [N]``."""
+    def __call__(self, state: State, mask: tf.Tensor | None = None) -> ActionDistribution:
+        """Computes the distribution over action vectors for ``State [N]``.
+
+        Args:
+            state: ``[N, ...]``.
+            mask: Choices that are allowed, bool ``[N, M]``; None for all.
+        """
         hidden = self.mlp(state)
         parameters = [tuple(linear(hidden) for linear in leaf) for leaf in self.outputs]
-        return ActionDistribution(self._layout, parameters, self._settings.unimix)
+        return ActionDistribution(self._layout, parameters, self._settings.unimix, mask)

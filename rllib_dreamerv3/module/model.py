@@ -98,6 +98,7 @@ class DreamerModel(tf.Module):
             "decoder": world.decoder,
             "reward": world.reward,
             "continue": world.cont,
+            **({} if world.mask is None else {"mask": world.mask}),
             "actor": self.actor,
             "critic": self.critic,
         }

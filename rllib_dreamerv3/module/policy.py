@@ -15,6 +15,7 @@ from rllib_dreamerv3.module.encoder import Encoder
 from rllib_dreamerv3.module.heads import Actor
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.rssm import Rssm
+from rllib_dreamerv3.records import ACTION_MASK
 
 
 class PolicyState(NamedTuple):
@@ -69,7 +70,7 @@ class Policy(tf.Module):
         """Chooses one action for each of N environments.
 
         Args:
-            columns: Observation columns ``[N, ...]``.
+            columns: Observation columns ``[N, ...]``, and the ``action_mask`` if there is one.
             is_first: bool ``[N]``, whether the observation comes from a reset.
             state: What the last call returned, or :meth:`initial_state`.
             seed: int32 ``[2]``, a new one for each call.
@@ -85,7 +86,8 @@ class Policy(tf.Module):
         latent = self.rssm.observe_step(
             State(state.h, state.index), state.action, is_first, tokens, uniform
         )
-        distribution = self.actor(latent)
+        mask = tf.cast(columns[ACTION_MASK], tf.bool) if self._actions.masked else None
+        distribution = self.actor(latent, mask)
         noise = action_noise(self._actions, [n], other_stream(seed))
         sampled = distribution.sample(noise)
         return PolicyState(latent.h, latent.index, tf.where(mode, distribution.mode(), sampled))

@@ -9,7 +9,7 @@ from rllib_dreamerv3.layout import ActionLayout, ObservationLayout
 from rllib_dreamerv3.model_sizes import ModelSettings
 from rllib_dreamerv3.module.decoder import Decoder
 from rllib_dreamerv3.module.encoder import Encoder
-from rllib_dreamerv3.module.heads import ContinueHead, TwoHotHead
+from rllib_dreamerv3.module.heads import ContinueHead, MaskHead, TwoHotHead
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.layers import Rng
 from rllib_dreamerv3.module.rssm import Rssm
@@ -26,6 +26,7 @@ class WorldModelOutput(NamedTuple):
         observations: Key -> predicted column, float32 ``[N, ...]``.
         reward_logits: float32 ``[N, 255]``.
         continue_logits: float32 ``[N]``.
+        mask_logits: float32 ``[N, M]``; None without action masks.
     """
 
     state: State
@@ -34,6 +35,7 @@ class WorldModelOutput(NamedTuple):
     observations: dict[str, tf.Tensor]
     reward_logits: tf.Tensor
     continue_logits: tf.Tensor
+    mask_logits: tf.Tensor | None = None
 
 
 class Context(NamedTuple):
@@ -89,6 +91,7 @@ class WorldModel(tf.Module):
         self.decoder = Decoder(observations, settings, rng)
         self.reward = TwoHotHead(settings, settings.reward_layers, rng)
         self.cont = ContinueHead(settings, rng)
+        self.mask = MaskHead(settings, actions, rng) if actions.masked else None
 
     def __call__(
         self, batch: Mapping[str, tf.Tensor], uniform: tf.Tensor, context: Context | None = None
@@ -128,6 +131,7 @@ class WorldModel(tf.Module):
             observations=self.decoder(state),
             reward_logits=self.reward(state),
             continue_logits=self.cont(state),
+            mask_logits=None if self.mask is None else self.mask(state),
         )
 
     def _no_context(self, rows: tf.Tensor) -> Context:

@@ -357,7 +357,7 @@ def test_actor_critic_update(observations, actions):
     through_dynamics = actions.all_continuous
     begin = start.with_dense_z(C) if through_dynamics else start
     trajectory: Trajectory = imagine(
-        model.world_model.rssm,
+        model.world_model,
         model.actor,
         actions,
         begin,
