@@ -4,7 +4,16 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
-TEST = ["pytest>=8", "hypothesis>=6"]
+# Benchmark environments.
+BSUITE = ["shimmy>=2", "bsuite>=0.3.6"]
+CRAFTER = ["crafter>=1.8.3"]
+# dm_control 1.0.50 allows MuJoCo 4, but reads a field of its models that was renamed there.
+DMC = ["shimmy[dm-control]>=2", "mujoco<4"]
+MINIGRID = ["minigrid>=3"]
+
+# Of the benchmarks only MiniGrid: the others bring pillow, which changes what RLlib imports, and
+# the tests should see what most users have.
+TEST = ["pytest>=8", "hypothesis>=6", *MINIGRID]
 DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "types-PyYAML"]
 
 setup(
@@ -32,6 +41,13 @@ setup(
         "rich>=13",
         "pyyaml>=6",
     ],
-    extras_require={"test": TEST, "dev": DEV, "dmc": ["shimmy[dm-control]>=2"]},
+    extras_require={
+        "test": TEST,
+        "dev": DEV,
+        "bsuite": BSUITE,
+        "crafter": CRAFTER,
+        "dmc": DMC,
+        "minigrid": MINIGRID,
+    },
     entry_points={"console_scripts": ["rllib = rllib_cli.main:main"]},
 )

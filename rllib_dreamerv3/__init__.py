@@ -8,6 +8,7 @@ Importing the package registers the algorithm with Ray under the name "DreamerV3
 """
 
 from rllib_dreamerv3 import tensorflow_first  # noqa: F401  isort: skip
+from rllib_dreamerv3 import mujoco_renderer  # noqa: F401  isort: skip
 
 from rllib_dreamerv3.algorithm import DreamerV3, register
 from rllib_dreamerv3.config import DreamerV3Config

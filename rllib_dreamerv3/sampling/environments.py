@@ -1,342 +1,205 @@
-"""Atari as the papers play it, and help for misspelt environment names.
+"""The benchmark environments, by name; everything else RLlib makes by its Gymnasium id.
 
-Other environments need nothing of ours: RLlib makes them by their Gymnasium ids. Atari games run
-in ale-py's own vector environment (C++, several threads), set to the preprocessing of Atari-100k:
-action repeat 4, maximum of the last two raw frames, 64x64 RGB by area interpolation, up to 30
-no-ops at a reset, no stacked frames, rewards and lives left alone.
-Source: arXiv 2301.04104v1, appendix on Atari 100k; 2023 code.
+Each benchmark has a file of its own beside this one. Atari is a vector environment itself; the
+others are single environments, put together here.
 """
 
-import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
 from typing import Any
 
 import gymnasium as gym
-import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rllib_dreamerv3.errors import ConfigError, unknown_name
-
-_ATARI_MODULE = "ale_py:"
-_ATARI_NAMESPACE = "ALE/"
+from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.sampling.atari import AtariOptions, check_atari_game, is_atari, make_atari
+from rllib_dreamerv3.sampling.bsuite import BSuiteOptions, bsuite_ids, make_bsuite
+from rllib_dreamerv3.sampling.crafter import CRAFTER_IDS, CrafterOptions, make_crafter
+from rllib_dreamerv3.sampling.dm_control import (
+    DmControlOptions,
+    check_pixels,
+    dm_control_ids,
+    make_dm_control,
+)
+from rllib_dreamerv3.sampling.env_options import EnvOptions, unknown_environment
+from rllib_dreamerv3.sampling.minigrid import MiniGridOptions, make_minigrid, minigrid_ids
 
 
 @dataclass(frozen=True)
-class AtariOptions:
-    """How a game is played and shown; the defaults are those of Atari-100k.
-
-    A frame is one picture of the console, 1/60 s of play; a step is one action.
+class Suite:
+    """A benchmark that comes as single environments.
 
     Attributes:
-        frameskip: Frames that an action is repeated for (and whose rewards are summed).
-        repeat_action_probability: Chance that the console goes on with the previous action
-            ("sticky actions"), each frame; 0.25 for the 200-million-frame benchmark.
-        full_action_space: All 18 joystick actions instead of those the game uses.
-        noop_max: Upper limit of the number of frames without action at a reset: uniform in
-            0 .. ``noop_max - 1``, as in the 2023 code. 0 turns them off.
-        grayscale: One channel, of the luminance, instead of three.
-        image_size: Height and width of the observation, in pixels.
-        maxpool: Show the elementwise maximum of the last two frames of a step, because consoles
-            draw some objects only every other frame. Without effect where ``frameskip`` is 1.
-        terminal_on_life_loss: End the episode with each life, and begin the game anew.
-        clip_rewards: Clip the reward of a step to [-1, 1].
-        max_num_frames_per_episode: Frames (without the no-ops) after which an episode is
-            truncated; the default is 30 minutes of play.
-        num_threads: Threads that step the environments of one env runner. 1, because Ray reckons
-            an env runner as one CPU; 0 takes as many as there are environments or cores.
+        prefix: What all its ids begin with.
+        module: Python module that users may write before an id, as in ``module:id``.
+        packages: Python modules it needs.
+        extra: The extra of this package that installs them.
+        options: What ``env_config`` may hold.
+        ids: Lists all ids.
+        make: Makes one environment from its id and options.
+        check_machine: Raises ConfigError if the options need what this machine does not have.
     """
 
-    frameskip: int = 4
-    repeat_action_probability: float = 0.0
-    full_action_space: bool = False
-    noop_max: int = 30
-    grayscale: bool = False
-    image_size: int = 64
-    maxpool: bool = True
-    terminal_on_life_loss: bool = False
-    clip_rewards: bool = False
-    max_num_frames_per_episode: int = 108_000
-    num_threads: int = 1
+    prefix: str
+    module: str
+    packages: tuple[str, ...]
+    extra: str
+    options: type[EnvOptions]
+    ids: Callable[[], Collection[str]]
+    make: Callable[[str, Any], gym.Env]
+    check_machine: Callable[[Any], None] = lambda options: None
 
-    def __post_init__(self) -> None:
-        """Checks types and ranges: out of range, the emulator's threads would hang or crash."""
-        for field in fields(self):
-            value = getattr(self, field.name)
-            allowed: Any = (float, int) if field.type is float else field.type
-            # In Python a bool is an int, in an option it is a mistake.
-            if not isinstance(value, allowed) or (
-                isinstance(value, bool) and field.type is not bool
-            ):
+    def check(self, env_id: str, options: EnvOptions) -> None:
+        """Raises ConfigError if something is not installed, or there is no such environment."""
+        for package in self.packages:
+            if find_spec(package) is None:
                 raise ConfigError(
-                    f"env_config[{field.name!r}] must be of type "
-                    f"{getattr(field.type, '__name__', field.type)}, not {value!r}."
+                    f"{env_id!r} needs the package {package}, which is not installed: "
+                    f"pip install 'rllib-dreamerv3[{self.extra}]'"
                 )
-        for name, least in {
-            "frameskip": 1,
-            "noop_max": 0,
-            "image_size": 1,
-            "max_num_frames_per_episode": 1,
-            "num_threads": 0,
-        }.items():
-            if getattr(self, name) < least:
-                raise ConfigError(
-                    f"env_config[{name!r}] must be at least {least}, not {getattr(self, name)}."
-                )
-        if not 0.0 <= self.repeat_action_probability <= 1.0:
-            raise ConfigError(
-                "env_config['repeat_action_probability'] must be in [0, 1], not "
-                f"{self.repeat_action_probability}."
+        ids = self.ids()
+        if env_id not in ids:
+            raise unknown_environment(
+                env_id,
+                ids,
+                common=self.prefix,
+                advice=f"There are {len(ids)}, from {min(ids)} to {max(ids)}.",
             )
-
-    @classmethod
-    def from_env_config(cls, env_config: Mapping[str, Any]) -> "AtariOptions":
-        """Reads the options from ``config.environment(env_config=...)``.
-
-        Args:
-            env_config: Option name -> value; what is left out keeps its default.
-
-        Returns:
-            The options.
-
-        Raises:
-            ConfigError: If an option is unknown (names the nearest), or a value cannot be.
-        """
-        names = [field.name for field in fields(cls)]
-        for name in env_config:
-            if name in ("mode", "difficulty"):
-                raise ConfigError(
-                    f"env_config[{name!r}] cannot be set: ale-py's vector environment plays every "
-                    f"game in its default mode and difficulty. For another one, register a "
-                    f"function that returns gymnasium.make(..., {name}=...) and your wrappers."
-                )
-            if name not in names:
-                raise unknown_name("Atari option in env_config", str(name), names)
-        return cls(**env_config)
+        self.check_machine(options)
 
 
-def is_atari(env: object) -> bool:
-    """Whether this is the id of an Atari game, e.g. ``ale_py:ALE/Pong-v5`` or ``ALE/Pong-v5``."""
-    return isinstance(env, str) and env.removeprefix(_ATARI_MODULE).startswith(_ATARI_NAMESPACE)
+_SUITES = (
+    Suite(
+        prefix="dm_control/",
+        module="shimmy",
+        packages=("shimmy", "dm_control"),
+        extra="dmc",
+        options=DmControlOptions,
+        ids=dm_control_ids,
+        make=make_dm_control,
+        check_machine=check_pixels,
+    ),
+    Suite(
+        prefix="crafter/",
+        module="crafter",
+        packages=("crafter",),
+        extra="crafter",
+        options=CrafterOptions,
+        ids=lambda: CRAFTER_IDS,
+        make=make_crafter,
+    ),
+    Suite(
+        prefix="bsuite/",
+        module="shimmy",
+        packages=("shimmy", "bsuite"),
+        extra="bsuite",
+        options=BSuiteOptions,
+        ids=bsuite_ids,
+        make=make_bsuite,
+    ),
+    Suite(
+        prefix="MiniGrid-",
+        module="minigrid",
+        packages=("minigrid",),
+        extra="minigrid",
+        options=MiniGridOptions,
+        ids=minigrid_ids,
+        make=make_minigrid,
+    ),
+)
 
 
-def check_atari_game(env_id: str) -> str:
-    """Looks up a game.
+def is_benchmark(env: object) -> bool:
+    """Whether an environment is made here: an Atari game, or one of the suites."""
+    return is_atari(env) or _find_suite(env) is not None
+
+
+def options_of(env_id: str, env_config: Mapping[str, Any]) -> EnvOptions:
+    """Reads the options of a benchmark environment; needs none of its packages.
 
     Args:
-        env_id: Gymnasium id, with or without ``ale_py:``.
+        env_id: An id that :func:`is_benchmark` accepts.
+        env_config: Option name -> value.
 
     Returns:
-        ale-py's own name of the game.
+        The options of that benchmark.
 
     Raises:
-        ConfigError: If there is no such game (names the nearest), or ale-py is not installed.
+        ConfigError: If an option is unknown (names the nearest), or a value cannot be.
     """
-    try:
-        import ale_py
-    except ImportError as error:
-        raise ConfigError(
-            f"{env_id!r} is an Atari game and needs ale-py: pip install ale-py"
-        ) from error
-    gym.register_envs(ale_py)
-    name = env_id.removeprefix(_ATARI_MODULE)
-    if name not in gym.registry:
-        raise unknown_environment(env_id)
-    return gym.registry[name].kwargs["game"]
+    suite = _find_suite(env_id)
+    return (AtariOptions if suite is None else suite.options).from_env_config(env_config)
 
 
-def make_atari(
-    env_id: str, num_envs: int, options: AtariOptions | None = None, seed: int | None = None
-) -> "AtariVector":
-    """Makes N environments that play the same Atari game.
+def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
+    """Checks an environment's name and options, without making it.
 
     Args:
-        env_id: Gymnasium id, with or without ``ale_py:``.
-        num_envs: Number of environments N.
-        options: Preprocessing; that of Atari-100k if None.
-        seed: Seed of the first ``reset`` that names none; None draws one.
-
-    Returns:
-        The vector environment; see :class:`AtariVector`.
+        env_id: Id of a benchmark, or one that Gymnasium should know.
+        env_config: Option name -> value; checked for benchmarks only.
 
     Raises:
-        ConfigError: If there is no such game (names the nearest), or ale-py is not installed.
+        ConfigError: If there is no such environment (names the nearest), a package is missing
+            (says what to install), or an option cannot be.
     """
-    game = check_atari_game(env_id)
-    return AtariVector(game, num_envs, options or AtariOptions(), seed)
-
-
-class AtariVector(VectorEnv):
-    """N Atari games in one C++ vector environment.
-
-    Observations are ``uint8 [N, size, size, 3]`` (1 channel if gray), fresh arrays at every step;
-    rewards are ``float64 [N]``. The step after an end ignores the action and returns the
-    observation of a reset with reward 0 (``AutoresetMode.NEXT_STEP``). The frame limit truncates,
-    only the game itself (or the loss of a life, if so chosen) terminates.
-
-    Deviation from papers and authors' code, which show the very last frames: where the game or the
-    frame limit ends in the middle of an action repeat, ale-py 0.12 does not draw the frames that
-    are left, and the final observation repeats the picture of the step before (with the last but
-    one frame drawn over it if only the last is missing). Rewards and ends are exact.
-
-    Attributes:
-        metadata: Gymnasium's; names the autoreset mode.
-        render_mode: ``rgb_array``: :meth:`render` returns what the agent sees.
-        num_envs: N.
-    """
-
-    metadata = {  # noqa: RUF012 (Gymnasium's own declaration)
-        "autoreset_mode": AutoresetMode.NEXT_STEP,
-        "render_modes": ["rgb_array"],
-        "render_fps": 15,
-    }
-    render_mode = "rgb_array"
-
-    def __init__(
-        self, game: str, num_envs: int, options: AtariOptions, seed: int | None = None
-    ) -> None:
-        """Loads the game N times.
-
-        Args:
-            game: Name of the game's cartridge, e.g. ``ms_pacman``.
-            num_envs: Number of environments N.
-            options: Preprocessing.
-            seed: Seed of the first ``reset`` that names none.
-        """
-        from ale_py.vector_env import AtariVectorEnv
-
-        self.num_envs = num_envs
-        self._seeds: np.random.SeedSequence | None = np.random.SeedSequence(seed)
-        self._games: AtariVectorEnv | None = AtariVectorEnv(
-            game,
-            num_envs,
-            num_threads=options.num_threads,
-            max_num_frames_per_episode=options.max_num_frames_per_episode,
-            repeat_action_probability=options.repeat_action_probability,
-            full_action_space=options.full_action_space,
-            autoreset_mode=AutoresetMode.NEXT_STEP,
-            img_height=options.image_size,
-            img_width=options.image_size,
-            grayscale=options.grayscale,
-            stack_num=1,
-            frameskip=options.frameskip,
-            maxpool=options.maxpool and options.frameskip > 1,
-            noop_max=options.noop_max,
-            episodic_life=options.terminal_on_life_loss,
-            reward_clipping=options.clip_rewards,
-            use_fire_reset=False,
-        )
-        shape = (options.image_size, options.image_size, 1 if options.grayscale else 3)
-        self.single_observation_space = gym.spaces.Box(0, 255, shape, np.uint8)
-        self.single_action_space = self._games.single_action_space
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._observation = np.zeros((num_envs, *shape), np.uint8)
-
-    def reset(
-        self,
-        *,
-        seed: int | Sequence[int] | None = None,
-        options: dict[str, Any] | None = None,
-    ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts all games anew.
-
-        Args:
-            seed: One seed for all (each game gets its own, drawn from it, so that env runners
-                with neighbouring seeds share no game), or one for each game. None goes on with
-                the random numbers of the last reset.
-            options: Not used.
-
-        Returns:
-            Observations ``uint8 [N, size, size, channels]`` and infos.
-        """
-        seeds: np.ndarray | None = None
-        if seed is not None and not isinstance(seed, int | np.integer):
-            seeds = np.asarray(seed, np.int32)
-        else:
-            source = self._seeds if seed is None else np.random.SeedSequence(int(seed))
-            if source is not None:
-                seeds = (source.generate_state(self.num_envs) >> 1).astype(np.int32)
-        self._seeds = None
-        observation, infos = self._open_games().reset(seed=seeds)
-        return self._observe(observation), infos
-
-    def step(
-        self, actions: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Plays one action in each game.
-
-        Args:
-            actions: ``int [N]``.
-
-        Returns:
-            Observations ``uint8 [N, size, size, channels]``, rewards ``float64 [N]``, terminated
-            ``bool [N]``, truncated ``bool [N]``, and infos (``lives``, ``frame_number``, ...).
-
-        Raises:
-            ValueError: If an action does not exist, or their number is not N.
-        """
-        actions = np.asarray(actions, np.int64)
-        n = self.single_action_space.n
-        # The emulator's threads would never answer to an action that does not exist.
-        if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= n:
-            raise ValueError(
-                f"Expected {self.num_envs} actions from 0 to {n - 1}, but got {actions.tolist()}."
-            )
-        observation, reward, terminated, truncated, infos = self._open_games().step(actions)
-        return self._observe(observation), reward.astype(np.float64), terminated, truncated, infos
-
-    def render(self) -> tuple[np.ndarray, ...]:
-        """What the agent sees in each game: N images ``uint8 [size, size, 3]``."""
-        shape = (*self._observation.shape[:-1], 3)
-        return tuple(np.broadcast_to(self._observation, shape).copy())
-
-    def close_extras(self, **kwargs: Any) -> None:
-        """Ends the emulator's threads."""
-        self._games = None
-
-    def _open_games(self) -> Any:
-        if self._games is None:
-            raise gym.error.ClosedEnvironmentError("This Atari environment has been closed.")
-        return self._games
-
-    def _observe(self, stacked: np.ndarray) -> np.ndarray:
-        """``[N, 1, size, size]`` or ``[N, 1, size, size, 3]`` -> ``[N, size, size, channels]``."""
-        self._observation = stacked.reshape(self._observation.shape)
-        return self._observation
-
-
-def unknown_environment(env_id: str) -> ConfigError:
-    """Builds the error for an environment that Gymnasium does not know.
-
-    Args:
-        env_id: The id that was given, with or without a module (``module:Name-v0``).
-
-    Returns:
-        The error, ready to be raised; it names up to three of the nearest registered ids.
-    """
-    name = env_id.rpartition(":")[2]
-    atari = is_atari(env_id)
-    known = [known for known in gym.registry if is_atari(known) == atari]
-    # What all ids of Atari share would make any two of them look alike.
-    short = {_short(known_id): known_id for known_id in known}
-    near = [short[match] for match in difflib.get_close_matches(_short(name), short, n=3)]
-    if near:
-        module = _ATARI_MODULE if atari else ""
-        hint = f"Did you mean {' or '.join(repr(module + known_id) for known_id in near)}?"
-    elif atari:
-        hint = "ale_py.roms.get_all_rom_ids() lists all games."
+    if not is_benchmark(env_id):
+        try:
+            gym.spec(env_id)
+        except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
+            known = [name for name in gym.registry if not is_benchmark(name)]
+            raise unknown_environment(env_id, known) from error
+        return
+    options = options_of(env_id, env_config)
+    suite = _find_suite(env_id)
+    if suite is None:
+        check_atari_game(env_id)
     else:
-        hint = "gymnasium.pprint_registry() lists all that are registered."
-    return ConfigError(
-        f"Unknown environment {env_id!r}. {hint} An environment of your own is registered with "
-        f"ray.tune.registry.register_env, one of a package by 'package:Name-v0'."
-    )
+        suite.check(_without_module(env_id, suite), options)
 
 
-def _short(env_id: str) -> str:
-    """Lower-case id, of Atari only the game."""
-    if not is_atari(env_id):
-        return env_id.lower()
-    return env_id.removeprefix(_ATARI_NAMESPACE).removesuffix("-v5").lower()
+def make_benchmark(
+    env_id: str,
+    num_envs: int,
+    env_config: Mapping[str, Any],
+    vectorize_mode: gym.VectorizeMode = gym.VectorizeMode.SYNC,
+) -> VectorEnv:
+    """Makes N environments of a benchmark.
+
+    Args:
+        env_id: An id that :func:`is_benchmark` accepts.
+        num_envs: Number of environments N.
+        env_config: Option name -> value.
+        vectorize_mode: Whether the environments are stepped one after the other, or each in a
+            process of its own (``ASYNC``). Atari has threads instead.
+
+    Returns:
+        A vector environment in ``AutoresetMode.NEXT_STEP``: the step after an end ignores the
+        action and returns the observation of a reset with reward 0.
+
+    Raises:
+        ConfigError: As :func:`check_environment` does.
+    """
+    check_environment(env_id, env_config)
+    options = options_of(env_id, env_config)
+    if isinstance(options, AtariOptions):
+        return make_atari(env_id, num_envs, options)
+    suite = _find_suite(env_id)
+    assert suite is not None
+    vector = AsyncVectorEnv if vectorize_mode == gym.VectorizeMode.ASYNC else SyncVectorEnv
+    make_one = partial(suite.make, _without_module(env_id, suite), options)
+    return vector([make_one] * num_envs, autoreset_mode=AutoresetMode.NEXT_STEP)
+
+
+def _find_suite(env: object) -> Suite | None:
+    if not isinstance(env, str):
+        return None
+    for suite in _SUITES:
+        if _without_module(env, suite).startswith(suite.prefix):
+            return suite
+    return None
+
+
+def _without_module(env_id: str, suite: Suite) -> str:
+    return env_id.removeprefix(f"{suite.module}:")

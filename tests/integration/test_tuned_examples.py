@@ -1,6 +1,7 @@
 """Every tuned example is what it claims to be: valid as it stands, and able to train."""
 
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from tiny import TINY
 
 from rllib_cli.experiments import from_file
 from rllib_dreamerv3 import DreamerV3Config
+from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.sampling.environments import check_environment, is_benchmark, options_of
 
 EXAMPLES = Path(__file__).parents[2] / "tuned_examples"
 YAML_FILES = sorted(EXAMPLES.glob("*.yaml"))
@@ -23,9 +26,20 @@ def first_config(file: Path) -> DreamerV3Config:
     return DreamerV3Config().update_from_dict(first)
 
 
+def missing_package(config: DreamerV3Config) -> str | None:
+    """What the environment lacks on this machine, as the user is told; None if nothing."""
+    try:
+        check_environment(config.env, config.env_config)
+    except ConfigError as error:
+        return str(error)
+    return None
+
+
 def test_there_are_examples():
     names = {file.stem for file in YAML_FILES}
     assert {"atari", "atari_debug", "cartpole", "frozenlake_2x2", "pendulum", "sweep"} <= names
+    assert {"atari100k_v2", "atari200m", "dmc_proprio", "dmc_vision"} <= names
+    assert {"crafter", "bsuite", "minigrid"} <= names
 
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)
@@ -37,13 +51,38 @@ def test_example_says_what_to_expect_and_when_to_stop(file):
 
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)
-def test_example_is_valid_and_trains_one_tiny_iteration(file):
+def test_example_is_valid_whether_or_not_its_package_is_installed(file):
     config = first_config(file)
+    if is_benchmark(config.env):
+        options_of(config.env, config.env_config)
+    missing = missing_package(config)
+    if missing:
+        extra = re.search(r"pip install 'rllib-dreamerv3\[(\w+)\]'", missing)
+        assert extra, missing
+        assert f"pip install 'rllib-dreamerv3[{extra[1]}]'" in file.read_text()
+        with pytest.raises(ConfigError, match=re.escape(missing)):
+            config.validate()
+        config.environment("CartPole-v1", env_config={})
     config.validate()
-    config.training(**TINY).reporting(min_time_s_per_iteration=0)
+
+
+@pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)
+def test_example_trains_one_tiny_iteration(file):
+    config = first_config(file)
+    missing = missing_package(config)
+    if missing:
+        pytest.skip(missing)
+    # The smallest of the same variant.
+    smallest = "1M" if re.fullmatch(r"\d+M", config.model_size) else "nano"
+    config.training(**TINY).training(model_size=smallest)
+    config.reporting(min_time_s_per_iteration=0)
+    config.env_runners(num_envs_per_env_runner=min(2, config.num_envs_per_env_runner))
     algorithm = config.build_algo()
     try:
         result = algorithm.train()
+        # Each environment has to fill a row before the first update.
+        while "num_grad_updates_lifetime" not in result and algorithm.iteration < 10:
+            result = algorithm.train()
     finally:
         algorithm.stop()
     assert result["num_grad_updates_lifetime"] == 1

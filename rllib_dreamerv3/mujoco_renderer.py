@@ -1,0 +1,72 @@
+"""Lets MuJoCo draw without a display, and beside TensorFlow.
+
+RLlib imports dm_control wherever it is installed, and dm_control decides then what it draws with.
+Where it is installed, importing this module before RLlib does two things:
+
+1. dm_control looks at the environment variable ``MUJOCO_GL``. Its own first choice, GLFW, needs a
+   display, which servers and containers do not have. Unless the user has chosen, this chooses EGL
+   or OSMesa, as installed.
+2. Without a GPU both draw with Mesa's software driver, which has an LLVM of its own, as TensorFlow
+   has. Loaded by dm_control, the driver takes some functions from TensorFlow's, and the first image
+   ends in a segmentation fault (TensorFlow 2.21, Mesa 22.3). Loaded here, with RTLD_DEEPBIND, it
+   looks for them in its own LLVM first, and dm_control finds it in place.
+"""
+
+import ctypes
+import os
+import sys
+from ctypes.util import find_library
+from importlib.util import find_spec
+from pathlib import Path
+
+from rllib_dreamerv3.errors import ConfigError
+
+_TOO_LATE = "dm_control" in sys.modules
+
+
+def _choose() -> None:
+    if "MUJOCO_GL" in os.environ:
+        return
+    if find_library("EGL") and (find_library("OpenGL") or find_library("GL")):
+        os.environ["MUJOCO_GL"] = "egl"
+    elif find_library("OSMesa"):
+        os.environ["MUJOCO_GL"] = "osmesa"
+
+
+def _load_mesa() -> None:
+    deepbind = getattr(os, "RTLD_DEEPBIND", None)
+    if deepbind is None:  # not Linux
+        return
+    folders = [folder for libs in ("lib/*/dri", "lib*/dri") for folder in Path("/usr").glob(libs)]
+    drivers = [str(folder / "swrast_dri.so") for folder in folders]
+    # From Mesa 24.2 on the driver is a part of the first; OSMesa always has one built in.
+    for library in [*drivers, "libEGL_mesa.so.0", "libOSMesa.so.8"]:
+        try:
+            ctypes.CDLL(library, os.RTLD_NOW | deepbind)
+        except OSError:
+            continue  # not installed, or for another architecture
+
+
+def check_renderer() -> None:
+    """Checks that images can be drawn.
+
+    Raises:
+        ConfigError: If they cannot; says what to do.
+    """
+    cannot = "MuJoCo cannot draw images"
+    display = bool(os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"})
+    if _TOO_LATE and not display:
+        raise ConfigError(
+            f"{cannot}: ray.rllib was imported before rllib_dreamerv3, which must prepare EGL or "
+            "OSMesa first. Import rllib_dreamerv3 before ray.rllib."
+        )
+    if "MUJOCO_GL" not in os.environ and not display:
+        raise ConfigError(
+            f"{cannot}: there is no display, and neither EGL nor OSMesa is installed. "
+            "Debian: apt-get install libegl1 libgl1, or apt-get install libosmesa6"
+        )
+
+
+if find_spec("dm_control") and not _TOO_LATE:
+    _choose()
+    _load_mesa()
