@@ -17,10 +17,19 @@ from rllib_dreamerv3.layout import (
     ObservationLayout,
     Vector,
 )
+from rllib_dreamerv3.learner.settings import LaPropSettings, TrainerSettings, WorldModelScales
 from rllib_dreamerv3.model_sizes import ModelSettings, model_settings
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.model import DreamerModel
-from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD
+from rllib_dreamerv3.records import (
+    ACTION,
+    IS_FIRST,
+    IS_LAST,
+    IS_TERMINAL,
+    LATENT_H,
+    LATENT_INDEX,
+    REWARD,
+)
 
 VECTOR = ObservationLayout((Vector("obs/x", 3),))
 IMAGE = ObservationLayout((Image("obs/camera", 8, 8, 3),))
@@ -47,6 +56,22 @@ CONTINUOUS = ActionLayout((ContinuousAction(2),))
 MIXED = ActionLayout((ContinuousAction(2), DiscreteAction(3), DiscreteAction(2)))
 
 NANO = model_settings("nano")
+NANO_V2 = model_settings("nano", "v2")
+
+# Few imagined steps; all else as published, but for the warm-up, in which little happens.
+TRAINER = TrainerSettings(horizon=3)
+TRAINER_V2 = TrainerSettings(
+    horizon=3,
+    actor_grad="reinforce",
+    two_hot_bins="symexp",
+    discount_in_continue=True,
+    imagined_continues="probability",
+    replay_critic_scale=0.3,
+    replay_context=1,
+    world_model_scales=WorldModelScales(dynamics=1.0),
+    optimizer_type="laprop",
+    laprop=LaPropSettings(warmup=0),
+)
 
 
 def model(
@@ -113,6 +138,33 @@ def batch(
         ACTION: action,
     }
     return {name: tf.constant(value) for name, value in records.items()}
+
+
+def batch_with_context(
+    observations: ObservationLayout,
+    actions: ActionLayout,
+    settings: ModelSettings = NANO_V2,
+    rows: int = 3,
+    length: int = 4,
+    seed: int = 0,
+) -> dict[str, tf.Tensor]:
+    """Record columns ``[B, 1 + T, ...]`` with stored latents, the first record being the context.
+
+    An episode begins with the second row; the others begin in the middle of one.
+    """
+    rng = np.random.default_rng(seed)
+    records = batch(observations, actions, rows, 1 + length, seed)
+    is_first, is_last = records[IS_FIRST].numpy(), records[IS_LAST].numpy()
+    is_last[1:2, 0] = is_first[1:2, 1] = True
+    shape = (rows, 1 + length)
+    index = rng.integers(0, settings.classes, (*shape, settings.categoricals))
+    latents = {
+        IS_FIRST: is_first,
+        IS_LAST: is_last,
+        LATENT_H: rng.uniform(-1, 1, (*shape, settings.deterministic)).astype(np.float32),
+        LATENT_INDEX: index.astype(np.uint8),
+    }
+    return records | {name: tf.constant(value) for name, value in latents.items()}
 
 
 def flat(records: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -6,9 +6,10 @@ import synthetic
 import tensorflow as tf
 
 from rllib_dreamerv3.layout import Image
-from rllib_dreamerv3.learner.trainer import Trainer, TrainerSettings
+from rllib_dreamerv3.learner.settings import TrainerSettings, WorldModelScales
+from rllib_dreamerv3.learner.trainer import Trainer
 from rllib_dreamerv3.losses.imagination import imagine
-from rllib_dreamerv3.losses.world_model import WorldModelScales, world_model_losses
+from rllib_dreamerv3.losses.world_model import world_model_losses
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, REWARD
@@ -22,7 +23,7 @@ from rllib_dreamerv3.reporting import (
 )
 
 NANO = synthetic.NANO
-B, T, CONTEXT = 3, 8, 4
+B, T, OBSERVED = 3, 8, 4
 SETTINGS = TrainerSettings(
     horizon=3,
     gamma=0.9,
@@ -66,7 +67,7 @@ def records(observations=synthetic.IMAGE, actions=synthetic.DISCRETE, rows=B, le
 
 
 def predict(model, batch):
-    return open_loop_prediction(model.world_model, batch, UNIFORM, CONTEXT)[CAMERA].numpy()
+    return open_loop_prediction(model.world_model, batch, UNIFORM, OBSERVED)[CAMERA].numpy()
 
 
 def changed_times(one, other):
@@ -84,8 +85,8 @@ def test_observed_records_are_decoded_from_the_posterior():
     prediction = predict(model, batch)
     assert prediction.shape == (B, T, 8, 8, 3)
     whole = whole.reshape(prediction.shape)
-    np.testing.assert_allclose(prediction[:, :CONTEXT], whole[:, :CONTEXT], atol=1e-5)
-    assert np.abs(prediction[:, CONTEXT:] - whole[:, CONTEXT:]).max() > 1e-3
+    np.testing.assert_allclose(prediction[:, :OBSERVED], whole[:, :OBSERVED], atol=1e-5)
+    assert np.abs(prediction[:, OBSERVED:] - whole[:, OBSERVED:]).max() > 1e-3
 
 
 def test_later_records_are_imagined_from_the_recorded_actions():
@@ -94,9 +95,9 @@ def test_later_records_are_imagined_from_the_recorded_actions():
     world = model.world_model
     posterior = world(batch, UNIFORM).state
     for row in range(B):
-        last = row * T + CONTEXT - 1
+        last = row * T + OBSERVED - 1
         state = State(posterior.h[last : last + 1], posterior.index[last : last + 1])
-        for t in range(CONTEXT, T):
+        for t in range(OBSERVED, T):
             action = batch[ACTION][row : row + 1, t - 1]
             # The same random numbers, one row at a time.
             state = world.rssm.imagine(state, action, UNIFORM[t, row : row + 1], dense=False)
@@ -110,14 +111,14 @@ def test_observations_matter_while_they_are_observed_and_never_again(time):
     other = batch | {CAMERA: batch[CAMERA].copy()}
     other[CAMERA][:, time] = 255 - other[CAMERA][:, time]
     changed = changed_times(predict(model, batch), predict(model, other))
-    if time < CONTEXT:
+    if time < OBSERVED:
         assert time in changed
         assert min(changed) == time
     else:
         assert not changed
 
 
-@pytest.mark.parametrize("time", [CONTEXT - 1, CONTEXT, T - 2, T - 1])
+@pytest.mark.parametrize("time", [OBSERVED - 1, OBSERVED, T - 2, T - 1])
 def test_recorded_actions_decide_what_is_imagined_after_them(time):
     model, batch = scrambled(), records()
     other = batch | {ACTION: batch[ACTION].copy()}
@@ -128,14 +129,14 @@ def test_recorded_actions_decide_what_is_imagined_after_them(time):
 
 def test_start_of_an_episode_is_seen_among_observed_records_only():
     model, batch = scrambled(), records()
-    for time, matters in ((CONTEXT - 1, True), (CONTEXT, False), (T - 1, False)):
+    for time, matters in ((OBSERVED - 1, True), (OBSERVED, False), (T - 1, False)):
         other = batch | {IS_FIRST: batch[IS_FIRST].copy()}
         other[IS_FIRST][:, time] ^= True
         changed = changed_times(predict(model, batch), predict(model, other))
         assert bool(changed) == matters
 
 
-def test_context_of_whole_rows_is_plain_reconstruction():
+def test_observing_whole_rows_is_plain_reconstruction():
     model, batch = scrambled(), records()
     whole = model.world_model(batch, UNIFORM).observations[CAMERA]
     prediction = open_loop_prediction(model.world_model, batch, UNIFORM, T)[CAMERA]
@@ -165,7 +166,7 @@ def test_truth_of_images_with_other_bounds_is_scaled_by_them():
 def test_film_strip_runs_right_with_rows_below_each_other():
     frames = np.zeros((2, 3, 6, 4, 3), np.float32)
     frames[1, 2, 5, 0] = [1.0, 0.5, 0.0]
-    strip = film_strip(frames, context=1)
+    strip = film_strip(frames, observed=1)
     height, width = 6 + 2 * BORDER, 4 + 2 * BORDER
     assert strip.shape == (2 * height, 3 * width, 3)
     assert strip.dtype == np.uint8
@@ -180,7 +181,7 @@ def test_film_strip_runs_right_with_rows_below_each_other():
 def test_other_numbers_of_channels_show_the_last_in_gray(channels):
     frames = np.zeros((1, 1, 3, 2, channels), np.float32)
     frames[..., -1] = 1.0
-    inside = film_strip(frames, context=1)[BORDER:-BORDER, BORDER:-BORDER]
+    inside = film_strip(frames, observed=1)[BORDER:-BORDER, BORDER:-BORDER]
     assert inside.shape == (3, 2, 3)
     assert (inside == 255).all()
 
@@ -216,7 +217,7 @@ def test_dream_data_are_means_over_all_trajectories():
     uniform = tf.random.stateless_uniform([T, B, NANO.categoricals], [0, 7])
     start = world(batch, uniform).state.stop_gradient()
     trajectory = imagine(
-        world.rssm,
+        world,
         model.actor,
         synthetic.DISCRETE,
         start,
@@ -274,7 +275,7 @@ def test_record_losses_average_to_the_loss_of_the_world_model():
         synthetic.flat(batch),
         observations,
         make_two_hot("symlog"),
-        symlog_vectors=True,
+        NANO,
         free_nats=1.0,
     ).total(SETTINGS.world_model_scales)
     assert losses["WORLD_MODEL_L_total_BxT"].mean() == pytest.approx(float(total), rel=1e-4)
@@ -306,7 +307,7 @@ def test_reports_change_nothing():
         model = scrambled()
         trainer, reporter = Trainer(model, *parts), Reporter(model, *parts)
         for update in range(2):
-            metrics = trainer.update(batch)
+            metrics = trainer.update(batch).metrics
             if reports:
                 reporter.open_loop_image(batch, update)
                 reporter.dream_data(batch, update)

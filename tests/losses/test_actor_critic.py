@@ -11,13 +11,14 @@ from rllib_dreamerv3.losses.actor_critic import (
     Returns,
     actor_loss,
     critic_loss,
+    imagined_continues,
     imagined_returns,
+    replay_critic_loss,
 )
-from rllib_dreamerv3.losses.imagination import imagine
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.module.action_distribution import ActionDistribution
 
-TWO_HOT = make_two_hot("symlog")
+TWO_HOT, SYMEXP = make_two_hot("symlog"), make_two_hot("symexp")
 ONE = tf.constant(1.0)
 
 
@@ -44,18 +45,34 @@ def normal_with(entropy, log_prob):
 # Returns
 
 
-def test_imagined_returns_vector():
-    inputs, expected, rtol, atol = case("lambda_return_imag_v1")
+def goes_on(logits, kind="mode", terminal=False):
+    """Continues of one or more trajectories that start from records of one kind."""
+    return imagined_continues(logits, tf.fill([logits.shape[1]], terminal), kind)
+
+
+def logits_of(probability):
+    """The inverse of the sigmoid, ``[H + 1] -> [H + 1, 1]``."""
+    probability = np.asarray(probability, np.float64)[:, None]
+    return tf.constant(np.log(probability / (1 - probability)), tf.float32)
+
+
+@pytest.mark.parametrize("variant", ["v1", "v2"])
+def test_imagined_returns_vector(variant):
+    inputs, expected, rtol, atol = case(f"lambda_return_imag_{variant}")
     column = {name: tf.constant(inputs[name][:, None], tf.float32) for name in ("rew", "val")}
-    # Continue logits beyond 0 mean that the episode goes on; the first one comes from the record.
-    logits = tf.constant(np.where(inputs["cont"], 0.1, -0.1)[:, None], tf.float32)
-    logits = tf.concat([[[-5.0]], logits[1:]], 0)
+    if variant == "v1":
+        # Logits beyond 0 mean that the episode goes on; the first one comes from the record.
+        logits = logits_of(np.where(inputs["cont"], 0.6, 0.4))
+        continues, gamma = goes_on(tf.concat([[[-5.0]], logits[1:]], 0)), inputs["gamma"]
+    else:
+        # The record is not asked.
+        continues = goes_on(logits_of(inputs["cont"]), "probability", terminal=True)
+        gamma = inputs["disc"]
     outcome = imagined_returns(
         column["rew"],
-        logits,
+        continues,
         column["val"],
-        tf.constant([False]),
-        gamma=float(inputs["gamma"]),
+        gamma=float(gamma),
         gae_lambda=float(inputs["lam"]),
     )
     np.testing.assert_allclose(outcome.returns[:, 0], expected["ret"], rtol, atol)
@@ -63,23 +80,29 @@ def test_imagined_returns_vector():
     np.testing.assert_allclose(outcome.weights[:, 0], expected["weight"][:-1], rtol, atol)
 
 
+def test_where_an_imagined_episode_goes_on():
+    logits, terminal = tf.constant([[3.0, 3.0], [0.1, -0.1], [-2.0, 2.0]]), [True, False]
+    hard = imagined_continues(logits, tf.constant(terminal), "mode")
+    np.testing.assert_array_equal(hard, [[0, 1], [1, 0], [0, 1]])
+    soft = imagined_continues(logits, tf.constant(terminal), "probability")
+    np.testing.assert_allclose(soft, 1 / (1 + np.exp(-logits.numpy())), rtol=1e-6)
+
+
 def test_trajectories_from_terminal_records_weigh_nothing():
     ones = tf.ones([4, 2])
-    outcome = imagined_returns(
-        ones, ones, ones, tf.constant([True, False]), gamma=0.5, gae_lambda=1.0
-    )
+    continues = imagined_continues(ones, tf.constant([True, False]), "mode")
+    outcome = imagined_returns(ones, continues, ones, gamma=0.5, gae_lambda=1.0)
     np.testing.assert_array_equal(outcome.weights, [[0, 1.0], [0, 0.5], [0, 0.25]])
     # 1 + (1 + (1 + 1 / 2) / 2) / 2 and so on, whatever the weight.
     np.testing.assert_allclose(outcome.returns[:, 1], [1.875, 1.75, 1.5])
 
 
-def test_gradient_of_returns_reaches_rewards_and_values_but_not_continues():
+@pytest.mark.parametrize("kind", ["mode", "probability"])
+def test_gradient_of_returns_reaches_rewards_and_values_but_not_continues(kind):
     reward, logits, values = tf.ones([4, 2]), tf.ones([4, 2]), tf.ones([4, 2])
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([reward, logits, values])
-        outcome = imagined_returns(
-            reward, logits, values, tf.constant([False, False]), gamma=0.5, gae_lambda=0.5
-        )
+        outcome = imagined_returns(reward, goes_on(logits, kind), values, gamma=0.5, gae_lambda=0.5)
     by_reward = tape.gradient(outcome.returns, reward)
     np.testing.assert_array_equal(by_reward[0], [0, 0])
     assert np.all(by_reward[1:] > 0)
@@ -251,10 +274,11 @@ def test_mixed_actions_learn_in_all_their_parts():
 # Critic
 
 
-def test_initial_critic_loss_vector():
+@pytest.mark.parametrize("two_hot", [TWO_HOT, SYMEXP], ids=["symlog", "symexp"])
+def test_initial_critic_loss_vector(two_hot):
     expected = case("uniform_init_losses").expected
     outcome = returns([[3.0, -2.0], [0.0, 1e5]])
-    losses = critic_loss(tf.zeros([4, 255]), outcome, tf.zeros([2, 2]), TWO_HOT)
+    losses = critic_loss(tf.zeros([4, 255]), outcome, tf.zeros([2, 2]), two_hot)
     np.testing.assert_allclose(losses.value, expected["xent"], rtol=1e-6)
     np.testing.assert_allclose(
         losses.value + losses.slow, expected["critic_total_with_slowreg"], rtol=1e-6
@@ -296,81 +320,87 @@ def test_critic_targets_are_data(part):
     assert gradients[1:] == [None, None, None]
 
 
-# Which parts the losses train, on real trajectories
+# Critic on replay
 
 
-def behaviour(actions, through_dynamics):
-    """Names of the parts that gradient reaches, by loss. States are data to the critic's loss."""
-    model, h, n = synthetic.model(synthetic.VECTOR, actions), 3, 5
-    synthetic.scramble(model)
-    start = synthetic.states(synthetic.NANO, n)
-    if through_dynamics:
-        start = start.with_dense_z(synthetic.NANO.classes)
-    world = model.world_model
-    with tf.GradientTape(persistent=True) as tape:
-        trajectory = imagine(
-            world.rssm,
-            model.actor,
-            actions,
-            start,
-            h,
-            tf.constant([0, 0]),
-            through_dynamics=through_dynamics,
+def replay_inputs(end):
+    """The row of a test vector as `replay_critic_loss` takes it, and what is expected of it."""
+    inputs, expected, *_ = case(f"lambda_return_replay_{end}")
+    row = {
+        "bootstrap": tf.constant(inputs["boot"][None], tf.float32),
+        "reward": tf.constant(inputs["rew"][None], tf.float32),
+        "is_last": tf.constant(inputs["is_last"][None].astype(bool)),
+        "is_terminal": tf.constant(inputs["is_terminal"][None].astype(bool)),
+    }
+    options = {"gamma": float(inputs["disc"]), "gae_lambda": float(inputs["lam"])}
+    return row, options, expected
+
+
+@pytest.mark.parametrize("slow_scale", [0.0, 0.7])
+@pytest.mark.parametrize("end", ["terminal", "truncation"])
+def test_replay_critic_vector(end, slow_scale):
+    row, options, expected = replay_inputs(end)
+    rng = np.random.default_rng(0)
+    logits = tf.constant(rng.normal(size=(1, 6, 255)), tf.float32)
+    slow_values = tf.constant(rng.normal(size=(1, 6)), tf.float32)
+    loss = replay_critic_loss(
+        logits, slow_values, **row, two_hot=SYMEXP, **options, slow_critic_scale=slow_scale
+    )
+    value, slow = (
+        SYMEXP.loss(logits[0, :-1], tf.constant(target, tf.float32)).numpy()
+        for target in (expected["ret"], slow_values[0, :-1])
+    )
+    # The mean is over all five, also over those of weight 0.
+    by_hand = (expected["weight"] * (value + slow_scale * slow)).mean()
+    np.testing.assert_allclose(loss, by_hand, rtol=1e-5)
+
+
+@pytest.mark.parametrize("end", ["terminal", "truncation"])
+def test_replay_critic_ignores_what_follows_the_end_of_an_episode(end):
+    """Rewards, bootstraps and ends behind ``is_last`` change nothing of what is before it."""
+
+    def gradient(changes):
+        row, options, _ = replay_inputs(end)
+        logits = tf.zeros([1, 6, 255])
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            loss = replay_critic_loss(
+                logits,
+                tf.ones([1, 6]),
+                **(row | changes(row)),
+                two_hot=SYMEXP,
+                **options,
+                slow_critic_scale=1.0,
+            )
+        # Softmax less the code of the target, for every record.
+        return tape.gradient(loss, logits)[0].numpy()
+
+    later = tf.constant([[0, 0, 0, 0, 1, 1]], tf.float32)
+    plain = gradient(lambda row: {})
+    np.testing.assert_array_equal(plain[[3, 5]], 0)
+    assert np.all(np.abs(plain[[0, 1, 2, 4]]).max(-1) > 1e-3)
+    for changes in (
+        lambda row: {"reward": row["reward"] + 50.0 * later},
+        lambda row: {"bootstrap": row["bootstrap"] - 30.0 * later},
+        lambda row: {name: row[name] | (later > 0) for name in ("is_last", "is_terminal")},
+    ):
+        changed = gradient(changes)
+        np.testing.assert_array_equal(changed[:4], plain[:4])
+        assert np.abs(changed[4] - plain[4]).max() > 1e-3
+    # The reward that came with the last record counts.
+    at_end = tf.constant([[0, 0, 0, 1, 0, 0]], tf.float32)
+    assert np.any(gradient(lambda row: {"reward": row["reward"] + at_end})[2] != plain[2])
+
+
+def test_replay_critic_targets_are_data():
+    row, options, _ = replay_inputs("truncation")
+    logits, slow_values = tf.zeros([1, 6, 255]), tf.ones([1, 6])
+    inputs = [slow_values, row["bootstrap"], row["reward"]]
+    with tf.GradientTape() as tape:
+        tape.watch([logits, *inputs])
+        loss = replay_critic_loss(
+            logits, slow_values, **row, two_hot=SYMEXP, **options, slow_critic_scale=1.0
         )
-        states = trajectory.flat_state()
-        acting_states = states.stop_gradient().first(h * n)
-        outcome = imagined_returns(
-            tf.reshape(TWO_HOT.mean(world.reward(states)), [h + 1, n]),
-            tf.reshape(world.cont(states), [h + 1, n]),
-            tf.reshape(TWO_HOT.mean(model.critic(states)), [h + 1, n]),
-            tf.fill([n], False),
-            gamma=0.99,
-            gae_lambda=0.95,
-        )
-        actor, _ = actor_loss(
-            model.actor(acting_states),
-            tf.reshape(trajectory.action[:-1], [h * n, -1]),
-            outcome,
-            ONE,
-            entropy_scale=3e-4,
-            through_dynamics=through_dynamics,
-        )
-        slow_values = tf.reshape(TWO_HOT.mean(model.slow_critic(acting_states)), [h, n])
-        losses = {
-            "actor": actor,
-            **critic_loss(model.critic(acting_states), outcome, slow_values, TWO_HOT)._asdict(),
-        }
-    parts = {
-        "encoder": world.encoder,
-        "rssm": world.rssm,
-        "decoder": world.decoder,
-        "reward": world.reward,
-        "continue": world.cont,
-        "actor": model.actor,
-        "critic": model.critic,
-        "slow_critic": model.slow_critic,
-    }
-    return {
-        loss_name: {name for name, part in parts.items() if synthetic.reached(tape, loss, part)}
-        for loss_name, loss in losses.items()
-    }
-
-
-@pytest.mark.parametrize(
-    "actions", [synthetic.DISCRETE, synthetic.CONTINUOUS, synthetic.MIXED], ids=["d", "c", "m"]
-)
-def test_reinforce_reaches_the_actor_and_the_critic_is_alone(actions):
-    assert behaviour(actions, through_dynamics=False) == {
-        "actor": {"actor"},
-        "value": {"critic"},
-        "slow": {"critic"},
-    }
-
-
-def test_dynamics_reaches_the_actor_through_the_model_and_the_critic_is_alone():
-    """What the chain rule reaches besides is for the optimizer to leave alone."""
-    assert behaviour(synthetic.CONTINUOUS, through_dynamics=True) == {
-        "actor": {"actor", "rssm", "reward", "critic"},
-        "value": {"critic"},
-        "slow": {"critic"},
-    }
+    by_logits, *others = tape.gradient(loss, [logits, *inputs])
+    assert np.any(by_logits)
+    assert others == [None] * 3

@@ -24,9 +24,7 @@ def starts(dense):
 
 def roll(model, actions, dense, start=None, seed=SEED):
     start = starts(dense) if start is None else start
-    return imagine(
-        model.world_model.rssm, model.actor, actions, start, H, seed, through_dynamics=dense
-    )
+    return imagine(model.world_model, model.actor, actions, start, H, seed, through_dynamics=dense)
 
 
 both_ways = pytest.mark.parametrize("dense", [False, True], ids=["reinforce", "dynamics"])
@@ -40,7 +38,8 @@ all_actions = pytest.mark.parametrize(
 def test_trajectories_follow_the_model(actions, dense):
     model = make(actions)
     trajectory = roll(model, actions, dense)
-    state, action = trajectory
+    state, action, mask = trajectory
+    assert mask is None
     assert state.h.shape == (H + 1, N, NANO.deterministic)
     assert state.index.shape == (H + 1, N, NANO.categoricals)
     assert action.shape == (H + 1, N, actions.size)
@@ -98,8 +97,8 @@ def test_states_and_actions_are_sampled_from_prior_and_policy():
     n, actions = 4000, synthetic.DISCRETE
     model = make(actions)
     start = State(*(tf.repeat(x[:1], n, 0) for x in starts(False)[:2]))
-    state, action = imagine(
-        model.world_model.rssm, model.actor, actions, start, 1, SEED, through_dynamics=False
+    state, action, _ = imagine(
+        model.world_model, model.actor, actions, start, 1, SEED, through_dynamics=False
     )
     policy = model.actor(start.first(1))
     probs = [float(np.exp(policy.log_prob(tf.one_hot([a], 4)))[0]) for a in range(4)]

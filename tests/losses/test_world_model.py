@@ -1,12 +1,14 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import synthetic
 import tensorflow as tf
 from vectors import case
 
-from rllib_dreamerv3.layout import Image, ObservationLayout, Vector
+from rllib_dreamerv3.layout import Categorical, Image, ObservationLayout, Vector
+from rllib_dreamerv3.learner.settings import WorldModelScales
 from rllib_dreamerv3.losses.world_model import (
-    WorldModelScales,
     continue_loss,
     image_loss,
     observation_losses,
@@ -18,41 +20,62 @@ from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.module.world_model import WorldModelOutput
 from rllib_dreamerv3.records import IS_TERMINAL, REWARD
 
-NANO = synthetic.NANO
+NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2
 TWO_HOT = make_two_hot("symlog")
 
 
-def losses_of(output, records, layout, free_nats=1.0, symlog_vectors=True):
+def losses_of(output, records, layout, settings=NANO, free_nats=1.0, continue_label=1.0):
     return world_model_losses(
         output,
         synthetic.flat(records),
         layout,
         TWO_HOT,
-        symlog_vectors=symlog_vectors,
+        settings,
         free_nats=free_nats,
+        continue_label=continue_label,
     )
 
 
-def forward(layout, actions=synthetic.DISCRETE, rows=3, length=4, scramble=True, **kwargs):
+def forward(
+    layout,
+    actions=synthetic.DISCRETE,
+    settings=NANO,
+    rows=3,
+    length=4,
+    scramble=True,
+    **kwargs,
+):
     """A model, its tape (persistent) and its losses on a random batch."""
-    model = synthetic.model(layout, actions)
+    model = synthetic.model(layout, actions, settings)
     if scramble:
         synthetic.scramble(model)
     records = synthetic.batch(layout, actions, rows, length)
     uniform = synthetic.uniform(length, rows, NANO.categoricals)
     with tf.GradientTape(persistent=True) as tape:
         output = model.world_model(records, uniform)
-        losses = losses_of(output, records, layout, **kwargs)
+        losses = losses_of(output, records, layout, settings, **kwargs)
     return model, tape, output, losses, records
+
+
+both_variants = pytest.mark.parametrize("settings", [NANO, NANO_V2], ids=["v1", "v2"])
 
 
 # Single losses
 
 
-def test_continue_vector():
+@pytest.mark.parametrize(("variant", "label"), [("v1", 1.0), ("v2", 1.0 - 1.0 / 333.0)])
+def test_continue_vector(variant, label):
     inputs, expected, rtol, atol = case("continue_loss")
-    loss = continue_loss(tf.constant(inputs["logit"], tf.float32), inputs["is_terminal"])
-    np.testing.assert_allclose(loss, expected["v1"], rtol, atol)
+    loss = continue_loss(tf.constant(inputs["logit"], tf.float32), inputs["is_terminal"], label)
+    np.testing.assert_allclose(loss, expected[variant], rtol, atol)
+
+
+def test_discount_as_continue_label_is_what_the_head_learns():
+    """The loss is least where the predicted probability is the discount."""
+    probabilities = np.linspace(0.9, 0.999, 100)
+    logits = tf.constant(np.log(probabilities / (1 - probabilities)), tf.float32)
+    losses = continue_loss(logits, tf.fill([100], False), 0.97).numpy()
+    np.testing.assert_allclose(probabilities[losses.argmin()], 0.97, atol=1e-3)
 
 
 def test_reconstruction_vector():
@@ -66,12 +89,29 @@ def test_reconstruction_vector():
         "obs/v": tf.constant(inputs["pred"][None]),
         "obs/i": tf.constant(inputs["pixel_pred"].reshape(1, 1, 1, 3)),
     }
-    losses = observation_losses(predictions, columns, layout, symlog_vectors=True)
+    losses = observation_losses(predictions, columns, layout, NANO)
     np.testing.assert_allclose(losses["obs/v"], [expected["vector"]], rtol, atol)
     np.testing.assert_allclose(losses["obs/i"], [expected["image"]], rtol, atol)
-    raw = observation_losses(predictions, columns, layout, symlog_vectors=False)
+    without = dataclasses.replace(NANO, symlog_vectors=False)
+    raw = observation_losses(predictions, columns, layout, without)
     by_hand = np.square(inputs["pred"] - inputs["obs"]).sum()
     np.testing.assert_allclose(raw["obs/v"], [by_hand], rtol)
+
+
+def test_classes_are_predicted_by_variant():
+    """As one-hot numbers through symlog with a squared error, or with a cross-entropy."""
+    layout = ObservationLayout((Categorical("obs/c", (3, 2)),))
+    columns = {"obs/c": tf.constant([[2, 0], [1, 1]])}
+    predictions = np.random.default_rng(0).normal(size=(2, 5))
+    one_hots = np.array([[0, 0, 1, 1, 0], [0, 1, 0, 0, 1]])
+    given = {"obs/c": tf.constant(predictions, tf.float32)}
+    squared = np.square(predictions - np.log1p(one_hots)).sum(-1)
+    loss = observation_losses(given, columns, layout, NANO)["obs/c"]
+    np.testing.assert_allclose(loss, squared, rtol=1e-5)
+    parts = (predictions[:, :3], one_hots[:, :3]), (predictions[:, 3:], one_hots[:, 3:])
+    cross_entropy = sum(np.log(np.exp(x).sum(-1)) - (x * target).sum(-1) for x, target in parts)
+    loss = observation_losses(given, columns, layout, NANO_V2)["obs/c"]
+    np.testing.assert_allclose(loss, cross_entropy, rtol=1e-5)
 
 
 def test_tiny_errors_of_vectors_do_not_count():
@@ -118,6 +158,9 @@ def test_kl_vector(which, gradient):
         np.testing.assert_allclose(clipped, [expected[f"clipped_{which}"]], rtol, atol)
     weighted = expected["weighted_A_v1"] if which == "A" else 0.5 + 0.1
     np.testing.assert_allclose(only_kl, weighted, rtol, atol)
+    only_kl = losses.total(WorldModelScales(prediction=0.0, dynamics=1.0))
+    weighted = expected["weighted_A_v2"] if which == "A" else 1.0 + 0.1
+    np.testing.assert_allclose(only_kl, weighted, rtol, atol)
     for loss, reached, stopped in (
         (losses.dynamics, prior, post),
         (losses.representation, post, prior),
@@ -127,17 +170,23 @@ def test_kl_vector(which, gradient):
     assert tape.gradient(losses.kl, [post, prior]) == [None, None]
 
 
-def test_initial_losses():
+@both_variants
+def test_initial_losses(settings):
     expected, rtol = case("uniform_init_losses").expected, 1e-6
-    *_, losses, records = forward(synthetic.VECTOR, scramble=False)
+    *_, losses, records = forward(synthetic.VECTOR, settings=settings, scramble=False)
     np.testing.assert_allclose(losses.reward, np.full(12, expected["xent"]), rtol)
     assert np.any(records[REWARD])
 
 
-def test_each_record_counts_once_and_the_total_is_their_mean():
+@pytest.mark.parametrize(
+    ("layout", "settings", "label"),
+    [(synthetic.EVERYTHING, NANO, 1.0), (synthetic.EVERYTHING_48, NANO_V2, 0.9)],
+    ids=["v1", "v2"],
+)
+def test_each_record_counts_once_and_the_total_is_their_mean(layout, settings, label):
     scales = WorldModelScales(prediction=0.7, dynamics=0.3, representation=0.2)
-    _, _, output, losses, records = forward(synthetic.EVERYTHING)
-    assert losses.observations.keys() == {leaf.key for leaf in synthetic.EVERYTHING.leaves}
+    _, _, output, losses, records = forward(layout, settings=settings, continue_label=label)
+    assert losses.observations.keys() == {leaf.key for leaf in layout.leaves}
     parts = [*losses.observations.values(), losses.reward, losses.cont]
     for part in (*parts, losses.dynamics, losses.representation, losses.kl):
         assert part.shape == (12,)
@@ -152,7 +201,8 @@ def test_each_record_counts_once_and_the_total_is_their_mean():
     terminal = tf.reshape(records[IS_TERMINAL], [-1])
     assert np.count_nonzero(terminal) == 1
     logits = output.continue_logits.numpy()
-    by_hand = np.log1p(np.exp(np.where(terminal, logits, -logits)))
+    target = np.where(terminal, 0.0, label)
+    by_hand = target * np.log1p(np.exp(-logits)) + (1 - target) * np.log1p(np.exp(logits))
     np.testing.assert_allclose(losses.cont, by_hand, rtol=1e-5)
 
 
@@ -169,9 +219,10 @@ def test_rows_of_a_batch_do_not_mix():
         np.testing.assert_allclose(losses.kl, together.kl[part], rtol=1e-3, atol=1e-5)
 
 
-def test_action_of_a_record_matters_to_the_next_one_only():
+@both_variants
+def test_action_of_a_record_matters_to_the_next_one_only(settings):
     """And that of a last record not at all, nor that of a row's last record."""
-    model, _, output, _, records = forward(synthetic.VECTOR, synthetic.CONTINUOUS)
+    model, _, output, _, records = forward(synthetic.VECTOR, synthetic.CONTINUOUS, settings)
     uniform = synthetic.uniform(4, 3, NANO.categoricals)
     for t, first_change in ((1, 2), (3, None)):
         action = records["action"].numpy()
@@ -184,69 +235,9 @@ def test_action_of_a_record_matters_to_the_next_one_only():
         np.testing.assert_array_equal(differs, expected)
 
 
-# Which parts a loss trains
-
-
-def reach(loss, tape, model):
-    """Names of the parts that the loss sends gradient to."""
-    world = model.world_model
-    parts = {
-        "encoder": world.encoder,
-        "rssm": world.rssm,
-        "decoder": world.decoder,
-        "reward": world.reward,
-        "continue": world.cont,
-        "actor": model.actor,
-        "critic": model.critic,
-        "slow_critic": model.slow_critic,
-    }
-    return {name for name, part in parts.items() if synthetic.reached(tape, loss, part)}
-
-
-def reached_rssm(loss, tape, model):
-    """First parts of the names of those RSSM parameters that the loss sends gradient to."""
-    named = {n: v for n, v in model.named_variables().items() if n.startswith("rssm/")}
-    gradients = tape.gradient(loss, named, unconnected_gradients="zero")
-    return {name.split("/")[1].split("_")[0] for name, g in gradients.items() if np.any(g)}
-
-
-def test_prediction_losses_train_their_head_rssm_and_encoder():
-    model, tape, _, losses, _ = forward(synthetic.EVERYTHING)
-    for loss in losses.observations.values():
-        assert reach(loss, tape, model) == {"decoder", "rssm", "encoder"}
-    assert reach(losses.reward, tape, model) == {"reward", "rssm", "encoder"}
-    assert reach(losses.cont, tape, model) == {"continue", "rssm", "encoder"}
-    # No prediction is made from the prior.
-    for loss in (losses.reward, losses.observations["obs/b"]):
-        assert reached_rssm(loss, tape, model) == {"initial", "input", "gru", "posterior"}
-
-
-def test_kl_losses_train_rssm_and_encoder():
-    model, tape, _, losses, _ = forward(synthetic.VECTOR, free_nats=0.0)
-    for loss in (losses.dynamics, losses.representation):
-        assert reach(loss, tape, model) == {"rssm", "encoder"}
-    # The dynamics loss gets to the posterior through the z of earlier records only.
-    assert "prior" in reached_rssm(losses.dynamics, tape, model)
-    assert reached_rssm(losses.representation, tape, model) == {
-        "initial",
-        "input",
-        "gru",
-        "posterior",
-    }
-
-
-def test_kl_losses_stop_their_targets():
-    """With one record a row there are no earlier records through which gradient could come."""
-    model, tape, _, losses, _ = forward(synthetic.VECTOR, length=1, free_nats=0.0)
-    assert reach(losses.dynamics, tape, model) == {"rssm"}
-    assert reached_rssm(losses.dynamics, tape, model) == {"initial", "input", "gru", "prior"}
-    assert reach(losses.representation, tape, model) == {"rssm", "encoder"}
-    assert "prior" not in reached_rssm(losses.representation, tape, model)
-
-
 def test_kl_below_the_free_bits_trains_nothing():
     model, tape, _, losses, _ = forward(synthetic.VECTOR, free_nats=1e3)
-    assert not reach(losses.dynamics, tape, model)
-    assert not reach(losses.representation, tape, model)
-    np.testing.assert_array_equal(losses.dynamics, np.full(12, 1e3))
+    for loss in (losses.dynamics, losses.representation):
+        assert not synthetic.reached(tape, loss, model)
+        np.testing.assert_array_equal(loss, np.full(12, 1e3))
     assert np.all(losses.kl < 1e3)
