@@ -17,8 +17,8 @@ class Catch(gym.Env):
     """A ball falls straight down a board of 10 x 5 fields; the paddle in the last row catches it.
 
     The board is shown as a picture 64 x 64 x 3, the ball in red, the paddle in blue. Actions: left,
-    stay, right. An episode has 9 env steps and ends with a reward of 1 for a ball that was caught, or
-    -1. A policy that does not look gets about -0.6, a perfect one 1.
+    stay, right. An episode has 9 env steps and ends with a reward of 1 for a ball that was caught,
+    or -1. A policy that does not look gets about -0.6, a perfect one 1.
     """
 
     observation_space = spaces.Box(0, 255, (SIDE, SIDE, 3), np.uint8)

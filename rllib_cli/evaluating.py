@@ -3,6 +3,7 @@
 import json
 import statistics
 from pathlib import Path
+from typing import Literal
 
 from rllib_cli.display import open_display, short, whole
 from rllib_cli.errors import InputError, RunError, told_as
@@ -46,7 +47,7 @@ def evaluate_checkpoint(
     steps: int | None,
     out: str | None,
     render: bool,
-    action: str | None,
+    action: Literal["sample", "mode"] | None,
     verbosity: int,
 ) -> None:
     """Plays episodes, prints them as they end, and their mean at the end.

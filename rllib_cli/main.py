@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -238,7 +238,7 @@ def evaluate(
     steps: int | None,
     out: str | None,
     render: bool,
-    action: str | None,
+    action: Literal["sample", "mode"] | None,
     verbosity: int,
 ) -> None:
     """Play episodes with CHECKPOINT and report their returns.

@@ -17,7 +17,6 @@ from rllib_dreamerv3.learner.settings import (
     TrainerSettings,
     WorldModelScales,
 )
-from rllib_dreamerv3.limits import is_number
 from rllib_dreamerv3.model_sizes import (
     ComputeDtype,
     ModelSettings,
@@ -419,7 +418,7 @@ class DreamerV3Config(AlgorithmConfig):
     def trainer_settings(self) -> TrainerSettings:
         """Resolves the options that decide an update."""
         rates = {
-            name: rate if is_number(rate) else rate[0][1]
+            name: rate[0][1] if isinstance(rate, list | tuple) else rate
             for name, rate in self.learning_rates.items()
         }
 

@@ -76,8 +76,8 @@ def _fused(has_offset: bool, has_bias: bool) -> Callable[..., tf.Tensor]:
         y = layer_norm(x, scale, rest[0]) if has_offset else rms_norm(x, scale)
         return tf.nn.silu(y)
 
-    def gradient(x: tf.Tensor, scale: tf.Tensor, *rest: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        *rest, upstream = rest
+    def gradient(x: tf.Tensor, scale: tf.Tensor, *inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        *rest, upstream = inputs
         if has_bias:
             x += rest[-1]
         if has_offset:

@@ -269,10 +269,14 @@ def test_nan_from_an_environment_is_refused_before_it_reaches_replay(build, what
 
 def test_diverged_training_stops_with_what_to_do(build):
     algorithm = build(tiny_config(world_model_lr=1e30))
-    # Imagination in the first update may overflow already, or the losses of the second do.
+
+    def train_twice():
+        # Imagination in the first update may overflow already, or the losses of the second do.
+        algorithm.train()
+        algorithm.train()
+
     with pytest.raises(TrainingDivergedError, match="last checkpoint"):
-        for _ in range(2):
-            algorithm.train()
+        train_twice()
 
 
 def test_atari_with_two_runners_of_four_environments(build):
