@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 # Benchmark environments.
 BSUITE = ["shimmy>=2", "bsuite>=0.3.6"]
 CRAFTER = ["crafter>=1.8.3"]
-# dm_control 1.0.50 allows MuJoCo 4, but reads a field of its models that was renamed there.
+# dm_control 1.0.50 allows MuJoCo 4, but reads a field of its models (flex_vertedge) that 4.0 lacks.
 DMC = ["shimmy[dm-control]>=2", "mujoco<4"]
 MINIGRID = ["minigrid>=3"]
 

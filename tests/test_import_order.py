@@ -20,9 +20,11 @@ assert "torch" not in __import__("sys").modules
 
 
 def run(code):
+    # What this process has chosen for MuJoCo is set too late where RLlib is imported first.
+    environ = {name: value for name, value in os.environ.items() if name != "MUJOCO_GL"}
     return subprocess.run(
         [sys.executable, "-c", code],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**environ, "PYTHONPATH": str(REPOSITORY)},
         capture_output=True,
         text=True,
         check=False,

@@ -1,5 +1,6 @@
 """The benchmark suites on the real packages; each is skipped where its extra is not installed."""
 
+import os
 import subprocess
 import sys
 from typing import Any
@@ -160,6 +161,26 @@ def test_mujoco_draws_beside_tensorflow_and_the_process_ends_well() -> None:
     )
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.usefixtures("dmc")
+@pytest.mark.slow
+def test_images_are_refused_if_rllib_was_imported_first() -> None:
+    code = (
+        "import ray.rllib, rllib_dreamerv3\n"
+        "from rllib_dreamerv3.sampling.environments import check_environment\n"
+        f"check_environment({FINGER!r}, {{}})\n"
+        "print('state is fine')\n"
+        f"check_environment({FINGER!r}, {{'pixels': True}})\n"
+    )
+    displays = ("DISPLAY", "WAYLAND_DISPLAY", "MUJOCO_GL")
+    environ = {name: value for name, value in os.environ.items() if name not in displays}
+    finished = subprocess.run(
+        [sys.executable, "-c", code], env=environ, capture_output=True, text=True
+    )
+    assert finished.returncode != 0
+    assert "state is fine" in finished.stdout
+    assert "Import rllib_dreamerv3 before ray.rllib" in finished.stderr
 
 
 # ---- Crafter -------------------------------------------------------------------------------------
