@@ -11,8 +11,8 @@ Where it is installed, importing this module before RLlib does two things:
    ends in a segmentation fault (TensorFlow 2.21, Mesa 22.3). Loaded here, with RTLD_DEEPBIND, it
    looks for them in its own LLVM first, and dm_control finds it in place.
 
-Where RLlib was imported first, neither can be made up for: images are refused, and with ``MUJOCO_GL``
-set to egl or osmesa such a process may crash when it ends.
+Where RLlib was imported first, neither can be made up for: images are refused, and with
+``MUJOCO_GL`` set to egl or osmesa such a process may crash when it ends.
 """
 
 import ctypes
