@@ -10,25 +10,17 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from rllib_dreamerv3.errors import unknown_name
 from rllib_dreamerv3.layout import Cnn
 from rllib_dreamerv3.learner.learner import DreamerV3Learner
-from rllib_dreamerv3.learner.settings import (
-    ActorGrad,
-    AdamSettings,
-    LaPropSettings,
-    TrainerSettings,
-    WorldModelScales,
-)
-from rllib_dreamerv3.model_sizes import (
-    ComputeDtype,
-    ModelSettings,
-    VectorMlp,
-    model_settings,
-    variant_of,
-)
+from rllib_dreamerv3.learner.settings import ActorGrad, LaPropSettings, TrainerSettings
+from rllib_dreamerv3.model_sizes import ComputeDtype, ModelSettings, VectorMlp, variant_of
 from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.resolution import (
+    LearningRate,
+    model_settings_of,
+    trainer_settings_of,
+)
 from rllib_dreamerv3.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.validation import ADAM_OPTIONS, REPLAY_DEFAULTS, check
 from rllib_dreamerv3.variants import (
-    NETWORK_OPTIONS,
     VARIANT_DEFAULTS,
     DiscreteObservations,
     ImaginedContinues,
@@ -42,22 +34,11 @@ from rllib_dreamerv3.variants import (
 )
 
 EvaluationAction = Literal["sample", "mode"]
-LearningRate = float | list[list[int | float]]
 
 # Keys that RLlib's config dicts hold beside the options of a config object.
 _DICT_ONLY_KEYS = {"env", "model_config", "multiagent", "class", "_is_frozen"}
 # Defaults of a variant that are set through another option.
 _NOT_OPTIONS = ("replay_capacity",)
-# Options of variants that the trainer takes under their own names.
-_TRAINER_OPTIONS = (
-    "actor_grad",
-    "two_hot_bins",
-    "discount_in_continue",
-    "imagined_continues",
-    "replay_critic_scale",
-    "replay_context",
-    "optimizer_type",
-)
 
 
 class DreamerV3Config(AlgorithmConfig):
@@ -392,68 +373,12 @@ class DreamerV3Config(AlgorithmConfig):
         return VARIANT_DEFAULTS[variant_of(self.model_size, self.variant)]["replay_capacity"]
 
     def model_settings(self) -> ModelSettings:
-        """Resolves the options that decide the networks."""
-        set_here = {name: getattr(self, name) for name in NETWORK_OPTIONS}
-        return model_settings(
-            self.model_size,
-            self.variant,
-            vector_mlp=self.vector_mlp,
-            unimix=self.unimix,
-            symlog_vectors=self.symlog_obs is not False,
-            compute_dtype=self.compute_dtype,
-            **{name: value for name, value in set_here.items() if value is not None},
-        )
-
-    @property
-    def learning_rates(self) -> dict[str, LearningRate]:
-        """Rate, or schedule, of each optimizer, under the names that the trainer gives them."""
-        if self.resolved("optimizer_type") == "laprop":
-            return {"all": LaPropSettings.learning_rate if self.lr is None else self.lr}
-        return {
-            "world_model": self.world_model_lr,
-            "actor": self.actor_lr,
-            "critic": self.critic_lr,
-        }
+        """The options that decide the networks."""
+        return model_settings_of(self)
 
     def trainer_settings(self) -> TrainerSettings:
-        """Resolves the options that decide an update."""
-        rates = {
-            name: rate[0][1] if isinstance(rate, list | tuple) else rate
-            for name, rate in self.learning_rates.items()
-        }
-
-        def adam(part: str, epsilon: float) -> AdamSettings:
-            clip = getattr(self, f"{part}_grad_clip_by_global_norm")
-            return AdamSettings(rates[part], epsilon, clip)
-
-        if "all" in rates:
-            optimizers: dict[str, Any] = {
-                "laprop": LaPropSettings(rates["all"], self.adaptive_grad_clip, self.lr_warmup)
-            }
-        else:
-            optimizers = {
-                "world_model": adam("world_model", 1e-8),
-                "actor": adam("actor", 1e-5),
-                "critic": adam("critic", 1e-5),
-            }
-        by_variant = {name: self.resolved(name) for name in _TRAINER_OPTIONS}
-        return TrainerSettings(
-            horizon=self.horizon_H,
-            gamma=self.gamma,
-            gae_lambda=self.gae_lambda,
-            entropy_scale=self.entropy_scale,
-            return_decay=self.return_normalization_decay,
-            slow_critic_decay=self.slow_critic_decay,
-            slow_critic_scale=self.slow_critic_scale,
-            world_model_scales=WorldModelScales(
-                prediction=self.prediction_loss_scale,
-                dynamics=self.resolved("dynamics_loss_scale"),
-                representation=self.representation_loss_scale,
-                free_nats=self.free_nats,
-            ),
-            **by_variant,
-            **optimizers,
-        )
+        """The options that decide an update."""
+        return trainer_settings_of(self)
 
     @property
     def records_per_update(self) -> int:

@@ -26,6 +26,7 @@ from rllib_dreamerv3.learner.trainer import Trainer
 from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.reporting import Reporter
+from rllib_dreamerv3.resolution import learning_rates_of
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +67,7 @@ class DreamerV3Learner(Learner):
         self._parameters = module.model.count_parameters()
         self._lr_schedules = {
             name: Scheduler(fixed_value_or_schedule=rate, framework=None)
-            for name, rate in self.config.learning_rates.items()
+            for name, rate in learning_rates_of(self.config).items()
         }
 
     def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
