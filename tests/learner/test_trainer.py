@@ -11,16 +11,19 @@ from vectors import case
 
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.layout import ActionLayout, DiscreteAction, Image, ObservationLayout, Vector
-from rllib_dreamerv3.learner.trainer import AdamSettings, Trainer, TrainerSettings
+from rllib_dreamerv3.learner.settings import AdamSettings, LaPropSettings, TrainerSettings
+from rllib_dreamerv3.learner.trainer import Trainer
 from rllib_dreamerv3.model_sizes import model_settings
 from rllib_dreamerv3.module.model import get_weights, set_weights
+from rllib_dreamerv3.module.world_model import split_context
+from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
 
-NANO = synthetic.NANO
-SHORT = TrainerSettings(horizon=3)
+NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2
+V1, V2 = synthetic.TRAINER, synthetic.TRAINER_V2
 
 
 def make_trainer(
-    observations, actions, settings=SHORT, *, sizes=NANO, seed=0, model_seed=0, scramble=True
+    observations, actions, settings=V1, *, sizes=NANO, seed=0, model_seed=0, scramble=True
 ):
     model = synthetic.model(observations, actions, sizes, seed=model_seed)
     if scramble:
@@ -37,13 +40,25 @@ def with_rates(world_model, actor, critic, **kwargs):
     )
 
 
+def with_laprop(**options):
+    return dataclasses.replace(V2, laprop=LaPropSettings(**options))
+
+
+def make_v2(settings=V2, observations=synthetic.VECTOR, actions=synthetic.DISCRETE, **options):
+    return make_trainer(observations, actions, settings, sizes=NANO_V2, **options)
+
+
+def v2_batch(observations=synthetic.VECTOR, actions=synthetic.DISCRETE, sizes=NANO_V2, **options):
+    return synthetic.batch_with_context(observations, actions, sizes, **options)
+
+
 def changed(before, after):
     return {name for name in before if not np.array_equal(before[name], after[name])}
 
 
 def run(trainer, batch, updates=1):
     for _ in range(updates):
-        metrics = trainer.update(batch)
+        metrics = trainer.update(batch).metrics
     return {name: float(x) for name, x in metrics.items()}
 
 
@@ -82,6 +97,32 @@ def test_first_losses(layout):
     for name in ("prior", "posterior"):
         largest = NANO.categoricals * math.log(NANO.classes)
         assert 0.7 * largest < metrics[f"WORLD_MODEL_{name}_entropy"] <= largest
+
+
+@pytest.mark.usefixtures("eager")
+def test_first_losses_of_v2():
+    """Also those on replay; and in contrast to v1 the policy is uniform at first."""
+    vector = case("uniform_init_losses").expected
+    actions = ActionLayout((DiscreteAction(17),))
+    # Everything steps at once: however large the first step, imagination does not see it.
+    trainer = make_v2(with_laprop(learning_rate=0.1, warmup=0), actions=actions, scramble=False)
+    batch = v2_batch(actions=actions)
+    metrics = run(trainer, batch)
+    np.testing.assert_allclose(metrics["WORLD_MODEL_L_reward"], vector["xent"], rtol=1e-6)
+    weight = metrics["DREAM_DATA_weights_mean"]
+    assert 0 < weight < 1
+    np.testing.assert_allclose(
+        metrics["CRITIC_L_total"], vector["critic_total_with_slowreg"] * weight, rtol=1e-5
+    )
+    counted = 1 - np.mean(batch["is_last"][:, 1:-1])
+    assert 0 < counted < 1
+    np.testing.assert_allclose(
+        metrics["CRITIC_L_replay"], vector["critic_total_with_slowreg"] * counted, rtol=1e-5
+    )
+    for name in ("DREAM_DATA_returns_mean", "DREAM_DATA_values_mean", "ACTOR_advantage_abs_mean"):
+        assert metrics[name] == 0
+    np.testing.assert_allclose(metrics["ACTOR_action_entropy"], vector["ln17"], rtol=1e-3)
+    assert run(trainer, batch)["DREAM_DATA_returns_mean"] != 0
 
 
 @pytest.mark.usefixtures("eager")
@@ -129,6 +170,21 @@ def test_losses_add_up():
     )
 
 
+@pytest.mark.usefixtures("eager")
+def test_losses_of_v2_add_up():
+    layout, actions = synthetic.EVERYTHING_48, synthetic.MIXED
+    metrics = run(
+        make_v2(observations=layout, actions=actions), v2_batch(layout, actions, rows=2, length=2)
+    )
+    assert all(math.isfinite(value) for value in metrics.values())
+    total = (
+        sum(metrics[f"WORLD_MODEL_L_{part}"] for part in ("decoder", "reward", "continue"))
+        + metrics["WORLD_MODEL_L_dynamics"]
+        + 0.1 * metrics["WORLD_MODEL_L_representation"]
+    )
+    np.testing.assert_allclose(metrics["WORLD_MODEL_L_total"], total, rtol=1e-5)
+
+
 # What it changes
 
 
@@ -162,6 +218,75 @@ def test_each_optimizer_changes_its_own_part_only(observations, actions):
 
 
 @pytest.mark.usefixtures("eager")
+def test_an_update_of_v2_changes_everything():
+    trainer = make_v2()
+    before = get_weights(trainer.model)
+    run(trainer, v2_batch())
+    assert changed(before, get_weights(trainer.model)) == set(before)
+
+
+@pytest.mark.usefixtures("eager")
+def test_warm_up_begins_with_an_update_that_trains_nothing():
+    """It fills the moments and the normaliser, and lets the slow critic follow."""
+    trainer = make_v2(with_laprop(warmup=1000))
+    weights, states = [get_weights(trainer.model)], [trainer.get_state()]
+    batch = v2_batch()
+    for _ in range(2):
+        run(trainer, batch)
+        weights.append(get_weights(trainer.model))
+        states.append(trainer.get_state())
+    slow = {name for name in weights[0] if name.startswith("slow_critic/")}
+    assert changed(*weights[:2]) == slow
+    # Each variable has two moments.
+    assert len(changed(*states[:2])) == 4 + 2 * (len(weights[0]) - len(slow))
+    assert {"updates", "returns/low", "returns/high", "all/step"} <= changed(*states[:2])
+    # A thousandth of 4e-5 is lost in the rounding of larger numbers.
+    assert len(changed(*weights[1:]) - slow) > 0.9 * (len(weights[0]) - len(slow))
+
+
+MIXTURES = {
+    "networks of v1, losses of v2": (NANO, dataclasses.replace(V2, replay_context=0)),
+    "networks of v2, three Adams": (
+        NANO_V2,
+        dataclasses.replace(V2, optimizer_type="adam", replay_critic_scale=0.0),
+    ),
+    "v2 through the dynamics": (NANO_V2, dataclasses.replace(V2, actor_grad="dynamics")),
+    "v1 with LaProp": (
+        NANO,
+        dataclasses.replace(V1, optimizer_type="laprop", laprop=LaPropSettings(warmup=0)),
+    ),
+    "v1 with a replay context": (NANO, dataclasses.replace(V1, replay_context=1)),
+    "v1 with a critic loss on replay": (NANO, dataclasses.replace(V1, replay_critic_scale=0.3)),
+    "v1, with normed blocks": (
+        dataclasses.replace(NANO, sequence_model="block_gru", hidden_bias=True),
+        V1,
+    ),
+    "v1, with root-mean-square norms and zeros": (
+        dataclasses.replace(NANO, norm="rms", initial_state="zeros", weight_init="fan_in"),
+        dataclasses.replace(V1, two_hot_bins="symexp"),
+    ),
+}
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_mixtures_of_the_variants_train_everything(mixture):
+    sizes, settings = MIXTURES[mixture]
+    actions = synthetic.CONTINUOUS if settings.actor_grad == "dynamics" else synthetic.DISCRETE
+    trainer = make_trainer(synthetic.VECTOR, actions, settings, sizes=sizes)
+    if settings.replay_context:
+        batch = v2_batch(actions=actions, sizes=sizes)
+    else:
+        batch = synthetic.batch(synthetic.VECTOR, actions)
+    before = get_weights(trainer.model)
+    update = trainer.update(batch)
+    assert all(np.isfinite(value) for value in update.metrics.values())
+    assert bool(update.latents) is bool(settings.replay_context)
+    assert ("CRITIC_L_replay" in update.metrics) is (settings.replay_critic_scale > 0)
+    assert changed(before, get_weights(trainer.model)) == set(before)
+
+
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("actions", "chosen"),
     [
@@ -175,7 +300,7 @@ def test_auto_chooses_by_action_type(actions, chosen):
     norms = {
         how: run(
             make_trainer(
-                synthetic.VECTOR, actions, dataclasses.replace(SHORT, actor_grad=how, horizon=2)
+                synthetic.VECTOR, actions, dataclasses.replace(V1, actor_grad=how, horizon=2)
             ),
             batch,
         )["ACTOR_gradients_global_norm"]
@@ -232,6 +357,75 @@ def test_update_takes_batches_of_any_size_and_repeats_itself():
     assert int(first.updates) == 2
 
 
+# What it starts from
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("sizes", [NANO, NANO_V2], ids=["v1", "v2"])
+def test_latents_are_the_posterior_of_the_batch(sizes):
+    trainer = make_trainer(
+        synthetic.VECTOR, synthetic.DISCRETE, with_laprop(warmup=1000), sizes=sizes
+    )
+    batch = v2_batch(sizes=sizes)
+    records, context = split_context(batch)
+    uniform = tf.random.stateless_uniform([4, 3, sizes.categoricals], [0, 0])
+    state = trainer.model.world_model(records, uniform, context).state
+    latents = trainer.update(batch).latents
+    assert set(latents) == {LATENT_H, LATENT_INDEX}
+    assert latents[LATENT_H].dtype == tf.float32
+    assert latents[LATENT_INDEX].dtype == tf.uint8
+    np.testing.assert_allclose(
+        latents[LATENT_H], tf.reshape(state.h, [3, 4, sizes.deterministic]), atol=1e-5
+    )
+    np.testing.assert_array_equal(
+        latents[LATENT_INDEX], tf.reshape(state.index, [3, 4, sizes.categoricals])
+    )
+
+
+def observe(trainer, batch):
+    """The world model's losses on a batch; the trainer stays as it is."""
+    *_, losses = trainer._observe(*split_context(batch), tf.constant([0, 0]))
+    return {name: float(x) for name, x in losses.items()}
+
+
+def altered(values):
+    """Other flags, other actions, other numbers."""
+    if values.dtype == bool:
+        return ~values
+    return np.roll(values, 1, -1) if values.shape[-1] == synthetic.DISCRETE.size else values + 1
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(("row", "matters"), [(2, True), (1, False)], ids=["middle", "start"])
+def test_rows_start_from_stored_latents_unless_an_episode_begins(row, matters):
+    trainer = make_v2()
+    batch = {name: x[row : row + 1] for name, x in v2_batch().items()}
+    assert bool(batch["is_first"][0, 1]) is not matters
+    expected = observe(trainer, batch)
+    for name in (LATENT_H, LATENT_INDEX, "action"):
+        other = batch[name].numpy()
+        other[:, 0] = (
+            altered(other[:, 0]) if name != LATENT_INDEX else (other[:, 0] + 1) % NANO_V2.classes
+        )
+        found = observe(trainer, {**batch, name: tf.constant(other)})
+        assert (found != expected) is matters, name
+    for name in (LATENT_H, LATENT_INDEX):
+        # Latents of the records themselves are only what replay had stored; they are replaced.
+        other = batch[name].numpy()
+        other[:, 1:] = 0
+        assert observe(trainer, {**batch, name: tf.constant(other)}) == expected, name
+
+
+@pytest.mark.usefixtures("eager")
+def test_nothing_else_of_the_context_record_matters():
+    trainer, batch = make_v2(), v2_batch()
+    expected = observe(trainer, batch)
+    for name in ("obs/x", "reward", "is_first", "is_last", "is_terminal"):
+        other = batch[name].numpy()
+        other[:, 0] = altered(other[:, 0])
+        assert observe(trainer, {**batch, name: tf.constant(other)}) == expected, name
+
+
 # Saving
 
 
@@ -262,6 +456,34 @@ def test_restored_trainer_continues_to_the_last_bit(observations, actions):
     assert not changed(get_weights(trainer.model), get_weights(restored.model))
     assert not changed(trainer.get_state(), restored.get_state())
     assert int(restored.updates) == 4
+
+
+def test_restored_trainer_of_v2_continues_to_the_last_bit():
+    batches = [v2_batch(seed=seed) for seed in range(4)]
+    settings = with_laprop(learning_rate=1e-3, warmup=10)
+    trainer = make_v2(settings)
+    for batch in batches[:2]:
+        run(trainer, batch)
+    state, weights = trainer.get_state(), get_weights(trainer.model)
+    expected = [trainer.update(batch) for batch in batches[2:]]
+
+    restored = make_v2(settings, model_seed=7)
+    restored.set_state(state)
+    set_weights(restored.model, weights)
+    for batch, update in zip(batches[2:], expected, strict=True):
+        found = restored.update(batch)
+        for one, other in zip(found, update, strict=True):
+            assert not changed(tf.nest.map_structure(np.asarray, one), other)
+    assert not changed(get_weights(trainer.model), get_weights(restored.model))
+    assert not changed(trainer.get_state(), restored.get_state())
+
+
+def test_state_of_another_optimizer_is_refused():
+    trainer, other = make_v2(), make_v2(dataclasses.replace(V2, optimizer_type="adam"))
+    before = trainer.get_state()
+    with pytest.raises(CheckpointError):
+        trainer.set_state(other.get_state())
+    assert not changed(before, trainer.get_state())
 
 
 def test_state_of_another_network_is_refused():
