@@ -4,6 +4,7 @@ Each benchmark has a file of its own beside this one. Atari is a vector environm
 others are single environments, put together here.
 """
 
+import importlib
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -145,8 +146,12 @@ def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
             (says what to install), or an option cannot be.
     """
     if not is_benchmark(env_id):
+        module, _, name = env_id.rpartition(":")
         try:
-            gym.spec(env_id)
+            if module:
+                # As gym.make does: importing the module registers its environments.
+                importlib.import_module(module)
+            gym.spec(name)
         except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
             known = [name for name in gym.registry if not is_benchmark(name)]
             raise unknown_environment(env_id, known) from error

@@ -129,3 +129,18 @@ def test_vector_environments_of_a_suite(mode: gym.VectorizeMode, kind: type) -> 
         assert truncated == [[False, False], [False, False], [True, True], [False, False]]
     finally:
         env.close()
+
+
+def test_environment_of_a_module_is_found_by_importing_it(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As gym.make finds it; and a module or a name that does not exist is said to be unknown."""
+    (tmp_path / "module_with_an_env.py").write_text(
+        "import gymnasium\n"
+        "gymnasium.register('OfAModule-v0', 'gymnasium.envs.classic_control:CartPoleEnv')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    check_environment("module_with_an_env:OfAModule-v0", {})
+    for wrong in ("module_with_an_env:OfNoModule-v0", "no_such_module:OfAModule-v0"):
+        with pytest.raises(ConfigError, match="Unknown environment"):
+            check_environment(wrong, {})
