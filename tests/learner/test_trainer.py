@@ -548,12 +548,12 @@ def bandit(actions, seed):
     ],
 )
 def test_learns_which_action_is_rewarded(actions, actor_grad):
-    """200 updates on random actions: the mode becomes the rewarded one. Nano model, seed 0."""
+    """300 updates on random actions: the mode becomes the rewarded one. Nano model, seed 0."""
     layout = ObservationLayout((Vector("obs/x", 1),))
     trainer = make_trainer(
         layout, actions, with_rates(1e-2, 3e-3, 3e-3, actor_grad=actor_grad), scramble=False
     )
-    for seed in range(200):
+    for seed in range(300):
         run(trainer, bandit(actions, seed))
     policy = trainer.model.policy
     acted = policy.act(
