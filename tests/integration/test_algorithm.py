@@ -39,8 +39,11 @@ def weights_of(algorithm):
     return get_weights(algorithm.learner_group._learner.trainer.model)
 
 
-def test_trains_and_reports_under_rllibs_keys(build):
-    algorithm = build(tiny_config())
+@pytest.mark.parametrize(
+    "options", [{}, {"variant": "v2", "lr_warmup": 0}, {"model_size": "1M"}], ids=["v1", "v2", "1M"]
+)
+def test_trains_and_reports_under_rllibs_keys(build, options):
+    algorithm = build(tiny_config(**options))
     before = weights_of(algorithm)
     for _ in range(30):
         last = algorithm.train()
@@ -87,8 +90,9 @@ def test_remote_env_runners_get_the_learners_weights(build):
         np.testing.assert_array_equal(value, learner[name])
 
 
-def test_checkpoint_restores_everything_and_the_next_update_is_the_same(build, tmp_path):
-    algorithm = build(tiny_config())
+@pytest.mark.parametrize("variant", ["v1", "v2"])
+def test_checkpoint_restores_everything_and_the_next_update_is_the_same(build, tmp_path, variant):
+    algorithm = build(tiny_config(variant=variant))
     for _ in range(4):
         algorithm.train()
     path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
@@ -297,9 +301,9 @@ def test_atari_with_two_runners_of_four_environments(build):
     ("space", "words"),
     [
         (gym.spaces.Text(5), "Text"),
-        (gym.spaces.Box(0, 255, (48, 64, 3), np.uint8), "power of two"),
+        (gym.spaces.Box(0, 255, (2, 64, 64, 3), np.uint8), "Box of 4 dimensions"),
     ],
-    ids=["text", "odd image"],
+    ids=["text", "four dimensions"],
 )
 def test_observations_that_cannot_be_learned_from_are_refused(space, words):
     class Odd(gym.Env):

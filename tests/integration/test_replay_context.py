@@ -1,0 +1,229 @@
+"""Latents on their way round: acted with, stored, trained from, refreshed, saved."""
+
+import copy
+
+import numpy as np
+import pytest
+import synthetic
+import tensorflow as tf
+from tiny import tiny_config
+
+from rllib_dreamerv3 import DreamerV3
+from rllib_dreamerv3.module.latent import State
+from rllib_dreamerv3.module.model import get_weights
+from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, LATENT_H, LATENT_INDEX
+from rllib_dreamerv3.replay.storage import Window
+from rllib_dreamerv3.sampling.env_runner import DreamerV3EnvRunner
+
+
+def config_v2(**training):
+    # With a warm-up the first updates would hardly change a thing.
+    return tiny_config(variant="v2", lr_warmup=0, lr=1e-2, **training)
+
+
+@pytest.fixture(scope="module")
+def algorithm():
+    """An algorithm whose replay is filled, for all tests to go on with: compiling takes long."""
+    built = config_v2().build_algo()
+    built.train()
+    yield built
+    built.stop()
+
+
+@pytest.fixture
+def eager():
+    """For algorithms of which only an update or two are needed."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def make_runner():
+    """Builds env runners of three environments, with weights that are anything but uniform."""
+    built = []
+
+    def make(**evaluation):
+        config = config_v2().evaluation(**evaluation)
+        config.env_runners(num_envs_per_env_runner=3)
+        built.append(DreamerV3EnvRunner(config=config, worker_index=0))
+        synthetic.scramble(built[-1].module.model)
+        return built[-1]
+
+    yield make
+    for runner in built:
+        runner.stop()
+
+
+# Acting
+
+
+def transitions(runner, chunks):
+    """Of each record: the h that follows from the record before it, and its own."""
+    rssm = runner.module.model.rssm
+    h0, index0 = rssm.initial_state()
+    for chunk in chunks:
+        columns = chunk.columns
+        for t in range(1, len(chunk)):
+            if columns[IS_FIRST][t]:
+                state, action = State(h0, index0), tf.zeros([1, 2])
+            else:
+                index = columns[LATENT_INDEX][t - 1][None].astype(np.int32)
+                state = State(columns[LATENT_H][t - 1][None], tf.constant(index))
+                action = columns[ACTION][t - 1][None]
+            following = rssm.imagine(state, action, synthetic.uniform(1, 4), dense=False)
+            yield following.h[0].numpy(), columns[LATENT_H][t]
+
+
+@pytest.mark.parametrize("random_actions", [False, True], ids=["policy", "random"])
+def test_records_carry_the_states_in_which_the_policy_acted(make_runner, random_actions):
+    """Each h follows from h, z and action of the record before it, or from an episode's start."""
+    runner = make_runner()
+    chunks = runner.sample(num_timesteps=120, random_actions=random_actions)
+    columns = chunks[0].columns
+    assert (columns[LATENT_H].shape, columns[LATENT_H].dtype) == ((40, 16), np.float32)
+    assert (columns[LATENT_INDEX].shape, columns[LATENT_INDEX].dtype) == ((40, 4), np.uint8)
+    assert columns[LATENT_INDEX].max() < 4
+    assert any(chunk.columns[IS_FIRST][1:].any() for chunk in chunks)
+    for following, stored in transitions(runner, chunks):
+        np.testing.assert_allclose(stored, following, atol=1e-5)
+    # The first record of a later call goes on from the last one of the call before.
+    (again, *_) = runner.sample(num_timesteps=30, random_actions=random_actions)
+    assert again.start == 40
+    rows = {name: np.concatenate([columns[name][-1:], x]) for name, x in again.columns.items()}
+    joined = type(again)(again.stream, 39, rows)
+    following, stored = next(transitions(runner, [joined]))
+    np.testing.assert_allclose(stored, following, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("evaluation_action", "explore", "always_best"),
+    [("mode", False, True), ("mode", True, False), ("sample", False, False)],
+)
+def test_evaluation_takes_the_best_action_only_if_told_to(
+    make_runner, evaluation_action, explore, always_best
+):
+    """In each state acted in; the states themselves are sampled from posteriors either way."""
+    runner = make_runner(evaluation_action=evaluation_action)
+    best = []
+    for chunk in runner.sample(num_timesteps=150, explore=explore):
+        index = tf.constant(chunk.columns[LATENT_INDEX].astype(np.int32))
+        policy = runner.module.model.actor(State(chunk.columns[LATENT_H], index))
+        same = (policy.mode().numpy() == chunk.columns[ACTION]).all(-1)
+        best.extend(same[~chunk.columns[IS_LAST]])
+    assert np.all(best) == always_best
+    # Even where actions are sampled the better one of two is taken more often.
+    assert np.mean(best) > 0.5
+
+
+# Training
+
+
+def content(buffer):
+    """All records that are stored, segment after segment."""
+    parts = [
+        buffer.storage.gather([Window(segment, segment.start)], len(segment))
+        for segment in buffer.storage.segments
+    ]
+    return [{name: x[0] for name, x in part.items()} for part in parts]
+
+
+def assert_same_content(one, other):
+    for a, b in zip(content(one), content(other), strict=True):
+        assert a.keys() == b.keys()
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name], err_msg=name)
+
+
+def test_new_records_are_trained_on_first(algorithm):
+    """An update takes the two oldest of the rows that wait, and none that was served before."""
+    queue = algorithm.replay_buffer.online_queue
+    queued = queue.stored()
+    assert len(queued) > 2
+    algorithm._update()
+    assert queue.stored() == queued[2:]
+
+
+def test_update_stores_the_latents_that_it_computed(algorithm):
+    """In the training records of its rows, the last row's where they overlap; nothing else."""
+    learner = algorithm.learner_group._learner
+    for _ in range(3):
+        twin = copy.deepcopy(algorithm.replay_buffer)
+        rows = twin.sample(2)
+        before = content(twin)
+        algorithm._update()
+        latents = learner.latents
+        assert {name: x.shape for name, x in latents.items()} == {
+            LATENT_H: (2, 8, 16),
+            LATENT_INDEX: (2, 8, 4),
+        }
+        # By hand, record by record.
+        expected = {id(s): part for s, part in zip(twin.storage.segments, before, strict=True)}
+        for b, (segment, start) in enumerate(rows.windows):
+            for t in range(8):
+                place = start - segment.start + 1 + t
+                for name, x in latents.items():
+                    expected[id(segment)][name][place] = x[b, t]
+        for found, wanted in zip(content(algorithm.replay_buffer), expected.values(), strict=True):
+            for name in found:
+                np.testing.assert_array_equal(found[name], wanted[name], err_msg=name)
+        # Not what was there before.
+        assert np.abs(latents[LATENT_H] - rows.columns[LATENT_H][:, 1:]).max() > 1e-4
+
+
+def test_rows_of_one_record_more_are_trained_on_and_counted_without_it(algorithm):
+    rows = copy.deepcopy(algorithm.replay_buffer).sample(2)
+    assert rows.columns[LATENT_H].shape == (2, 9, 16)
+    result = algorithm.train()
+    learner = result["learners"]["default_policy"]
+    assert learner["num_module_steps_trained_lifetime"] == 16 * result["num_grad_updates_lifetime"]
+    assert np.isfinite(learner["CRITIC_L_replay"])
+
+
+@pytest.mark.usefixtures("eager")
+def test_replay_without_context_stores_no_latents():
+    algorithm = tiny_config(variant="v2", replay_context=0).build_algo()
+    try:
+        algorithm.train()
+        assert not any(name.startswith("latent") for name in algorithm.replay_buffer.storage.specs)
+        assert algorithm.learner_group._learner.latents == {}
+    finally:
+        algorithm.stop()
+
+
+@pytest.mark.usefixtures("eager")
+def test_v1_with_a_context_and_a_remote_env_runner():
+    config = tiny_config(replay_context=1)
+    config.env_runners(num_env_runners=1, num_envs_per_env_runner=2, num_cpus_per_env_runner=0.5)
+    algorithm = config.build_algo()
+    try:
+        result = algorithm.train()
+        assert result["num_grad_updates_lifetime"] == 1
+        assert np.isfinite(result["learners"]["default_policy"]["WORLD_MODEL_L_total"])
+        twin = copy.deepcopy(algorithm.replay_buffer)
+        algorithm._update()
+        latents = algorithm.learner_group._learner.latents
+        twin.write_back(twin.sample(2).windows, latents)
+        assert_same_content(algorithm.replay_buffer, twin)
+    finally:
+        algorithm.stop()
+
+
+def test_restored_algorithm_goes_on_with_the_same_rows_and_latents(algorithm, tmp_path):
+    restored = DreamerV3.from_checkpoint(algorithm.save_to_path(str(tmp_path / "checkpoint")))
+    try:
+        assert_same_content(algorithm.replay_buffer, restored.replay_buffer)
+        for _ in range(2):
+            for each in (algorithm, restored):
+                each._update()
+        one, other = (a.learner_group._learner for a in (algorithm, restored))
+        for name, x in one.latents.items():
+            np.testing.assert_array_equal(x, other.latents[name])
+        assert_same_content(algorithm.replay_buffer, restored.replay_buffer)
+        weights = [get_weights(learner.trainer.model) for learner in (one, other)]
+        for name, x in weights[0].items():
+            np.testing.assert_array_equal(x, weights[1][name])
+        for name, x in one.trainer.get_state().items():
+            np.testing.assert_array_equal(x, other.trainer.get_state()[name])
+    finally:
+        restored.stop()
