@@ -20,18 +20,19 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.learner.trainer import AdamSettings, Trainer, TrainerSettings
+from rllib_dreamerv3.learner.settings import AdamSettings, TrainerSettings
+from rllib_dreamerv3.learner.trainer import Trainer
 from rllib_dreamerv3.model_sizes import MODEL_SIZES, model_settings
 from rllib_dreamerv3.module.model import DreamerModel
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, Columns
 from rllib_dreamerv3.reporting import (
-    FILM_CONTEXT,
+    FILM_OBSERVED,
     compare,
     film_strip,
     open_loop_prediction,
     write_png,
 )
-from rllib_dreamerv3.sampling.environments import make_atari
+from rllib_dreamerv3.sampling.atari import make_atari
 from rllib_dreamerv3.sampling.spaces import ActionCodec, ObservationCodec
 
 NEEDED_FACTOR = 10.0
@@ -94,9 +95,9 @@ def draw(model: DreamerModel, observations: ObservationCodec, batch: Columns, ro
     )
     uniform = tf.random.stateless_uniform([length, rows, categoricals], [0, 0])
     strips = []
-    for context in (length, FILM_CONTEXT):
-        prediction = open_loop_prediction(model.world_model, shown, uniform, context)[image.key]
-        strips.append(film_strip(compare(image, shown[image.key], prediction.numpy()), context))
+    for observed in (length, FILM_OBSERVED):
+        prediction = open_loop_prediction(model.world_model, shown, uniform, observed)[image.key]
+        strips.append(film_strip(compare(image, shown[image.key], prediction.numpy()), observed))
     return np.concatenate(strips)
 
 
@@ -115,8 +116,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="where to write the picture (.png)")
     parser.add_argument("--json", type=Path, help="where to write the numbers")
     options = parser.parse_args()
-    if options.length <= FILM_CONTEXT or options.updates < 2:
-        parser.error(f"--length must exceed {FILM_CONTEXT} and --updates must be at least 2")
+    if options.length <= FILM_OBSERVED or options.updates < 2:
+        parser.error(f"--length must exceed {FILM_OBSERVED} and --updates must be at least 2")
 
     batch, observations, actions = collect(
         options.env, options.rows, options.length, options.skip, options.seed
@@ -132,7 +133,7 @@ def main() -> int:
     print(f"image loss of the mean frame: {still:.2f}")
     curve, began = {}, time.perf_counter()
     for update in range(options.updates):
-        metrics = trainer.update(batch)
+        metrics = trainer.update(batch).metrics
         last = update == options.updates - 1
         if update == 0 or last or (update + 1) % max(1, options.updates // LINES) == 0:
             # The loss that this update found, before it changed anything.

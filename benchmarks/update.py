@@ -5,6 +5,7 @@ counted as dense vectors, at the speed of a large float32 product measured in th
 may fall below 1, because products with one-hot vectors need not be made.
 
     python benchmarks/update.py --workload vector-xs --json
+    python benchmarks/update.py --workload image-1m --json
 """
 
 import argparse
@@ -18,6 +19,7 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
+from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.layout import (
     ActionLayout,
     ContinuousAction,
@@ -26,11 +28,20 @@ from rllib_dreamerv3.layout import (
     ObservationLayout,
     Vector,
 )
-from rllib_dreamerv3.learner.trainer import Trainer, TrainerSettings
-from rllib_dreamerv3.model_sizes import MODEL_SIZES, model_settings
-from rllib_dreamerv3.module.encoder import SMALLEST_SIDE
+from rllib_dreamerv3.learner.settings import TrainerSettings
+from rllib_dreamerv3.learner.trainer import Trainer
+from rllib_dreamerv3.model_sizes import MODEL_SIZES, ModelSettings
+from rllib_dreamerv3.module.convolutions import POOLED_DEPTHS, STRIDED_SMALLEST_SIDE
 from rllib_dreamerv3.module.model import DreamerModel
-from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD
+from rllib_dreamerv3.records import (
+    ACTION,
+    IS_FIRST,
+    IS_LAST,
+    IS_TERMINAL,
+    LATENT_H,
+    LATENT_INDEX,
+    REWARD,
+)
 
 # What is observed and done: CartPole's spaces, Atari's, and a walker's, whose actor is trained
 # through the dynamics.
@@ -51,11 +62,16 @@ WORKLOADS = {
 MATRIX_SIZE = 2048
 
 
-def make_batch(spaces: str, rows: int, length: int) -> dict[str, tf.Tensor]:
-    """Random records ``[B, T, ...]``; about one in fifty begins an episode."""
+def make_batch(
+    spaces: str, settings: ModelSettings, rows: int, length: int, context: int
+) -> dict[str, tf.Tensor]:
+    """Random records ``[B, T, ...]``; about one in fifty begins an episode.
+
+    With a context record ``[B, 1 + T, ...]``, and latents.
+    """
     rng = np.random.default_rng(0)
     observations, actions = SPACES[spaces]
-    shape = (rows, length)
+    shape = (rows, context + length)
     is_first = rng.random(shape) < 0.02
     is_first[:, 0] = True
     is_last = np.roll(is_first, -1, 1)
@@ -71,6 +87,10 @@ def make_batch(spaces: str, rows: int, length: int) -> dict[str, tf.Tensor]:
         IS_TERMINAL: is_last,
         ACTION: action.astype(np.float32),
     }
+    if context:
+        index = rng.integers(0, settings.classes, (*shape, settings.categoricals))
+        batch[LATENT_H] = rng.uniform(-1, 1, (*shape, settings.deterministic)).astype(np.float32)
+        batch[LATENT_INDEX] = index.astype(np.uint8)
     for leaf in observations.leaves:
         if isinstance(leaf, Image):
             batch[leaf.key] = rng.integers(0, 256, (*shape, *leaf.shape), np.uint8)
@@ -79,11 +99,30 @@ def make_batch(spaces: str, rows: int, length: int) -> dict[str, tf.Tensor]:
     return {name: tf.constant(values) for name, values in batch.items()}
 
 
-def products(model: DreamerModel, side: int) -> dict[str, float]:
+def convolved_side(cnn: str, name: str, side: int) -> int:
+    """Pixels a side to each of which a kernel of the CNN is applied.
+
+    Args:
+        cnn: Which CNN.
+        name: Name of the kernel, ``encoder/cnn/stages/0/kernel`` for example.
+        side: Pixels a side of the images.
+    """
+    network, *_, stage, _ = name.split("/")
+    if cnn == "strided":
+        # Down: the smaller image that comes out. Up, transposed: the smaller one that goes in.
+        first = side // 2 if network == "encoder" else STRIDED_SMALLEST_SIDE
+    else:
+        # Down: before pooling. Up: after upsampling.
+        first = side if network == "encoder" else 2 * (side >> len(POOLED_DEPTHS))
+    return first >> int(stage) if network == "encoder" else first << int(stage)
+
+
+def products(model: DreamerModel, cnn: str, side: int) -> dict[str, float]:
     """Multiplications in one forward pass for one state, by name of the kernel.
 
     Args:
         model: The networks.
+        cnn: Which CNN they have.
         side: Height of the images in pixels, 0 if there are none.
     """
     counts = {}
@@ -92,14 +131,14 @@ def products(model: DreamerModel, side: int) -> dict[str, float]:
             continue
         pixels = 1
         if variable.shape.rank == 4:
-            stage = int(name.split("/")[2])
-            in_encoder = name.startswith("encoder")
-            pixels = side // 2 ** (stage + 1) if in_encoder else SMALLEST_SIDE * 2**stage
+            pixels = convolved_side(cnn, name, side)
         counts[name] = float(math.prod(variable.shape)) * pixels**2
     return counts
 
 
-def dense_gflop(model: DreamerModel, spaces: str, records: int, horizon: int) -> float:
+def dense_gflop(
+    model: DreamerModel, spaces: str, cnn: str, settings: TrainerSettings, records: int
+) -> float:
     """Floating point operations of an update's products, all of them dense, in 1e9.
 
     A gradient by the weights and one by the inputs cost as much as the forward pass, each. Where
@@ -107,17 +146,17 @@ def dense_gflop(model: DreamerModel, spaces: str, records: int, horizon: int) ->
     """
     observations, actions = SPACES[spaces]
     side = observations.images[0].height if observations.images else 0
-    counts = products(model, side)
+    counts, horizon = products(model, cnn, side), settings.horizon
 
     def total(*prefixes: str) -> float:
         return sum(n for name, n in counts.items() if name.startswith(prefixes))
 
-    first_layers = ("encoder/convolutions/0/", "encoder/mlp/blocks/0/")
+    first_layers = ("encoder/cnn/stages/0/", "encoder/mlp/blocks/0/")
     world_model = ("encoder/", "rssm/", "decoder/", "reward/", "continue/")
     multiplications = 3 * total(*world_model) - total(*first_layers)
 
     # Imagination: H steps of the sequence model; the policy and the heads at H + 1 states.
-    step = total("rssm/input", "rssm/gru", "rssm/prior")
+    step = total("rssm/sequence_model", "rssm/prior")
     multiplications += horizon * step + (horizon + 1) * total("actor/")
     multiplications += (horizon + 1) * total("reward/", "continue/", "critic/")
     multiplications += horizon * total("slow_critic/")
@@ -125,7 +164,9 @@ def dense_gflop(model: DreamerModel, spaces: str, records: int, horizon: int) ->
     multiplications += horizon * total("actor/")
     for head in ("actor/", "critic/"):
         multiplications += horizon * (2 * total(head) - total(f"{head}mlp/first/"))
-    if actions.all_continuous:
+    if settings.replay_critic_scale:
+        multiplications += 3 * total("critic/") + total("slow_critic/")
+    if settings.actor_grad == "auto" and actions.all_continuous:
         multiplications += horizon * (step + total("reward/", "critic/", "actor/outputs/"))
     return 2.0 * records * multiplications / 1e9
 
@@ -165,14 +206,16 @@ def measure(
     """
     spaces, size = WORKLOADS[workload]
     observations, actions = SPACES[spaces]
-    settings = model_settings(size)
-    model = DreamerModel(observations, actions, settings, seed=0)
-    trainer = Trainer(model, observations, actions, settings, TrainerSettings(horizon=horizon))
-    batch = make_batch(spaces, rows, length)
+    # With a warm-up the first updates would change too little to be seen.
+    config = DreamerV3Config().training(model_size=size, horizon_H=horizon, lr_warmup=0)
+    sizes, settings = config.model_settings(), config.trainer_settings()
+    model = DreamerModel(observations, actions, sizes, seed=0)
+    trainer = Trainer(model, observations, actions, sizes, settings)
+    batch = make_batch(spaces, sizes, rows, length, settings.replay_context)
     before = {name: variable.numpy() for name, variable in model.named_variables().items()}
 
     def update() -> tf.Tensor:
-        metrics = trainer.update(batch)
+        metrics = trainer.update(batch).metrics
         return metrics["WORLD_MODEL_L_total"] + metrics["ACTOR_L_total"] + metrics["CRITIC_L_total"]
 
     first = seconds(update)
@@ -186,7 +229,8 @@ def measure(
     ]
     if unchanged:
         raise RuntimeError(f"{len(unchanged)} parameters have not changed: {unchanged[:3]} ...")
-    gflop, speed = dense_gflop(model, spaces, rows * length, horizon), gemm_gflop_per_s()
+    gflop = dense_gflop(model, spaces, sizes.cnn, settings, rows * length)
+    speed = gemm_gflop_per_s()
     median = statistics.median(times)
     return {
         "workload": workload,
