@@ -12,7 +12,8 @@ from rllib_dreamerv3.losses.imagination import imagine
 from rllib_dreamerv3.losses.world_model import world_model_losses
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.module.latent import State
-from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, REWARD
+from rllib_dreamerv3.module.world_model import split_context
+from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, LATENT_H, REWARD
 from rllib_dreamerv3.reporting import (
     BORDER,
     Reporter,
@@ -293,6 +294,70 @@ def test_record_losses_lie_where_their_records_do():
     one, two = (reporter.record_losses(x, update=3) for x in (batch, other))
     name = "WORLD_MODEL_L_reward_BxT"
     assert np.argwhere(one[name] != two[name]).tolist() == [[1, 2]]
+
+
+# The 2025 revision
+
+
+def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
+    layout, actions, sizes = synthetic.VECTOR, synthetic.DISCRETE, synthetic.NANO_V2
+    settings = synthetic.TRAINER_V2
+    model = synthetic.model(layout, actions, sizes)
+    synthetic.scramble(model)
+    reporter = Reporter(model, layout, actions, sizes, settings, 0)
+    batch = {
+        key: x.numpy()
+        for key, x in synthetic.batch_with_context(layout, actions, sizes, B, T).items()
+    }
+    losses = reporter.record_losses(batch, update=3)
+    assert all(x.shape == (B, T) for x in losses.values())
+    other = reporter.record_losses(batch | {LATENT_H: -batch[LATENT_H]}, update=3)
+    # The second row begins with an episode; the first one has another one from its second record.
+    differs = losses["WORLD_MODEL_L_total_BxT"] != other["WORLD_MODEL_L_total_BxT"]
+    assert differs[:, 0].tolist() == [True, False, True]
+    assert not differs[1].any()
+
+    # With the discount in the continues: R_0 = r_1 + c_1 (r_2 + ...), mixed with values.
+    data = reporter.dream_data(batch, update=3)
+    assert len(data["DREAM_DATA_returns_per_step"]) == settings.horizon
+    records, context = split_context(batch)
+    uniform = tf.random.stateless_uniform([T, B, sizes.categoricals], [0, 3])
+    start = model.world_model(records, uniform, context).state.stop_gradient()
+    trajectory = imagine(
+        model.world_model,
+        model.actor,
+        actions,
+        start,
+        settings.horizon,
+        tf.constant([1, 3]),
+        through_dynamics=False,
+    )
+    last = State(trajectory.state.h[-1], trajectory.state.index[-1])
+    before = State(trajectory.state.h[-2], trajectory.state.index[-2])
+    mean, world = make_two_hot("symexp").mean, model.world_model
+    returns = mean(world.reward(last)) + tf.sigmoid(world.cont(last)) * mean(model.critic(last))
+    expected = {
+        "DREAM_DATA_returns_per_step": returns,
+        "DREAM_DATA_values_per_step": mean(model.critic(last)),
+        "DREAM_DATA_continues_per_step": tf.sigmoid(world.cont(last)),
+    }
+    for name, x in expected.items():
+        np.testing.assert_allclose(data[name][-1], np.mean(x), rtol=1e-3)
+    np.testing.assert_allclose(
+        data["DREAM_DATA_rewards_per_step"][-2], np.mean(mean(world.reward(before))), rtol=1e-3
+    )
+
+
+def test_open_loop_prediction_goes_on_from_the_context():
+    model = synthetic.model(synthetic.VECTOR, synthetic.DISCRETE, synthetic.NANO_V2)
+    synthetic.scramble(model)
+    batch = synthetic.batch_with_context(synthetic.VECTOR, synthetic.DISCRETE, rows=B, length=T)
+    rows, context = split_context(batch)
+    whole = model.world_model(rows, UNIFORM, context).observations["obs/x"]
+    prediction = open_loop_prediction(model.world_model, rows, UNIFORM, OBSERVED, context)["obs/x"]
+    whole = tf.reshape(whole, prediction.shape)
+    np.testing.assert_allclose(prediction[:, :OBSERVED], whole[:, :OBSERVED], atol=1e-5)
+    assert np.abs(prediction[:, OBSERVED:] - whole[:, OBSERVED:]).max() > 1e-3
 
 
 # Reports and updates

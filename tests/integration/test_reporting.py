@@ -38,8 +38,9 @@ def results_of():
         algorithm.stop()
 
 
-def test_all_reports_of_an_atari_game(results_of):
-    config = tiny_config(PONG).reporting(**ALL_REPORTS, report_frequency=2)
+@pytest.mark.parametrize("variant", ["v1", "v2"])
+def test_all_reports_of_an_atari_game(results_of, variant):
+    config = tiny_config(PONG, variant=variant).reporting(**ALL_REPORTS, report_frequency=2)
     algorithm, results = results_of(config, 4)
     for number, result in enumerate(results, 1):
         learner = result["learners"]["default_policy"]
