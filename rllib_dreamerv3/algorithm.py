@@ -108,7 +108,8 @@ class DreamerV3(Algorithm):
         self._reported: dict[str, Any] = {}
         self._picture: Path | None = None
         results = super().step()
-        results[ENV_RUNNER_RESULTS] |= self._episodes.results()
+        # Nothing is there yet where no env runner has answered in this iteration.
+        results.setdefault(ENV_RUNNER_RESULTS, {}).update(self._episodes.results())
         if self._last_batch is not None:
             self._report_batch(self._last_batch, record_losses=True)
         # Not through the metrics logger, which would repeat a report's keys, without values, in

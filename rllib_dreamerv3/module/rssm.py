@@ -122,9 +122,7 @@ class Rssm(tf.Module):
         Returns:
             The state at this record, z sampled from the posterior; as data.
         """
-        tokens, action, is_first, uniform = (
-            x[None] for x in (tokens, action, is_first, uniform)
-        )
+        tokens, action, is_first, uniform = (x[None] for x in (tokens, action, is_first, uniform))
         observed = self.observe(tokens, action, is_first, uniform, state).state
         return State(observed.h[0], observed.index[0]).stop_gradient()
 

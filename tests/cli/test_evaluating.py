@@ -54,4 +54,5 @@ def test_a_file_that_cannot_be_written_is_refused_before_playing():
 
 def evaluate(checkpoint, **options):
     defaults = {"env": None, "episodes": 2, "steps": None, "out": None, "render": False}
+    defaults["action"] = None
     evaluate_checkpoint(checkpoint, **{**defaults, "verbosity": 0, **options})
