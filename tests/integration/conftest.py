@@ -10,3 +10,17 @@ def ray_cluster():
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield
     ray.shutdown()
+
+
+@pytest.fixture
+def build():
+    """Builds algorithms and stops them at the end of the test."""
+    built = []
+
+    def build_algorithm(config):
+        built.append(config.build_algo())
+        return built[-1]
+
+    yield build_algorithm
+    for algorithm in built:
+        algorithm.stop()

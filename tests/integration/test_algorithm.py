@@ -21,20 +21,6 @@ from rllib_dreamerv3.errors import (
 from rllib_dreamerv3.module.model import get_weights
 
 
-@pytest.fixture
-def build():
-    """Builds algorithms and stops them at the end of the test."""
-    built = []
-
-    def build_algorithm(config):
-        built.append(config.build_algo())
-        return built[-1]
-
-    yield build_algorithm
-    for algorithm in built:
-        algorithm.stop()
-
-
 def weights_of(algorithm):
     return get_weights(algorithm.learner_group._learner.trainer.model)
 

@@ -21,7 +21,7 @@ def replayed(columns: Columns, T: int) -> Columns:
     buffer = ReplayBuffer(length=T, capacity_records=100)
     no = np.zeros(T, bool)
     buffer.add(RecordChunk("stream", 0, {**columns, IS_FIRST: no, IS_LAST: no}))
-    rows = buffer.sample(1)
+    rows = buffer.sample(1).columns
     for name, column in columns.items():
         assert rows[name].dtype == column.dtype
     return {name: rows[name][0] for name in columns}
