@@ -4,6 +4,7 @@ Each shows a clue and pays for the action that it asks for; a policy that ignore
 return that stands beside it. Tests say ``import learnable``; pytest has this folder on its path.
 """
 
+from abc import abstractmethod
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -30,11 +31,13 @@ class Clues(gym.Env):
         self._left -= 1
         return self._next_clue(), reward, self._left == 0, False, {}
 
+    @abstractmethod
     def _next_clue(self) -> Any:
-        raise NotImplementedError
+        """Chooses the next answer; returns what the environment shows of it."""
 
+    @abstractmethod
     def _pay(self, action: Any) -> float:
-        raise NotImplementedError
+        """The reward for an action, 0 to 1."""
 
 
 class NestedClue(Clues):
