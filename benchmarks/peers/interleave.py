@@ -166,7 +166,7 @@ def print_table(numbers: Message, indent: str = "") -> None:
             print(f"{label}:")
             print_table(value, indent + "  ")
         elif isinstance(value, float):
-            print(f"{label:<30}{value:>16,.3f}")
+            print(f"{label:<30}{value:>16,.6g}")
         else:
             print(f"{label:<30}{value!s:>16}")
     sys.stdout.flush()

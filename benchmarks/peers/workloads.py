@@ -6,6 +6,7 @@ A workload is called after its spaces and a model size: ``vector-xs``, ``image-1
 import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -121,3 +122,35 @@ def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
 def as_arguments(options: argparse.Namespace, names: Iterable[str]) -> list[str]:
     """Options as a command line, for a process that shares them."""
     return [f"--{name.replace('_', '-')}={getattr(options, name)}" for name in names]
+
+
+def add_training_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the settings of a training run; measuring and measured processes share these options.
+
+    The defaults are those of ``tuned_examples/cartpole.yaml``.
+    """
+    parser.add_argument("--env", default="CartPole-v1", help="Gymnasium's name")
+    parser.add_argument("--model-size", default="XXS", help="of DreamerV3, of the 2023 ones")
+    parser.add_argument("--batch", type=int, default=8, help="rows of a batch")
+    parser.add_argument("--length", type=int, default=32, help="records of a row")
+    parser.add_argument("--training-ratio", type=int, default=256, help="trained per env step")
+    parser.add_argument("--world-model-lr", type=float, default=4e-4)
+    parser.add_argument("--actor-lr", type=float, default=1e-4)
+    parser.add_argument("--critic-lr", type=float, default=3e-4)
+    parser.add_argument("--episodes", type=int, default=20, help="whose returns are averaged")
+    parser.add_argument("--iteration-seconds", type=int, default=2, help="between two looks")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=2, help="threads of each process")
+
+
+def training_options(options: argparse.Namespace) -> dict[str, Any]:
+    """What both algorithms' ``training()`` is given."""
+    return {
+        "model_size": options.model_size,
+        "batch_size_B": options.batch,
+        "batch_length_T": options.length,
+        "training_ratio": options.training_ratio,
+        "world_model_lr": options.world_model_lr,
+        "actor_lr": options.actor_lr,
+        "critic_lr": options.critic_lr,
+    }

@@ -1,0 +1,123 @@
+"""A whole training run: seconds and env steps until CartPole-v1 is played well.
+
+    python benchmarks/end_to_end.py --goal 150 --env-steps 15000 --json
+
+Against RLlib's own DreamerV3, one after the other, each in its own process. Its environment is
+made as benchmarks/update.py says:
+
+    python benchmarks/end_to_end.py --vs rllib --peer-python ~/rllib-peer/bin/python
+
+Both get the same model size, batches, training ratio and learning rates, and begin to learn after
+about B * T env steps; everything else is the default of each, but for what --own-config says. The
+clock starts when an algorithm has been built; compilation, which happens later, is part of its
+seconds. Rates are those of the time after the first update. The goal is looked at every few
+seconds.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from peers.interleave import (
+    Child,
+    ChildError,
+    Message,
+    add_peer_arguments,
+    check_options,
+    print_table,
+)
+from peers.workloads import add_training_arguments, as_arguments
+
+PEERS = ("rllib",)
+SETTINGS = (
+    "env",
+    "model_size",
+    "batch",
+    "length",
+    "training_ratio",
+    "world_model_lr",
+    "actor_lr",
+    "critic_lr",
+    "episodes",
+    "iteration_seconds",
+    "seed",
+    "threads",
+)
+
+
+def run(python: str | Path, module: str, arguments: list[str], options: argparse.Namespace):
+    """Trains until the goal or the limit is reached.
+
+    Args:
+        python: Interpreter of the process.
+        module: The process.
+        arguments: Its command line.
+        options: Goal, limit and threads.
+
+    Returns:
+        Name -> number; ``seconds_to_goal`` and ``env_steps_to_goal`` are None if the limit came
+        first.
+    """
+    seconds, learning_since, mean_return = 0.0, None, None
+    with Child(python, module, arguments, options.threads) as child:
+        while True:
+            answer = child.ask()
+            seconds += answer["seconds"]
+            if learning_since is None and answer["updates"]:
+                # Not counted: the iteration in which the first update was compiled.
+                learning_since = (seconds, answer["env_steps"], answer["updates"])
+            # None: no episode has ended in this iteration.
+            if answer["return"] is not None:
+                mean_return = answer["return"]
+            reached = mean_return is not None and mean_return >= options.goal
+            print(f"{module}  {seconds:.0f} s  {answer}", file=sys.stderr, flush=True)
+            if reached or answer["env_steps"] >= options.env_steps:
+                break
+        result: Message = {
+            **child.hello,
+            "seconds_to_goal": seconds if reached else None,
+            "env_steps_to_goal": answer["env_steps"] if reached else None,
+            "seconds": seconds,
+            "env_steps": answer["env_steps"],
+            "updates": answer["updates"],
+            "return": mean_return,
+            "env_steps_per_s": None,
+            "updates_per_s": None,
+        }
+        if learning_since is not None and seconds > learning_since[0]:
+            elapsed = seconds - learning_since[0]
+            result["env_steps_per_s"] = (answer["env_steps"] - learning_since[1]) / elapsed
+            result["updates_per_s"] = (answer["updates"] - learning_since[2]) / elapsed
+        return result | child.finish()
+
+
+def main() -> None:
+    """Trains and prints."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    add_training_arguments(parser)
+    parser.add_argument("--goal", type=float, default=150.0, help="mean return to reach")
+    parser.add_argument("--env-steps", type=int, default=15_000, help="where to give up")
+    parser.add_argument(
+        "--own-config", default="{}", help='JSON, e.g. {"imagined_continues": "probability"}'
+    )
+    add_peer_arguments(parser, PEERS)
+    options = parser.parse_args()
+    check_options(parser, options)
+    arguments = as_arguments(options, SETTINGS)
+    numbers: Message = {name: getattr(options, name) for name in (*SETTINGS, "goal")}
+    try:
+        own_arguments = [*arguments, f"--own-config={options.own_config}"]
+        numbers["own"] = run(sys.executable, "peers.own_training", own_arguments, options)
+        if options.vs:
+            peer = f"peers.{options.vs}_training"
+            numbers["peer"] = run(options.peer_python, peer, arguments, options)
+    except ChildError as error:
+        parser.error(str(error))
+    print_table(numbers)
+    if options.json:
+        print(json.dumps(numbers))
+
+
+if __name__ == "__main__":
+    main()
