@@ -46,7 +46,9 @@ SETTINGS = (
 )
 
 
-def run(python: str | Path, module: str, arguments: list[str], options: argparse.Namespace):
+def run(
+    python: str | Path, module: str, arguments: list[str], options: argparse.Namespace
+) -> Message:
     """Trains until the goal or the limit is reached.
 
     Args:

@@ -6,9 +6,16 @@ What is timed is ``Trainer.update()`` on a batch of tensors, until its metrics a
 import argparse
 import time
 from dataclasses import asdict
+from typing import TYPE_CHECKING
 
 from peers.protocol import Answers
 from peers.workloads import SPACES, Spaces, add_update_arguments, random_records, split_name
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from rllib_dreamerv3.layout import ActionLayout, ObservationLayout
+    from rllib_dreamerv3.model_sizes import ModelSettings
 
 
 def main() -> None:
@@ -78,7 +85,7 @@ def main() -> None:
     )
 
 
-def layouts(spaces: Spaces):
+def layouts(spaces: Spaces) -> "tuple[ObservationLayout, ActionLayout]":
     """The spaces as the networks are told of them: observations, actions."""
     from rllib_dreamerv3.layout import (
         ActionLayout,
@@ -91,14 +98,18 @@ def layouts(spaces: Spaces):
 
     leaf: Image | Vector
     if spaces.is_image:
-        leaf = Image("obs/observation", *spaces.observation)
+        height, width, channels = spaces.observation
+        leaf = Image("obs/observation", height, width, channels)
     else:
-        leaf = Vector("obs/observation", *spaces.observation)
+        (numbers,) = spaces.observation
+        leaf = Vector("obs/observation", numbers)
     kind = ContinuousAction if spaces.continuous else DiscreteAction
     return ObservationLayout((leaf,)), ActionLayout((kind(spaces.actions),))
 
 
-def make_batch(spaces: Spaces, rows: int, length: int, context: int, sizes):
+def make_batch(
+    spaces: Spaces, rows: int, length: int, context: int, sizes: "ModelSettings"
+) -> "dict[str, tf.Tensor]":
     """Random records ``[B, T, ...]``; with a context record ``[B, 1 + T, ...]``, and latents."""
     import numpy as np
     import tensorflow as tf

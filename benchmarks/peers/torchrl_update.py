@@ -17,15 +17,21 @@ The number of parameters says how near that comes. Actions are discrete.
 import argparse
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from peers.protocol import Answers
 from peers.workloads import SPACES, Spaces, add_update_arguments, random_records, split_name
 
+if TYPE_CHECKING:
+    from tensordict import TensorDict
+    from torchrl.objectives import DreamerV3Loss, DreamerV3ValueLoss
+
 BINS = 255
 
 
-def build_loss(spaces: Spaces, sizes: dict[str, Any], horizon: int):
+def build_loss(
+    spaces: Spaces, sizes: dict[str, Any], horizon: int
+) -> "tuple[DreamerV3Loss, DreamerV3ValueLoss]":
     """Networks and losses.
 
     Args:
@@ -227,7 +233,7 @@ def build_loss(spaces: Spaces, sizes: dict[str, Any], horizon: int):
     return loss, value_loss
 
 
-def make_sample(spaces: Spaces, sizes: dict[str, Any], rows: int, length: int):
+def make_sample(spaces: Spaces, sizes: dict[str, Any], rows: int, length: int) -> "TensorDict":
     """Random transitions ``[B, T]``: TorchRL keeps what an action leads to beside the action."""
     import torch
     from tensordict import TensorDict
