@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.layout import ActionLayout, DiscreteAction
@@ -35,6 +36,17 @@ def action_noise(
         else:
             parts.append(tf.random.stateless_normal([*shape, leaf.size], seed + i))
     return tf.concat(parts, -1)
+
+
+def draw_action_noise(layout: ActionLayout, n: int, rng: np.random.Generator) -> np.ndarray:
+    """The same for one step of N environments, float32 ``[N, K]``, with NumPy's random numbers."""
+    parts = [
+        rng.random((n, 1), np.float32)
+        if isinstance(leaf, DiscreteAction)
+        else rng.standard_normal((n, leaf.size), np.float32)
+        for leaf in layout.leaves
+    ]
+    return np.concatenate(parts, -1)
 
 
 def other_stream(seed: tf.Tensor) -> tf.Tensor:

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from rllib_dreamerv3.math.categorical import sample_classes, unimix_probs
+from rllib_dreamerv3.module.block_products import gradient_by_kernel, gradient_by_x
 from rllib_dreamerv3.module.latent import State, flat_one_hot
 from rllib_dreamerv3.module.layers import multiply
 from rllib_dreamerv3.module.norms import norm_silu
@@ -108,12 +109,12 @@ class _Replaying:
 
     def multiply(self, name: str, x: tf.Tensor) -> tf.Tensor:
         self.factors[name] = x
-        transposed = tf.linalg.matrix_transpose(self._kernels[name])
+        kernel = self._kernels[name]
 
         @tf.custom_gradient
         def product(x: tf.Tensor, kept: tf.Tensor):
             del x
-            return tf.identity(kept), lambda upstream: (multiply(upstream, transposed), upstream)
+            return tf.identity(kept), lambda upstream: (gradient_by_x(upstream, kernel), upstream)
 
         return product(x, self._products[name])
 
@@ -273,7 +274,9 @@ class Filter:
         )
         by_weights = FilterWeights(
             kernels={
-                name: _kernel_gradient(back.factors[name], back.products[name], kernel)
+                name: gradient_by_kernel(
+                    _by_record(back.factors[name]), _by_record(back.products[name]), kernel
+                )
                 for name, kernel in w.kernels.items()
             },
             small=tf.nest.map_structure(lambda x: tf.reduce_sum(x, 0), back.small),
@@ -282,13 +285,6 @@ class Filter:
         return back.action_product, back.token_product, *tf.nest.flatten(by_weights)
 
 
-def _kernel_gradient(inputs: tf.Tensor, upstream: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Gradient of a kernel from ``[T, B, in]`` and ``[T, B, out]``."""
-    inputs = tf.reshape(inputs, [-1, inputs.shape[-1]])
-    upstream = tf.reshape(upstream, [-1, upstream.shape[-1]])
-    if kernel.shape.rank == 2:
-        return tf.matmul(inputs, upstream, transpose_a=True)
-    blocks, width, outputs = kernel.shape
-    inputs = tf.transpose(tf.reshape(inputs, [-1, blocks, width]), [1, 2, 0])
-    upstream = tf.transpose(tf.reshape(upstream, [-1, blocks, outputs]), [1, 0, 2])
-    return tf.matmul(inputs, upstream)
+def _by_record(x: tf.Tensor) -> tf.Tensor:
+    """``[T, B, width] -> [T * B, width]``."""
+    return tf.reshape(x, [-1, x.shape[-1]])

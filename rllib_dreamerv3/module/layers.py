@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.model_sizes import ComputeDtype, LayerStyle
+from rllib_dreamerv3.module.block_products import multiply_blocks
 from rllib_dreamerv3.module.initializers import (
     truncated_normal_fan_avg,
     truncated_normal_fan_in,
@@ -42,16 +43,13 @@ def output_init(style: LayerStyle, scale: float = 1.0) -> Initializer:
 def multiply(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype = "float32") -> tf.Tensor:
     """Product ``[..., in] x [in, out] -> [..., out]``, float32 in and out.
 
-    Or, with a block kernel ``[blocks, in / blocks, out / blocks]``, the product of each block of x
-    with its own part of the kernel, side by side (2025 code).
+    The kernel may be a block kernel; see :mod:`~rllib_dreamerv3.module.block_products`.
     """
     x, kernel = tf.cast(x, dtype), tf.cast(kernel, dtype)
-    if kernel.shape.rank == 3:
-        blocks, inputs, outputs = kernel.shape
-        by_block = tf.reshape(x, [-1, blocks, inputs])
-        y = tf.transpose(tf.matmul(tf.transpose(by_block, [1, 0, 2]), kernel), [1, 0, 2])
-        y = tf.reshape(y, tf.concat([tf.shape(x)[:-1], [blocks * outputs]], 0))
-        y = tf.ensure_shape(y, [*x.shape[:-1], blocks * outputs])
+    if kernel.shape.rank > 2:
+        rows = multiply_blocks(tf.reshape(x, [-1, x.shape[-1]]), kernel)
+        y = tf.reshape(rows, tf.concat([tf.shape(x)[:-1], [rows.shape[-1]]], 0))
+        y = tf.ensure_shape(y, [*x.shape[:-1], rows.shape[-1]])
     elif x.shape.rank == 2:
         y = tf.matmul(x, kernel)
     else:

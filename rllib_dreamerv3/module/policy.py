@@ -3,14 +3,15 @@
 This is all that env runners hold and all that a served policy needs.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.layout import ActionLayout
 from rllib_dreamerv3.model_sizes import ModelSettings
-from rllib_dreamerv3.module.action_distribution import action_noise, other_stream
+from rllib_dreamerv3.module.action_distribution import draw_action_noise
 from rllib_dreamerv3.module.encoder import Encoder
 from rllib_dreamerv3.module.heads import Actor
 from rllib_dreamerv3.module.latent import State
@@ -32,6 +33,18 @@ class PolicyState(NamedTuple):
     action: tf.Tensor
 
 
+class PolicyNoise(NamedTuple):
+    """The random numbers of one step of N environments, drawn by :meth:`Policy.draw_noise`.
+
+    Attributes:
+        latent: float32 ``[N, S]`` in [0, 1), decides the sample of z.
+        action: float32 ``[N, K]``, decides the action.
+    """
+
+    latent: np.ndarray
+    action: np.ndarray
+
+
 class Policy(tf.Module):
     """Filters observations and chooses actions."""
 
@@ -47,9 +60,9 @@ class Policy(tf.Module):
         super().__init__()
         self.encoder, self.rssm, self.actor = encoder, rssm, actor
         self._actions, self._settings = actions, settings
-        # The networks are already tf.Modules; compiling a bound method of this one is safe
-        # because Ray never wraps it (it would, were it a method of an actor class).
-        self.act = tf.function(self._act, reduce_retracing=True)
+        # By number of environments. TensorFlow takes as long to find out which of a function's
+        # traces fits its arguments as a small policy takes to act.
+        self._compiled: dict[int, Callable[..., Sequence[tf.Tensor]]] = {}
 
     def initial_state(self, environments: int) -> PolicyState:
         """State of N environments before their first reset; all zeros, replaced at ``is_first``."""
@@ -59,35 +72,75 @@ class Policy(tf.Module):
             action=tf.zeros([environments, self._actions.size]),
         )
 
-    def _act(
+    def draw_noise(self, rng: np.random.Generator, environments: int) -> PolicyNoise:
+        """Draws what one step of N environments needs; each step needs its own."""
+        return PolicyNoise(
+            rng.random((environments, self._settings.categoricals), np.float32),
+            draw_action_noise(self._actions, environments, rng),
+        )
+
+    def act(
         self,
-        columns: Mapping[str, tf.Tensor],
-        is_first: tf.Tensor,
+        columns: Mapping[str, np.ndarray],
+        is_first: np.ndarray,
         state: PolicyState,
-        seed: tf.Tensor,
-        mode: tf.Tensor,
+        noise: PolicyNoise,
+        *,
+        mode: bool,
     ) -> PolicyState:
         """Chooses one action for each of N environments.
+
+        Compiles when it first sees a number of environments.
 
         Args:
             columns: Observation columns ``[N, ...]``, and the ``action_mask`` if there is one.
             is_first: bool ``[N]``, whether the observation comes from a reset.
             state: What the last call returned, or :meth:`initial_state`.
-            seed: int32 ``[2]``, a new one for each call.
-            mode: bool scalar; take the most likely action instead of sampling one.
+            noise: What :meth:`draw_noise` gave, new for each call.
+            mode: Whether to take the most likely actions instead of sampled ones.
 
         Returns:
             The next state; its ``action [N, A]`` is the one to take. Continuous components may
             lie outside [-1, 1].
         """
-        tokens = self.encoder(columns)
-        n = tf.shape(tokens)[0]
-        uniform = tf.random.stateless_uniform([n, self._settings.categoricals], seed)
+        names = sorted(columns)
+        arguments = [*(columns[name] for name in names), is_first, *state, *noise, mode]
+        tensors = [tf.convert_to_tensor(x) for x in arguments]
+        environments = tensors[0].shape[0]
+        if environments not in self._compiled:
+            self._compiled[environments] = self._compile(names, tensors)
+        return PolicyState(*self._compiled[environments](*tensors))
+
+    def _compile(
+        self, names: Sequence[str], tensors: Sequence[tf.Tensor]
+    ) -> Callable[..., Sequence[tf.Tensor]]:
+        def act(*flat: tf.Tensor) -> list[tf.Tensor]:
+            columns = dict(zip(names, flat, strict=False))
+            is_first, h, index, action, latent_noise, action_noise, mode = flat[len(names) :]
+            noise = PolicyNoise(latent_noise, action_noise)
+            return list(self._act(columns, is_first, PolicyState(h, index, action), noise, mode))
+
+        # One executable, run by the calling thread: handing over to another thread and back takes
+        # longer than a small policy.
+        function = tf.function(act, autograph=False, jit_compile=True)
+        return function.get_concrete_function(*tensors)
+
+    def _act(
+        self,
+        columns: Mapping[str, tf.Tensor],
+        is_first: tf.Tensor,
+        state: PolicyState,
+        noise: PolicyNoise,
+        mode: tf.Tensor,
+    ) -> PolicyState:
         latent = self.rssm.observe_step(
-            State(state.h, state.index), state.action, is_first, tokens, uniform
+            State(state.h, state.index),
+            state.action,
+            is_first,
+            self.encoder(columns),
+            noise.latent,
         )
         mask = tf.cast(columns[ACTION_MASK], tf.bool) if self._actions.masked else None
         distribution = self.actor(latent, mask)
-        noise = action_noise(self._actions, [n], other_stream(seed))
-        sampled = distribution.sample(noise)
-        return PolicyState(latent.h, latent.index, tf.where(mode, distribution.mode(), sampled))
+        action = tf.where(mode, distribution.mode(), distribution.sample(noise.action))
+        return PolicyState(latent.h, latent.index, action)

@@ -4,7 +4,6 @@ from collections.abc import Collection
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModule
 
@@ -82,8 +81,8 @@ class DreamerV3RLModule(RLModule):
             self.observations.encode(observation),
             is_first,
             PolicyState(**state),
-            self._rng.integers(2**31, size=2, dtype=np.int32),
-            tf.constant(mode),
+            self.policy.draw_noise(self._rng, len(is_first)),
+            mode=mode,
         )
         action = self.actions.decode(next_state.action.numpy())
         return {

@@ -109,8 +109,9 @@ class Rssm(tf.Module):
     ) -> State:
         """One step with an observation, as used for acting.
 
-        It is :meth:`observe` for rows of one record, so that acting and training reach the very
-        same states, bit for bit; replay stores them for training to start from.
+        It is :meth:`observe` for rows of one record, so that acting and training reach the same
+        states, which replay stores for training to start from: the same classes, and h up to the
+        order in which sums are rounded (5e-7).
 
         Args:
             state: State at the previous record, ``[N, ...]``.

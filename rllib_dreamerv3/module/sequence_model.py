@@ -5,9 +5,7 @@ states are imagined or acted on, and products whose kernel gradients are put off
 are filtered (``filtering.py``).
 """
 
-import functools
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Protocol
 
 import tensorflow as tf
@@ -82,37 +80,32 @@ class SequenceModel(tf.Module):
         """W, width of the action product."""
 
 
-def gru_output(h: tf.Tensor, gates: tf.Tensor, blocks: int = 1) -> tf.Tensor:
+def gru_output(h: tf.Tensor, gates: tf.Tensor) -> tf.Tensor:
     """The next h of a GRU whose reset gate multiplies the candidate.
 
     Args:
         h: float32 ``[N, D]``.
-        gates: float32 ``[N, 3 D]``: reset, candidate and update, block after block.
-        blocks: Number of blocks.
+        gates: float32 ``[N, 3 D]``: reset, candidate and update.
 
     Returns:
         ``u * tanh(r * c) + (1 - u) * h`` with ``r = sigmoid(reset)`` and
         ``u = sigmoid(update - 1)``, float32 ``[N, D]`` (2023 code and 2025 code).
     """
-    width = h.shape[-1]
-    by_gate = tf.reshape(gates, [-1, blocks, 3, width // blocks])
-    reset, candidate, update = (tf.reshape(g, [-1, width]) for g in tf.unstack(by_gate, axis=2))
+    reset, candidate, update = tf.split(gates, 3, -1)
     candidate = tf.tanh(tf.sigmoid(reset) * candidate)
     return h + tf.sigmoid(update - 1.0) * (candidate - h)
 
 
+@compiled
 def _normed_gru_output(
     h: tf.Tensor, product: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor
 ) -> tf.Tensor:
     return gru_output(h, layer_norm(product, scale, offset))
 
 
-_compiled_normed_gru_output = compiled(_normed_gru_output)
-
-
-@functools.cache
-def _compiled_biased_gru_output(blocks: int) -> Callable[..., tf.Tensor]:
-    return compiled(lambda h, product, bias: gru_output(h, product + bias, blocks))
+@compiled
+def _biased_gru_output(h: tf.Tensor, product: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    return gru_output(h, product + bias)
 
 
 def scale_action(action: tf.Tensor) -> tf.Tensor:
@@ -166,7 +159,7 @@ class NormedGru(SequenceModel):
         product = arithmetic.multiply_z("input", state) + action_product
         x = norm_silu(product, **arithmetic.small["input"])
         gates = arithmetic.multiply("gates", tf.concat([state.h, x], -1))
-        return _compiled_normed_gru_output(state.h, gates, *arithmetic.small["gates"].values())
+        return _normed_gru_output(state.h, gates, *arithmetic.small["gates"].values())
 
 
 class BlockGru(SequenceModel):
@@ -204,7 +197,8 @@ class BlockGru(SequenceModel):
         width = d + blocks * 3 * hidden
         self.hidden = Linear(width, d, rng, init, bias=False, blocks=blocks)
         self.hidden_activation = NormSilu(d, style)
-        # It has no norm and therefore always a bias.
+        # It has no norm and therefore always a bias. Each block gives its part of reset, candidate
+        # and update.
         self.gates = Linear(d, 3 * d, rng, init, blocks=blocks)
 
     @property
@@ -220,22 +214,24 @@ class BlockGru(SequenceModel):
 
     def kernels(self) -> Tensors:
         """See :class:`SequenceModel`."""
+        share = self._width // self._blocks
         return {
             "from_h": tf.convert_to_tensor(self.from_h.kernel),
             "from_z": tf.convert_to_tensor(self.from_z.kernel),
-            "hidden_h": self.hidden.kernel[:, : self._width // self._blocks],
+            "hidden_h": self.hidden.kernel[:, :share],
             "hidden_x": self._hidden_kernel(0, 2 * self._hidden),
-            "gates": tf.convert_to_tensor(self.gates.kernel),
+            # Gate after gate instead of block after block, so that each is a contiguous vector.
+            "gates": tf.reshape(self.gates.kernel, [self._blocks, share, 3, share]),
         }
 
     def small(self) -> dict[str, Tensors]:
         """See :class:`SequenceModel`."""
-        assert self.gates.bias is not None
+        bias = tf.reshape(self.gates.bias, [self._blocks, 3, -1])
         return {
             "from_h": self.from_h_activation.parameters(),
             "from_z": self.from_z_activation.parameters(),
             "hidden": self.hidden_activation.parameters(),
-            "gates": {"bias": tf.convert_to_tensor(self.gates.bias)},
+            "gates": {"bias": tf.reshape(tf.transpose(bias, [1, 0, 2]), [-1])},
         }
 
     def action_product(self, action: tf.Tensor) -> tf.Tensor:
@@ -254,8 +250,7 @@ class BlockGru(SequenceModel):
         product += arithmetic.multiply("hidden_x", tf.concat([from_h, from_z], -1))
         hidden = norm_silu(product, **small["hidden"])
         gates = arithmetic.multiply("gates", hidden)
-        output = _compiled_biased_gru_output(self._blocks)
-        return output(state.h, gates, small["gates"]["bias"])
+        return _biased_gru_output(state.h, gates, small["gates"]["bias"])
 
 
 def make_sequence_model(settings: ModelSettings, actions: int, rng: Rng) -> SequenceModel:

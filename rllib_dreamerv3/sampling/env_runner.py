@@ -168,8 +168,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             self._observation_columns(),
             is_first,
             state,
-            self._rng.integers(2**31, size=2, dtype=np.int32),
-            tf.constant(self._takes_mode),
+            self.module.policy.draw_noise(self._rng, self.num_envs),
+            mode=self._takes_mode,
         )
         if random_actions:
             action = self._random_actions()

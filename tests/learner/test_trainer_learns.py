@@ -78,7 +78,7 @@ def test_learns_which_action_is_rewarded(actions, actor_grad):
         {"obs/x": tf.zeros([4, 1])},
         tf.fill([4], True),
         policy.initial_state(4),
-        tf.constant([0, 0]),
-        tf.constant(True),
+        policy.draw_noise(np.random.default_rng(0), 4),
+        mode=True,
     )
     assert np.all(acted.action[:, 0] > 0.9)

@@ -8,7 +8,11 @@ import tensorflow_probability as tfp
 from vectors import case
 
 from rllib_dreamerv3.layout import ActionLayout, ContinuousAction, DiscreteAction
-from rllib_dreamerv3.module.action_distribution import ActionDistribution, action_noise
+from rllib_dreamerv3.module.action_distribution import (
+    ActionDistribution,
+    action_noise,
+    draw_action_noise,
+)
 
 SEED = tf.constant([3, 4])
 
@@ -104,10 +108,16 @@ def test_log_prob_and_entropy_agree_with_tensorflow_probability():
     )
 
 
-def test_noise_is_uniform_for_discrete_and_normal_for_continuous_leaves():
+@pytest.mark.parametrize("drawn_by", ["tensorflow", "numpy"])
+def test_noise_is_uniform_for_discrete_and_normal_for_continuous_leaves(drawn_by):
     leaves = ContinuousAction(1), ContinuousAction(1), DiscreteAction(3), DiscreteAction(3)
-    noise = action_noise(ActionLayout(leaves), [3, 5000], SEED).numpy()
-    assert noise.shape == (3, 5000, 4)
+    layout = ActionLayout(leaves)
+    if drawn_by == "tensorflow":
+        noise = action_noise(layout, [3, 5000], SEED).numpy()
+    else:
+        flat = draw_action_noise(layout, 15000, np.random.default_rng(0))
+        noise = flat.reshape(3, 5000, 4)
+    assert (noise.shape, noise.dtype) == ((3, 5000, 4), np.float32)
     normal, dice = noise[..., :2], noise[..., 2:]
     assert dice.min() >= 0
     assert dice.max() < 1

@@ -52,7 +52,7 @@ def test_layer_norm_gru_cell_vector():
 
 def test_gru_keeps_its_state_by_its_bias_on_the_update_gate():
     keep = 1 - 1 / (1 + np.e)  # The update gate is sigmoid(-1), the candidate tanh(0).
-    kept = gru_output(tf.ones([1, 4]), tf.zeros([1, 12]), blocks=2)
+    kept = gru_output(tf.ones([1, 4]), tf.zeros([1, 12]))
     np.testing.assert_allclose(kept, np.full((1, 4), keep), 1e-6)
 
 

@@ -1,0 +1,54 @@
+"""Products with block-diagonal kernels, and their gradients.
+
+A block kernel ``[blocks, in, out]`` multiplies each block of x ``[N, blocks * in]`` with a part of
+its own; the results ``[N, blocks * out]`` stand side by side, block after block. With a kernel
+``[blocks, in, groups, out]`` every block gives several results; they are ordered by group first,
+``[N, groups * blocks * out]``, so that each group is one contiguous vector.
+"""
+
+import tensorflow as tf
+
+
+def multiply_blocks(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """The product: ``[N, blocks * in] -> [N, blocks * out]`` or ``[N, groups * blocks * out]``."""
+    blocks, inputs, *_, outputs = kernel.shape
+    by_block = tf.transpose(tf.reshape(x, [-1, blocks, inputs]), [1, 0, 2])
+    y = tf.matmul(by_block, tf.reshape(kernel, [blocks, inputs, -1]))
+    if kernel.shape.rank == 3:
+        return tf.reshape(tf.transpose(y, [1, 0, 2]), [-1, blocks * outputs])
+    groups = kernel.shape[2]
+    by_group = tf.transpose(tf.reshape(y, [blocks, -1, groups, outputs]), [1, 2, 0, 3])
+    return tf.reshape(by_group, [-1, groups * blocks * outputs])
+
+
+def gradient_by_x(upstream: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Gradient of a product by x ``[N, in]``, of a dense kernel ``[in, out]`` or a block kernel."""
+    if kernel.shape.rank == 2:
+        return tf.matmul(upstream, kernel, transpose_b=True)
+    blocks, inputs, *_ = kernel.shape
+    y = tf.matmul(
+        _by_block(upstream, kernel), tf.reshape(kernel, [blocks, inputs, -1]), transpose_b=True
+    )
+    return tf.reshape(tf.transpose(y, [1, 0, 2]), [-1, blocks * inputs])
+
+
+def gradient_by_kernel(x: tf.Tensor, upstream: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Gradient of a product by the kernel, dense or in blocks, from x and the result's gradient."""
+    if kernel.shape.rank == 2:
+        return tf.matmul(x, upstream, transpose_a=True)
+    blocks, inputs, *_ = kernel.shape
+    by_block = tf.transpose(tf.reshape(x, [-1, blocks, inputs]), [1, 2, 0])
+    return tf.reshape(tf.matmul(by_block, _by_block(upstream, kernel)), kernel.shape)
+
+
+def _by_block(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """Results of a product, block by block: ``[blocks, N, out]`` or ``[blocks, N, groups * out]``.
+
+    The reverse of what :func:`multiply_blocks` ends with.
+    """
+    blocks, outputs = kernel.shape[0], kernel.shape[-1]
+    if kernel.shape.rank == 3:
+        return tf.transpose(tf.reshape(y, [-1, blocks, outputs]), [1, 0, 2])
+    groups = kernel.shape[2]
+    by_block = tf.transpose(tf.reshape(y, [-1, groups, blocks, outputs]), [2, 0, 1, 3])
+    return tf.reshape(by_block, [blocks, -1, groups * outputs])
