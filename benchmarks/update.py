@@ -45,7 +45,7 @@ PEERS = ("rllib", "torchrl")
 WARM_UP = 2
 
 
-def numbers_of(child: Child, first: float, seconds: list[float]) -> Message:
+def numbers_of(child: Child, seconds: list[float]) -> Message:
     """What is known of one side after its updates.
 
     Raises:
@@ -57,13 +57,11 @@ def numbers_of(child: Child, first: float, seconds: list[float]) -> Message:
         raise RuntimeError(
             f"{child.hello['program']}: {len(names)} parameters have not changed, {names[:3]} ..."
         )
-    times = spread(seconds, "s")
     return {
         **child.hello,
         "all_parameters_changed": True,
         "runs": len(seconds),
-        **times,
-        "compile_s": first - times["median_s"],
+        **spread(seconds, "s"),
         "peak_rss_gb": goodbye["peak_rss_gb"],
     }
 
@@ -106,11 +104,13 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             )
         warm_up = take_turns(children, WARM_UP)
         answers = take_turns(children, options.runs)
-        firsts = [answer[0]["seconds"] for answer in warm_up]
+        first = warm_up[0][0]["seconds"]
         seconds = [[x["seconds"] for x in answer] for answer in answers]
-        numbers, *peers = map(numbers_of, children, firsts, seconds)
+        numbers, *peers = map(numbers_of, children, seconds)
     floor = numbers["dense_gflop"] / numbers["gemm_gflop_per_s"]
-    result = workload | numbers | {"multiple_of_dense_floor": numbers["median_s"] / floor}
+    result = workload | numbers
+    result["compile_s"] = first - numbers["median_s"]
+    result["multiple_of_dense_floor"] = numbers["median_s"] / floor
     if peers:
         result["peer"] = peers[0]
         result |= ratios(seconds[1], seconds[0], "ratio_peer_to_own")
