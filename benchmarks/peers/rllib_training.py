@@ -1,15 +1,15 @@
 """A training run of RLlib's own DreamerV3 (PyTorch), as a process: one iteration for each line.
 
 Its environment is that of :mod:`peers.rllib_update`. Ready means: algorithm, environment and
-networks are there, and nothing has been sampled. Returns are averaged here: RLlib's own results
-average those of an iteration only, however many episodes they are to be smoothed over.
+networks are there, and nothing has been sampled. Returns are averaged here: RLlib's results
+average those of one iteration only, however many episodes they are to be smoothed over. An
+iteration's mean counts once for each of its episodes.
 """
 
 import argparse
 import statistics
 import time
 from collections import deque
-from typing import Any
 
 from peers.protocol import Answers
 from peers.workloads import add_training_arguments, training_options
@@ -30,17 +30,16 @@ def main() -> None:
     ray.init(num_cpus=options.threads, include_dashboard=False, log_to_driver=False)
     returns: deque[float] = deque(maxlen=options.episodes)
 
-    def keep_return(*, episode: Any, **kwargs: Any) -> None:
-        returns.append(episode.get_return())
-
     config = (
         DreamerV3Config()
         .environment(options.env)
         .training(**training_options(options))
         .env_runners(num_env_runners=0)
         .learners(num_learners=0)
-        .reporting(min_time_s_per_iteration=options.iteration_seconds)
-        .callbacks(on_episode_end=keep_return)
+        .reporting(
+            min_time_s_per_iteration=options.iteration_seconds,
+            metrics_num_episodes_for_smoothing=options.episodes,
+        )
         .debugging(seed=options.seed)
     )
     algorithm = config.build_algo()
@@ -48,6 +47,9 @@ def main() -> None:
     def train() -> dict[str, float | None]:
         began = time.perf_counter()
         result = algorithm.train()
+        episodes = int(result["env_runners"].get("num_episodes", 0))
+        if episodes and "episode_return_mean" in result["env_runners"]:
+            returns.extend([float(result["env_runners"]["episode_return_mean"])] * episodes)
         return {
             "seconds": time.perf_counter() - began,
             "env_steps": int(result["num_env_steps_sampled_lifetime"]),
