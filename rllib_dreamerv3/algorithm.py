@@ -78,7 +78,7 @@ class DreamerV3(Algorithm):
             self.config.training_ratio / self.config.records_per_update
         )
         self._episodes = EpisodeWindow(self.config.metrics_num_episodes_for_smoothing)
-        self._records = 0
+        self._records, self._env_steps = 0, 0
         self._pending_updates = 0
         super().setup(config)
         self._share_networks()
@@ -121,24 +121,44 @@ class DreamerV3(Algorithm):
         return results
 
     def training_step(self) -> None:
-        """Samples until an update is due, then does all updates that are.
+        """Samples until an update is due, then does all updates that are; again and again.
 
-        Both parts end early when the iteration has lasted ``min_time_s_per_iteration``, so that
-        results appear in time whatever an update costs. What was left over is done first in the
-        next call: the sequence of records and updates does not depend on the clock.
+        Ends when the iteration has lasted ``min_time_s_per_iteration``, so that results appear in
+        time whatever an update costs. What was left over is done first in the next call: the
+        sequence of records and updates does not depend on the clock. RLlib would call a shorter
+        step as often, but spends as much on each call as a small model on its update.
         """
-        if not self._pending_updates:
-            self._sample()
-        if not self._pending_updates:
-            self._report()
-            return
+        updated = False
+        while True:
+            if not self._pending_updates:
+                self._sample()
+            if self._pending_updates:
+                self._update_all_due()
+                updated = True
+            if self._time_is_up or self._lost_env_runners:
+                break
+        if not self.env_runner_group.num_remote_env_runners():
+            self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
+        if updated:
+            (metrics, *_) = self.learner_group.foreach_learner(
+                lambda learner: learner.metrics.reduce()
+            )
+            self.metrics.aggregate([metrics.get()], key=LEARNER_RESULTS)
+        self._report()
+
+    def _update_all_due(self) -> None:
         while self._pending_updates:
             self._update()
             self._pending_updates -= 1
             if self._time_is_up:
                 break
         self._sync_weights()
-        self._report()
+
+    @property
+    def _lost_env_runners(self) -> bool:
+        # RLlib brings them back before the next training step.
+        group = self.env_runner_group
+        return group.num_healthy_remote_env_runners() < group.num_remote_env_runners()
 
     @property
     def _time_is_up(self) -> bool:
@@ -175,9 +195,7 @@ class DreamerV3(Algorithm):
             "random_actions": random_actions,
         }
         if not group.num_remote_env_runners():
-            chunks = self.env_runner.sample(**arguments)
-            self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
-            return chunks
+            return self.env_runner.sample(**arguments)
         results = group.foreach_env_runner(
             lambda runner: (runner.sample(**arguments), runner.get_metrics()),
             local_env_runner=False,
@@ -194,19 +212,21 @@ class DreamerV3(Algorithm):
             self.replay_buffer.add(chunk)
             self._episodes.add(chunk)
             self._records += len(chunk)
+            self._env_steps += chunk.env_steps()
 
     def _update(self) -> None:
         with self.metrics.log_time((TIMERS, LEARN_ON_BATCH_TIMER)):
             rows = self.replay_buffer.sample(self.config.batch_size_B)
             batch = rows.columns
-            results = self.learner_group.update(
+            self.learner_group.update(
                 batch=MultiAgentBatch(
                     {DEFAULT_MODULE_ID: SampleBatch(batch)},
                     env_steps=self.config.records_per_update,
                 ),
                 timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._env_steps},
+                # Once an iteration is enough, and ten times cheaper than after every update.
+                _no_metrics_reduce=True,
             )
-            self.metrics.aggregate(results, key=LEARNER_RESULTS)
             if self.config.resolved("replay_context"):
                 (latents, *_) = self.learner_group.foreach_learner(lambda learner: learner.latents)
                 self.replay_buffer.write_back(rows.windows, latents.get())
@@ -232,10 +252,6 @@ class DreamerV3(Algorithm):
         if picture is not None:
             self._picture = Path(self.logdir) / "reports" / f"open_loop_{update:08d}.png"
             write_png(self._picture, picture)
-
-    @property
-    def _env_steps(self) -> int:
-        return self.metrics.peek((ENV_RUNNER_RESULTS, NUM_ENV_STEPS_SAMPLED_LIFETIME), default=0)
 
     def _sync_weights(self) -> None:
         if self._shares_networks:
@@ -276,6 +292,7 @@ class DreamerV3(Algorithm):
             "update_schedule": self.update_schedule.get_state(),
             "episodes": self._episodes.get_state(),
             "records": self._records,
+            "env_steps": self._env_steps,
             "pending_updates": self._pending_updates,
         }
         return state
@@ -286,7 +303,7 @@ class DreamerV3(Algorithm):
         own = state["dreamerv3"]
         self.update_schedule.set_state(own["update_schedule"])
         self._episodes.set_state(own["episodes"])
-        self._records = own["records"]
+        self._records, self._env_steps = own["records"], own["env_steps"]
         self._pending_updates = own["pending_updates"]
 
     def restore_from_path(self, path: str | Path, *args: Any, **kwargs: Any) -> None:

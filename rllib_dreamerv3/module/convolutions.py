@@ -21,9 +21,8 @@ POOLED_DEPTHS = (2, 3, 4, 4)
 
 
 def convolve(x: tf.Tensor, kernel: tf.Tensor, stride: int, dtype: ComputeDtype) -> tf.Tensor:
-    """``[n, h, w, in] x [k, k, in, out] -> [n, h / stride, w / stride, out]``, float32."""
-    y = tf.nn.conv2d(tf.cast(x, dtype), tf.cast(kernel, dtype), stride, "SAME")
-    return tf.cast(y, tf.float32)
+    """``[n, h, w, in] x [k, k, in, out] -> [n, h / stride, w / stride, out]``, in ``dtype``."""
+    return tf.nn.conv2d(tf.cast(x, dtype), tf.cast(kernel, dtype), stride, "SAME")
 
 
 class StridedDown(tf.Module):
@@ -60,8 +59,9 @@ class StridedUp(tf.Module):
         shape = [n, 2 * height, 2 * width, self.kernel.shape[2]]
         kernel = tf.cast(self.kernel, self._dtype)
         y = tf.nn.conv2d_transpose(tf.cast(x, self._dtype), kernel, shape, 2, "SAME")
-        y = tf.cast(y, tf.float32)
-        return y + self.bias if self.activation is None else self.activation(y)
+        if self.activation is None:
+            return tf.cast(y, tf.float32) + self.bias
+        return self.activation(y)
 
 
 class PooledDown(tf.Module):
@@ -101,7 +101,9 @@ class PooledUp(tf.Module):
         x = tf.tile(x[:, :, None, :, None], [1, 1, 2, 1, 2, 1])
         x = tf.reshape(x, [-1, 2 * height, 2 * width, channels])
         y = convolve(x, self.kernel, 1, self._dtype)
-        return y + self.bias if self.activation is None else self.activation(y)
+        if self.activation is None:
+            return tf.cast(y, tf.float32) + self.bias
+        return self.activation(y)
 
 
 class BlockStem(tf.Module):

@@ -15,7 +15,7 @@ from rllib_dreamerv3.layout import (
     nearest_fitting_sides,
 )
 from rllib_dreamerv3.math.scalars import symlog
-from rllib_dreamerv3.model_sizes import ModelSettings
+from rllib_dreamerv3.model_sizes import ComputeDtype, ModelSettings
 from rllib_dreamerv3.module.convolutions import ImageEncoder
 from rllib_dreamerv3.module.layers import Mlp, Rng
 
@@ -44,15 +44,11 @@ def image_side(images: tuple[Image, ...], cnn: Cnn) -> int:
     return side
 
 
-def scaled_images(layout: ObservationLayout, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-    """All images ``[n, h, w, sum of channels]`` as float32 in [0, 1]."""
-    scaled = []
-    for image in layout.images:
-        pixels = tf.cast(columns[image.key], tf.float32)
-        if image.low:
-            pixels -= image.low
-        scaled.append(pixels * (1.0 / (image.high - image.low)))
-    return tf.concat(scaled, -1) if len(scaled) > 1 else scaled[0]
+@tf.function(jit_compile=True, autograph=False)
+def centred_image(pixels: tf.Tensor, low: float, high: float, dtype: ComputeDtype) -> tf.Tensor:
+    """Stored pixels ``[n, h, w, c]`` as numbers of ``dtype`` in [-0.5, 0.5]."""
+    centred = tf.cast(pixels, tf.float32) - 0.5 * (low + high)
+    return tf.cast(centred * (1.0 / (high - low)), dtype)
 
 
 def vector_width(leaf: Vector | Categorical) -> int:
@@ -108,7 +104,11 @@ class Encoder(tf.Module):
         """Encodes observation columns ``[n, ...]`` to tokens ``[n, E]``."""
         tokens = []
         if self.cnn is not None:
-            tokens.append(self.cnn(scaled_images(self._layout, columns) - 0.5))
+            images = [
+                centred_image(columns[i.key], i.low, i.high, self._settings.compute_dtype)
+                for i in self._layout.images
+            ]
+            tokens.append(self.cnn(tf.concat(images, -1)))
         if self.mlp is not None:
             vectors = [
                 vector_target(leaf, columns[leaf.key], self._settings)

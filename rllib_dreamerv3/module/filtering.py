@@ -70,7 +70,10 @@ class _Forward(NamedTuple):
 
 
 class _Back(NamedTuple):
-    """Gradients: of the previous state, carried from step to step, and of what is kept."""
+    """Gradients: of the previous state, carried from step to step, and of what is kept.
+
+    Of all steps together, those of ``initial_h`` and ``small`` are summed up.
+    """
 
     previous_h: tf.Tensor
     previous_z: tf.Tensor
@@ -171,7 +174,16 @@ class Filter:
 
             def gradient(d_h: tf.Tensor, d_logits: tf.Tensor, d_index: tf.Tensor):
                 del d_index
-                return self._backward(w, x, steps, d_h, d_logits)
+                back = self._backward(w, x, steps, d_h, d_logits)
+                # Large products, which TensorFlow's own kernels do faster than XLA's.
+                by_kernels = {
+                    name: gradient_by_kernel(
+                        _by_record(back.factors[name]), _by_record(back.products[name]), kernel
+                    )
+                    for name, kernel in w.kernels.items()
+                }
+                by_weights = FilterWeights(by_kernels, back.small, back.initial_h)
+                return back.action_product, back.token_product, *tf.nest.flatten(by_weights)
 
             bias = w.small["output"]["bias"]
             return (steps.h, steps.products["output"] + bias, steps.index), gradient
@@ -227,7 +239,7 @@ class Filter:
         steps: _Forward,
         d_h: tf.Tensor,
         d_logits: tf.Tensor,
-    ) -> tuple[tf.Tensor, ...]:
+    ) -> _Back:
         def one(
             d_next_h: tf.Tensor,
             d_next_z: tf.Tensor,
@@ -272,17 +284,10 @@ class Filter:
         back = tf.scan(
             lambda later, x: one(later.previous_h, later.previous_z, x), xs, start, reverse=True
         )
-        by_weights = FilterWeights(
-            kernels={
-                name: gradient_by_kernel(
-                    _by_record(back.factors[name]), _by_record(back.products[name]), kernel
-                )
-                for name, kernel in w.kernels.items()
-            },
-            small=tf.nest.map_structure(lambda x: tf.reduce_sum(x, 0), back.small),
+        return back._replace(
             initial_h=tf.reduce_sum(back.initial_h, 0),
+            small=tf.nest.map_structure(lambda x: tf.reduce_sum(x, 0), back.small),
         )
-        return back.action_product, back.token_product, *tf.nest.flatten(by_weights)
 
 
 def _by_record(x: tf.Tensor) -> tf.Tensor:

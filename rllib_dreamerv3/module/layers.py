@@ -40,8 +40,8 @@ def output_init(style: LayerStyle, scale: float = 1.0) -> Initializer:
     return lambda shape, rng: uniform_fan_avg(shape, scale, rng)
 
 
-def multiply(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype = "float32") -> tf.Tensor:
-    """Product ``[..., in] x [in, out] -> [..., out]``, float32 in and out.
+def product(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
+    """Product ``[..., in] x [in, out] -> [..., out]``, computed and returned in ``dtype``.
 
     The kernel may be a block kernel; see :mod:`~rllib_dreamerv3.module.block_products`.
     """
@@ -49,12 +49,15 @@ def multiply(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype = "float32") -
     if kernel.shape.rank > 2:
         rows = multiply_blocks(tf.reshape(x, [-1, x.shape[-1]]), kernel)
         y = tf.reshape(rows, tf.concat([tf.shape(x)[:-1], [rows.shape[-1]]], 0))
-        y = tf.ensure_shape(y, [*x.shape[:-1], rows.shape[-1]])
-    elif x.shape.rank == 2:
-        y = tf.matmul(x, kernel)
-    else:
-        y = tf.tensordot(x, kernel, 1)
-    return tf.cast(y, tf.float32)
+        return tf.ensure_shape(y, [*x.shape[:-1], rows.shape[-1]])
+    if x.shape.rank == 2:
+        return tf.matmul(x, kernel)
+    return tf.tensordot(x, kernel, 1)
+
+
+def multiply(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype = "float32") -> tf.Tensor:
+    """The same, computed in ``dtype`` but returned as float32."""
+    return tf.cast(product(x, kernel, dtype), tf.float32)
 
 
 class Linear(tf.Module):
@@ -96,11 +99,12 @@ class Linear(tf.Module):
 
 
 class NormSilu(tf.Module):
-    """The layer's bias, a norm over the last axis, then SiLU."""
+    """The layer's bias, a norm over the last axis, then SiLU; the result in the compute dtype."""
 
     def __init__(self, size: int, style: LayerStyle):
         """Creates scale (ones) and, where the style has them, offset and bias (zeros)."""
         super().__init__()
+        self._dtype = style.compute_dtype
         self.scale = tf.Variable(tf.ones([size]), name="scale")
         self.offset = (
             tf.Variable(tf.zeros([size]), name="offset") if style.norm == "layer" else None
@@ -114,7 +118,7 @@ class NormSilu(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Normalises and activates ``[..., size]``."""
-        return norm_silu(x, **self.parameters())
+        return norm_silu(x, **self.parameters(), dtype=self._dtype)
 
 
 class DenseBlock(tf.Module):
@@ -123,13 +127,14 @@ class DenseBlock(tf.Module):
     def __init__(self, inputs: int, units: int, style: LayerStyle, rng: Rng):
         """Creates the layer."""
         super().__init__()
-        init, dtype = hidden_init(style), style.compute_dtype
-        self.linear = Linear(inputs, units, rng, init, bias=False, dtype=dtype)
+        self._dtype = style.compute_dtype
+        self.linear = Linear(inputs, units, rng, hidden_init(style), bias=False)
         self.activation = NormSilu(units, style)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the block."""
-        return self.activation(self.linear(x))
+        kernel = tf.convert_to_tensor(self.linear.kernel)
+        return self.activation(product(x, kernel, self._dtype))
 
 
 class Mlp(tf.Module):

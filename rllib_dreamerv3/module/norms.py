@@ -4,10 +4,12 @@ One after the other and with TensorFlow's gradient, bias, norm and SiLU are a do
 memory each way, which takes longer than the product before them. XLA makes two or three of them.
 """
 
+import functools
 from collections.abc import Callable
 
 import tensorflow as tf
 
+from rllib_dreamerv3.model_sizes import ComputeDtype
 from rllib_dreamerv3.module.compiled import compiled
 
 LAYER_NORM_EPSILON = 1e-3
@@ -47,19 +49,22 @@ def norm_silu(
     scale: tf.Tensor,
     offset: tf.Tensor | None = None,
     bias: tf.Tensor | None = None,
+    *,
+    dtype: ComputeDtype = "float32",
 ) -> tf.Tensor:
-    """Adds a bias, normalises, and applies SiLU.
+    """Adds a bias, normalises, and applies SiLU; computes in float32.
 
     Args:
-        x: float32 ``[..., size]``.
+        x: float32 or bfloat16 ``[..., size]``.
         scale: The norm's, ``[size]``.
         offset: The norm's, ``[size]``: layer norm. None: root-mean-square norm.
         bias: ``[size]``, added before the norm, or None.
+        dtype: Of the result.
 
     Returns:
-        float32 ``[..., size]``.
+        ``[..., size]``.
     """
-    function = _COMPILED[offset is not None, bias is not None]
+    function = _compiled(offset is not None, bias is not None, dtype)
     parameters = [p for p in (scale, offset, bias) if p is not None]
     if x.shape.rank == 2:
         return function(x, *parameters)
@@ -67,17 +72,21 @@ def norm_silu(
     return tf.reshape(rows, tf.shape(x))
 
 
-def _fused(has_offset: bool, has_bias: bool) -> Callable[..., tf.Tensor]:
+@functools.cache
+def _compiled(has_offset: bool, has_bias: bool, dtype: ComputeDtype) -> Callable[..., tf.Tensor]:
     epsilon = LAYER_NORM_EPSILON if has_offset else RMS_NORM_EPSILON
 
     def forward(x: tf.Tensor, scale: tf.Tensor, *rest: tf.Tensor) -> tf.Tensor:
+        x = tf.cast(x, tf.float32)
         if has_bias:
             x += rest[-1]
         y = layer_norm(x, scale, rest[0]) if has_offset else rms_norm(x, scale)
-        return tf.nn.silu(y)
+        return tf.cast(tf.nn.silu(y), dtype)
 
     def gradient(x: tf.Tensor, scale: tf.Tensor, *inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
         *rest, upstream = inputs
+        input_dtype = x.dtype
+        x, upstream = tf.cast(x, tf.float32), tf.cast(upstream, tf.float32)
         if has_bias:
             x += rest[-1]
         if has_offset:
@@ -92,7 +101,7 @@ def _fused(has_offset: bool, has_bias: bool) -> Callable[..., tf.Tensor]:
         if has_offset:
             by_x -= _mean(by_normalised)
         by_x *= inverse
-        results = [by_x, tf.reduce_sum(by_y * normalised, 0)]
+        results = [tf.cast(by_x, input_dtype), tf.reduce_sum(by_y * normalised, 0)]
         if has_offset:
             results.append(tf.reduce_sum(by_y, 0))
         if has_bias:
@@ -100,9 +109,6 @@ def _fused(has_offset: bool, has_bias: bool) -> Callable[..., tf.Tensor]:
         return tuple(results)
 
     return compiled(forward, gradient)
-
-
-_COMPILED = {(o, b): _fused(o, b) for o in (False, True) for b in (False, True)}
 
 
 def _inverse_root(x: tf.Tensor, epsilon: float) -> tf.Tensor:

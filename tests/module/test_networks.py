@@ -14,7 +14,7 @@ from rllib_dreamerv3.math.scalars import symlog
 from rllib_dreamerv3.model_sizes import LayerStyle, model_settings
 from rllib_dreamerv3.module.convolutions import BlockStem, PooledDown, PooledUp
 from rllib_dreamerv3.module.decoder import Decoder
-from rllib_dreamerv3.module.encoder import Encoder, scaled_images, vector_target
+from rllib_dreamerv3.module.encoder import Encoder, centred_image, vector_target
 from rllib_dreamerv3.module.heads import Actor, ContinueHead, TwoHotHead
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.model import PolicyModel, get_weights, set_weights
@@ -37,9 +37,8 @@ def tensors(columns):
 
 def test_encoder_pixel_vector():
     inputs, expected, rtol, atol = case("reconstruction_loss")
-    layout = ObservationLayout((Image("obs/i", 1, 1, 3),))
     pixels = tf.constant(inputs["pixels"].astype(np.uint8).reshape(1, 1, 1, 3))
-    entering = scaled_images(layout, {"obs/i": pixels}) - 0.5
+    entering = centred_image(pixels, 0.0, 255.0, "float32")
     np.testing.assert_allclose(
         tf.reshape(entering, [-1]), expected["encoder_pixel_input"], rtol, atol
     )
