@@ -32,10 +32,12 @@ class Spaces:
         return len(self.observation) == 3
 
 
-# CartPole's spaces, Atari's, and a walker's, whose actor is trained through the dynamics in v1.
+# CartPole's spaces, Atari's (and images of other sizes), and a walker's, whose actor is trained
+# through the dynamics in v1.
 SPACES = {
     "vector": Spaces((4,), 2),
     "image": Spaces((64, 64, 3), 6),
+    **{f"image{side}": Spaces((side, side, 3), 6) for side in (16, 32, 128)},
     "continuous": Spaces((24,), 6, continuous=True),
 }
 

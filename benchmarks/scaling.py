@@ -1,0 +1,101 @@
+"""How the time of an update grows with the work: one number changed at a time.
+
+    python benchmarks/scaling.py --out benchmarks/results/scaling.jsonl
+    python benchmarks/scaling.py --plot docs/scaling.png --out benchmarks/results/scaling.jsonl
+
+Each line of the output is the JSON object of one call of update.py, with the ``series`` it belongs
+to and its ``x``. Drawing needs matplotlib; lines that the file already has are not measured again.
+A straight line of slope 1 in a plot is time proportional to the work.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+UPDATE = Path(__file__).with_name("update.py")
+
+# Name of the axis -> (option of update.py, values, other options). The workload is given as text.
+SERIES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
+    "batch": ("batch", (4, 8, 16, 32), {"workload": "vector-xs"}),
+    "length": ("length", (16, 32, 64, 128), {"workload": "vector-xs"}),
+    "horizon": ("horizon", (4, 8, 15, 30), {"workload": "vector-xs"}),
+    "size": (
+        "workload",
+        ("vector-1m", "vector-12m", "vector-25m"),
+        {"batch": 8, "length": 32},
+    ),
+    "image size": (
+        "workload",
+        ("image16-xs", "image32-xs", "image-xs", "image128-xs"),
+        {"batch": 4},
+    ),
+}
+
+
+def points() -> list[tuple[str, Any, list[str]]]:
+    """Series, x, and the command line of every measurement."""
+    result = []
+    for name, (option, values, others) in SERIES.items():
+        for value in values:
+            options = {**others, option: value}
+            result.append((name, value, [f"--{key}={x}" for key, x in options.items()]))
+    return result
+
+
+def measure(arguments: list[str], runs: int) -> dict[str, Any]:
+    """The JSON object that update.py prints last."""
+    command = [sys.executable, str(UPDATE), *arguments, f"--runs={runs}", "--json"]
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def plot(rows: list[dict[str, Any]], path: Path) -> None:
+    """Draws one panel for each series: seconds, and the floor of the dense products."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4 * len(SERIES), 3.5), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(SERIES)), SERIES, strict=True):
+        series = [row for row in rows if row["series"] == name]
+        numeric = all(isinstance(row["x"], int) for row in series)
+        xs = [row["x"] if numeric else row["dense_gflop"] for row in series]
+        axes.loglog(xs, [row["median_s"] for row in series], "o-", label="update")
+        floors = [row["median_s"] / row["multiple_of_dense_floor"] for row in series]
+        axes.loglog(xs, floors, "--", label="dense products alone")
+        axes.set(title=name, xlabel=name if numeric else "GFLOP of an update", ylabel="seconds")
+        if not numeric:
+            for x, row in zip(xs, series, strict=True):
+                axes.annotate(row["x"], (x, row["median_s"]), fontsize=7)
+        axes.grid(visible=True, which="both", alpha=0.3)
+    figure.axes[0].legend()
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Measures what is missing, and draws."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
+    parser.add_argument("--plot", type=Path, help="picture to draw (needs matplotlib)")
+    parser.add_argument("--runs", type=int, default=4, help="updates that are timed")
+    options = parser.parse_args()
+    rows = []
+    if options.out.exists():
+        rows = [json.loads(line) for line in options.out.read_text().splitlines()]
+    known = {(row["series"], row["x"]) for row in rows}
+    with options.out.open("a") as file:
+        for series, x, arguments in points():
+            if (series, x) in known:
+                continue
+            row = {"series": series, "x": x, **measure(arguments, options.runs)}
+            print(f"{series:<12}{x!s:>14}{row['median_s']:>10.3f} s", flush=True)
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+            rows.append(row)
+    if options.plot:
+        plot(rows, options.plot)
+
+
+if __name__ == "__main__":
+    main()
