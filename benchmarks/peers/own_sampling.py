@@ -1,7 +1,8 @@
 """This project's env runner, as a process that samples for each line it is sent.
 
 What is timed is what the algorithm does until it has its records: ``sample()`` of one rollout
-fragment after the other, with the policy's actions, and ``get_metrics()`` after each.
+fragment after the other, with the policy's actions, and ``get_metrics()`` at the end, as the
+algorithm calls it at the end of an iteration.
 """
 
 import argparse
@@ -44,7 +45,7 @@ def main() -> None:
         began = time.perf_counter()
         while env_steps < options.steps:
             env_steps += sum(chunk.env_steps() for chunk in runner.sample())
-            runner.get_metrics()
+        runner.get_metrics()
         return {"env_steps_per_s": env_steps / (time.perf_counter() - began)}
 
     answers.serve(
