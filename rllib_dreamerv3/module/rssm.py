@@ -110,8 +110,7 @@ class Rssm(tf.Module):
         """One step with an observation, as used for acting.
 
         It is :meth:`observe` for rows of one record, so that acting and training reach the same
-        states, which replay stores for training to start from: the same classes, and h up to the
-        order in which sums are rounded (5e-7).
+        states, which replay stores for training to start from.
 
         Args:
             state: State at the previous record, ``[N, ...]``.

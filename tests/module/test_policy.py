@@ -159,35 +159,37 @@ def test_sampled_actions_have_the_actors_distribution():
         pytest.param(NANO_V2, synthetic.EVERYTHING_48, id="v2-everything"),
     ],
 )
-def test_acting_filters_as_training_does(settings, layout):
+@pytest.mark.parametrize("n", [1, 3])
+def test_acting_filters_as_training_does(settings, layout, n):
     """Policy steps and the learner's filter, given the same noise, reach the same states.
 
-    Bit for bit where the steps are executed as training executes them. Compiled as a whole, as the
-    policy is, sums are rounded in another order. Rows begin with a stored state, as those of a
-    replay context do.
+    Bit for bit if told how many rows training has, else but for rounding. Rows begin with a stored
+    state, as those of a replay context do.
     """
-    n, steps = 2, 4
+    training_rows, steps = 4, 4
     policy = make_policy(layout, settings=settings)
-    is_first = np.array([[1, 0], [0, 0], [0, 1], [0, 0]], bool)
-    state = some_state(n)
-    before = State(state.h, state.index)
-    states, steps_alone, tokens, uniforms, previous = [], [before], [], [], []
+    is_first = np.array([[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 0]], bool)[:, :n]
+    # Environments beside copies of themselves make up the learner's batch.
+    places = np.arange(training_rows) % n
+    exact = fast = start = some_state(n)
+    acted, columns = [], []
     for t in range(steps):
-        columns, drawn = observe(n, layout, seed=t), noise(policy, n, t)
-        previous.append(state.action)
-        state = policy.act(columns, tf.constant(is_first[t]), state, drawn, mode=False)
-        states.append(state)
-        tokens.append(policy.encoder(columns))
-        one = previous[-1], tf.constant(is_first[t]), tokens[-1], drawn.latent
-        steps_alone.append(policy.rssm.observe_step(steps_alone[-1], *one))
-        uniforms.append(drawn.latent)
-    rows = (tf.stack(x) for x in (tokens, previous, is_first, uniforms))
-    observed = policy.rssm.observe(*rows, before).state
-    for name in ("h", "index"):
-        alone = tf.stack([getattr(s, name) for s in steps_alone[1:]])
-        np.testing.assert_array_equal(alone, getattr(observed, name))
-    np.testing.assert_array_equal(tf.stack([s.index for s in states]), observed.index)
-    np.testing.assert_allclose(tf.stack([s.h for s in states]), observed.h, atol=1e-6)
+        seen, drawn = observe(n, layout, seed=t), noise(policy, n, t)
+        tokens = policy.encoder({name: tf.gather(x, places) for name, x in seen.items()})
+        before = tf.gather(exact.action, places)
+        columns.append((tokens, before, is_first[t, places], drawn.latent[places]))
+        args = seen, tf.constant(is_first[t])
+        fast = policy.act(*args, fast, drawn, mode=False)
+        exact = policy.act(*args, exact, drawn, mode=False, training_rows=training_rows)
+        acted.append((exact, fast))
+    rows = [tf.stack(x) for x in zip(*columns, strict=True)]
+    first = State(tf.gather(start.h, places), tf.gather(start.index, places))
+    trained = policy.rssm.observe(*rows, first).state
+    for t, (exact, fast) in enumerate(acted):
+        for state in (exact, fast):
+            np.testing.assert_array_equal(state.index, trained.index[t, :n])
+        np.testing.assert_array_equal(exact.h, trained.h[t, :n])
+        np.testing.assert_allclose(fast.h, trained.h[t, :n], atol=1e-6)
 
 
 @pytest.mark.parametrize("actions", [synthetic.DISCRETE, synthetic.CONTINUOUS, synthetic.MIXED])
