@@ -96,6 +96,23 @@ def test_records_carry_the_states_in_which_the_policy_acted(make_runner, random_
     np.testing.assert_allclose(stored, following, atol=1e-5)
 
 
+def test_stored_states_are_those_of_training_to_the_last_bit(make_runner):
+    """Executed as training executes it, each step gives the h that was stored."""
+    runner = make_runner()
+    chunks = [chunk.columns for chunk in runner.sample(num_timesteps=60)]
+    h, index, action, is_first = (
+        np.stack([columns[name] for columns in chunks])
+        for name in (LATENT_H, LATENT_INDEX, ACTION, IS_FIRST)
+    )
+    model = runner.module.model
+    # h follows from the record before alone.
+    tokens, uniform = tf.zeros([3, model.encoder.width]), synthetic.uniform(3, 4)
+    for t in range(1, h.shape[1]):
+        before = State(tf.constant(h[:, t - 1]), tf.constant(index[:, t - 1].astype(np.int32)))
+        args = tf.constant(action[:, t - 1]), tf.constant(is_first[:, t]), tokens, uniform
+        np.testing.assert_array_equal(model.rssm.observe_step(before, *args).h, h[:, t])
+
+
 @pytest.mark.parametrize(
     ("evaluation_action", "explore", "always_best"),
     [("mode", False, True), ("mode", True, False), ("sample", False, False)],

@@ -71,6 +71,8 @@ def test_example_trains_one_tiny_iteration(file):
     config = first_config(file)
     missing = missing_package(config)
     if missing:
+        # The packages of some benchmarks bring pillow, without which all else is tested here; the
+        # message says what to install. What can be checked without them, the test above does.
         pytest.skip(missing)
     # The smallest of the same variant.
     smallest = "1M" if re.fullmatch(r"\d+M", config.model_size) else "nano"
