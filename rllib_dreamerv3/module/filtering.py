@@ -190,7 +190,7 @@ class Filter:
 
         return run(inputs.action_product, inputs.token_product, *flat_weights)
 
-    def _step(
+    def step(
         self,
         arithmetic: Arithmetic,
         state: State,
@@ -223,7 +223,7 @@ class Filter:
             index = tf.where(first, initial_index, index)
             state = State(h, index, flat_one_hot(index, self._classes))
             arithmetic = _Keeping(w)
-            next_h, logits = self._step(arithmetic, state, x.action_product, x.token_product)
+            next_h, logits = self.step(arithmetic, state, x.action_product, x.token_product)
             sample = sample_classes(logits, x.uniform, self._mix)
             return _Forward(h, index, next_h, sample, arithmetic.products)
 
@@ -259,7 +259,7 @@ class Filter:
                 tape.watch(watched)
                 state = State(step.previous_h, step.previous_index, z)
                 arithmetic = _Replaying(w, step.products, w.small)
-                h, logits = self._step(
+                h, logits = self.step(
                     arithmetic, state, inputs.action_product, inputs.token_product
                 )
                 outputs = [h, logits, self._probs(logits)]

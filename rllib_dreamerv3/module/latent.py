@@ -5,6 +5,8 @@ dense layer on it is a sum of S rows of its kernel, picked by the class indices;
 times cheaper than the product with a vector of zeros and ones, and needs no dense z in memory.
 """
 
+import functools
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -60,45 +62,62 @@ def flat_one_hot(index: tf.Tensor, classes: int) -> tf.Tensor:
     return tf.reshape(one_hot, tf.concat([tf.shape(index)[:-1], [index.shape[-1] * classes]], 0))
 
 
-def _add_rows(total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    # XLA fuses the S gathers and S additions into one loop over the output.
-    rows = tf.reshape(kernel, [index.shape[1], -1, kernel.shape[1]])
+def _add_rows(
+    total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor, first: int, classes: int
+) -> tf.Tensor:
+    # XLA fuses the S gathers and S additions into one loop over the output. A slice of the kernel
+    # it would copy first.
     added = tf.zeros_like(total)
     for s in range(index.shape[1]):
-        added += tf.gather(rows[s], tf.maximum(index[:, s], 0))
+        added += tf.gather(kernel, tf.maximum(index[:, s], 0) + (first + s * classes))
     return total + tf.where(index[:, :1] < 0, 0.0, added)
 
 
 def _add_rows_gradient(
-    total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor, upstream: tf.Tensor
+    total: tf.Tensor,
+    index: tf.Tensor,
+    kernel: tf.Tensor,
+    upstream: tf.Tensor,
+    first: int,
+    classes: int,
 ) -> tuple[tf.Tensor, None, tf.Tensor]:
     # XLA adds in place, one categorical after the other; ten times faster than the product of a
     # matrix of zeros and ones, which would have to be made first.
     del total
-    classes = kernel.shape[0] // index.shape[1]
     by_rows = tf.map_fn(
         lambda c: tf.math.unsorted_segment_sum(upstream, c, classes),
         tf.transpose(index),
         fn_output_signature=tf.float32,
     )
-    return upstream, None, tf.reshape(by_rows, kernel.shape)
+    by_rows = tf.reshape(by_rows, [-1, kernel.shape[1]])
+    after = kernel.shape[0] - first - by_rows.shape[0]
+    return upstream, None, tf.pad(by_rows, [[first, after], [0, 0]])
 
 
-_compiled_add_rows = compiled(_add_rows, _add_rows_gradient)
+@functools.cache
+def _compiled_add_rows(first: int, classes: int) -> Callable[..., tf.Tensor]:
+    places = {"first": first, "classes": classes}
+    return compiled(
+        functools.partial(_add_rows, **places), functools.partial(_add_rows_gradient, **places)
+    )
 
 
-def add_one_hot_matmul(total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+def add_one_hot_matmul(
+    total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor, classes: int, first: int = 0
+) -> tf.Tensor:
     """Adds the product of flat one-hot vectors with a kernel, computed as a sum of kernel rows.
 
     Args:
         total: float32 ``[N, U]``, what is added to.
         index: int32 ``[N, S]``; a row of -1 stands for a vector of zeros.
-        kernel: float32 ``[S * C, U]``.
+        kernel: float32 ``[R, U]``, of which S * C rows multiply the vectors.
+        classes: C.
+        first: Which row is the first of them.
 
     Returns:
-        float32 ``[N, U]``, equal to ``total + flat_one_hot(index, C) @ kernel``.
+        float32 ``[N, U]``, ``total + flat_one_hot(index, C) @ kernel[first : first + S * C]``.
     """
-    return _compiled_add_rows(total, index, kernel)
+    return _compiled_add_rows(first, classes)(total, index, kernel)
 
 
 def multiply_z(state: State, kernel: tf.Tensor, dtype: ComputeDtype = "float32") -> tf.Tensor:
@@ -106,7 +125,8 @@ def multiply_z(state: State, kernel: tf.Tensor, dtype: ComputeDtype = "float32")
     if state.z is not None:
         return multiply(state.z, kernel, dtype)
     nothing = tf.zeros([tf.shape(state.index)[0], kernel.shape[1]])
-    return add_one_hot_matmul(nothing, state.index, kernel)
+    classes = kernel.shape[0] // state.index.shape[1]
+    return add_one_hot_matmul(nothing, state.index, kernel, classes)
 
 
 class StateLinear(tf.Module):
@@ -124,7 +144,8 @@ class StateLinear(tf.Module):
         super().__init__()
         dtype = settings.compute_dtype
         self.linear = Linear(settings.feature, outputs, rng, init, bias=bias, dtype=dtype)
-        self._deterministic, self._dtype = settings.deterministic, dtype
+        self._deterministic, self._classes = settings.deterministic, settings.classes
+        self._dtype = dtype
 
     def __call__(self, state: State) -> tf.Tensor:
         """Applies the layer."""
@@ -132,7 +153,7 @@ class StateLinear(tf.Module):
             return self.linear(tf.concat([state.h, state.z], -1))
         kernel = self.linear.kernel
         y = multiply(state.h, kernel[: self._deterministic], self._dtype)
-        y = add_one_hot_matmul(y, state.index, kernel[self._deterministic :])
+        y = add_one_hot_matmul(y, state.index, kernel, self._classes, first=self._deterministic)
         return y if self.linear.bias is None else y + self.linear.bias
 
 

@@ -60,9 +60,9 @@ class Policy(tf.Module):
         super().__init__()
         self.encoder, self.rssm, self.actor = encoder, rssm, actor
         self._actions, self._settings = actions, settings
-        # By number of environments and of training rows. TensorFlow takes as long to find out which
-        # of a function's traces fits its arguments as a small policy takes to act.
-        self._compiled: dict[tuple[int, int], Callable[..., Sequence[tf.Tensor]]] = {}
+        # By number of environments, number of training rows, and mode. TensorFlow takes as long to
+        # find out which of a function's traces fits its arguments as a small policy takes to act.
+        self._compiled: dict[tuple[int, int, bool], Callable[..., Sequence[tf.Tensor]]] = {}
 
     def initial_state(self, environments: int) -> PolicyState:
         """State of N environments before their first reset; all zeros, replaced at ``is_first``."""
@@ -108,53 +108,55 @@ class Policy(tf.Module):
             lie outside [-1, 1].
         """
         names = sorted(columns)
-        arguments = [*(columns[name] for name in names), is_first, *state, *noise, mode]
-        tensors = [tf.convert_to_tensor(x) for x in arguments]
-        environments = tensors[0].shape[0]
-        kind = environments, training_rows
+        # Every argument costs 10 us, which a small policy notices.
+        data = [*(columns[name] for name in names), is_first, np.concatenate(noise, -1)]
+        tensors = [*map(tf.constant, data), *map(tf.convert_to_tensor, state)]
+        kind = tensors[0].shape[0], training_rows, mode
         if kind not in self._compiled:
-            self._compiled[kind] = self._compile(names, tensors, training_rows)
+            self._compiled[kind] = self._compile(names, tensors, training_rows, mode)
         return PolicyState(*self._compiled[kind](*tensors))
 
     def _compile(
-        self, names: Sequence[str], tensors: Sequence[tf.Tensor], training_rows: int
+        self, names: Sequence[str], tensors: Sequence[tf.Tensor], training_rows: int, mode: bool
     ) -> Callable[..., Sequence[tf.Tensor]]:
         n = tensors[0].shape[0]
+        # How XLA multiplies, and so how it rounds, depends on the number of rows. With a part of a
+        # kernel it takes several times as long for a single row as for two.
+        rows = max(n, training_rows or 2)
 
         def act(*flat: tf.Tensor) -> list[tf.Tensor]:
-            *rows, mode = flat
-            if training_rows > n:
-                # How XLA multiplies, and so how it rounds, depends on the number of rows.
-                places = [i % n for i in range(training_rows)]
-                rows = [tf.gather(x, places) for x in rows]
-            columns = dict(zip(names, rows, strict=False))
-            is_first, h, index, action, latent_noise, action_noise = rows[len(names) :]
-            noise = PolicyNoise(latent_noise, action_noise)
-            result = self._act(columns, is_first, PolicyState(h, index, action), noise, mode)
-            return [x[:n] for x in result]
+            if rows > n:
+                flat = tuple(tf.gather(x, [i % n for i in range(rows)]) for x in flat)
+            columns = dict(zip(names, flat, strict=False))
+            is_first, noise, *state = flat[len(names) :]
+            split = [self._settings.categoricals, noise.shape[1] - self._settings.categoricals]
+            latent_noise, action_noise = tf.split(noise, split, -1)
+            latent = self._observe(
+                columns, is_first, PolicyState(*state), latent_noise, as_training=training_rows > 0
+            )
+            mask = tf.cast(columns[ACTION_MASK], tf.bool) if self._actions.masked else None
+            distribution = self.actor(latent, mask)
+            action = distribution.mode() if mode else distribution.sample(action_noise)
+            return [x[:n] for x in (latent.h, latent.index, action)]
 
         # One executable, run by the calling thread: handing over to another thread and back takes
         # longer than a small policy. But fused with what stands around it, the filter's step is
         # rounded in another order than in training.
         function = tf.function(act, autograph=False, jit_compile=not training_rows)
-        return function.get_concrete_function(*tensors)
+        concrete = function.get_concrete_function(*tensors)
+        # Called as an ordinary function it would check and convert all that enters once more.
+        captured = concrete.captured_inputs
+        return lambda *flat: concrete.inference_fn.call_flat(*flat, *captured)
 
-    def _act(
+    def _observe(
         self,
         columns: Mapping[str, tf.Tensor],
         is_first: tf.Tensor,
         state: PolicyState,
-        noise: PolicyNoise,
-        mode: tf.Tensor,
-    ) -> PolicyState:
-        latent = self.rssm.observe_step(
-            State(state.h, state.index),
-            state.action,
-            is_first,
-            self.encoder(columns),
-            noise.latent,
-        )
-        mask = tf.cast(columns[ACTION_MASK], tf.bool) if self._actions.masked else None
-        distribution = self.actor(latent, mask)
-        action = tf.where(mode, distribution.mode(), distribution.sample(noise.action))
-        return PolicyState(latent.h, latent.index, action)
+        noise: tf.Tensor,
+        *,
+        as_training: bool,
+    ) -> State:
+        step = self.rssm.observe_step_as_training if as_training else self.rssm.observe_step
+        before = State(state.h, state.index)
+        return step(before, state.action, is_first, self.encoder(columns), noise)

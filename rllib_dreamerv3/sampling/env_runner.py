@@ -15,6 +15,7 @@ from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.env_runner import ENV_STEP_FAILURE
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 from ray.rllib.utils.typing import ResultDict
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
@@ -35,6 +36,7 @@ from rllib_dreamerv3.records import (
 from rllib_dreamerv3.sampling.env_options import unknown_environment
 from rllib_dreamerv3.sampling.environments import is_benchmark, make_benchmark
 from rllib_dreamerv3.sampling.episode_callbacks import EpisodeCallbacks
+from rllib_dreamerv3.sampling.tally import Tally
 
 
 def is_registered_with_tune(env: Any) -> bool:
@@ -68,6 +70,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         self._stream = ""
         self._position = 0
         self._now: Columns = {}
+        self._tally = Tally()
         # Rows that start from stored latents need those of every record.
         self._stores_latents = self.config.resolved("replay_context") > 0
 
@@ -118,17 +121,68 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             },
         )
 
-    def _sample(
+    def sample(
         self,
         *,
         num_timesteps: int | None = None,
         num_episodes: int | None = None,
-        explore: bool,
+        explore: bool | None = None,
         random_actions: bool = False,
         force_reset: bool = False,
     ) -> list[RecordChunk]:
+        """Steps all environments.
+
+        Args:
+            num_timesteps: At least so many records, of all environments together. By default one
+                rollout fragment of each environment, or one episode of each if ``batch_mode`` is
+                "complete_episodes".
+            num_episodes: At least so many whole episodes instead, from a reset on.
+            explore: False to act as in evaluation; by default as configured.
+            random_actions: Whether to act uniformly at random.
+            force_reset: Whether to begin with a reset of all environments.
+
+        Returns:
+            One chunk for each environment.
+
+        Raises:
+            ValueError: If there is no environment, as on a local env runner beside remote ones; if
+                both numbers are given, or one of them is negative.
+        """
+        if self.env is None:
+            raise ValueError(f"{self} has no environment to sample from.")
+        if num_timesteps is not None and num_episodes is not None:
+            raise ValueError("sample() takes num_timesteps or num_episodes, not both.")
+        if min(num_timesteps or 0, num_episodes or 0) < 0:
+            raise ValueError("sample() cannot take a negative number of records or episodes.")
+        if num_timesteps is None and num_episodes is None:
+            if self.config.batch_mode == "truncate_episodes":
+                fragment = self.config.get_rollout_fragment_length(self.worker_index)
+                num_timesteps = fragment * self.num_envs
+            else:
+                num_episodes = self.num_envs
         # DreamerV3 samples its actions in evaluation too, unless told otherwise (2023 code).
+        explore = self.config.explore if explore is None else explore
         self._takes_mode = not explore and self.config.evaluation_action == "mode"
+
+        self._tally.begin()
+        chunks, episodes = self._collect(num_timesteps, num_episodes, random_actions, force_reset)
+        make_callback(
+            "on_sample_end",
+            callbacks_objects=self._callbacks,
+            callbacks_functions=self.config.callbacks_on_sample_end,
+            kwargs={"env_runner": self, "metrics_logger": self.metrics, "samples": chunks},
+        )
+        self._tally.end(sum(chunk.env_steps() for chunk in chunks), episodes)
+        return chunks
+
+    def _collect(
+        self,
+        num_timesteps: int | None,
+        num_episodes: int | None,
+        random_actions: bool,
+        force_reset: bool,
+    ) -> tuple[list[RecordChunk], int]:
+        """Chunks, and the number of episodes that ended."""
         if force_reset or num_episodes is not None or self._needs_initial_reset:
             self._start_streams()
         # As in RLlib: an episode-wise sample leaves the environments in the middle of nowhere.
@@ -152,7 +206,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
                 start, steps = self._position, []
                 continue
             episodes += ended
-        return self._finish(start, steps, episodes)
+        return self._chunks(start, steps), episodes
 
     def _choose(self, random_actions: bool) -> np.ndarray:
         """Action vectors ``[N, A]`` for the current observations."""
@@ -265,22 +319,17 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             wanted.append(ACTION_MASK)
         return {key: self._now[key] for key in wanted}
 
-    def _finish(self, start: int, steps: list[Columns], episodes: int) -> list[RecordChunk]:
-        """Turns per-step columns ``[N, ...]`` into one chunk for each environment, and counts."""
+    def _chunks(self, start: int, steps: list[Columns]) -> list[RecordChunk]:
+        """Turns per-step columns ``[N, ...]`` into one chunk for each environment."""
         if not steps:
             return []
-        stacked = {name: np.stack([step[name] for step in steps]) for name in steps[0]}
-        chunks = [
+        stacked = {name: np.array([step[name] for step in steps]) for name in steps[0]}
+        return [
             RecordChunk(
                 f"{self._stream}-{i}", start, {name: x[:, i] for name, x in stacked.items()}
             )
             for i in range(self.num_envs)
         ]
-        env_steps = sum(chunk.env_steps() for chunk in chunks)
-        if env_steps:
-            self._log_env_steps(self._metrics_num_env_steps_sampled, env_steps)
-        self._increase_sampled_metrics(env_steps, episodes)
-        return chunks
 
     def take_done_episodes(self) -> list[tuple[int, float, float]]:
         """Returns, and forgets, the episodes that ended: (env steps, return, seconds) of each."""
@@ -292,4 +341,12 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         """Returns, and forgets, the metrics since the last call."""
         for episode in self.take_done_episodes():
             self._log_episode_metrics(*episode)
+        tally, self._tally = self._tally, Tally()
+        if tally.calls:
+            self._increase_sampled_metrics(tally.env_steps, tally.episodes)
+            if tally.env_steps:
+                self._log_env_steps(self._metrics_num_env_steps_sampled, tally.env_steps)
+            for name, seconds in tally.mean_seconds().items():
+                self.metrics.log_value(name, seconds)
+            self.metrics.log_value(WEIGHTS_SEQ_NO, self._weights_seq_no, window=1)
         return self.metrics.reduce()

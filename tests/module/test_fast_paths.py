@@ -131,16 +131,17 @@ def test_classes_stay_in_range_at_the_ends(logit):
     np.testing.assert_array_equal(sampled, np.stack([np.zeros(S), np.full(S, C - 1)]))
 
 
-def test_one_hot_product_and_its_gradients():
+@pytest.mark.parametrize(("first", "after"), [(0, 0), (3, 0), (0, 2), (3, 2)])
+def test_one_hot_product_and_its_gradients(first, after):
     rng = np.random.default_rng(0)
     index = tf.constant(rng.integers(0, C, (50, S)), tf.int32)
-    kernel = tf.Variable(rng.normal(size=(S * C, 6)).astype(np.float32))
+    kernel = tf.Variable(rng.normal(size=(first + S * C + after, 6)).astype(np.float32))
     total = tf.Variable(rng.normal(size=(50, 6)).astype(np.float32))
     factor = rng.normal(size=(50, 6)).astype(np.float32)
     results = []
     for product in (
-        lambda: add_one_hot_matmul(total, index, kernel),
-        lambda: total + tf.matmul(flat_one_hot(index, C), kernel),
+        lambda: add_one_hot_matmul(total, index, tf.convert_to_tensor(kernel), C, first),
+        lambda: total + tf.matmul(flat_one_hot(index, C), kernel[first : first + S * C]),
     ):
         with tf.GradientTape() as tape:
             y = product()
