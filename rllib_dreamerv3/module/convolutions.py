@@ -13,6 +13,11 @@ from rllib_dreamerv3.module.layers import (
 )
 from rllib_dreamerv3.module.norms import norm_silu
 from rllib_dreamerv3.module.sequence_model import BLOCKS
+from rllib_dreamerv3.module.strided_convolution import (
+    convolve_down,
+    convolve_up,
+    convolve_up_to_pixels,
+)
 
 # The strided CNN halves its input until this many pixels a side are left.
 STRIDED_SMALLEST_SIDE = 4
@@ -20,9 +25,9 @@ STRIDED_SMALLEST_SIDE = 4
 POOLED_DEPTHS = (2, 3, 4, 4)
 
 
-def convolve(x: tf.Tensor, kernel: tf.Tensor, stride: int, dtype: ComputeDtype) -> tf.Tensor:
-    """``[n, h, w, in] x [k, k, in, out] -> [n, h / stride, w / stride, out]``, in ``dtype``."""
-    return tf.nn.conv2d(tf.cast(x, dtype), tf.cast(kernel, dtype), stride, "SAME")
+def convolve(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
+    """``[n, h, w, in] x [k, k, in, out] -> [n, h, w, out]``, in ``dtype``."""
+    return tf.nn.conv2d(tf.cast(x, dtype), tf.cast(kernel, dtype), 1, "SAME")
 
 
 class StridedDown(tf.Module):
@@ -37,31 +42,37 @@ class StridedDown(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the stage."""
-        return self.activation(convolve(x, self.kernel, 2, self._dtype))
+        return self.activation(convolve_down(x, self.kernel, self._dtype))
 
 
 class StridedUp(tf.Module):
-    """Transposed convolution 4x4 of stride 2: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
+    """Transposed convolution 4x4 of stride 2, norm, SiLU: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
 
-    def __init__(
-        self, inputs: int, outputs: int, style: LayerStyle, rng: Rng, *, last: bool = False
-    ):
-        """Creates the kernel ``[4, 4, out, in]``; ``last`` replaces norm and SiLU by a bias."""
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[4, 4, out, in]``."""
         super().__init__()
-        init, self._dtype = (output_init if last else hidden_init)(style), style.compute_dtype
+        init, self._dtype = hidden_init(style), style.compute_dtype
         self.kernel = tf.Variable(init((4, 4, outputs, inputs), rng), name="kernel")
-        self.bias = tf.Variable(tf.zeros([outputs]), name="bias") if last else None
-        self.activation = None if last else NormSilu(outputs, style)
+        self.activation = NormSilu(outputs, style)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the stage."""
-        n, height, width = tf.shape(x)[0], x.shape[1], x.shape[2]
-        shape = [n, 2 * height, 2 * width, self.kernel.shape[2]]
-        kernel = tf.cast(self.kernel, self._dtype)
-        y = tf.nn.conv2d_transpose(tf.cast(x, self._dtype), kernel, shape, 2, "SAME")
-        if self.activation is None:
-            return tf.cast(y, tf.float32) + self.bias
-        return self.activation(y)
+        return self.activation(convolve_up(x, self.kernel, self._dtype))
+
+
+class StridedOutput(tf.Module):
+    """The strided decoder's last stage: transposed convolution and bias, plus 0.5 (2023 code)."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[4, 4, out, in]`` and the bias ``[out]`` (zeros)."""
+        super().__init__()
+        init, self._dtype = output_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((4, 4, outputs, inputs), rng), name="kernel")
+        self.bias = tf.Variable(tf.zeros([outputs]), name="bias")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """``[n, h, w, in] ->`` float32 ``[n, 2h, 2w, out]``."""
+        return convolve_up_to_pixels(x, self.kernel, self.bias + 0.5, self._dtype)
 
 
 class PooledDown(tf.Module):
@@ -77,33 +88,47 @@ class PooledDown(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the stage."""
-        y = convolve(x, self.kernel, 1, self._dtype)
+        y = convolve(x, self.kernel, self._dtype)
         return self.activation(tf.nn.max_pool2d(y, 2, 2, "VALID"))
 
 
-class PooledUp(tf.Module):
-    """Nearest upsampling by 2, convolution 5x5: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
+def upsample(x: tf.Tensor) -> tf.Tensor:
+    """Nearest upsampling by 2: ``[n, h, w, c] -> [n, 2h, 2w, c]``."""
+    height, width, channels = x.shape[1:]
+    # Each pixel beside itself, then each row below itself.
+    x = tf.tile(x[:, :, None, :, None], [1, 1, 2, 1, 2, 1])
+    return tf.reshape(x, [-1, 2 * height, 2 * width, channels])
 
-    def __init__(
-        self, inputs: int, outputs: int, style: LayerStyle, rng: Rng, *, last: bool = False
-    ):
-        """Creates the kernel ``[5, 5, in, out]``; ``last`` replaces norm and SiLU by a bias."""
+
+class PooledUp(tf.Module):
+    """Upsampling by 2, convolution 5x5, norm, SiLU: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[5, 5, in, out]``."""
         super().__init__()
-        init, self._dtype = (output_init if last else hidden_init)(style), style.compute_dtype
+        init, self._dtype = hidden_init(style), style.compute_dtype
         self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
-        self.bias = tf.Variable(tf.zeros([outputs]), name="bias") if last else None
-        self.activation = None if last else NormSilu(outputs, style)
+        self.activation = NormSilu(outputs, style)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the stage."""
-        height, width, channels = x.shape[1:]
-        # Each pixel beside itself, then each row below itself.
-        x = tf.tile(x[:, :, None, :, None], [1, 1, 2, 1, 2, 1])
-        x = tf.reshape(x, [-1, 2 * height, 2 * width, channels])
-        y = convolve(x, self.kernel, 1, self._dtype)
-        if self.activation is None:
-            return tf.cast(y, tf.float32) + self.bias
-        return self.activation(y)
+        return self.activation(convolve(upsample(x), self.kernel, self._dtype))
+
+
+class PooledOutput(tf.Module):
+    """The pooled decoder's last stage: upsampling, convolution 5x5, bias, sigmoid (2025 code)."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[5, 5, in, out]`` and the bias ``[out]`` (zeros)."""
+        super().__init__()
+        init, self._dtype = output_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
+        self.bias = tf.Variable(tf.zeros([outputs]), name="bias")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """``[n, h, w, in] ->`` float32 ``[n, 2h, 2w, out]``."""
+        y = convolve(upsample(x), self.kernel, self._dtype)
+        return tf.sigmoid(tf.cast(y, tf.float32) + self.bias)
 
 
 class BlockStem(tf.Module):
@@ -189,33 +214,32 @@ class ImageEncoder(tf.Module):
 
 
 class ImageDecoder(tf.Module):
-    """``State [N] -> [N, side, side, channels]``, nominally in [0, 1].
-
-    The strided decoder adds 0.5 to its output, the pooled one squashes it by a sigmoid.
-    """
+    """``State [N] -> [N, side, side, channels]``, nominally in [0, 1]."""
 
     def __init__(self, settings: ModelSettings, side: int, channels: int, rng: Rng):
         """Creates stem and stages."""
         super().__init__()
-        self._squash = settings.cnn == "pooled"
+        style = settings.style
         if settings.cnn == "strided":
             kind: type[StridedUp] | type[PooledUp] = StridedUp
             depths = [2**stage for stage in reversed(range(strided_stages(side)))]
             stem: type[DenseStem] | type[BlockStem] = DenseStem
+            output: type[StridedOutput] | type[PooledOutput] = StridedOutput
         else:
             kind, depths, stem = PooledUp, list(reversed(POOLED_DEPTHS)), BlockStem
+            output = PooledOutput
         depth = settings.cnn_depth * depths[0]
         self.stem = stem(settings, side >> len(depths), depth, rng)
-        self.stages = []
+        self.stages: list[StridedUp | StridedOutput | PooledUp | PooledOutput] = []
         for next_depth in depths[1:]:
             outputs = settings.cnn_depth * next_depth
-            self.stages.append(kind(depth, outputs, settings.style, rng))
+            self.stages.append(kind(depth, outputs, style, rng))
             depth = outputs
-        self.stages.append(kind(depth, channels, settings.style, rng, last=True))
+        self.stages.append(output(depth, channels, style, rng))
 
     def __call__(self, state: State) -> tf.Tensor:
         """Predicts images."""
         x = self.stem(state)
         for stage in self.stages:
             x = stage(x)
-        return tf.sigmoid(x) if self._squash else x + 0.5
+        return x
