@@ -16,6 +16,7 @@ seconds.
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from peers.interleave import (
 from peers.workloads import add_training_arguments, as_arguments
 
 PEERS = ("rllib",)
+CURVE_STEPS = 200  # env steps between two points of a curve
 SETTINGS = (
     "env",
     "model_size",
@@ -47,7 +49,11 @@ SETTINGS = (
 
 
 def run(
-    python: str | Path, module: str, arguments: list[str], options: argparse.Namespace
+    python: str | Path,
+    module: str,
+    arguments: list[str],
+    options: argparse.Namespace,
+    seconds_at_most: float = math.inf,
 ) -> Message:
     """Trains until the goal or the limit is reached.
 
@@ -56,12 +62,14 @@ def run(
         module: The process.
         arguments: Its command line.
         options: Goal, limit and threads.
+        seconds_at_most: Another limit.
 
     Returns:
-        Name -> number; ``seconds_to_goal`` and ``env_steps_to_goal`` are None if the limit came
-        first.
+        Name -> number; ``seconds_to_goal`` and ``env_steps_to_goal`` are None if a limit came
+        first. ``curve`` is a list of seconds, env steps and mean return.
     """
     seconds, learning_since, mean_return = 0.0, None, None
+    curve: list[tuple[float, int, float]] = []
     with Child(python, module, arguments, options.threads) as child:
         while True:
             answer = child.ask()
@@ -74,7 +82,12 @@ def run(
                 mean_return = answer["return"]
             reached = mean_return is not None and mean_return >= options.goal
             print(f"{module}  {seconds:.0f} s  {answer}", file=sys.stderr, flush=True)
-            if reached or answer["env_steps"] >= options.env_steps:
+            late = answer["env_steps"] >= options.env_steps or seconds >= seconds_at_most
+            if mean_return is not None and (
+                reached or late or not curve or answer["env_steps"] - curve[-1][1] >= CURVE_STEPS
+            ):
+                curve.append((round(seconds, 1), answer["env_steps"], round(mean_return, 1)))
+            if reached or late:
                 break
         result: Message = {
             **child.hello,
@@ -86,6 +99,7 @@ def run(
             "return": mean_return,
             "env_steps_per_s": None,
             "updates_per_s": None,
+            "curve": curve,
         }
         if learning_since is not None and seconds > learning_since[0]:
             elapsed = seconds - learning_since[0]
@@ -103,6 +117,9 @@ def main() -> None:
     parser.add_argument(
         "--own-config", default="{}", help='JSON, e.g. {"imagined_continues": "probability"}'
     )
+    parser.add_argument(
+        "--patience", type=float, default=math.inf, help="peer: at most so many times our seconds"
+    )
     add_peer_arguments(parser, PEERS)
     options = parser.parse_args()
     check_options(parser, options)
@@ -113,7 +130,8 @@ def main() -> None:
         numbers["own"] = run(sys.executable, "peers.own_training", own_arguments, options)
         if options.vs:
             peer = f"peers.{options.vs}_training"
-            numbers["peer"] = run(options.peer_python, peer, arguments, options)
+            at_most = options.patience * numbers["own"]["seconds"]
+            numbers["peer"] = run(options.peer_python, peer, arguments, options, at_most)
     except ChildError as error:
         parser.error(str(error))
     print_table(numbers)

@@ -150,18 +150,24 @@ def add_peer_arguments(parser: argparse.ArgumentParser, peers: Sequence[str]) ->
 
 
 def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Ends the program if options contradict each other, or if a number is less than 1."""
+    """Ends the program if options contradict each other, or if a number is too small."""
     for name, value in vars(options).items():
-        if isinstance(value, int) and not isinstance(value, bool) and value < 1:
-            parser.error(f"--{name.replace('_', '-')} must be at least 1")
+        least = 0 if name == "seed" else 1
+        if isinstance(value, int) and not isinstance(value, bool) and value < least:
+            parser.error(f"--{name.replace('_', '-')} must be at least {least}")
     if bool(options.vs) != bool(options.peer_python):
         parser.error("--vs and --peer-python belong together")
 
 
 def print_table(numbers: Message, indent: str = "") -> None:
-    """Prints one name and its value a line; what is nested under a name is indented."""
+    """Prints one name and its value a line; what is nested under a name is indented.
+
+    Lists are left to those who read JSON.
+    """
     for name, value in numbers.items():
         label = indent + name
+        if isinstance(value, list):
+            continue
         if isinstance(value, dict):
             print(f"{label}:")
             print_table(value, indent + "  ")

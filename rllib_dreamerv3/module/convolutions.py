@@ -18,6 +18,7 @@ from rllib_dreamerv3.module.strided_convolution import (
     convolve_up,
     convolve_up_to_pixels,
 )
+from rllib_dreamerv3.module.upsampled_convolution import convolve_upsampled
 
 # The strided CNN halves its input until this many pixels a side are left.
 STRIDED_SMALLEST_SIDE = 4
@@ -92,14 +93,6 @@ class PooledDown(tf.Module):
         return self.activation(tf.nn.max_pool2d(y, 2, 2, "VALID"))
 
 
-def upsample(x: tf.Tensor) -> tf.Tensor:
-    """Nearest upsampling by 2: ``[n, h, w, c] -> [n, 2h, 2w, c]``."""
-    height, width, channels = x.shape[1:]
-    # Each pixel beside itself, then each row below itself.
-    x = tf.tile(x[:, :, None, :, None], [1, 1, 2, 1, 2, 1])
-    return tf.reshape(x, [-1, 2 * height, 2 * width, channels])
-
-
 class PooledUp(tf.Module):
     """Upsampling by 2, convolution 5x5, norm, SiLU: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
 
@@ -112,7 +105,7 @@ class PooledUp(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the stage."""
-        return self.activation(convolve(upsample(x), self.kernel, self._dtype))
+        return self.activation(convolve_upsampled(x, self.kernel, self._dtype))
 
 
 class PooledOutput(tf.Module):
@@ -127,7 +120,7 @@ class PooledOutput(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """``[n, h, w, in] ->`` float32 ``[n, 2h, 2w, out]``."""
-        y = convolve(upsample(x), self.kernel, self._dtype)
+        y = convolve_upsampled(x, self.kernel, self._dtype)
         return tf.sigmoid(tf.cast(y, tf.float32) + self.bias)
 
 

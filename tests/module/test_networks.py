@@ -12,7 +12,7 @@ from rllib_dreamerv3.errors import SpaceError
 from rllib_dreamerv3.layout import Categorical, Image, ObservationLayout, Vector
 from rllib_dreamerv3.math.scalars import symlog
 from rllib_dreamerv3.model_sizes import LayerStyle, model_settings
-from rllib_dreamerv3.module.convolutions import BlockStem, PooledDown, upsample
+from rllib_dreamerv3.module.convolutions import BlockStem, PooledDown
 from rllib_dreamerv3.module.decoder import Decoder
 from rllib_dreamerv3.module.encoder import Encoder, centred_image, vector_target
 from rllib_dreamerv3.module.heads import Actor, ContinueHead, TwoHotHead
@@ -89,11 +89,6 @@ def test_pooled_cnn_takes_multiples_of_16(side, left):
     images = decoder(synthetic.states(NANO_V2, 2))["obs/i"]
     assert images.shape == (2, side, side, 1)
     assert np.std(images, 0).max() > 0
-
-
-def test_upsampling_repeats_each_pixel():
-    x = synthetic.uniform(3, 2, 3, 2)
-    np.testing.assert_array_equal(upsample(x), np.repeat(np.repeat(x, 2, 1), 2, 2))
 
 
 def test_pooled_convolution_is_convolution_pool_norm():
