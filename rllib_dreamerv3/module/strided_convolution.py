@@ -8,6 +8,7 @@ which is almost everywhere. n images, h x w pixels of the smaller image.
 import tensorflow as tf
 
 from rllib_dreamerv3.model_sizes import ComputeDtype
+from rllib_dreamerv3.module.cells import cells_to_pixels, pixels_to_cells
 from rllib_dreamerv3.module.compiled import compiled
 
 # Up to so many pixels a side (of the smaller image) a kernel's gradient in bfloat16 is faster as
@@ -38,7 +39,7 @@ def convolve_up_to_pixels(
     by_cell = tf.reshape(tf.transpose(by_cell, [0, 2, 1, 3, 4, 5]), [2, 2, 4 * outputs, inputs])
     shape = [n, height + 1, width + 1, 4 * outputs]
     cells = tf.nn.conv2d_transpose(tf.cast(x, dtype), by_cell, shape, 1, "VALID")
-    return _pixels(tf.ensure_shape(cells, [x.shape[0], *shape[1:]]), bias)
+    return _finished(tf.ensure_shape(cells, [x.shape[0], *shape[1:]]), bias)
 
 
 @tf.custom_gradient
@@ -80,7 +81,7 @@ def kernel_gradient(large: tf.Tensor, small: tf.Tensor) -> tf.Tensor:
         )
     # What is known since the forward pass would otherwise be cut up then, and kept until now.
     with tf.control_dependencies([large, small]):
-        padded = tf.pad(large, [[0, 0], [1, 1], [1, 1], [0, 0]])
+        padded = _pad(large)
     cells = tf.nn.space_to_depth(padded, 2)
     patches = [cells[:, i : i + side, j : j + side] for i in range(2) for j in range(2)]
     rows = tf.reshape(small, [-1, d])
@@ -89,24 +90,25 @@ def kernel_gradient(large: tf.Tensor, small: tf.Tensor) -> tf.Tensor:
     return tf.reshape(tf.transpose(by_cell, [0, 2, 1, 3, 4, 5]), [4, 4, c, d])
 
 
-def _cells_to_pixels(cells: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    height, width, channels = cells.shape[1], cells.shape[2], bias.shape[0]
-    x = tf.reshape(cells, [-1, height, width, 2, 2, channels])
-    x = tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]), [-1, 2 * height, 2 * width, channels])
-    return tf.cast(x[:, 1:-1, 1:-1], tf.float32) + bias
+def _finish(cells: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
+    return tf.cast(cells_to_pixels(cells)[:, 1:-1, 1:-1], tf.float32) + bias
 
 
-def _cells_to_pixels_gradient(
+def _finish_gradient(
     cells: tf.Tensor, bias: tf.Tensor, upstream: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    height, width, channels = cells.shape[1], cells.shape[2], bias.shape[0]
-    padded = tf.pad(tf.cast(upstream, cells.dtype), [[0, 0], [1, 1], [1, 1], [0, 0]])
-    x = tf.reshape(padded, [-1, height, 2, width, 2, channels])
-    by_cells = tf.reshape(tf.transpose(x, [0, 1, 3, 2, 4, 5]), tf.shape(cells))
+    del bias
+    by_cells = pixels_to_cells(_pad(tf.cast(upstream, cells.dtype)))
     # Sums of three numbers at a time would not be vectorised; products of whole rows are.
+    channels = upstream.shape[3]
     rows = tf.reshape(upstream, [-1, upstream.shape[2] * channels])
     by_column = tf.matmul(tf.ones([1, rows.shape[0]]), rows)
     return by_cells, tf.reduce_sum(tf.reshape(by_column, [-1, channels]), 0)
 
 
-_pixels = compiled(_cells_to_pixels, _cells_to_pixels_gradient)
+_finished = compiled(_finish, _finish_gradient)
+
+
+def _pad(x: tf.Tensor) -> tf.Tensor:
+    """One pixel of zeros around each image: the padding SAME of a 4x4 window of stride 2."""
+    return tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])

@@ -12,22 +12,17 @@ import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.model_sizes import ComputeDtype
+from rllib_dreamerv3.module.cells import cells_to_pixels
 from rllib_dreamerv3.module.compiled import compiled
 
 
 def convolve_upsampled(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
     """``[n, h, w, in] x [5, 5, in, out] -> [n, 2h, 2w, out]``, in ``dtype``."""
     merged = tf.cast(merge_kernel(kernel), dtype)
-    return _cells_to_pixels(tf.nn.conv2d(tf.cast(x, dtype), merged, 1, "SAME"))
+    return _pixels(tf.nn.conv2d(tf.cast(x, dtype), merged, 1, "SAME"))
 
 
-@compiled
-def _cells_to_pixels(cells: tf.Tensor) -> tf.Tensor:
-    """``[n, h, w, 4 c] -> [n, 2h, 2w, c]``; of each cell the upper pixels come first."""
-    height, width, channels = cells.shape[1], cells.shape[2], cells.shape[3] // 4
-    x = tf.reshape(cells, [-1, height, width, 2, 2, channels])
-    x = tf.transpose(x, [0, 1, 3, 2, 4, 5])
-    return tf.reshape(x, [-1, 2 * height, 2 * width, channels])
+_pixels = compiled(cells_to_pixels)
 
 
 def _sums() -> np.ndarray:
