@@ -2,8 +2,8 @@
 
     python benchmarks/end_to_end.py --goal 150 --env-steps 15000 --json
 
-Against RLlib's own DreamerV3, one after the other, each in its own process. Its environment is
-made as benchmarks/update.py says:
+Against RLlib's own DreamerV3, one after the other, each in its own process; with --at-once both at
+the same time, each on cores of its own. Its environment is made as benchmarks/update.py says:
 
     python benchmarks/end_to_end.py --vs rllib --peer-python ~/rllib-peer/bin/python
 
@@ -17,7 +17,10 @@ seconds.
 import argparse
 import json
 import math
+import os
 import sys
+from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from peers.interleave import (
@@ -53,7 +56,8 @@ def run(
     module: str,
     arguments: list[str],
     options: argparse.Namespace,
-    seconds_at_most: float = math.inf,
+    seconds_at_most: Callable[[], float] = lambda: math.inf,
+    cores: Collection[int] = (),
 ) -> Message:
     """Trains until the goal or the limit is reached.
 
@@ -62,12 +66,15 @@ def run(
         module: The process.
         arguments: Its command line.
         options: Goal, limit and threads.
-        seconds_at_most: Another limit.
+        seconds_at_most: Gives another limit, which is asked for again and again.
+        cores: What the process runs on; empty for all that this thread may use.
 
     Returns:
         Name -> number; ``seconds_to_goal`` and ``env_steps_to_goal`` are None if a limit came
         first. ``curve`` is a list of seconds, env steps and mean return.
     """
+    if cores:
+        os.sched_setaffinity(0, cores)  # of this thread, and of processes that it starts
     seconds, learning_since, mean_return = 0.0, None, None
     curve: list[tuple[float, int, float]] = []
     with Child(python, module, arguments, options.threads) as child:
@@ -82,7 +89,7 @@ def run(
                 mean_return = answer["return"]
             reached = mean_return is not None and mean_return >= options.goal
             print(f"{module}  {seconds:.0f} s  {answer}", file=sys.stderr, flush=True)
-            late = answer["env_steps"] >= options.env_steps or seconds >= seconds_at_most
+            late = answer["env_steps"] >= options.env_steps or seconds >= seconds_at_most()
             if mean_return is not None and (
                 reached or late or not curve or answer["env_steps"] - curve[-1][1] >= CURVE_STEPS
             ):
@@ -108,6 +115,41 @@ def run(
         return result | child.finish()
 
 
+def run_all(options: argparse.Namespace) -> Message:
+    """Our run as ``own``, and that of the peer, if there is one, as ``peer``."""
+    arguments = as_arguments(options, SETTINGS)
+    own_cores: list[int] = []
+    peer_cores: list[int] = []
+    if options.at_once:
+        cores = sorted(os.sched_getaffinity(0))
+        own_cores, peer_cores = cores[: options.threads], cores[-options.threads :]
+
+    def limit_of_peer() -> float:
+        return options.patience * own.result()["seconds"] if own.done() else math.inf
+
+    with ThreadPoolExecutor(2 if options.at_once else 1) as threads:
+        own = threads.submit(
+            run,
+            sys.executable,
+            "peers.own_training",
+            [*arguments, f"--own-config={options.own_config}"],
+            options,
+            cores=own_cores,
+        )
+        if not options.vs:
+            return {"own": own.result()}
+        peer = threads.submit(
+            run,
+            options.peer_python,
+            f"peers.{options.vs}_training",
+            arguments,
+            options,
+            limit_of_peer,
+            peer_cores,
+        )
+        return {"own": own.result(), "peer": peer.result()}
+
+
 def main() -> None:
     """Trains and prints."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
@@ -120,18 +162,17 @@ def main() -> None:
     parser.add_argument(
         "--patience", type=float, default=math.inf, help="peer: at most so many times our seconds"
     )
+    parser.add_argument(
+        "--at-once", action="store_true", help="both at the same time, each on --threads cores"
+    )
     add_peer_arguments(parser, PEERS)
     options = parser.parse_args()
     check_options(parser, options)
-    arguments = as_arguments(options, SETTINGS)
+    if options.at_once and 2 * options.threads > len(os.sched_getaffinity(0)):
+        parser.error("--at-once needs twice as many cores as --threads")
     numbers: Message = {name: getattr(options, name) for name in (*SETTINGS, "goal")}
     try:
-        own_arguments = [*arguments, f"--own-config={options.own_config}"]
-        numbers["own"] = run(sys.executable, "peers.own_training", own_arguments, options)
-        if options.vs:
-            peer = f"peers.{options.vs}_training"
-            at_most = options.patience * numbers["own"]["seconds"]
-            numbers["peer"] = run(options.peer_python, peer, arguments, options, at_most)
+        numbers |= run_all(options)
     except ChildError as error:
         parser.error(str(error))
     print_table(numbers)

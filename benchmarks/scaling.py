@@ -4,16 +4,21 @@
     python benchmarks/scaling.py --plot docs/scaling.png --out benchmarks/results/scaling.jsonl
 
 Each line of the output is the JSON object of one call of update.py, with the ``series`` it belongs
-to and its ``x``. Drawing needs matplotlib; lines that the file already has are not measured again.
+to and its ``x``; for env runners, what a run on CartPole takes for each update, with the sampling
+that goes with it. Drawing needs matplotlib; lines that the file already has are not measured again.
 A straight line of slope 1 in a plot is time proportional to the work.
 """
 
 import argparse
+import functools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from peers.interleave import Child, spread
 
 UPDATE = Path(__file__).with_name("update.py")
 
@@ -33,19 +38,40 @@ SERIES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
         {"batch": 4},
     ),
 }
+ENV_RUNNERS = (1, 2, 4)
+THREADS = 2
+
+Measure = Callable[[int], dict[str, Any]]
 
 
-def points() -> list[tuple[str, Any, list[str]]]:
-    """Series, x, and the command line of every measurement."""
-    result = []
+def points() -> list[tuple[str, Any, Measure]]:
+    """Series, x, and what measures it when told how often."""
+    result: list[tuple[str, Any, Measure]] = []
     for name, (option, values, others) in SERIES.items():
         for value in values:
             options = {**others, option: value}
-            result.append((name, value, [f"--{key}={x}" for key, x in options.items()]))
+            arguments = [f"--{key}={x}" for key, x in options.items()]
+            result.append((name, value, functools.partial(measure_update, arguments)))
+    for count in ENV_RUNNERS:
+        result.append(("env runners", count, functools.partial(measure_training, count)))
     return result
 
 
-def measure(arguments: list[str], runs: int) -> dict[str, Any]:
+def measure_training(env_runners: int, runs: int) -> dict[str, Any]:
+    """Seconds for each update of a run with env runners that are actors, sampling included."""
+    arguments = [f"--env-runners={env_runners}", f"--threads={THREADS}"]
+    with Child(sys.executable, "peers.own_training", arguments, THREADS) as child:
+        answer = child.ask()
+        while not answer["updates"]:
+            answer = child.ask()
+        seconds = []
+        for _ in range(runs):
+            before, answer = answer, child.ask()
+            seconds.append(answer["seconds"] / (answer["updates"] - before["updates"]))
+        return {**child.hello, "runs": runs, **spread(seconds, "s"), **child.finish()}
+
+
+def measure_update(arguments: list[str], runs: int) -> dict[str, Any]:
     """The JSON object that update.py prints last."""
     command = [sys.executable, str(UPDATE), *arguments, f"--runs={runs}", "--json"]
     output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -56,14 +82,16 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     """Draws one panel for each series: seconds, and the floor of the dense products."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4 * len(SERIES), 3.5), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(SERIES)), SERIES, strict=True):
+    names = list(dict.fromkeys(row["series"] for row in rows))
+    figure = Figure(figsize=(4 * len(names), 3.5), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         series = [row for row in rows if row["series"] == name]
         numeric = all(isinstance(row["x"], int) for row in series)
         xs = [row["x"] if numeric else row["dense_gflop"] for row in series]
         axes.loglog(xs, [row["median_s"] for row in series], "o-", label="update")
-        floors = [row["median_s"] / row["multiple_of_dense_floor"] for row in series]
-        axes.loglog(xs, floors, "--", label="dense products alone")
+        if all("dense_gflop" in row for row in series):
+            floors = [row["median_s"] / row["multiple_of_dense_floor"] for row in series]
+            axes.loglog(xs, floors, "--", label="dense products alone")
         axes.set(title=name, xlabel=name if numeric else "GFLOP of an update", ylabel="seconds")
         if not numeric:
             for x, row in zip(xs, series, strict=True):
@@ -78,17 +106,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
     parser.add_argument("--plot", type=Path, help="picture to draw (needs matplotlib)")
-    parser.add_argument("--runs", type=int, default=4, help="updates that are timed")
+    parser.add_argument("--runs", type=int, default=4, help="updates or iterations to time")
     options = parser.parse_args()
     rows = []
     if options.out.exists():
         rows = [json.loads(line) for line in options.out.read_text().splitlines()]
     known = {(row["series"], row["x"]) for row in rows}
     with options.out.open("a") as file:
-        for series, x, arguments in points():
+        for series, x, measure in points():
             if (series, x) in known:
                 continue
-            row = {"series": series, "x": x, **measure(arguments, options.runs)}
+            row = {"series": series, "x": x, **measure(options.runs)}
             print(f"{series:<12}{x!s:>14}{row['median_s']:>10.3f} s", flush=True)
             file.write(json.dumps(row) + "\n")
             file.flush()

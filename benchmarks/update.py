@@ -52,17 +52,18 @@ def numbers_of(child: Child, seconds: list[float]) -> Message:
         RuntimeError: If a parameter has not changed: then something else has been timed.
     """
     goodbye = child.finish()
-    if goodbye["unchanged"]:
-        names = goodbye["unchanged"]
+    unchanged = goodbye.pop("unchanged")
+    if unchanged:
         raise RuntimeError(
-            f"{child.hello['program']}: {len(names)} parameters have not changed, {names[:3]} ..."
+            f"{child.hello['program']}: {len(unchanged)} parameters have not changed, "
+            f"{unchanged[:3]} ..."
         )
     return {
         **child.hello,
         "all_parameters_changed": True,
         "runs": len(seconds),
         **spread(seconds, "s"),
-        "peak_rss_gb": goodbye["peak_rss_gb"],
+        **goodbye,
     }
 
 

@@ -20,12 +20,7 @@ from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.model_sizes import ModelSettings
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.model import DreamerModel
-from rllib_dreamerv3.module.world_model import (
-    Context,
-    WorldModel,
-    WorldModelOutput,
-    split_context,
-)
+from rllib_dreamerv3.module.world_model import Context, Observed, WorldModel, split_context
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL
 
 Batch = Mapping[str, np.ndarray | tf.Tensor]
@@ -228,21 +223,20 @@ class Reporter:
         uniform, observed = self._uniform(records, seed), self._observed(records)
         return open_loop_prediction(self._model.world_model, records, uniform, observed, context)
 
-    def _filter(
-        self, batch: Batch, seed: tf.Tensor
-    ) -> tuple[dict[str, tf.Tensor], WorldModelOutput]:
-        """The records of a batch without their context, and what the world model says of them."""
+    def _filter(self, batch: Batch, seed: tf.Tensor) -> tuple[dict[str, tf.Tensor], Observed]:
+        """The records of a batch without their context, and what filtering makes of them."""
         records, context = split_context(batch)
-        return records, self._model.world_model(records, self._uniform(records, seed), context)
+        uniform = self._uniform(records, seed)
+        return records, self._model.world_model.observe(records, uniform, context)
 
     def _dream_data(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         model, world, settings = self._model, self._model.world_model, self._settings
-        records, output = self._filter(batch, seed)
+        records, observed = self._filter(batch, seed)
         trajectory = imagine(
             world,
             model.actor,
             self._actions,
-            output.state.stop_gradient(),
+            observed.state.stop_gradient(),
             settings.horizon,
             seed + tf.constant([1, 0]),
             through_dynamics=False,
@@ -274,9 +268,9 @@ class Reporter:
 
     def _record_losses(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         scales = self._settings.world_model_scales
-        records, output = self._filter(batch, seed)
+        records, observed = self._filter(batch, seed)
         losses = world_model_losses(
-            output,
+            self._model.world_model.predict(observed),
             {key: tf.reshape(x, [-1, *x.shape[2:]]) for key, x in records.items()},
             self._observations,
             self._two_hot,

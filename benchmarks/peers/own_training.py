@@ -17,6 +17,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_training_arguments(parser)
     parser.add_argument("--own-config", type=json.loads, default={}, help="more training options")
+    parser.add_argument("--env-runners", type=int, default=0, help="actors that sample")
     options = parser.parse_args()
     answers = Answers()
 
@@ -27,7 +28,8 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
-    ray.init(num_cpus=options.threads, include_dashboard=False, log_to_driver=False)
+    cpus = max(options.threads, 1 + options.env_runners)
+    ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False)
     config = (
         DreamerV3Config()
         .environment(options.env)
@@ -37,7 +39,7 @@ def main() -> None:
             num_steps_sampled_before_learning_starts=options.batch * options.length,
             **options.own_config,
         )
-        .env_runners(num_env_runners=0)
+        .env_runners(num_env_runners=options.env_runners)
         .reporting(
             min_time_s_per_iteration=options.iteration_seconds,
             metrics_num_episodes_for_smoothing=options.episodes,

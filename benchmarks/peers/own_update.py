@@ -6,7 +6,7 @@ What is timed is ``Trainer.update()`` on a batch of tensors, until its metrics a
 import argparse
 import time
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from peers.protocol import Answers
 from peers.workloads import SPACES, Spaces, add_update_arguments, random_records, split_name
@@ -60,9 +60,13 @@ def main() -> None:
             metrics[f"{part}_L_total"].numpy()
         return {"seconds": time.perf_counter() - began}
 
-    def closing() -> dict[str, list[str]]:
+    def closing() -> dict[str, Any]:
         after = get_weights(model)
-        return {"unchanged": [name for name, x in before.items() if (after[name] == x).all()]}
+        return {
+            "unchanged": [name for name, x in before.items() if (after[name] == x).all()],
+            # Not earlier: its matrices would count as memory of the update.
+            "gemm_gflop_per_s": gemm_gflop_per_s(),
+        }
 
     answers.serve(
         {
@@ -77,7 +81,6 @@ def main() -> None:
                 settings,
                 options.batch * options.length,
             ),
-            "gemm_gflop_per_s": gemm_gflop_per_s(),
             "sizes": asdict(sizes),
         },
         update,

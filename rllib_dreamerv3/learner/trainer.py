@@ -20,14 +20,19 @@ from rllib_dreamerv3.losses.actor_critic import (
     replay_critic_loss,
 )
 from rllib_dreamerv3.losses.imagination import flat_mask, imagine
-from rllib_dreamerv3.losses.world_model import world_model_losses
+from rllib_dreamerv3.losses.slices import mean_by_slices
+from rllib_dreamerv3.losses.world_model import (
+    WorldModelLosses,
+    records_at_a_time,
+    world_model_losses,
+)
 from rllib_dreamerv3.math.categorical import entropy
 from rllib_dreamerv3.math.normalizer import ReturnNormalizer
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.model_sizes import ModelSettings
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.model import DreamerModel
-from rllib_dreamerv3.module.world_model import Context, WorldModelOutput, split_context
+from rllib_dreamerv3.module.world_model import Context, Observed, split_context
 from rllib_dreamerv3.records import (
     IS_FIRST,
     IS_LAST,
@@ -172,9 +177,9 @@ class Trainer(tf.Module):
     ) -> tuple[State, Metrics]:
         """World model step, then imagination with the updated one from its posteriors (2023)."""
         with tf.GradientTape() as tape:
-            output, loss, metrics = self._observe(records, context, seed)
+            observed, loss, metrics = self._observe(records, context, seed)
         metrics |= self._apply({"world_model": self._gradient(tape, loss, "world_model")})
-        state = output.state.stop_gradient()
+        state = observed.state.stop_gradient()
         behaviour = self._imagine(state, records, seed)
         metrics |= behaviour.actor.metrics | behaviour.critic.metrics
         return state, metrics | self._apply(
@@ -187,12 +192,12 @@ class Trainer(tf.Module):
         """All gradients at the same parameters, with the critic's loss on replay (2025 code)."""
         scale = self._settings.replay_critic_scale
         with tf.GradientTape() as tape:
-            output, loss, metrics = self._observe(records, context, seed)
-            state = output.state.stop_gradient()
+            observed, loss, metrics = self._observe(records, context, seed)
+            state = observed.state.stop_gradient()
             with tape.stop_recording():
                 behaviour = self._imagine(state, records, seed)
             if scale:
-                replay = self._replay_critic_loss(output.state, records, behaviour.start_returns)
+                replay = self._replay_critic_loss(observed.state, records, behaviour.start_returns)
                 metrics["CRITIC_L_replay"] = replay
                 loss += scale * replay
         world, critic = (self._trained[name] for name in ("world_model", "critic"))
@@ -207,26 +212,33 @@ class Trainer(tf.Module):
 
     def _observe(
         self, records: Batch, context: Context | None, seed: tf.Tensor
-    ) -> tuple[WorldModelOutput, tf.Tensor, Metrics]:
+    ) -> tuple[Observed, tf.Tensor, Metrics]:
         """The world model's forward pass, its loss, and scalars worth reporting."""
-        settings, scales = self._model_settings, self._settings.world_model_scales
+        world, scales = self.model.world_model, self._settings.world_model_scales
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
-        uniform = tf.random.stateless_uniform([length, rows, settings.categoricals], seed)
-        flat = {key: tf.reshape(x, [-1, *x.shape[2:]]) for key, x in records.items()}
-        output = self.model.world_model(records, uniform, context)
-        losses = world_model_losses(
-            output,
-            flat,
-            self._observations,
-            self._two_hot,
-            settings,
-            free_nats=scales.free_nats,
-            continue_label=self._settings.continue_label,
+        uniform = tf.random.stateless_uniform(
+            [length, rows, self._model_settings.categoricals], seed
         )
-        total = losses.total(scales)
+        observed = world.observe(records, uniform, context)
+
+        def losses_of(observed: Observed, columns: Batch) -> tuple[tf.Tensor, WorldModelLosses]:
+            losses = world_model_losses(
+                world.predict(observed),
+                columns,
+                self._observations,
+                self._two_hot,
+                self._model_settings,
+                free_nats=scales.free_nats,
+                continue_label=self._settings.continue_label,
+            )
+            return losses.weighted(scales), losses
+
+        flat = {key: tf.reshape(x, [-1, *x.shape[2:]]) for key, x in records.items()}
+        size = records_at_a_time(self._observations, self._model_settings)
+        total, losses = mean_by_slices(losses_of, observed, flat, size)
         decoder = tf.add_n(list(losses.observations.values()))
         return (
-            output,
+            observed,
             total,
             {
                 "WORLD_MODEL_L_total": total,
@@ -237,8 +249,8 @@ class Trainer(tf.Module):
                 "WORLD_MODEL_L_dynamics": tf.reduce_mean(losses.dynamics),
                 "WORLD_MODEL_L_representation": tf.reduce_mean(losses.representation),
                 "WORLD_MODEL_KL": tf.reduce_mean(losses.kl),
-                "WORLD_MODEL_posterior_entropy": _state_entropy(output.posterior),
-                "WORLD_MODEL_prior_entropy": _state_entropy(output.prior),
+                "WORLD_MODEL_posterior_entropy": _state_entropy(observed.posterior),
+                "WORLD_MODEL_prior_entropy": _state_entropy(observed.prior),
             },
         )
 

@@ -7,7 +7,7 @@ batch counts. For observations the released code uses the plain squared error, w
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -24,6 +24,10 @@ from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, REWARD
 # Squared errors below this do not count for vectors (2023 code; the 2025 code, which has no such
 # tolerance, differs by less than float32 can tell in a sum with anything else).
 SQUARED_ERROR_TOLERANCE = 1e-8
+
+# Bytes of one channel of the images whose losses are computed and differentiated together: 256
+# images of 64x64 in float32, 512 in bfloat16.
+CHANNEL_BYTES_AT_A_TIME = 2**22
 
 
 def image_loss(prediction: tf.Tensor, image: tf.Tensor, low: float, high: float) -> tf.Tensor:
@@ -108,8 +112,7 @@ def observation_losses(
     return losses
 
 
-@dataclass(frozen=True)
-class WorldModelLosses:
+class WorldModelLosses(NamedTuple):
     """Losses of a batch, all float32 ``[N]``.
 
     Attributes:
@@ -147,6 +150,14 @@ class WorldModelLosses:
     def total(self, scales: WorldModelScales) -> tf.Tensor:
         """The scalar that the world model minimises: weighted sum, mean over records."""
         return tf.reduce_mean(self.weighted(scales))
+
+
+def records_at_a_time(layout: ObservationLayout, settings: ModelSettings) -> int | None:
+    """Records whose decoded images take a bounded amount of memory; None without images."""
+    pixels = sum(image.height * image.width for image in layout.images)
+    if not pixels:
+        return None
+    return max(1, CHANNEL_BYTES_AT_A_TIME // (pixels * tf.as_dtype(settings.compute_dtype).size))
 
 
 def world_model_losses(

@@ -14,6 +14,7 @@ from rllib_dreamerv3.module.layers import (
 from rllib_dreamerv3.module.norms import norm_silu
 from rllib_dreamerv3.module.sequence_model import BLOCKS
 from rllib_dreamerv3.module.strided_convolution import (
+    activate_and_convolve_down,
     convolve_down,
     convolve_up,
     convolve_up_to_pixels,
@@ -43,7 +44,13 @@ class StridedDown(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the stage."""
-        return self.activation(convolve_down(x, self.kernel, self._dtype))
+        return self.activation(self.convolve(x))
+
+    def convolve(self, x: tf.Tensor, before: NormSilu | None = None) -> tf.Tensor:
+        """Applies the activation of the stage before, if there is one, and the convolution."""
+        if before is None:
+            return convolve_down(x, self.kernel, self._dtype)
+        return activate_and_convolve_down(x, before.parameters(), self.kernel, self._dtype)
 
 
 class StridedUp(tf.Module):
@@ -89,8 +96,12 @@ class PooledDown(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Applies the stage."""
-        y = convolve(x, self.kernel, self._dtype)
-        return self.activation(tf.nn.max_pool2d(y, 2, 2, "VALID"))
+        return self.activation(self.convolve(x))
+
+    def convolve(self, x: tf.Tensor, before: NormSilu | None = None) -> tf.Tensor:
+        """Applies the activation of the stage before, if there is one, convolves, and pools."""
+        y = convolve(x if before is None else before(x), self.kernel, self._dtype)
+        return tf.nn.max_pool2d(y, 2, 2, "VALID")
 
 
 class PooledUp(tf.Module):
@@ -201,13 +212,19 @@ class ImageEncoder(tf.Module):
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """Encodes images of nominally [-0.5, 0.5]."""
+        activation = None
         for stage in self.stages:
-            x = stage(x)
-        return tf.reshape(x, [-1, self.width])
+            x = stage.convolve(x, activation)
+            activation = stage.activation
+        return tf.reshape(x if activation is None else activation(x), [-1, self.width])
 
 
 class ImageDecoder(tf.Module):
-    """``State [N] -> [N, side, side, channels]``, nominally in [0, 1]."""
+    """CNN from the smallest image, which its stem makes of model states, to full size.
+
+    Attributes:
+        stem: ``State [N] -> [N, s, s, depth]``.
+    """
 
     def __init__(self, settings: ModelSettings, side: int, channels: int, rng: Rng):
         """Creates stem and stages."""
@@ -230,9 +247,8 @@ class ImageDecoder(tf.Module):
             depth = outputs
         self.stages.append(output(depth, channels, style, rng))
 
-    def __call__(self, state: State) -> tf.Tensor:
-        """Predicts images."""
-        x = self.stem(state)
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """``[N, s, s, depth] -> [N, side, side, channels]``, nominally in [0, 1]."""
         for stage in self.stages:
             x = stage(x)
         return x

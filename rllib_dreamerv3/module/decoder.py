@@ -29,11 +29,18 @@ class Decoder(tf.Module):
             self.mlp = StateMlp(settings, units, settings.vector_layers, rng)
             self.outputs = [Linear(units, vector_width(leaf), rng, init) for leaf in layout.vectors]
 
-    def __call__(self, state: State) -> dict[str, tf.Tensor]:
+    def smallest_image(self, state: State) -> tf.Tensor | None:
+        """What the CNN begins with, ``State [N] -> [N, s, s, depth]``; None without images."""
+        return None if self.cnn is None else self.cnn.stem(state)
+
+    def __call__(
+        self, state: State, smallest_image: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
         """Predicts every observation column.
 
         Args:
             state: ``[N, ...]``.
+            smallest_image: :meth:`smallest_image` of the state, where it is known already.
 
         Returns:
             Key -> images float32 ``[N, h, w, c]``, nominally in [0, 1]; vectors float32
@@ -42,7 +49,10 @@ class Decoder(tf.Module):
         """
         predictions: dict[str, tf.Tensor] = {}
         if self.cnn is not None:
-            parts = tf.split(self.cnn(state), [i.channels for i in self._layout.images], -1)
+            if smallest_image is None:
+                smallest_image = self.smallest_image(state)
+            images = self.cnn(smallest_image)
+            parts = tf.split(images, [i.channels for i in self._layout.images], -1)
             predictions.update(zip((i.key for i in self._layout.images), parts, strict=True))
         if self.mlp is not None:
             hidden = self.mlp(state)

@@ -16,13 +16,29 @@ from rllib_dreamerv3.module.rssm import Rssm
 from rllib_dreamerv3.records import ACTION, IS_FIRST, LATENT_H, LATENT_INDEX
 
 
-class WorldModelOutput(NamedTuple):
-    """What the world model says of a batch, with all B * T records flattened to N.
+class Observed(NamedTuple):
+    """What filtering gives, with all B * T records of a batch flattened to N.
 
     Attributes:
         state: Posterior samples, ``[N, ...]``.
         posterior: Log-probabilities, float32 ``[N, S, C]``.
         prior: Log-probabilities, float32 ``[N, S, C]``.
+        smallest_image: What the decoder makes images of, ``[N, s, s, depth]``; None without images.
+    """
+
+    state: State
+    posterior: tf.Tensor
+    prior: tf.Tensor
+    smallest_image: tf.Tensor | None
+
+
+class WorldModelOutput(NamedTuple):
+    """All that the world model says of N records.
+
+    Attributes:
+        state: As in :class:`Observed`.
+        posterior: As in :class:`Observed`.
+        prior: As in :class:`Observed`.
         observations: Key -> predicted column, float32 ``[N, ...]``.
         reward_logits: float32 ``[N, 255]``.
         continue_logits: float32 ``[N]``.
@@ -96,7 +112,13 @@ class WorldModel(tf.Module):
     def __call__(
         self, batch: Mapping[str, tf.Tensor], uniform: tf.Tensor, context: Context | None = None
     ) -> WorldModelOutput:
-        """Filters a batch and predicts every column from the posterior states.
+        """Filters a batch and predicts every column: :meth:`predict` after :meth:`observe`."""
+        return self.predict(self.observe(batch, uniform, context))
+
+    def observe(
+        self, batch: Mapping[str, tf.Tensor], uniform: tf.Tensor, context: Context | None = None
+    ) -> Observed:
+        """Filters a batch.
 
         Args:
             batch: Record columns ``[B, T, ...]``.
@@ -105,7 +127,7 @@ class WorldModel(tf.Module):
                 ``is_first`` is set in column 0.
 
         Returns:
-            States and predictions, flattened batch-major: record (b, t) is row b * T + t.
+            States and distributions, flattened batch-major: record (b, t) is row b * T + t.
         """
         rows, length = tf.shape(batch[IS_FIRST])[0], tf.shape(batch[IS_FIRST])[1]
         columns = {
@@ -124,11 +146,21 @@ class WorldModel(tf.Module):
             context.state,
         )
         state = State(*(_flatten(part) for part in posterior.state))
-        return WorldModelOutput(
+        return Observed(
             state=state,
             posterior=_flatten(posterior.log_probs),
             prior=self.rssm.prior(state.h),
-            observations=self.decoder(state),
+            smallest_image=self.decoder.smallest_image(state),
+        )
+
+    def predict(self, observed: Observed) -> WorldModelOutput:
+        """Predicts every column of records from their posterior states, ``[N]``."""
+        state = observed.state
+        return WorldModelOutput(
+            state=state,
+            posterior=observed.posterior,
+            prior=observed.prior,
+            observations=self.decoder(state, observed.smallest_image),
             reward_logits=self.reward(state),
             continue_logits=self.cont(state),
             mask_logits=None if self.mask is None else self.mask(state),

@@ -12,6 +12,7 @@ from rllib_dreamerv3.losses.world_model import (
     continue_loss,
     image_loss,
     observation_losses,
+    records_at_a_time,
     vector_loss,
     world_model_losses,
 )
@@ -126,6 +127,17 @@ def test_tiny_errors_of_vectors_do_not_count():
 def test_image_loss_scales_by_the_bounds_and_sums():
     image = tf.constant([[[[-1.0], [0.0]], [[1.0], [1.0]]]])
     np.testing.assert_allclose(image_loss(tf.zeros([1, 2, 2, 1]), image, -1.0, 1.0), [2.25])
+
+
+@pytest.mark.parametrize(("dtype", "records"), [("float32", 256), ("bfloat16", 512)])
+def test_images_are_decoded_in_slices_of_bounded_memory(dtype, records):
+    settings = dataclasses.replace(NANO, compute_dtype=dtype)
+    for side, images, factor in ((64, 1, 1), (64, 2, 1 / 2), (128, 1, 1 / 4), (16, 1, 16)):
+        leaves = tuple(Image(f"obs/{i}", side, side, 3) for i in range(images))
+        found = records_at_a_time(ObservationLayout((Vector("obs/v", 4), *leaves)), settings)
+        assert found == records * factor
+    assert records_at_a_time(ObservationLayout((Image("obs/i", 4096, 4096, 3),)), settings) == 1
+    assert records_at_a_time(synthetic.VECTOR, settings) is None
 
 
 # All losses together

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 import synthetic
 import tensorflow as tf
+from graphs import ancestors
 
+from rllib_dreamerv3.module.norms import norm_silu
 from rllib_dreamerv3.module.strided_convolution import (
     PATCHES_UP_TO_SIDE,
+    activate_and_convolve_down,
     convolve_down,
     convolve_up,
     convolve_up_to_pixels,
@@ -51,6 +54,54 @@ def test_down(side, dtype):
         synthetic.uniform(3, 2 * side, 2 * side, 6),
         synthetic.uniform(4, 4, 6, 5, seed=1),
     )
+
+
+@pytest.mark.parametrize("style", ["layer", "rms"])
+@DTYPES
+def test_down_after_an_activation(style, dtype):
+    """Equal to one after the other, also where it is activated a second time on the way back."""
+    names = ("scale", "offset") if style == "layer" else ("scale", "bias")
+
+    def together(x, kernel, *parameters):
+        activation = dict(zip(names, parameters, strict=True))
+        return activate_and_convolve_down(x, activation, kernel, dtype)
+
+    def in_turn(x, kernel, *parameters):
+        activation = dict(zip(names, parameters, strict=True))
+        return convolve_down(norm_silu(x, **activation, dtype=dtype), kernel, dtype)
+
+    inputs = [
+        synthetic.uniform(3, 8, 8, 6),
+        synthetic.uniform(4, 4, 6, 5, seed=1),
+        synthetic.uniform(6, seed=2),
+        synthetic.uniform(6, seed=3),
+    ]
+    expected = value_and_gradients(in_turn, *inputs)
+    for run in (together, tf.function(together, autograph=False)):
+        for a, b in zip(value_and_gradients(run, *inputs), expected, strict=True):
+            assert np.abs(b).max() > 0.01
+            np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_activated_is_not_kept():
+    """On the way back it is made of x again, after the gradient of the result is known."""
+
+    @tf.function(autograph=False)
+    def run(x, kernel, scale, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch([x, kernel, scale])
+            y = activate_and_convolve_down(x, {"scale": scale}, kernel, "float32")
+            y *= upstream
+        return tape.gradient(y, [x, kernel, scale])
+
+    inputs = [tf.ones(shape) for shape in ([1, 8, 8, 2], [4, 4, 2, 3], [2], [1, 4, 4, 3])]
+    graph = run.get_concrete_function(*inputs).graph
+    (by_kernel,) = (op for op in graph.get_operations() if op.type == "Conv2DBackpropFilter")
+    (by_x,) = (op for op in graph.get_operations() if op.type == "Conv2DBackpropInput")
+    upstream = by_kernel.inputs[2].op
+    assert upstream is by_x.inputs[2].op
+    identity = next(op for op in ancestors(by_kernel.inputs[0].op) if op.control_inputs)
+    assert upstream in identity.control_inputs
 
 
 @DTYPES
