@@ -12,6 +12,7 @@ A straight line of slope 1 in a plot is time proportional to the work.
 import argparse
 import functools
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -83,8 +84,9 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(row["series"] for row in rows))
-    figure = Figure(figsize=(4 * len(names), 3.5), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+    figure = Figure(figsize=(12, 4 * math.ceil(len(names) / 3)), layout="constrained")
+    grid = figure.subplots(math.ceil(len(names) / 3), 3, squeeze=False)
+    for axes, name in zip(grid.flat, names, strict=False):
         series = [row for row in rows if row["series"] == name]
         numeric = all(isinstance(row["x"], int) for row in series)
         xs = [row["x"] if numeric else row["dense_gflop"] for row in series]
@@ -93,9 +95,16 @@ def plot(rows: list[dict[str, Any]], path: Path) -> None:
             floors = [row["median_s"] / row["multiple_of_dense_floor"] for row in series]
             axes.loglog(xs, floors, "--", label="dense products alone")
         axes.set(title=name, xlabel=name if numeric else "GFLOP of an update", ylabel="seconds")
-        if not numeric:
+        if numeric:
+            axes.set_xticks(xs, xs)
+            axes.set_xticks([], minor=True)
+        else:
             for x, row in zip(xs, series, strict=True):
-                axes.annotate(row["x"], (x, row["median_s"]), fontsize=7)
+                axes.annotate(row["x"], (x, row["median_s"]), fontsize=7, ha="right")
+        # At least a decade, so that what stays the same looks like it.
+        low, high = axes.get_ylim()
+        middle = math.sqrt(low * high)
+        axes.set_ylim(min(low, middle / math.sqrt(10)), max(high, middle * math.sqrt(10)))
         axes.grid(visible=True, which="both", alpha=0.3)
     figure.axes[0].legend()
     figure.savefig(path, dpi=110)
