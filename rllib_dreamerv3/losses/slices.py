@@ -29,14 +29,15 @@ def mean_by_slices(
         size: Rows of a slice, but for the last one. None: one slice.
 
     Returns:
-        The mean ``[]``, with gradients to ``rows`` and to the variables; and ``more [N]``, data.
+        The mean ``[]``, with gradients to ``rows`` and to the variables; and ``more [N]``, which
+        is data if there are several slices.
     """
     leaves = tf.nest.flatten(rows)
     reached = [i for i, x in enumerate(leaves) if x is not None and x.dtype.is_floating]
     n = leaves[reached[0]].shape[0]
     if size is None or n <= size:
         losses, more = function(rows, data)
-        return tf.reduce_mean(losses), _map(tf.stop_gradient, more)
+        return tf.reduce_mean(losses), more
     all_more: list[Rows] = []
 
     @tf.custom_gradient
