@@ -81,7 +81,15 @@ def test_an_update_with_slices_is_one_without(variant, monkeypatch):
     expected = {name: float(x) for name, x in whole.update(batch).metrics.items()}
     monkeypatch.setattr(trainer_module, "records_at_a_time", lambda *_: 5)
     sliced = make_trainer(layout, actions, settings, sizes=sizes)
+    predict, seen = sliced.model.world_model.predict, []
+
+    def predict_and_count(observed):
+        seen.append(observed.state.h.shape[0])
+        return predict(observed)
+
+    monkeypatch.setattr(sliced.model.world_model, "predict", predict_and_count)
     metrics = {name: float(x) for name, x in sliced.update(batch).metrics.items()}
+    assert seen == [5, 5, 2]
     assert metrics == pytest.approx(expected, rel=1e-4, abs=1e-6)
     for (name, a), b in zip(
         whole.model.named_variables().items(), sliced.model.named_variables().values(), strict=True
