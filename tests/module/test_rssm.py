@@ -10,6 +10,7 @@ from vectors import case
 
 from rllib_dreamerv3.math.categorical import unimix
 from rllib_dreamerv3.model_sizes import model_settings
+from rllib_dreamerv3.module import filtering
 from rllib_dreamerv3.module.latent import State
 from rllib_dreamerv3.module.model import PolicyModel
 from rllib_dreamerv3.module.rssm import Rssm
@@ -191,6 +192,29 @@ def test_posterior_knows_neither_the_future_nor_other_rows(rssm):
     np.testing.assert_array_equal(differs[:, 1], [False, False, False, True, True])
 
 
+def test_rows_are_filtered_in_groups_of_which_the_last_may_be_smaller(rssm, monkeypatch):
+    n, rng = 5, np.random.default_rng(0)
+    tokens = tf.constant(rng.normal(size=(T, n, E)), tf.float32)
+    action = tf.constant(rng.normal(size=(T, n, A)), tf.float32)
+    is_first, noise = tf.constant(rng.random((T, n)) < 0.3), synthetic.uniform(T, n, S)
+    before = synthetic.states(NANO, n)
+    filtered = []
+    run_forward = rssm._filter._forward
+
+    def noting_rows(w, inputs, *state):
+        filtered.append(inputs.is_first.shape[1])
+        return run_forward(w, inputs, *state)
+
+    monkeypatch.setattr(rssm._filter, "_forward", noting_rows)
+    states = []
+    for rows_of_a_group in (n, 2):
+        monkeypatch.setattr(filtering, "ROWS_OF_A_GROUP", rows_of_a_group)
+        states.append(rssm.observe(tokens, action, is_first, noise, before).state)
+    assert filtered == [5, 2, 2, 1]
+    np.testing.assert_array_equal(states[0].index, states[1].index)
+    np.testing.assert_allclose(states[0].h, states[1].h, atol=1e-5)
+
+
 def test_samples_are_one_hot_and_follow_the_distribution(rssm):
     n = 4000
     h, index = (tf.repeat(x, n, 0) for x in rssm.initial_state())
@@ -336,9 +360,11 @@ MIXTURES = {
 }
 
 
+@pytest.mark.parametrize("rows_of_a_group", [B, 1])
 @pytest.mark.parametrize("settings", MIXTURES.values(), ids=MIXTURES)
-def test_observe_and_its_gradients_equal_the_reference(settings):
+def test_observe_and_its_gradients_equal_the_reference(settings, rows_of_a_group, monkeypatch):
     """Gradients by every parameter and by the tokens, of a loss on all that `observe` returns."""
+    monkeypatch.setattr(filtering, "ROWS_OF_A_GROUP", rows_of_a_group)
     model = PolicyModel.create(synthetic.VECTOR, synthetic.MIXED, settings, seed=0)
     rssm = model.rssm
     synthetic.scramble(rssm)
