@@ -146,8 +146,8 @@ def critic_loss(
         Both parts; their sum is what the critic minimises.
     """
     weights = tf.reshape(outcome.weights, [-1])
-    value = two_hot.loss(logits, tf.stop_gradient(tf.reshape(outcome.returns, [-1])))
-    slow = two_hot.loss(logits, tf.stop_gradient(tf.reshape(slow_values, [-1])))
+    targets = (tf.reshape(x, [-1]) for x in (outcome.returns, slow_values))
+    value, slow = two_hot.losses(logits, *targets)
     return CriticLosses(tf.reduce_mean(weights * value), tf.reduce_mean(weights * slow))
 
 
@@ -188,6 +188,5 @@ def replay_critic_loss(
     """
     returns = replay_lambda_returns(reward, is_last, is_terminal, bootstrap, gamma, gae_lambda)
     logits, weights = logits[:, :-1], 1.0 - tf.cast(is_last[:, :-1], tf.float32)
-    value = two_hot.loss(logits, tf.stop_gradient(returns))
-    slow = two_hot.loss(logits, tf.stop_gradient(slow_values[:, :-1]))
+    value, slow = two_hot.losses(logits, returns, slow_values[:, :-1])
     return tf.reduce_mean(weights * (value + slow_critic_scale * slow))

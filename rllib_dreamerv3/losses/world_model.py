@@ -14,9 +14,9 @@ import tensorflow as tf
 from rllib_dreamerv3.layout import Categorical, Image, ObservationLayout
 from rllib_dreamerv3.learner.settings import WorldModelScales
 from rllib_dreamerv3.math.categorical import free_bits, kl_divergence
+from rllib_dreamerv3.math.compiled import compiled
 from rllib_dreamerv3.math.two_hot import TwoHot
 from rllib_dreamerv3.model_sizes import ModelSettings
-from rllib_dreamerv3.module.compiled import compiled
 from rllib_dreamerv3.module.encoder import vector_target
 from rllib_dreamerv3.module.world_model import WorldModelOutput
 from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, REWARD

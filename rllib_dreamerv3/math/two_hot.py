@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.errors import unknown_name
+from rllib_dreamerv3.math.compiled import compiled, compiled_keeping
 from rllib_dreamerv3.math.scalars import symexp, symlog
 
 NUM_BINS = 255
@@ -28,6 +29,7 @@ class TwoHot(ABC):
     def __init__(self, bins: np.ndarray):
         """Takes the bins, ``[255]``."""
         self.bins = bins.astype(np.float32)
+        self._compiled_mean = compiled(self._mean_of_rows)
 
     @abstractmethod
     def _to_bin_space(self, x: tf.Tensor) -> tf.Tensor:
@@ -75,11 +77,15 @@ class TwoHot(ABC):
         Returns:
             Raw numbers, float32 ``[...]``.
         """
-        middle = NUM_BINS // 2
-        probs = tf.nn.softmax(tf.reshape(logits, [-1, NUM_BINS]))
-        surplus = probs[:, middle + 1 :] - tf.reverse(probs[:, :middle], [1])
-        mean = self._from_bin_space(tf.linalg.matvec(surplus, self.bins[middle + 1 :]))
+        mean = self._compiled_mean(tf.reshape(logits, [-1, NUM_BINS]))
         return _reshape_like(mean, logits[..., 0])
+
+    def _mean_of_rows(self, logits: tf.Tensor) -> tf.Tensor:
+        middle = NUM_BINS // 2
+        weights = tf.exp(logits - tf.reduce_max(logits, -1, keepdims=True))
+        surplus = weights[:, middle + 1 :] - tf.reverse(weights[:, :middle], [1])
+        mean = tf.linalg.matvec(surplus, self.bins[middle + 1 :]) / tf.reduce_sum(weights, -1)
+        return self._from_bin_space(mean)
 
     def loss(self, logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         """Cross-entropy of the predicted distribution against the two-hot code of the target.
@@ -94,11 +100,17 @@ class TwoHot(ABC):
         Raises:
             ValueError: If the shapes do not fit each other, as far as they are known statically.
         """
-        # Reshaping would otherwise accept time-major targets for batch-major logits.
-        logits.shape[:-1].assert_is_compatible_with(target.shape)
+        return self.losses(logits, target)[0]
+
+    def losses(self, logits: tf.Tensor, *targets: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """The same against several targets, in one pass over the logits."""
+        for target in targets:
+            # Reshaping would otherwise accept time-major targets for batch-major logits.
+            logits.shape[:-1].assert_is_compatible_with(target.shape)
+        stacked = tf.stack([tf.reshape(tf.stop_gradient(target), [-1]) for target in targets])
         rows = tf.reshape(logits, [-1, NUM_BINS])
-        codes = self.encode(tf.reshape(tf.stop_gradient(target), [-1]))
-        return _reshape_like(_cross_entropy(rows, *codes), logits[..., 0])
+        losses = _cross_entropies(rows, *self.encode(stacked))
+        return tuple(_reshape_like(loss, logits[..., 0]) for loss in tf.unstack(losses))
 
 
 def _reshape_like(x: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
@@ -106,31 +118,40 @@ def _reshape_like(x: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(tf.reshape(x, tf.shape(reference)), reference.shape)
 
 
-@tf.custom_gradient
-def _cross_entropy(
+def _losses_and_log_sum(
     logits: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, w_lower: tf.Tensor, w_upper: tf.Tensor
-) -> tuple[tf.Tensor, Callable]:
-    """Cross-entropy ``[N]`` of logits ``[N, 255]`` against two weighted classes ``[N]`` each.
+) -> tuple[tf.Tensor, tf.Tensor]:
+    # Cross-entropies [K, N] of logits [N, 255] against K codes of two weighted classes [K, N].
+    log_sum = tf.reduce_logsumexp(logits, -1)
+    losses = []
+    for at, beside, w_at, w_beside in zip(
+        *(tf.unstack(x) for x in (lower, upper, w_lower, w_upper)), strict=True
+    ):
+        by_code = w_at * tf.gather(logits, at, batch_dims=1)
+        losses.append(log_sum - by_code - w_beside * tf.gather(logits, beside, batch_dims=1))
+    return tf.stack(losses), log_sum
 
-    The gradient is written by hand (softmax minus target): derived from the gathers it would fill
-    one more array of the size of the logits for each of them.
-    """
-    log_probs = tf.nn.log_softmax(logits)
-    rows = tf.range(tf.shape(logits)[0])
-    at_lower, at_upper = tf.stack([rows, lower], -1), tf.stack([rows, upper], -1)
-    loss = -(
-        w_lower * tf.gather_nd(log_probs, at_lower) + w_upper * tf.gather_nd(log_probs, at_upper)
-    )
 
-    def gradient(upstream: tf.Tensor):
-        by_logits = tf.tensor_scatter_nd_sub(
-            tf.exp(log_probs) * upstream[:, None],
-            tf.concat([at_lower, at_upper], 0),
-            tf.concat([w_lower * upstream, w_upper * upstream], 0),
-        )
-        return by_logits, None, None, None, None
+def _gradient_of_losses(
+    logits: tf.Tensor,
+    lower: tf.Tensor,
+    upper: tf.Tensor,
+    w_lower: tf.Tensor,
+    w_upper: tf.Tensor,
+    log_sum: tf.Tensor,
+    upstream: tf.Tensor,
+) -> tuple[tf.Tensor | None, ...]:
+    # Softmax minus code. Derived from the gathers it would fill one more array of the size of the
+    # logits for each of them.
+    by_logits = tf.exp(logits - log_sum[:, None]) * tf.reduce_sum(upstream, 0)[:, None]
+    bins = tf.range(NUM_BINS)
+    for index, weight in ((lower, w_lower), (upper, w_upper)):
+        for at, by_code in zip(tf.unstack(index), tf.unstack(weight * upstream), strict=True):
+            by_logits -= tf.where(bins == at[:, None], by_code[:, None], 0.0)
+    return by_logits, None, None, None, None
 
-    return loss, gradient
+
+_cross_entropies = compiled_keeping(_losses_and_log_sum, _gradient_of_losses)
 
 
 class SymlogTwoHot(TwoHot):

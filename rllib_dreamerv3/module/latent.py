@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from rllib_dreamerv3.math.compiled import compiled
 from rllib_dreamerv3.model_sizes import ComputeDtype, ModelSettings
-from rllib_dreamerv3.module.compiled import compiled
 from rllib_dreamerv3.module.layers import (
     Initializer,
     Linear,
@@ -21,6 +21,7 @@ from rllib_dreamerv3.module.layers import (
     Rng,
     hidden_init,
     multiply,
+    product,
 )
 
 
@@ -67,6 +68,7 @@ def _add_rows(
 ) -> tf.Tensor:
     # XLA fuses the S gathers and S additions into one loop over the output. A slice of the kernel
     # it would copy first.
+    total = tf.cast(total, tf.float32)
     added = tf.zeros_like(total)
     for s in range(index.shape[1]):
         added += tf.gather(kernel, tf.maximum(index[:, s], 0) + (first + s * classes))
@@ -83,7 +85,6 @@ def _add_rows_gradient(
 ) -> tuple[tf.Tensor, None, tf.Tensor]:
     # XLA adds in place, one categorical after the other; ten times faster than the product of a
     # matrix of zeros and ones, which would have to be made first.
-    del total
     by_rows = tf.map_fn(
         lambda c: tf.math.unsorted_segment_sum(upstream, c, classes),
         tf.transpose(index),
@@ -91,7 +92,7 @@ def _add_rows_gradient(
     )
     by_rows = tf.reshape(by_rows, [-1, kernel.shape[1]])
     after = kernel.shape[0] - first - by_rows.shape[0]
-    return upstream, None, tf.pad(by_rows, [[first, after], [0, 0]])
+    return tf.cast(upstream, total.dtype), None, tf.pad(by_rows, [[first, after], [0, 0]])
 
 
 @functools.cache
@@ -108,7 +109,7 @@ def add_one_hot_matmul(
     """Adds the product of flat one-hot vectors with a kernel, computed as a sum of kernel rows.
 
     Args:
-        total: float32 ``[N, U]``, what is added to.
+        total: float32 or bfloat16 ``[N, U]``, what is added to.
         index: int32 ``[N, S]``; a row of -1 stands for a vector of zeros.
         kernel: float32 ``[R, U]``, of which S * C rows multiply the vectors.
         classes: C.
@@ -152,7 +153,7 @@ class StateLinear(tf.Module):
         if state.z is not None:
             return self.linear(tf.concat([state.h, state.z], -1))
         kernel = self.linear.kernel
-        y = multiply(state.h, kernel[: self._deterministic], self._dtype)
+        y = product(state.h, kernel[: self._deterministic], self._dtype)
         y = add_one_hot_matmul(y, state.index, kernel, self._classes, first=self._deterministic)
         return y if self.linear.bias is None else y + self.linear.bias
 

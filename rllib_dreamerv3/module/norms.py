@@ -1,7 +1,8 @@
 """Layer norm, root-mean-square norm, and their fusion with SiLU.
 
 One after the other and with TensorFlow's gradient, bias, norm and SiLU are a dozen passes through
-memory each way, which takes longer than the product before them. XLA makes two or three of them.
+memory each way, which takes longer than the product before them. XLA makes a few of them. Mean and
+deviation of each row are kept for the way back, which would otherwise read everything twice more.
 """
 
 import functools
@@ -9,8 +10,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from rllib_dreamerv3.math.compiled import compiled_keeping
 from rllib_dreamerv3.model_sizes import ComputeDtype
-from rllib_dreamerv3.module.compiled import compiled
 
 LAYER_NORM_EPSILON = 1e-3
 RMS_NORM_EPSILON = 1e-4
@@ -76,39 +77,42 @@ def norm_silu(
 def _compiled(has_offset: bool, has_bias: bool, dtype: ComputeDtype) -> Callable[..., tf.Tensor]:
     epsilon = LAYER_NORM_EPSILON if has_offset else RMS_NORM_EPSILON
 
-    def forward(x: tf.Tensor, scale: tf.Tensor, *rest: tf.Tensor) -> tf.Tensor:
+    def forward(x: tf.Tensor, scale: tf.Tensor, *rest: tf.Tensor) -> tuple[tf.Tensor, ...]:
         x = tf.cast(x, tf.float32)
         if has_bias:
             x += rest[-1]
-        y = layer_norm(x, scale, rest[0]) if has_offset else rms_norm(x, scale)
-        return tf.cast(tf.nn.silu(y), dtype)
+        kept = []
+        if has_offset:
+            kept.append(_mean(x))
+            x -= kept[0]
+        kept.append(_inverse_root(x, epsilon))
+        y = x * (kept[-1] * scale) + (rest[0] if has_offset else 0.0)
+        return tf.cast(tf.nn.silu(y), dtype), *kept
 
     def gradient(x: tf.Tensor, scale: tf.Tensor, *inputs: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        *rest, upstream = inputs
+        *rest, inverse, upstream = inputs
+        mean = rest.pop() if has_offset else 0.0
         input_dtype = x.dtype
         x, upstream = tf.cast(x, tf.float32), tf.cast(upstream, tf.float32)
         if has_bias:
             x += rest[-1]
-        if has_offset:
-            x -= _mean(x)
-        inverse = _inverse_root(x, epsilon)
-        normalised = x * inverse
+        normalised = (x - mean) * inverse
         y = normalised * scale + (rest[0] if has_offset else 0.0)
         gate = tf.sigmoid(y)
         by_y = upstream * gate * (1.0 + y * (1.0 - gate))
-        by_normalised = by_y * scale
-        by_x = by_normalised - normalised * _mean(by_normalised * normalised)
+        by_scale = by_y * normalised
+        by_x = by_y * scale - normalised * _mean(by_scale * scale)
         if has_offset:
-            by_x -= _mean(by_normalised)
+            by_x -= _mean(by_y * scale)
         by_x *= inverse
-        results = [tf.cast(by_x, input_dtype), tf.reduce_sum(by_y * normalised, 0)]
+        results = [tf.cast(by_x, input_dtype), tf.reduce_sum(by_scale, 0)]
         if has_offset:
             results.append(tf.reduce_sum(by_y, 0))
         if has_bias:
             results.append(tf.reduce_sum(by_x, 0))
         return tuple(results)
 
-    return compiled(forward, gradient)
+    return compiled_keeping(forward, gradient)
 
 
 def _inverse_root(x: tf.Tensor, epsilon: float) -> tf.Tensor:

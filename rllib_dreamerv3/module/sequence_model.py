@@ -11,8 +11,8 @@ from typing import Protocol
 import tensorflow as tf
 
 from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.math.compiled import compiled
 from rllib_dreamerv3.model_sizes import ComputeDtype, ModelSettings
-from rllib_dreamerv3.module.compiled import compiled
 from rllib_dreamerv3.module.latent import State, multiply_z
 from rllib_dreamerv3.module.layers import Linear, NormSilu, Rng, hidden_init, multiply
 from rllib_dreamerv3.module.norms import layer_norm, norm_silu

@@ -9,9 +9,9 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
+from rllib_dreamerv3.math.compiled import compiled
 from rllib_dreamerv3.model_sizes import ComputeDtype
 from rllib_dreamerv3.module.cells import cells_to_pixels, pixels_to_cells
-from rllib_dreamerv3.module.compiled import compiled
 from rllib_dreamerv3.module.norms import norm_silu
 
 # Up to so many pixels a side (of the smaller image) a kernel's gradient in bfloat16 is faster as

@@ -11,9 +11,9 @@ n images, h x w pixels of the smaller image.
 import numpy as np
 import tensorflow as tf
 
+from rllib_dreamerv3.math.compiled import compiled
 from rllib_dreamerv3.model_sizes import ComputeDtype
 from rllib_dreamerv3.module.cells import cells_to_pixels
-from rllib_dreamerv3.module.compiled import compiled
 
 
 def convolve_upsampled(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:

@@ -12,7 +12,7 @@ from plain import SETTINGS, SIZES, C, Plain, S
 from rllib_dreamerv3.learner.trainer import Trainer
 from rllib_dreamerv3.losses.imagination import Trajectory, imagine
 from rllib_dreamerv3.math.categorical import inverse_cdf_sample, sample_classes, unimix_probs
-from rllib_dreamerv3.module.compiled import compiled
+from rllib_dreamerv3.math.compiled import compiled
 from rllib_dreamerv3.module.latent import State, add_one_hot_matmul, flat_one_hot
 from rllib_dreamerv3.module.model import DreamerModel
 from rllib_dreamerv3.records import IS_TERMINAL

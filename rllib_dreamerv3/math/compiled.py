@@ -40,13 +40,36 @@ def compiled(
         *inputs, upstream = arguments
         return vjp(function, inputs, upstream)
 
+    def alone(*inputs: tf.Tensor) -> tuple[tf.Tensor]:
+        return (function(*inputs),)
+
+    # By which profiles call it.
+    alone.__name__ = getattr(function, "__name__", alone.__name__)
+    return compiled_keeping(alone, gradient or derived)
+
+
+def compiled_keeping(
+    function: Callable[..., Sequence[tf.Tensor]],
+    gradient: Callable[..., Sequence[tf.Tensor | None]],
+) -> Callable[..., tf.Tensor]:
+    """The same, with small results of the way forward kept for the gradient.
+
+    Args:
+        function: Takes tensors and returns the output, followed by what is to be kept.
+        gradient: Takes the same tensors, what was kept, and the gradient of the output; returns
+            the gradients of all inputs.
+
+    Returns:
+        A function of the same tensors that returns the output alone.
+    """
     forward = tf.function(function, jit_compile=True, autograph=False)
-    backward = tf.function(gradient or derived, jit_compile=True, autograph=False)
+    backward = tf.function(gradient, jit_compile=True, autograph=False)
 
     @tf.custom_gradient
     def run(*inputs: tf.Tensor):
         # Without this the tape would have `forward` write its intermediate results as well.
         data = [tf.stop_gradient(x) for x in inputs]
-        return forward(*data), lambda upstream: backward(*data, upstream)
+        output, *kept = forward(*data)
+        return output, lambda upstream: backward(*data, *kept, upstream)
 
     return run
