@@ -6,12 +6,18 @@ on the first line of the package prevents that, or undoes it.
 
 import os
 
+from rllib_dreamerv3.compilation_cache import use_compilation_cache
+from rllib_dreamerv3.resources import threads_for_this_process
+
+# None in the user's own process, where all cores are used and the user may yet change that.
+THREADS = threads_for_this_process()
+if THREADS is not None:
+    use_compilation_cache(THREADS)
+
 # Must be set before TensorFlow is imported; users who set them themselves keep their choice.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-import tensorflow as tf
-
-from rllib_dreamerv3.resources import threads_for_this_process
+import tensorflow as tf  # noqa: E402  what is set above must be set before
 
 
 def _return_to_version_2() -> None:
@@ -27,12 +33,11 @@ def _return_to_version_2() -> None:
 
 
 def _limit_threads() -> None:
-    threads = threads_for_this_process()
-    if threads is None:
+    if THREADS is None:
         return
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
-        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        tf.config.threading.set_intra_op_parallelism_threads(THREADS)
+        tf.config.threading.set_inter_op_parallelism_threads(THREADS)
     except RuntimeError:
         # TensorFlow already runs in this process; whoever started it chose the threads.
         pass
