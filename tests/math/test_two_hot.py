@@ -197,6 +197,28 @@ def test_loss_and_gradient_agree_with_a_dense_target(variant):
 
 
 @both
+def test_losses_against_two_targets_and_their_gradient(variant):
+    """In one pass as one by one; the targets are mixed up in no row, the upstreams neither."""
+    rng = np.random.default_rng(3)
+    logits = tf.constant(rng.normal(size=(2, 3, NUM_BINS)), tf.float32)
+    targets = [tf.constant(rng.normal(scale=9, size=(2, 3)), tf.float32) for _ in range(2)]
+    upstreams = [tf.constant(rng.normal(size=(2, 3)), tf.float32) for _ in range(2)]
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        together = CODES[variant].losses(logits, *targets)
+    with tf.GradientTape() as plain_tape:
+        plain_tape.watch(logits)
+        dense = [dense_target(variant, x.numpy().ravel()).reshape(2, 3, -1) for x in targets]
+        plain = [tf.nn.softmax_cross_entropy_with_logits(x, logits) for x in dense]
+    np.testing.assert_allclose(together, plain, rtol=1e-4)
+    np.testing.assert_allclose(
+        tape.gradient(together, logits, upstreams),
+        plain_tape.gradient(plain, logits, upstreams),
+        atol=4e-4,
+    )
+
+
+@both
 def test_gradient_rows_of_the_loss_add_up_to_zero(variant):
     logits = tf.zeros([3, NUM_BINS])
     with tf.GradientTape() as tape:
