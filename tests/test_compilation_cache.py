@@ -21,7 +21,7 @@ def train():
     config = DreamerV3Config().environment("CartPole-v1").training(
         model_size="nano", batch_size_B=2, batch_length_T=4, horizon_H=2, training_ratio=8,
         num_steps_sampled_before_learning_starts=16,
-    ).debugging(seed=0)
+    ).reporting(min_time_s_per_iteration=0).debugging(seed=0)
     algorithm = config.build_algo()
     while "learners" not in (result := algorithm.train()):
         pass
