@@ -1,8 +1,8 @@
 """What XLA has compiled is kept on disk, so that the next process need not compile it again.
 
-About half of what the first update of a process costs. TensorFlow reads where to keep it when it is
-imported, and does not tell executables apart that were made for different numbers of threads or
-other processors; their folders do.
+About half of what the first update of a process costs. TensorFlow reads where to keep it before its
+first operation, and does not tell executables apart that were made for different numbers of threads
+or other processors; their folders do.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ DIRECTORY_FLAG = "--tf_xla_persistent_cache_directory"
 def use_compilation_cache(
     threads: int, environment: MutableMapping[str, str] = os.environ
 ) -> Path | None:
-    """Tells TensorFlow, before it is imported, where to keep what is compiled.
+    """Tells TensorFlow, before its first operation, where to keep what is compiled.
 
     Args:
         threads: Of TensorFlow in this process; not to be changed afterwards.

@@ -103,7 +103,18 @@ class TwoHot(ABC):
         return self.losses(logits, target)[0]
 
     def losses(self, logits: tf.Tensor, *targets: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """The same against several targets, in one pass over the logits."""
+        """The same against several targets, in one pass over the logits.
+
+        Args:
+            logits: float32 ``[..., 255]``.
+            targets: Raw numbers, float32 ``[...]`` each; no gradient flows into them.
+
+        Returns:
+            float32 ``[...]`` for each target, in nats. Only first derivatives are right.
+
+        Raises:
+            ValueError: See :meth:`loss`.
+        """
         for target in targets:
             # Reshaping would otherwise accept time-major targets for batch-major logits.
             logits.shape[:-1].assert_is_compatible_with(target.shape)

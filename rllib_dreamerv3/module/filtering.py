@@ -176,8 +176,9 @@ class Filter:
             data = [tf.stop_gradient(x) for x in (action_product, token_product, *flat_weights)]
             w = tf.nest.pack_sequence_as(weights, data[2:])
             x = FilterInputs(data[0], data[1], inputs.is_first, inputs.uniform)
-            groups, before = _groups(x), start.stop_gradient()
-            starts = _groups((before.h, before.index), axis=0)
+            sizes, before = _group_sizes(x.is_first.shape[1]), start.stop_gradient()
+            groups = _groups(x, sizes)
+            starts = _groups((before.h, before.index), sizes, axis=0)
             steps = [
                 self._forward(w, group, *state, initial_index)
                 for group, state in zip(groups, starts, strict=True)
@@ -185,7 +186,7 @@ class Filter:
 
             def gradient(d_h: tf.Tensor, d_logits: tf.Tensor, d_index: tf.Tensor):
                 del d_index
-                arguments = zip(groups, steps, _groups((d_h, d_logits)), strict=True)
+                arguments = zip(groups, steps, _groups((d_h, d_logits), sizes), strict=True)
                 back = _all_rows_back([self._backward(w, x, s, *d) for x, s, d in arguments])
                 # Large products, which TensorFlow's own kernels do faster than XLA's.
                 by_kernels = {
@@ -302,12 +303,17 @@ class Filter:
         )
 
 
-def _groups(structure: Any, axis: int = 1) -> list[Any]:
+def _group_sizes(rows: int | None) -> list[int]:
+    """Rows of each group; empty, which stands for a single one, if their number is not known."""
+    if rows is None:
+        return []
+    return [min(ROWS_OF_A_GROUP, rows - i) for i in range(0, rows, ROWS_OF_A_GROUP)]
+
+
+def _groups(structure: Any, sizes: Sequence[int], axis: int = 1) -> list[Any]:
     """Tensors ``[T, B, ...]`` (``[B, ...]`` for axis 0) as a list of such, of few rows each."""
-    rows = tf.nest.flatten(structure)[0].shape[axis]
-    if rows is None or rows <= ROWS_OF_A_GROUP:
+    if len(sizes) < 2:
         return [structure]
-    sizes = [min(ROWS_OF_A_GROUP, rows - i) for i in range(0, rows, ROWS_OF_A_GROUP)]
     parts = [tf.split(x, sizes, axis) for x in tf.nest.flatten(structure)]
     return [tf.nest.pack_sequence_as(structure, group) for group in zip(*parts, strict=True)]
 
