@@ -17,8 +17,13 @@ Against another DreamerV3, on the same records, in turns. It lives in an environ
     ~/torchrl-peer/bin/pip install torch==2.13.0 torchrl==0.14.1
     python benchmarks/update.py --vs torchrl --peer-python ~/torchrl-peer/bin/python
 
-What exactly is timed on either side is said in peers/own_update.py, peers/rllib_update.py and
-peers/torchrl_update.py. Every side must have changed all its parameters at the end.
+    python3 -m venv ~/sheeprl-peer
+    ~/sheeprl-peer/bin/pip install torch==2.13.0 sheeprl==0.8.4
+    python benchmarks/update.py --vs sheeprl --peer-python ~/sheeprl-peer/bin/python
+
+What exactly is timed on either side is said in peers/own_update.py and in peers/rllib_update.py,
+peers/sheeprl_update.py and peers/torchrl_update.py. Every side must have changed all its
+parameters at the end.
 """
 
 import argparse
@@ -40,7 +45,7 @@ from peers.interleave import (
 )
 from peers.workloads import add_update_arguments, split_name
 
-PEERS = ("rllib", "torchrl")
+PEERS = ("rllib", "sheeprl", "torchrl")
 # One compiles; and nothing gets past the zeros of the output layers before they have changed.
 WARM_UP = 2
 

@@ -1,0 +1,210 @@
+"""One update of SheepRL's DreamerV3 (PyTorch), as a process that answers each line.
+
+    python3 -m venv sheeprl-peer
+    sheeprl-peer/bin/pip install torch==2.13.0 sheeprl==0.8.4
+
+It has both: ``dreamer_v3`` with the sizes XS to XL, and ``dreamer_v3_5``, the 2025 revision, with
+1M to 400M. What is timed is its ``train()`` and the step of the slow critic, as its training loops
+call them: world model, imagination, actor, critic and their optimizers, in float32, without
+metrics. The batch consists of tensors already. All else is its default, without ``torch.compile``,
+but learning rates are not warmed up: the first updates would change too little to be seen.
+"""
+
+import argparse
+import functools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from peers.protocol import Answers
+from peers.workloads import SPACES, Spaces, add_update_arguments, random_records, split_name
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+OBSERVATION = "observation"
+
+
+def read_config(spaces: Spaces, size: str, options: argparse.Namespace) -> Any:
+    """SheepRL's configuration of the algorithm that has this size.
+
+    Raises:
+        SystemExit: If neither has it.
+    """
+    import sheeprl
+    from hydra import compose, initialize_config_dir
+    from omegaconf import OmegaConf
+    from sheeprl.utils.utils import dotdict
+
+    folder = Path(sheeprl.__path__[0]) / "configs"
+    names = [f"{algorithm}_{size.upper()}" for algorithm in ("dreamer_v3", "dreamer_v3_5")]
+    found = [name for name in names if (folder / "algo" / f"{name}.yaml").exists()]
+    if not found:
+        raise SystemExit(f"SheepRL's DreamerV3 has no size {size!r}.")
+    keys, no_keys = ("cnn_keys", "mlp_keys") if spaces.is_image else ("mlp_keys", "cnn_keys")
+    with initialize_config_dir(str(folder), version_base="1.3"):
+        config = compose(
+            "config",
+            [
+                f"exp={found[0].rpartition('_')[0]}",
+                f"algo={found[0]}",
+                "env=dummy",
+                f"algo.{keys}.encoder=[{OBSERVATION}]",
+                f"algo.{keys}.decoder=[{OBSERVATION}]",
+                f"algo.{no_keys}.encoder=[]",
+                f"algo.{no_keys}.decoder=[]",
+                f"algo.horizon={options.horizon}",
+                f"env.screen_size={spaces.observation[0] if spaces.is_image else 64}",
+            ],
+        )
+    if found[0] == names[1]:
+        config.algo.optimizer.warmup = 0
+    used = ("algo", "distribution", "env", "fabric")
+    return dotdict({name: OmegaConf.to_container(config[name], resolve=True) for name in used})
+
+
+def make_batch(
+    spaces: Spaces, config: Any, options: argparse.Namespace, context: int
+) -> "dict[str, Tensor]":
+    """Random records ``[T, B, ...]``, after as many of context, which bring their latent states."""
+    import torch
+
+    records = {
+        name: torch.from_numpy(values).transpose(0, 1).contiguous()
+        for name, values in random_records(spaces, options.batch, options.length + context).items()
+    }
+    observation = records["observation"]
+    if spaces.is_image:
+        observation = observation.movedim(-1, -3).contiguous()
+        if not context:
+            observation = observation.float()
+    numbers = {"rewards": "reward", "terminated": "is_terminal", "is_first": "is_first"}
+    batch = {name: records[ours][..., None].float() for name, ours in numbers.items()}
+    batch |= {OBSERVATION: observation, "actions": records["action"]}
+    if context:
+        sizes = config.algo.world_model
+        steps = batch["rewards"].shape[:2]
+        batch["deter"] = torch.zeros(*steps, sizes.recurrent_model.recurrent_state_size).half()
+        batch["stoch"] = torch.zeros(*steps, sizes.stochastic_size, dtype=torch.uint8)
+    return batch | {"truncated": torch.zeros_like(batch["terminated"])}
+
+
+def build(
+    spaces: Spaces, config: Any, options: argparse.Namespace
+) -> "tuple[dict[str, nn.Module], Callable[[], None]]":
+    """The networks that are trained, by name, and their update on a batch of random records."""
+    import gymnasium as gym
+    from hydra.utils import instantiate
+    from lightning.fabric import Fabric
+    from sheeprl.algos.dreamer_v3 import agent as agent_of_2023
+    from sheeprl.algos.dreamer_v3 import dreamer_v3 as of_2023
+    from sheeprl.algos.dreamer_v3_5 import agent as agent_of_2025
+    from sheeprl.algos.dreamer_v3_5 import dreamer_v3_5 as of_2025
+
+    fabric = Fabric(accelerator="cpu", devices=1)
+    algo, actions = config.algo, (spaces.actions,)
+    is_2025 = algo.name == "dreamer_v3_5"
+    if spaces.is_image:
+        height, width, channels = spaces.observation
+        space = gym.spaces.Box(0, 255, (channels, height, width), "uint8")
+    else:
+        space = gym.spaces.Box(-float("inf"), float("inf"), spaces.observation)
+    build_agent = (agent_of_2025 if is_2025 else agent_of_2023).build_agent
+    *built, slow_critic, _ = build_agent(
+        fabric, actions, spaces.continuous, config, gym.spaces.Dict({OBSERVATION: space})
+    )
+    networks = dict(zip(("world_model", "actor", "critic"), built, strict=True))
+    scale = algo.actor.moments
+    moments = (of_2025 if is_2025 else of_2023).Moments(
+        scale.decay, scale.max, scale.percentile.low, scale.percentile.high
+    )
+    common = {"aggregator": None, "cfg": config, "moments": moments, "actions_dim": actions}
+    if is_2025:
+        parameters = [p for network in networks.values() for p in network.parameters()]
+        optimizer = fabric.setup_optimizers(
+            instantiate(algo.optimizer, params=parameters, _convert_="all")
+        )
+        train = functools.partial(
+            of_2025.train,
+            fabric,
+            target_critic=slow_critic,
+            optimizer=optimizer,
+            **networks,
+            **common,
+        )
+    else:
+        optimizers = {
+            f"{name.removesuffix('_model')}_optimizer": fabric.setup_optimizers(
+                instantiate(owner.optimizer, params=networks[name].parameters(), _convert_="all")
+            )
+            for name, owner in (
+                ("world_model", algo.world_model),
+                ("actor", algo.actor),
+                ("critic", algo.critic),
+            )
+        }
+        train = functools.partial(
+            of_2023.train,
+            fabric,
+            target_critic=slow_critic,
+            is_continuous=spaces.continuous,
+            **networks,
+            **optimizers,
+            **common,
+        )
+    batch = make_batch(spaces, config, options, algo.replay_context if is_2025 else 0)
+
+    def update() -> None:
+        train(data=dict(batch))
+        of_2025.update_target_critic(networks["critic"], slow_critic, algo.critic.tau)
+
+    return networks, update
+
+
+def main() -> None:
+    """Builds an agent, then serves."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    add_update_arguments(parser)
+    options = parser.parse_args()
+    spaces_name, size = split_name(options.workload)
+    answers = Answers()
+
+    import sheeprl
+    import torch
+    from sheeprl.utils.metric import MetricAggregator
+
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    MetricAggregator.disabled = True
+    config = read_config(SPACES[spaces_name], size, options)
+    torch.distributions.Distribution.set_default_validate_args(config.distribution.validate_args)
+    networks, train = build(SPACES[spaces_name], config, options)
+    trained = {
+        f"{network}.{name}": p
+        for network, module in networks.items()
+        for name, p in module.named_parameters()
+        if p.requires_grad
+    }
+    before = {name: p.detach().clone() for name, p in trained.items()}
+
+    def update() -> dict[str, float]:
+        began = time.perf_counter()
+        train()
+        return {"seconds": time.perf_counter() - began}
+
+    def unchanged() -> dict[str, list[str]]:
+        return {"unchanged": [name for name, p in trained.items() if torch.equal(before[name], p)]}
+
+    answers.serve(
+        {
+            "program": f"SheepRL {sheeprl.__version__}, PyTorch {torch.__version__}",
+            "parameters": sum(p.numel() for p in trained.values()),
+        },
+        update,
+        unchanged,
+    )
+
+
+if __name__ == "__main__":
+    main()
