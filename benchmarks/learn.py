@@ -32,6 +32,7 @@ def main() -> None:
     parser.add_argument("--env-steps", type=int, help="instead of the example's own stop")
     parser.add_argument("--stop-return", type=float, default=math.inf, help="stop early")
     parser.add_argument("--threads", type=int, help="threads of TensorFlow (default: all cores)")
+    parser.add_argument("--compute-dtype", help="instead of the example's own")
     parser.add_argument("--out", type=Path, required=True, help="JSON-lines file of the curve")
     arguments = parser.parse_args()
 
@@ -48,6 +49,8 @@ def main() -> None:
     (experiment,) = from_file(arguments.example)
     env_steps = arguments.env_steps or experiment.stop["num_env_steps_sampled_lifetime"]
     config = DreamerV3Config().update_from_dict(dict(experiment.config))
+    if arguments.compute_dtype:
+        config.training(compute_dtype=arguments.compute_dtype)
     algorithm = config.debugging(seed=arguments.seed).build_algo()
 
     start = time.monotonic()
