@@ -11,9 +11,9 @@ makes; reports are off, as they are by default. Everything else is RLlib's defau
 """
 
 import argparse
-import time
 
 from peers.protocol import Answers
+from peers.torch_updates import serve_updates
 
 
 def main() -> None:
@@ -75,28 +75,14 @@ def main() -> None:
         "is_truncated": np.zeros_like(records["is_last"]),
     }
     tensors = {name: torch.from_numpy(values) for name, values in batch.items()}
-    trained = {name: p for name, p in module.named_parameters() if p.requires_grad}
-    before = {name: p.detach().clone() for name, p in trained.items()}
 
-    def update() -> dict[str, float]:
+    def update() -> None:
         multi_agent = MultiAgentBatch(
             {DEFAULT_MODULE_ID: SampleBatch(tensors)}, env_steps=options.batch * options.length
         )
-        began = time.perf_counter()
         learner.update(batch=multi_agent, timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: 0})
-        return {"seconds": time.perf_counter() - began}
 
-    def unchanged() -> dict[str, list[str]]:
-        return {"unchanged": [name for name, p in trained.items() if torch.equal(before[name], p)]}
-
-    answers.serve(
-        {
-            "program": f"RLlib {ray.__version__}, PyTorch {torch.__version__}",
-            "parameters": sum(p.numel() for p in trained.values()),
-        },
-        update,
-        unchanged,
-    )
+    serve_updates(answers, f"RLlib {ray.__version__}", module.named_parameters(), update)
 
 
 if __name__ == "__main__":

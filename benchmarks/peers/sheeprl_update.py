@@ -12,12 +12,12 @@ but learning rates are not warmed up: the first updates would change too little 
 
 import argparse
 import functools
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peers.protocol import Answers
+from peers.torch_updates import serve_updates
 from peers.workloads import SPACES, Spaces, add_update_arguments, random_records, split_name
 
 if TYPE_CHECKING:
@@ -179,31 +179,13 @@ def main() -> None:
     MetricAggregator.disabled = True
     config = read_config(SPACES[spaces_name], size, options)
     torch.distributions.Distribution.set_default_validate_args(config.distribution.validate_args)
-    networks, train = build(SPACES[spaces_name], config, options)
-    trained = {
-        f"{network}.{name}": p
+    networks, update = build(SPACES[spaces_name], config, options)
+    parameters = [
+        (f"{network}.{name}", p)
         for network, module in networks.items()
         for name, p in module.named_parameters()
-        if p.requires_grad
-    }
-    before = {name: p.detach().clone() for name, p in trained.items()}
-
-    def update() -> dict[str, float]:
-        began = time.perf_counter()
-        train()
-        return {"seconds": time.perf_counter() - began}
-
-    def unchanged() -> dict[str, list[str]]:
-        return {"unchanged": [name for name, p in trained.items() if torch.equal(before[name], p)]}
-
-    answers.serve(
-        {
-            "program": f"SheepRL {sheeprl.__version__}, PyTorch {torch.__version__}",
-            "parameters": sum(p.numel() for p in trained.values()),
-        },
-        update,
-        unchanged,
-    )
+    ]
+    serve_updates(answers, f"SheepRL {sheeprl.__version__}", parameters, update)
 
 
 if __name__ == "__main__":

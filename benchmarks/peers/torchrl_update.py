@@ -16,10 +16,10 @@ The number of parameters says how near that comes. Actions are discrete.
 
 import argparse
 import json
-import time
 from typing import TYPE_CHECKING, Any
 
 from peers.protocol import Answers
+from peers.torch_updates import serve_updates
 from peers.workloads import SPACES, Spaces, add_update_arguments, random_records, split_name
 
 if TYPE_CHECKING:
@@ -290,23 +290,11 @@ def main() -> None:
         DreamerV3Optimizer(trained.values(), warmup_steps=0),
         SoftUpdate(value_loss, tau=0.02),
     )
-    before = {name: p.detach().clone() for name, p in trained.items()}
-
-    def update() -> dict[str, float]:
-        began = time.perf_counter()
-        stepper.step(None, sample)
-        return {"seconds": time.perf_counter() - began}
-
-    def unchanged() -> dict[str, list[str]]:
-        return {"unchanged": [name for name, p in trained.items() if torch.equal(before[name], p)]}
-
-    answers.serve(
-        {
-            "program": f"TorchRL {torchrl.__version__}, PyTorch {torch.__version__}",
-            "parameters": sum(p.numel() for p in trained.values()),
-        },
-        update,
-        unchanged,
+    serve_updates(
+        answers,
+        f"TorchRL {torchrl.__version__}",
+        trained.items(),
+        lambda: stepper.step(None, sample),
     )
 
 
