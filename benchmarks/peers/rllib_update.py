@@ -3,11 +3,11 @@
     python3 -m venv rllib-peer
     rllib-peer/bin/pip install "ray[rllib]==2.60.*" torch==2.13.0 pillow
 
-What is timed is ``Learner.update()``, as its training loop calls it: world model, imagination,
-actor, critic, three Adams, the critic's moving average, and the reduction of its metrics. The
-batch consists of tensors already, images of floats in [-1, 1], which is what its own Atari wrapper
-makes; reports are off, as they are by default. Everything else is RLlib's default, without
-``torch.compile``.
+What is timed is ``Learner.update()``, as its training loop calls it, with the wrapping of the batch
+that it asks for: world model, imagination, actor, critic, three Adams, the critic's moving average,
+and the reduction of its metrics. The batch consists of tensors already, images of floats in
+[-1, 1], which is what its own Atari wrapper makes; reports are off, as they are by default.
+Everything else is RLlib's default, without ``torch.compile``.
 """
 
 import argparse

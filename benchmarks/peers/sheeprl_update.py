@@ -77,6 +77,7 @@ def make_batch(
     observation = records["observation"]
     if spaces.is_image:
         observation = observation.movedim(-1, -3).contiguous()
+        # The loop of its 2023 variant makes floats of the bytes before it trains.
         if not context:
             observation = observation.float()
     numbers = {"rewards": "reward", "terminated": "is_terminal", "is_first": "is_first"}
