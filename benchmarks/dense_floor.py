@@ -9,10 +9,10 @@ import time
 
 import tensorflow as tf
 
-from rllib_dreamerv3.layout import ActionLayout, ObservationLayout
-from rllib_dreamerv3.learner.settings import TrainerSettings
-from rllib_dreamerv3.module.convolutions import POOLED_DEPTHS, STRIDED_SMALLEST_SIDE
-from rllib_dreamerv3.module.model import DreamerModel
+from rllib_dreamerv3.networks.cnn import POOLED_DEPTHS, STRIDED_SMALLEST_SIDE
+from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.options.settings import TrainerSettings
+from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
 MATRIX_SIZE = 2048
 REPETITIONS = 8

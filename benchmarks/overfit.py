@@ -20,20 +20,20 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.learner.settings import AdamSettings, TrainerSettings
-from rllib_dreamerv3.learner.trainer import Trainer
-from rllib_dreamerv3.model_sizes import MODEL_SIZES, model_settings
-from rllib_dreamerv3.module.model import DreamerModel
+from rllib_dreamerv3.envs.atari import make_atari
+from rllib_dreamerv3.learning.trainer import Trainer
+from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.options.model_sizes import MODEL_SIZES, model_settings
+from rllib_dreamerv3.options.settings import AdamSettings, TrainerSettings
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, Columns
-from rllib_dreamerv3.reporting import (
+from rllib_dreamerv3.reports.reporter import (
     FILM_OBSERVED,
     compare,
     film_strip,
     open_loop_prediction,
     write_png,
 )
-from rllib_dreamerv3.sampling.atari import make_atari
-from rllib_dreamerv3.sampling.spaces import ActionCodec, ObservationCodec
+from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 
 NEEDED_FACTOR = 10.0
 NEEDED_FACTOR_BELOW_MEAN_FRAME = 2.0

@@ -26,9 +26,9 @@ def trace(options: argparse.Namespace, folder: Path) -> None:
     import tensorflow as tf
 
     from rllib_dreamerv3 import DreamerV3Config
-    from rllib_dreamerv3.learner.trainer import Trainer
-    from rllib_dreamerv3.model_sizes import MODEL_SIZES
-    from rllib_dreamerv3.module.model import DreamerModel
+    from rllib_dreamerv3.learning.trainer import Trainer
+    from rllib_dreamerv3.networks.model import DreamerModel
+    from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)

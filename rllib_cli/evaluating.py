@@ -75,7 +75,7 @@ def evaluate_checkpoint(
         display.say(f"Playing {path}")
         display.wait("loading TensorFlow and the checkpoint")
         with loading_libraries(verbosity):
-            from rllib_dreamerv3.evaluation import play
+            from rllib_dreamerv3.plugin.playing import play
 
         playing = play(
             str(path), env=env, episodes=episodes, steps=steps, render=render, action=action

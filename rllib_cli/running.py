@@ -152,7 +152,7 @@ def _run(
     import ray
 
     from rllib_cli.callback import told_to
-    from rllib_dreamerv3.resources import check_resources, cpus_for_main_process
+    from rllib_dreamerv3.plugin.resources import check_resources, cpus_for_main_process
 
     cluster = ray.cluster_resources()
     with told_as(RunError, options.verbosity):

@@ -14,8 +14,8 @@ from peers.workloads import SPACES, Spaces, add_update_arguments, random_records
 if TYPE_CHECKING:
     import tensorflow as tf
 
-    from rllib_dreamerv3.layout import ActionLayout, ObservationLayout
-    from rllib_dreamerv3.model_sizes import ModelSettings
+    from rllib_dreamerv3.options.model_sizes import ModelSettings
+    from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
 
 def main() -> None:
@@ -32,9 +32,9 @@ def main() -> None:
     from dense_floor import dense_gflop, gemm_gflop_per_s
 
     from rllib_dreamerv3 import DreamerV3Config, __version__
-    from rllib_dreamerv3.learner.trainer import Trainer
-    from rllib_dreamerv3.model_sizes import MODEL_SIZES
-    from rllib_dreamerv3.module.model import DreamerModel, get_weights
+    from rllib_dreamerv3.learning.trainer import Trainer
+    from rllib_dreamerv3.networks.model import DreamerModel, get_weights
+    from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
@@ -90,7 +90,7 @@ def main() -> None:
 
 def layouts(spaces: Spaces) -> "tuple[ObservationLayout, ActionLayout]":
     """The spaces as the networks are told of them: observations, actions."""
-    from rllib_dreamerv3.layout import (
+    from rllib_dreamerv3.spaces.layout import (
         ActionLayout,
         ContinuousAction,
         DiscreteAction,

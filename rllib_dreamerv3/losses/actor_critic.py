@@ -14,8 +14,8 @@ from rllib_dreamerv3.math.returns import (
     trajectory_weights,
 )
 from rllib_dreamerv3.math.two_hot import TwoHot
-from rllib_dreamerv3.module.action_distribution import ActionDistribution
-from rllib_dreamerv3.variants import ImaginedContinues
+from rllib_dreamerv3.networks.action_distribution import ActionDistribution
+from rllib_dreamerv3.options.variants import ImaginedContinues
 
 
 class Returns(NamedTuple):

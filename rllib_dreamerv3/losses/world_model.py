@@ -11,15 +11,15 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rllib_dreamerv3.layout import Categorical, Image, ObservationLayout
-from rllib_dreamerv3.learner.settings import WorldModelScales
+from rllib_dreamerv3.kernels.compiled import compiled
 from rllib_dreamerv3.math.categorical import free_bits, kl_divergence
-from rllib_dreamerv3.math.compiled import compiled
 from rllib_dreamerv3.math.two_hot import TwoHot
-from rllib_dreamerv3.model_sizes import ModelSettings
-from rllib_dreamerv3.module.encoder import vector_target
-from rllib_dreamerv3.module.world_model import WorldModelOutput
+from rllib_dreamerv3.networks.encoder import vector_target
+from rllib_dreamerv3.networks.world_model import WorldModelOutput
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.options.settings import WorldModelScales
 from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, REWARD
+from rllib_dreamerv3.spaces.layout import Categorical, Image, ObservationLayout
 
 # Squared errors below this do not count for vectors (2023 code; the 2025 code, which has no such
 # tolerance, differs by less than float32 can tell in a sum with anything else).

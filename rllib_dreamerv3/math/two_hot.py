@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.errors import unknown_name
-from rllib_dreamerv3.math.compiled import compiled, compiled_keeping
+from rllib_dreamerv3.kernels.compiled import compiled, compiled_keeping
 from rllib_dreamerv3.math.scalars import symexp, symlog
 
 NUM_BINS = 255

@@ -7,9 +7,9 @@ from dense_floor import convolved_side, dense_gflop, products
 from peers.own_update import layouts
 from peers.workloads import SPACES
 
-from rllib_dreamerv3.learner.settings import TrainerSettings
-from rllib_dreamerv3.model_sizes import model_settings
-from rllib_dreamerv3.module.model import DreamerModel
+from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.options.model_sizes import model_settings
+from rllib_dreamerv3.options.settings import TrainerSettings
 
 # "nano": D = units = 16, S = C = 4, so that z has 16 numbers; 255 bins; one layer each.
 D, U, Z, BINS = 16, 16, 16, 255

@@ -18,7 +18,7 @@ from rllib_dreamerv3.errors import (
     SpaceError,
     TrainingDivergedError,
 )
-from rllib_dreamerv3.module.model import get_weights
+from rllib_dreamerv3.networks.model import get_weights
 
 
 def weights_of(algorithm):

@@ -8,8 +8,8 @@ import pytest
 from tiny import tiny_config
 
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.evaluation import play
-from rllib_dreamerv3.module.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.plugin.playing import play
+from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ import tensorflow as tf
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3
-from rllib_dreamerv3.module.latent import State
-from rllib_dreamerv3.module.model import get_weights
+from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, LATENT_H, LATENT_INDEX
 from rllib_dreamerv3.replay.storage import Window
-from rllib_dreamerv3.sampling.env_runner import DreamerV3EnvRunner
 
 
 def config_v2(**training):

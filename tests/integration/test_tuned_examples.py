@@ -11,8 +11,8 @@ from tiny import TINY
 
 from rllib_cli.experiments import from_file
 from rllib_dreamerv3 import DreamerV3Config
+from rllib_dreamerv3.envs.registry import check_environment, is_benchmark, options_of
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.sampling.environments import check_environment, is_benchmark, options_of
 
 EXAMPLES = Path(__file__).parents[2] / "tuned_examples"
 YAML_FILES = sorted(EXAMPLES.glob("*.yaml"))

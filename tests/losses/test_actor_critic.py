@@ -6,7 +6,6 @@ import synthetic
 import tensorflow as tf
 from vectors import case
 
-from rllib_dreamerv3.layout import ActionLayout, ContinuousAction, DiscreteAction
 from rllib_dreamerv3.losses.actor_critic import (
     Returns,
     actor_loss,
@@ -16,7 +15,8 @@ from rllib_dreamerv3.losses.actor_critic import (
     replay_critic_loss,
 )
 from rllib_dreamerv3.math.two_hot import make_two_hot
-from rllib_dreamerv3.module.action_distribution import ActionDistribution
+from rllib_dreamerv3.networks.action_distribution import ActionDistribution
+from rllib_dreamerv3.spaces.layout import ActionLayout, ContinuousAction, DiscreteAction
 
 TWO_HOT, SYMEXP = make_two_hot("symlog"), make_two_hot("symexp")
 ONE = tf.constant(1.0)

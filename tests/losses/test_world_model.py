@@ -6,8 +6,6 @@ import synthetic
 import tensorflow as tf
 from vectors import case
 
-from rllib_dreamerv3.layout import Categorical, Image, ObservationLayout, Vector
-from rllib_dreamerv3.learner.settings import WorldModelScales
 from rllib_dreamerv3.losses.world_model import (
     continue_loss,
     image_loss,
@@ -18,8 +16,10 @@ from rllib_dreamerv3.losses.world_model import (
 )
 from rllib_dreamerv3.math.categorical import unimix
 from rllib_dreamerv3.math.two_hot import make_two_hot
-from rllib_dreamerv3.module.world_model import WorldModelOutput
+from rllib_dreamerv3.networks.world_model import WorldModelOutput
+from rllib_dreamerv3.options.settings import WorldModelScales
 from rllib_dreamerv3.records import IS_TERMINAL, REWARD
+from rllib_dreamerv3.spaces.layout import Categorical, Image, ObservationLayout, Vector
 
 NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2
 TWO_HOT = make_two_hot("symlog")

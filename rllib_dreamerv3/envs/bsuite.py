@@ -1,0 +1,47 @@
+"""The Behaviour Suite for Reinforcement Learning (Osband et al., arXiv 1908.03568), by Shimmy."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import ClassVar
+
+import gymnasium as gym
+from gymnasium.wrappers import FlattenObservation
+
+from rllib_dreamerv3.envs.env_options import EnvOptions
+
+_NAMESPACE, _VERSION = "bsuite/", "-v0"
+
+
+@dataclass(frozen=True)
+class BSuiteOptions(EnvOptions):
+    """There are none: an experiment's number decides everything."""
+
+    benchmark: ClassVar[str] = "BSuite"
+
+
+def bsuite_ids() -> Collection[str]:
+    """All experiments by number, e.g. ``bsuite/catch-0-v0`` for bsuite's own ``catch/0``."""
+    from bsuite import sweep
+
+    return [_NAMESPACE + number.replace("/", "-") + _VERSION for number in sweep.SWEEP]
+
+
+def make_bsuite(env_id: str, options: BSuiteOptions) -> gym.Env:
+    """Makes the environment of one experiment.
+
+    Args:
+        env_id: One of :func:`bsuite_ids`.
+        options: None exist.
+
+    Returns:
+        An environment with vectors ``[M]`` as observations. Ends with a dm_env discount of 0
+        terminate, all others truncate.
+    """
+    import bsuite
+    from bsuite import sweep
+    from shimmy.bsuite_compatibility import BSuiteCompatibilityV0
+
+    name, _, number = env_id.removeprefix(_NAMESPACE).removesuffix(_VERSION).rpartition("-")
+    # bsuite.load_from_id does the same, and prints a line for each environment.
+    env = bsuite.load(name, sweep.SETTINGS[f"{name}/{number}"])
+    return FlattenObservation(BSuiteCompatibilityV0(env))

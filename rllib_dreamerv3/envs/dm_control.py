@@ -1,0 +1,108 @@
+"""The DeepMind Control Suite, through Shimmy, the Farama Foundation's bridge to Gymnasium.
+
+Source: arXiv 2301.04104v1, appendix on proprio and visual control; 2023 code.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import gymnasium as gym
+from gymnasium.wrappers import AddRenderObservation
+
+from rllib_dreamerv3.envs.env_options import EnvOptions
+from rllib_dreamerv3.envs.mujoco_renderer import check_renderer
+
+_NAMESPACE = "dm_control/"
+_NO_TASK = f"{_NAMESPACE}compatibility-env-v0"  # Shimmy's name for tasks made elsewhere
+
+
+@dataclass(frozen=True)
+class DmControlOptions(EnvOptions):
+    """How a task is played and seen; the defaults are those of the papers' proprio curves.
+
+    Attributes:
+        action_repeat: Control steps that an action is repeated for (and whose rewards are summed).
+            An episode of 1,000 control steps has 500 decisions with the default.
+        pixels: Observe one image instead of the positions and velocities.
+        image_size: Height and width of the image, in pixels.
+        camera: Number of the camera that takes the image; None for the benchmark's: 2 for the
+            quadruped, which hides behind itself in the others, 0 for all else.
+    """
+
+    action_repeat: int = 2
+    pixels: bool = False
+    image_size: int = 64
+    camera: int | None = None
+
+    benchmark: ClassVar[str] = "DeepMind Control Suite"
+    least = {"action_repeat": 1, "image_size": 1, "camera": 0}  # noqa: RUF012
+
+
+class ActionRepeat(gym.Wrapper):
+    """Repeats each action and sums the rewards; stops where the episode ends."""
+
+    def __init__(self, env: gym.Env, repeat: int) -> None:
+        """Wraps ``env``; each step becomes up to ``repeat`` of its steps."""
+        super().__init__(env)
+        self._repeat = repeat
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Returns the last observation, the sum of the rewards, ends, and the last info."""
+        total = 0.0
+        for _ in range(self._repeat):
+            observation, reward, terminated, truncated, info = self.env.step(action)
+            total += float(reward)
+            if terminated or truncated:
+                break
+        return observation, total, terminated, truncated, info
+
+
+def _register_with_gymnasium() -> None:
+    import shimmy
+
+    gym.register_envs(shimmy)
+
+
+def dm_control_ids() -> Collection[str]:
+    """All ids, e.g. ``dm_control/finger-spin-v0``, as Shimmy registers them."""
+    _register_with_gymnasium()
+    return [name for name in gym.registry if name.startswith(_NAMESPACE) and name != _NO_TASK]
+
+
+def check_pixels(options: DmControlOptions) -> None:
+    """Raises ConfigError if images are asked for, but this machine cannot draw them."""
+    if options.pixels:
+        check_renderer()
+
+
+def make_dm_control(env_id: str, options: DmControlOptions) -> gym.Env:
+    """Makes one task.
+
+    Args:
+        env_id: E.g. ``dm_control/finger-spin-v0``.
+        options: See there.
+
+    Returns:
+        An environment whose observations are a Dict of float64 vectors, or images
+        ``uint8 [image_size, image_size, 3]``. The time limit truncates; only tasks that define an
+        end of their own (a dm_env discount of 0) terminate.
+    """
+    _register_with_gymnasium()
+    if not options.pixels:
+        return ActionRepeat(gym.make(env_id, disable_env_checker=True), options.action_repeat)
+    camera = options.camera
+    if camera is None:
+        camera = 2 if env_id.startswith(f"{_NAMESPACE}quadruped-") else 0
+    env = gym.make(
+        env_id,
+        disable_env_checker=True,
+        render_mode="rgb_array",
+        render_kwargs={
+            "height": options.image_size,
+            "width": options.image_size,
+            "camera_id": camera,
+        },
+    )
+    # The other way round, the frames that the agent never sees would be drawn too.
+    return AddRenderObservation(ActionRepeat(env, options.action_repeat))

@@ -1,0 +1,210 @@
+"""The benchmark environments, by name; everything else RLlib makes by its Gymnasium id.
+
+Each benchmark has a file of its own beside this one. Atari is a vector environment itself; the
+others are single environments, put together here.
+"""
+
+import importlib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+
+from rllib_dreamerv3.envs.atari import AtariOptions, check_atari_game, is_atari, make_atari
+from rllib_dreamerv3.envs.bsuite import BSuiteOptions, bsuite_ids, make_bsuite
+from rllib_dreamerv3.envs.crafter import CRAFTER_IDS, CrafterOptions, make_crafter
+from rllib_dreamerv3.envs.dm_control import (
+    DmControlOptions,
+    check_pixels,
+    dm_control_ids,
+    make_dm_control,
+)
+from rllib_dreamerv3.envs.env_options import EnvOptions, unknown_environment
+from rllib_dreamerv3.envs.minigrid import MiniGridOptions, make_minigrid, minigrid_ids
+from rllib_dreamerv3.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A benchmark that comes as single environments.
+
+    Attributes:
+        prefix: What all its ids begin with.
+        module: Python module that users may write before an id, as in ``module:id``.
+        packages: Python modules it needs.
+        extra: The extra of this package that installs them.
+        options: What ``env_config`` may hold.
+        ids: Lists all ids.
+        make: Makes one environment from its id and options.
+        check_machine: Raises ConfigError if the options need what this machine does not have.
+    """
+
+    prefix: str
+    module: str
+    packages: tuple[str, ...]
+    extra: str
+    options: type[EnvOptions]
+    ids: Callable[[], Collection[str]]
+    make: Callable[[str, Any], gym.Env]
+    check_machine: Callable[[Any], None] = lambda options: None
+
+    def check(self, env_id: str, options: EnvOptions) -> None:
+        """Raises ConfigError if something is not installed, or there is no such environment."""
+        for package in self.packages:
+            if find_spec(package) is None:
+                raise ConfigError(
+                    f"{env_id!r} needs the package {package}, which is not installed: "
+                    f"pip install 'rllib-dreamerv3[{self.extra}]'"
+                )
+        ids = self.ids()
+        if env_id not in ids:
+            raise unknown_environment(
+                env_id,
+                ids,
+                common=self.prefix,
+                advice=f"There are {len(ids)}, from {min(ids)} to {max(ids)}.",
+            )
+        self.check_machine(options)
+
+
+_SUITES = (
+    Suite(
+        prefix="dm_control/",
+        module="shimmy",
+        packages=("shimmy", "dm_control"),
+        extra="dmc",
+        options=DmControlOptions,
+        ids=dm_control_ids,
+        make=make_dm_control,
+        check_machine=check_pixels,
+    ),
+    Suite(
+        prefix="crafter/",
+        module="crafter",
+        packages=("crafter",),
+        extra="crafter",
+        options=CrafterOptions,
+        ids=lambda: CRAFTER_IDS,
+        make=make_crafter,
+    ),
+    Suite(
+        prefix="bsuite/",
+        module="shimmy",
+        packages=("shimmy", "bsuite"),
+        extra="bsuite",
+        options=BSuiteOptions,
+        ids=bsuite_ids,
+        make=make_bsuite,
+    ),
+    Suite(
+        prefix="MiniGrid-",
+        module="minigrid",
+        packages=("minigrid",),
+        extra="minigrid",
+        options=MiniGridOptions,
+        ids=minigrid_ids,
+        make=make_minigrid,
+    ),
+)
+
+
+def is_benchmark(env: object) -> bool:
+    """Whether an environment is made here: an Atari game, or one of the suites."""
+    return is_atari(env) or _find_suite(env) is not None
+
+
+def options_of(env_id: str, env_config: Mapping[str, Any]) -> EnvOptions:
+    """Reads the options of a benchmark environment; needs none of its packages.
+
+    Args:
+        env_id: An id that :func:`is_benchmark` accepts.
+        env_config: Option name -> value.
+
+    Returns:
+        The options of that benchmark.
+
+    Raises:
+        ConfigError: If an option is unknown (names the nearest), or a value cannot be.
+    """
+    suite = _find_suite(env_id)
+    return (AtariOptions if suite is None else suite.options).from_env_config(env_config)
+
+
+def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
+    """Checks an environment's name and options, without making it.
+
+    Args:
+        env_id: Id of a benchmark, or one that Gymnasium should know.
+        env_config: Option name -> value; checked for benchmarks only.
+
+    Raises:
+        ConfigError: If there is no such environment (names the nearest), a package is missing
+            (says what to install), or an option cannot be.
+    """
+    if not is_benchmark(env_id):
+        module, _, name = env_id.rpartition(":")
+        try:
+            if module:
+                # As gym.make does: importing the module registers its environments.
+                importlib.import_module(module)
+            gym.spec(name)
+        except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
+            known = [name for name in gym.registry if not is_benchmark(name)]
+            raise unknown_environment(env_id, known) from error
+        return
+    options = options_of(env_id, env_config)
+    suite = _find_suite(env_id)
+    if suite is None:
+        check_atari_game(env_id)
+    else:
+        suite.check(_without_module(env_id, suite), options)
+
+
+def make_benchmark(
+    env_id: str,
+    num_envs: int,
+    env_config: Mapping[str, Any],
+    vectorize_mode: gym.VectorizeMode = gym.VectorizeMode.SYNC,
+) -> VectorEnv:
+    """Makes N environments of a benchmark.
+
+    Args:
+        env_id: An id that :func:`is_benchmark` accepts.
+        num_envs: Number of environments N.
+        env_config: Option name -> value.
+        vectorize_mode: Whether the environments are stepped one after the other, or each in a
+            process of its own (``ASYNC``). Atari has threads instead.
+
+    Returns:
+        A vector environment in ``AutoresetMode.NEXT_STEP``: the step after an end ignores the
+        action and returns the observation of a reset with reward 0.
+
+    Raises:
+        ConfigError: As :func:`check_environment` does.
+    """
+    check_environment(env_id, env_config)
+    options = options_of(env_id, env_config)
+    if isinstance(options, AtariOptions):
+        return make_atari(env_id, num_envs, options)
+    suite = _find_suite(env_id)
+    assert suite is not None
+    vector = AsyncVectorEnv if vectorize_mode == gym.VectorizeMode.ASYNC else SyncVectorEnv
+    make_one = partial(suite.make, _without_module(env_id, suite), options)
+    return vector([make_one] * num_envs, autoreset_mode=AutoresetMode.NEXT_STEP)
+
+
+def _find_suite(env: object) -> Suite | None:
+    if not isinstance(env, str):
+        return None
+    for suite in _SUITES:
+        if _without_module(env, suite).startswith(suite.prefix):
+            return suite
+    return None
+
+
+def _without_module(env_id: str, suite: Suite) -> str:
+    return env_id.removeprefix(f"{suite.module}:")

@@ -1,0 +1,394 @@
+"""One gradient update of world model, actor and critic, as one compiled step.
+
+Knows nothing of Ray: ``Trainer(model, ...).update(batch)`` is all there is to it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.imagination import flat_mask, imagine
+from rllib_dreamerv3.kernels.sliced_mean import mean_by_slices
+from rllib_dreamerv3.learning.optimizers import Adam, LaProp, Optimizer
+from rllib_dreamerv3.losses.actor_critic import (
+    actor_loss,
+    critic_loss,
+    imagined_continues,
+    imagined_returns,
+    replay_critic_loss,
+)
+from rllib_dreamerv3.losses.world_model import (
+    WorldModelLosses,
+    records_at_a_time,
+    world_model_losses,
+)
+from rllib_dreamerv3.math.categorical import entropy
+from rllib_dreamerv3.math.normalizer import ReturnNormalizer
+from rllib_dreamerv3.math.two_hot import make_two_hot
+from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.networks.world_model import Context, Observed, split_context
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.options.settings import AdamSettings, TrainerSettings
+from rllib_dreamerv3.records import (
+    IS_FIRST,
+    IS_LAST,
+    IS_TERMINAL,
+    LATENT_H,
+    LATENT_INDEX,
+    REWARD,
+)
+from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
+
+Batch = Mapping[str, tf.Tensor]
+Metrics = dict[str, tf.Tensor]
+
+PARTS = ("world_model", "actor", "critic")
+
+
+class Update(NamedTuple):
+    """What an update gives back.
+
+    Attributes:
+        metrics: Scalars worth reporting, under RLlib's names.
+        latents: The posteriors of the batch as record columns ``[B, T, ...]``, for replay to store
+            in place of older ones; empty where rows have no context record.
+    """
+
+    metrics: Metrics
+    latents: dict[str, tf.Tensor]
+
+
+class _Gradients(NamedTuple):
+    """Gradients of the variables of one part, and scalars worth reporting."""
+
+    gradients: Sequence[tf.Tensor]
+    metrics: Metrics
+
+
+class _Behaviour(NamedTuple):
+    """What imagination gives: gradients of actor and critic, and R_0 of each start ``[N]``."""
+
+    actor: _Gradients
+    critic: _Gradients
+    start_returns: tf.Tensor
+
+
+class Trainer(tf.Module):
+    """Owns the optimizers, the return normaliser and the compiled update.
+
+    Attributes:
+        model: The networks that are trained.
+        updates: int64 variable, updates done so far; also seeds each update's random numbers, so
+            that a restored trainer continues exactly as the saved one would have.
+        optimizers: ``world_model``, ``actor`` and ``critic``; or one for ``all``.
+    """
+
+    def __init__(
+        self,
+        model: DreamerModel,
+        observations: ObservationLayout,
+        actions: ActionLayout,
+        model_settings: ModelSettings,
+        settings: TrainerSettings,
+        seed: int = 0,
+    ):
+        """Creates the optimizers; nothing is compiled before the first update."""
+        super().__init__()
+        self.model = model
+        self._observations, self._actions = observations, actions
+        self._model_settings, self._settings = model_settings, settings
+        self._two_hot = make_two_hot(settings.two_hot_bins)
+        self._seed = seed
+        self._through_dynamics = settings.actor_grad == "dynamics" or (
+            settings.actor_grad == "auto" and actions.all_continuous
+        )
+        self.updates = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.return_normalizer = ReturnNormalizer(decay=settings.return_decay)
+        self._trained = {name: getattr(model, name).trainable_variables for name in PARTS}
+        self.optimizers = self._make_optimizers()
+        self.update = tf.function(self._update, autograph=False)
+
+    def _make_optimizers(self) -> dict[str, Optimizer]:
+        settings = self._settings
+        if settings.optimizer_type == "laprop":
+            everything = [v for variables in self._trained.values() for v in variables]
+            laprop = settings.laprop
+            return {
+                "all": LaProp(
+                    everything,
+                    laprop.learning_rate,
+                    clip_share=laprop.clip_share,
+                    warmup=laprop.warmup,
+                )
+            }
+
+        def adam(name: str, its: AdamSettings) -> Adam:
+            return Adam(
+                self._trained[name],
+                learning_rate=its.learning_rate,
+                epsilon=its.epsilon,
+                clip_global_norm=its.clip,
+            )
+
+        return {name: adam(name, getattr(settings, name)) for name in PARTS}
+
+    @property
+    def _in_turn(self) -> bool:
+        """Whether the world model steps first and imagination already uses the updated one.
+
+        So it is in the 2023 code. One optimizer for all, or a critic loss that reaches into the
+        world model, ask for all gradients at the same parameters (2025 code).
+        """
+        settings = self._settings
+        return settings.optimizer_type == "adam" and not settings.replay_critic_scale
+
+    def _update(self, batch: Batch) -> Update:
+        """Does one update.
+
+        Args:
+            batch: Record columns ``[B, T, ...]`` with ``is_first`` set in column 0; with a replay
+                context ``[B, 1 + T, ...]`` and stored latents.
+
+        Returns:
+            Metrics and new latents.
+        """
+        records, context = split_context(batch)
+        seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
+        gradients = self._gradients_in_turn if self._in_turn else self._gradients_together
+        state, metrics = gradients(records, context, seed)
+        self._update_slow_critic()
+        self.updates.assign_add(1)
+        rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
+        latents = {}
+        if context is not None:
+            latents = {
+                LATENT_H: tf.reshape(state.h, [rows, length, state.h.shape[-1]]),
+                LATENT_INDEX: tf.cast(
+                    tf.reshape(state.index, [rows, length, state.index.shape[-1]]), tf.uint8
+                ),
+            }
+        return Update(metrics, latents)
+
+    def _gradients_in_turn(
+        self, records: Batch, context: Context | None, seed: tf.Tensor
+    ) -> tuple[State, Metrics]:
+        """World model step, then imagination with the updated one from its posteriors (2023)."""
+        with tf.GradientTape() as tape:
+            observed, loss, metrics = self._observe(records, context, seed)
+        metrics |= self._apply({"world_model": self._gradient(tape, loss, "world_model")})
+        state = observed.state.stop_gradient()
+        behaviour = self._imagine(state, records, seed)
+        metrics |= behaviour.actor.metrics | behaviour.critic.metrics
+        return state, metrics | self._apply(
+            {"actor": behaviour.actor.gradients, "critic": behaviour.critic.gradients}
+        )
+
+    def _gradients_together(
+        self, records: Batch, context: Context | None, seed: tf.Tensor
+    ) -> tuple[State, Metrics]:
+        """All gradients at the same parameters, with the critic's loss on replay (2025 code)."""
+        scale = self._settings.replay_critic_scale
+        with tf.GradientTape() as tape:
+            observed, loss, metrics = self._observe(records, context, seed)
+            state = observed.state.stop_gradient()
+            with tape.stop_recording():
+                behaviour = self._imagine(state, records, seed)
+            if scale:
+                replay = self._replay_critic_loss(observed.state, records, behaviour.start_returns)
+                metrics["CRITIC_L_replay"] = replay
+                loss += scale * replay
+        world, critic = (self._trained[name] for name in ("world_model", "critic"))
+        by_world, by_critic = tape.gradient(
+            loss, [world, critic], unconnected_gradients=tf.UnconnectedGradients.ZERO
+        )
+        by_critic = [a + b for a, b in zip(by_critic, behaviour.critic.gradients, strict=True)]
+        metrics |= behaviour.actor.metrics | behaviour.critic.metrics
+        return state, metrics | self._apply(
+            {"world_model": by_world, "actor": behaviour.actor.gradients, "critic": by_critic}
+        )
+
+    def _observe(
+        self, records: Batch, context: Context | None, seed: tf.Tensor
+    ) -> tuple[Observed, tf.Tensor, Metrics]:
+        """The world model's forward pass, its loss, and scalars worth reporting."""
+        world, scales = self.model.world_model, self._settings.world_model_scales
+        rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
+        uniform = tf.random.stateless_uniform(
+            [length, rows, self._model_settings.categoricals], seed
+        )
+        observed = world.observe(records, uniform, context)
+
+        def losses_of(observed: Observed, columns: Batch) -> tuple[tf.Tensor, WorldModelLosses]:
+            losses = world_model_losses(
+                world.predict(observed),
+                columns,
+                self._observations,
+                self._two_hot,
+                self._model_settings,
+                free_nats=scales.free_nats,
+                continue_label=self._settings.continue_label,
+            )
+            return losses.weighted(scales), losses
+
+        flat = {key: tf.reshape(x, [-1, *x.shape[2:]]) for key, x in records.items()}
+        size = records_at_a_time(self._observations, self._model_settings)
+        total, losses = mean_by_slices(losses_of, observed, flat, size)
+        decoder = tf.add_n(list(losses.observations.values()))
+        return (
+            observed,
+            total,
+            {
+                "WORLD_MODEL_L_total": total,
+                "WORLD_MODEL_L_prediction": tf.reduce_mean(losses.prediction),
+                "WORLD_MODEL_L_decoder": tf.reduce_mean(decoder),
+                "WORLD_MODEL_L_reward": tf.reduce_mean(losses.reward),
+                "WORLD_MODEL_L_continue": tf.reduce_mean(losses.cont),
+                "WORLD_MODEL_L_dynamics": tf.reduce_mean(losses.dynamics),
+                "WORLD_MODEL_L_representation": tf.reduce_mean(losses.representation),
+                "WORLD_MODEL_KL": tf.reduce_mean(losses.kl),
+                "WORLD_MODEL_posterior_entropy": _state_entropy(observed.posterior),
+                "WORLD_MODEL_prior_entropy": _state_entropy(observed.prior),
+            },
+        )
+
+    def _imagine(self, start: State, records: Batch, seed: tf.Tensor) -> _Behaviour:
+        """Imagines from all N = B * T states ``start [N]``; gradients of actor and critic."""
+        world, settings, two_hot = self.model.world_model, self._settings, self._two_hot
+        if self._through_dynamics:
+            start = start.with_dense_z(self._model_settings.classes)
+        h, n = settings.horizon, tf.shape(start.h)[0]
+        with tf.GradientTape() as actor_tape, tf.GradientTape() as critic_tape:
+            trajectory = imagine(
+                world,
+                self.model.actor,
+                self._actions,
+                start,
+                h,
+                seed + tf.constant([1, 0]),
+                through_dynamics=self._through_dynamics,
+                start_mask=flat_mask(records),
+            )
+            states = trajectory.flat_state()
+            if not self._through_dynamics:
+                # Nothing is trained through imagination, so no way back is built either.
+                states = states.stop_gradient()
+            acting_states = states.stop_gradient().first(h * n)
+            # The last state only gives the bootstrap: no loss on its value, no weights to train.
+            critic_logits = self.model.critic(states.first(h * n))
+            values = [two_hot.mean(x) for x in (critic_logits, self.model.critic(states.last(n)))]
+            outcome = imagined_returns(
+                tf.reshape(two_hot.mean(world.reward(states)), [h + 1, n]),
+                imagined_continues(
+                    tf.reshape(world.cont(states), [h + 1, n]),
+                    tf.reshape(records[IS_TERMINAL], [-1]),
+                    settings.imagined_continues,
+                ),
+                tf.reshape(tf.concat(values, 0), [h + 1, n]),
+                gamma=settings.imagination_gamma,
+                gae_lambda=settings.gae_lambda,
+            )
+            self.return_normalizer.update(tf.stop_gradient(outcome.returns))
+            actor_total, actor_metrics = actor_loss(
+                self.model.actor(acting_states, trajectory.flat_mask(h)),
+                tf.reshape(trajectory.action[:-1], [h * n, self._actions.size]),
+                outcome,
+                self.return_normalizer.scale(),
+                entropy_scale=settings.entropy_scale,
+                through_dynamics=self._through_dynamics,
+            )
+            slow_values = two_hot.mean(self.model.slow_critic(acting_states))
+            critic = critic_loss(critic_logits, outcome, slow_values, two_hot)
+            critic_total = critic.value + settings.slow_critic_scale * critic.slow
+        return _Behaviour(
+            actor=_Gradients(
+                self._gradient(actor_tape, actor_total, "actor"),
+                {
+                    "ACTOR_L_total": actor_total,
+                    "ACTOR_action_entropy": actor_metrics["entropy"],
+                    "ACTOR_advantage_mean": actor_metrics["advantage_mean"],
+                    "ACTOR_advantage_abs_mean": actor_metrics["advantage_abs_mean"],
+                    "ACTOR_value_targets_pct5_ema": self.return_normalizer.low.read_value(),
+                    "ACTOR_value_targets_pct95_ema": self.return_normalizer.high.read_value(),
+                    "DREAM_DATA_returns_mean": tf.reduce_mean(outcome.returns),
+                    "DREAM_DATA_values_mean": tf.reduce_mean(outcome.values),
+                    "DREAM_DATA_weights_mean": tf.reduce_mean(outcome.weights),
+                },
+            ),
+            critic=_Gradients(
+                self._gradient(critic_tape, critic_total, "critic"),
+                {
+                    "CRITIC_L_total": critic_total,
+                    "CRITIC_L_neg_logp_of_value_targets": critic.value,
+                    "CRITIC_L_slow_critic_regularization": critic.slow,
+                },
+            ),
+            start_returns=outcome.returns[0],
+        )
+
+    def _replay_critic_loss(
+        self, state: State, records: Batch, start_returns: tf.Tensor
+    ) -> tf.Tensor:
+        settings, shape = self._settings, tf.shape(records[REWARD])
+        logits = self.model.critic(state)
+        slow_values = self._two_hot.mean(self.model.slow_critic(state.stop_gradient()))
+        # The recursion runs over T, which must therefore be known when the update is compiled.
+        length = records[REWARD].shape[1]
+        return replay_critic_loss(
+            tf.reshape(logits, [-1, length, logits.shape[-1]]),
+            tf.reshape(slow_values, shape),
+            tf.reshape(start_returns, [-1, length]),
+            tf.convert_to_tensor(records[REWARD]),
+            records[IS_LAST],
+            records[IS_TERMINAL],
+            self._two_hot,
+            gamma=settings.gamma,
+            gae_lambda=settings.gae_lambda,
+            slow_critic_scale=settings.slow_critic_scale,
+        )
+
+    def _gradient(self, tape: tf.GradientTape, loss: tf.Tensor, name: str) -> list[tf.Tensor]:
+        return tape.gradient(loss, self._trained[name])
+
+    def _apply(self, gradients: Mapping[str, Sequence[tf.Tensor]]) -> Metrics:
+        """Lets the optimizers step; the global norm of each part's gradients before clipping."""
+        if self._settings.optimizer_type == "adam":
+            norms = {name: self.optimizers[name].apply(g) for name, g in gradients.items()}
+        else:
+            # In the order in which the optimizer was given the variables.
+            self.optimizers["all"].apply([g for name in PARTS for g in gradients[name]])
+            norms = {name: tf.linalg.global_norm(g) for name, g in gradients.items()}
+        return {f"{name.upper()}_gradients_global_norm": norm for name, norm in norms.items()}
+
+    def _update_slow_critic(self) -> None:
+        decay = self._settings.slow_critic_decay
+        fast, slow = self.model.critic.variables, self.model.slow_critic.variables
+        for s, f in zip(slow, fast, strict=True):
+            s.assign_sub((1.0 - decay) * (s - f))
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Copies everything but the networks: optimizers, return normaliser, update counter."""
+        state = {"updates": self.updates.numpy()}
+        state["returns/low"] = self.return_normalizer.low.numpy()
+        state["returns/high"] = self.return_normalizer.high.numpy()
+        for name, optimizer in self.optimizers.items():
+            state |= {f"{name}/{key}": value for key, value in optimizer.get_state().items()}
+        return state
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restores what :meth:`get_state` gave."""
+        self.updates.assign(state["updates"])
+        self.return_normalizer.low.assign(state["returns/low"])
+        self.return_normalizer.high.assign(state["returns/high"])
+        for name, optimizer in self.optimizers.items():
+            prefix = f"{name}/"
+            optimizer.set_state(
+                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            )
+
+
+def _state_entropy(log_probs: tf.Tensor) -> tf.Tensor:
+    """Mean entropy of the S categoricals together, in nats: ``[N, S, C] -> []``."""
+    return tf.reduce_mean(tf.reduce_sum(entropy(log_probs), -1))

@@ -1,0 +1,254 @@
+"""The two CNNs: strided 4x4 convolutions (2023 code), pooled 5x5 ones (2025 code)."""
+
+import tensorflow as tf
+
+from rllib_dreamerv3.kernels.norm_silu import norm_silu
+from rllib_dreamerv3.kernels.strided_convolution import (
+    activate_and_convolve_down,
+    convolve_down,
+    convolve_up,
+    convolve_up_to_pixels,
+)
+from rllib_dreamerv3.kernels.upsampled_convolution import convolve_upsampled
+from rllib_dreamerv3.networks.gru import BLOCKS
+from rllib_dreamerv3.networks.layers import (
+    Linear,
+    NormSilu,
+    Rng,
+    hidden_init,
+    output_init,
+)
+from rllib_dreamerv3.networks.state import State, StateLinear, multiply_z
+from rllib_dreamerv3.options.model_sizes import ComputeDtype, LayerStyle, ModelSettings
+
+# The strided CNN halves its input until this many pixels a side are left.
+STRIDED_SMALLEST_SIDE = 4
+# Channels of the pooled CNN's stages, in units of the CNN depth.
+POOLED_DEPTHS = (2, 3, 4, 4)
+
+
+def convolve(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
+    """``[n, h, w, in] x [k, k, in, out] -> [n, h, w, out]``, in ``dtype``."""
+    return tf.nn.conv2d(tf.cast(x, dtype), tf.cast(kernel, dtype), 1, "SAME")
+
+
+class StridedDown(tf.Module):
+    """Convolution 4x4 of stride 2, norm, SiLU: ``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[4, 4, in, out]``."""
+        super().__init__()
+        init, self._dtype = hidden_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((4, 4, inputs, outputs), rng), name="kernel")
+        self.activation = NormSilu(outputs, style)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the stage."""
+        return self.activation(self.convolve(x))
+
+    def convolve(self, x: tf.Tensor, before: NormSilu | None = None) -> tf.Tensor:
+        """Applies the activation of the stage before, if there is one, and the convolution."""
+        if before is None:
+            return convolve_down(x, self.kernel, self._dtype)
+        return activate_and_convolve_down(x, before.parameters(), self.kernel, self._dtype)
+
+
+class StridedUp(tf.Module):
+    """Transposed convolution 4x4 of stride 2, norm, SiLU: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[4, 4, out, in]``."""
+        super().__init__()
+        init, self._dtype = hidden_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((4, 4, outputs, inputs), rng), name="kernel")
+        self.activation = NormSilu(outputs, style)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the stage."""
+        return self.activation(convolve_up(x, self.kernel, self._dtype))
+
+
+class StridedOutput(tf.Module):
+    """The strided decoder's last stage: transposed convolution and bias, plus 0.5 (2023 code)."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[4, 4, out, in]`` and the bias ``[out]`` (zeros)."""
+        super().__init__()
+        init, self._dtype = output_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((4, 4, outputs, inputs), rng), name="kernel")
+        self.bias = tf.Variable(tf.zeros([outputs]), name="bias")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """``[n, h, w, in] ->`` float32 ``[n, 2h, 2w, out]``."""
+        return convolve_up_to_pixels(x, self.kernel, self.bias + 0.5, self._dtype)
+
+
+class PooledDown(tf.Module):
+    """Convolution 5x5, 2x2 max-pool, norm, SiLU: ``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[5, 5, in, out]``."""
+        super().__init__()
+        init, self._dtype = hidden_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
+        # A bias after pooling, which is where it is applied here, is the same as one before it.
+        self.activation = NormSilu(outputs, style)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the stage."""
+        return self.activation(self.convolve(x))
+
+    def convolve(self, x: tf.Tensor, before: NormSilu | None = None) -> tf.Tensor:
+        """Applies the activation of the stage before, if there is one, convolves, and pools."""
+        y = convolve(x if before is None else before(x), self.kernel, self._dtype)
+        return tf.nn.max_pool2d(y, 2, 2, "VALID")
+
+
+class PooledUp(tf.Module):
+    """Upsampling by 2, convolution 5x5, norm, SiLU: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[5, 5, in, out]``."""
+        super().__init__()
+        init, self._dtype = hidden_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
+        self.activation = NormSilu(outputs, style)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the stage."""
+        return self.activation(convolve_upsampled(x, self.kernel, self._dtype))
+
+
+class PooledOutput(tf.Module):
+    """The pooled decoder's last stage: upsampling, convolution 5x5, bias, sigmoid (2025 code)."""
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel ``[5, 5, in, out]`` and the bias ``[out]`` (zeros)."""
+        super().__init__()
+        init, self._dtype = output_init(style), style.compute_dtype
+        self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
+        self.bias = tf.Variable(tf.zeros([outputs]), name="bias")
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """``[n, h, w, in] ->`` float32 ``[n, 2h, 2w, out]``."""
+        y = convolve_upsampled(x, self.kernel, self._dtype)
+        return tf.sigmoid(tf.cast(y, tf.float32) + self.bias)
+
+
+class BlockStem(tf.Module):
+    """The pooled decoder's smallest image, from h in blocks and from z (2025 code).
+
+    ``SiLU(norm(A + B))`` with A a block-diagonal layer on h, whose blocks become groups of
+    channels, and B a layer on ``SiLU(norm(W z))``, both ``[side, side, depth]``.
+    """
+
+    def __init__(self, settings: ModelSettings, side: int, depth: int, rng: Rng):
+        """Creates the layers: depth divisible by the number of blocks."""
+        super().__init__()
+        style, self._side, self._depth = settings.style, side, depth
+        init, dtype, units = hidden_init(style), style.compute_dtype, settings.units
+        bias, size = style.hidden_bias, side * side * depth
+        self.from_h = Linear(
+            settings.deterministic, size, rng, init, bias=bias, blocks=BLOCKS, dtype=dtype
+        )
+        self.z_hidden = Linear(settings.stochastic, 2 * units, rng, init, bias=False, dtype=dtype)
+        self.z_activation = NormSilu(2 * units, style)
+        self.from_z = Linear(2 * units, size, rng, init, bias=bias, dtype=dtype)
+        # Both layers before it have their own bias.
+        self.scale = tf.Variable(tf.ones([depth]), name="scale")
+        self.offset = (
+            tf.Variable(tf.zeros([depth]), name="offset") if style.norm == "layer" else None
+        )
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """``State [N] -> [N, side, side, depth]``."""
+        side, depth = self._side, self._depth
+        blocks = tf.reshape(self.from_h(state.h), [-1, BLOCKS, side, side, depth // BLOCKS])
+        a = tf.reshape(tf.transpose(blocks, [0, 2, 3, 1, 4]), [-1, side, side, depth])
+        kernel = tf.convert_to_tensor(self.z_hidden.kernel)
+        hidden = self.z_activation(multiply_z(state, kernel))
+        b = tf.reshape(self.from_z(hidden), [-1, side, side, depth])
+        parameters = [tf.convert_to_tensor(v) for v in (self.scale, self.offset) if v is not None]
+        return norm_silu(a + b, *parameters)
+
+
+class DenseStem(tf.Module):
+    """The strided decoder's smallest image: one layer, no norm, no activation (2023 code)."""
+
+    def __init__(self, settings: ModelSettings, side: int, depth: int, rng: Rng):
+        """Creates the layer."""
+        super().__init__()
+        self._side, self._depth = side, depth
+        init = output_init(settings.style)
+        self.linear = StateLinear(settings, side * side * depth, rng, init)
+
+    def __call__(self, state: State) -> tf.Tensor:
+        """``State [N] -> [N, side, side, depth]``."""
+        return tf.reshape(self.linear(state), [-1, self._side, self._side, self._depth])
+
+
+def strided_stages(side: int) -> int:
+    """Stages of the strided CNN for images of that many pixels a side."""
+    return (side // STRIDED_SMALLEST_SIDE).bit_length() - 1
+
+
+class ImageEncoder(tf.Module):
+    """CNN: ``[n, side, side, channels] -> [n, E]``."""
+
+    def __init__(self, settings: ModelSettings, side: int, channels: int, rng: Rng):
+        """Creates the stages."""
+        super().__init__()
+        if settings.cnn == "strided":
+            kind: type[StridedDown] | type[PooledDown] = StridedDown
+            depths = tuple(2**stage for stage in range(strided_stages(side)))
+        else:
+            kind, depths = PooledDown, POOLED_DEPTHS
+        self.stages = []
+        for depth in depths:
+            outputs = settings.cnn_depth * depth
+            self.stages.append(kind(channels, outputs, settings.style, rng))
+            channels = outputs
+        self.width = (side >> len(depths)) ** 2 * channels
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Encodes images of nominally [-0.5, 0.5]."""
+        activation = None
+        for stage in self.stages:
+            x = stage.convolve(x, activation)
+            activation = stage.activation
+        return tf.reshape(x if activation is None else activation(x), [-1, self.width])
+
+
+class ImageDecoder(tf.Module):
+    """CNN from the smallest image, which its stem makes of model states, to full size.
+
+    Attributes:
+        stem: ``State [N] -> [N, s, s, depth]``.
+    """
+
+    def __init__(self, settings: ModelSettings, side: int, channels: int, rng: Rng):
+        """Creates stem and stages."""
+        super().__init__()
+        style = settings.style
+        if settings.cnn == "strided":
+            kind: type[StridedUp] | type[PooledUp] = StridedUp
+            depths = [2**stage for stage in reversed(range(strided_stages(side)))]
+            stem: type[DenseStem] | type[BlockStem] = DenseStem
+            output: type[StridedOutput] | type[PooledOutput] = StridedOutput
+        else:
+            kind, depths, stem = PooledUp, list(reversed(POOLED_DEPTHS)), BlockStem
+            output = PooledOutput
+        depth = settings.cnn_depth * depths[0]
+        self.stem = stem(settings, side >> len(depths), depth, rng)
+        self.stages: list[StridedUp | StridedOutput | PooledUp | PooledOutput] = []
+        for next_depth in depths[1:]:
+            outputs = settings.cnn_depth * next_depth
+            self.stages.append(kind(depth, outputs, style, rng))
+            depth = outputs
+        self.stages.append(output(depth, channels, style, rng))
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """``[N, s, s, depth] -> [N, side, side, channels]``, nominally in [0, 1]."""
+        for stage in self.stages:
+            x = stage(x)
+        return x

@@ -1,0 +1,152 @@
+"""Dense, convolutional and normalisation layers as DreamerV3 initialises and combines them.
+
+All parameters are float32. A layer that a norm follows has its bias, if any, in the module of the
+norm: they are applied in one pass through memory.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.kernels.block_products import multiply_blocks
+from rllib_dreamerv3.kernels.norm_silu import norm_silu
+from rllib_dreamerv3.networks.initializers import (
+    truncated_normal_fan_avg,
+    truncated_normal_fan_in,
+    uniform_fan_avg,
+)
+from rllib_dreamerv3.options.model_sizes import ComputeDtype, LayerStyle
+
+Rng = np.random.Generator
+Initializer = Callable[[tuple[int, ...], Rng], np.ndarray]
+
+
+def hidden_init(style: LayerStyle) -> Initializer:
+    """For every layer that a norm follows: truncated normal by average fan or by inputs."""
+    if style.weight_init == "fan_in":
+        return output_init(style)
+    return truncated_normal_fan_avg
+
+
+def output_init(style: LayerStyle, scale: float = 1.0) -> Initializer:
+    """For layers that end a network; a scale of 0 gives zeros.
+
+    The scale multiplies the variance of the uniform distribution of the 2023 code, but the weights
+    themselves in the 2025 code.
+    """
+    if style.weight_init == "fan_in":
+        return lambda shape, rng: truncated_normal_fan_in(shape, scale, rng)
+    return lambda shape, rng: uniform_fan_avg(shape, scale, rng)
+
+
+def product(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
+    """Product ``[..., in] x [in, out] -> [..., out]``, computed and returned in ``dtype``.
+
+    The kernel may be a block kernel; see :mod:`~rllib_dreamerv3.kernels.block_products`.
+    """
+    x, kernel = tf.cast(x, dtype), tf.cast(kernel, dtype)
+    if kernel.shape.rank > 2:
+        rows = multiply_blocks(tf.reshape(x, [-1, x.shape[-1]]), kernel)
+        y = tf.reshape(rows, tf.concat([tf.shape(x)[:-1], [rows.shape[-1]]], 0))
+        return tf.ensure_shape(y, [*x.shape[:-1], rows.shape[-1]])
+    if x.shape.rank == 2:
+        return tf.matmul(x, kernel)
+    return tf.tensordot(x, kernel, 1)
+
+
+def multiply(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype = "float32") -> tf.Tensor:
+    """The same, computed in ``dtype`` but returned as float32."""
+    return tf.cast(product(x, kernel, dtype), tf.float32)
+
+
+class Linear(tf.Module):
+    """``x [..., in] -> [..., out]``, with or without bias, dense or in blocks."""
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        rng: Rng,
+        init: Initializer,
+        *,
+        bias: bool = True,
+        blocks: int = 0,
+        dtype: ComputeDtype = "float32",
+    ):
+        """Creates the kernel ``[in, out]`` and the bias ``[out]`` (zeros).
+
+        Args:
+            inputs: Width of x.
+            outputs: Width of the result.
+            rng: Source of the initial weights.
+            init: Their distribution.
+            bias: Whether there is a bias.
+            blocks: Number of blocks of a block kernel ``[blocks, in / blocks, out / blocks]``,
+                both widths divisible by it; 0 for a dense one.
+            dtype: In which the product is computed.
+        """
+        super().__init__()
+        shape = (blocks, inputs // blocks, outputs // blocks) if blocks else (inputs, outputs)
+        self.kernel = tf.Variable(init(shape, rng), name="kernel")
+        self.bias = tf.Variable(tf.zeros([outputs]), name="bias") if bias else None
+        self._dtype: ComputeDtype = dtype
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the layer to the last axis."""
+        y = multiply(x, tf.convert_to_tensor(self.kernel), self._dtype)
+        return y if self.bias is None else y + self.bias
+
+
+class NormSilu(tf.Module):
+    """The layer's bias, a norm over the last axis, then SiLU; the result in the compute dtype."""
+
+    def __init__(self, size: int, style: LayerStyle):
+        """Creates scale (ones) and, where the style has them, offset and bias (zeros)."""
+        super().__init__()
+        self._dtype = style.compute_dtype
+        self.scale = tf.Variable(tf.ones([size]), name="scale")
+        self.offset = (
+            tf.Variable(tf.zeros([size]), name="offset") if style.norm == "layer" else None
+        )
+        self.bias = tf.Variable(tf.zeros([size]), name="bias") if style.hidden_bias else None
+
+    def parameters(self) -> dict[str, tf.Tensor]:
+        """The parameters there are, as :func:`norm_silu` takes them."""
+        named = {"scale": self.scale, "offset": self.offset, "bias": self.bias}
+        return {name: tf.convert_to_tensor(v) for name, v in named.items() if v is not None}
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Normalises and activates ``[..., size]``."""
+        return norm_silu(x, **self.parameters(), dtype=self._dtype)
+
+
+class DenseBlock(tf.Module):
+    """Linear, norm, SiLU: ``[..., in] -> [..., U]``."""
+
+    def __init__(self, inputs: int, units: int, style: LayerStyle, rng: Rng):
+        """Creates the layer."""
+        super().__init__()
+        self._dtype = style.compute_dtype
+        self.linear = Linear(inputs, units, rng, hidden_init(style), bias=False)
+        self.activation = NormSilu(units, style)
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the block."""
+        kernel = tf.convert_to_tensor(self.linear.kernel)
+        return self.activation(product(x, kernel, self._dtype))
+
+
+class Mlp(tf.Module):
+    """``layers`` dense blocks in a row: ``[..., in] -> [..., U]``."""
+
+    def __init__(self, inputs: int, units: int, layers: int, style: LayerStyle, rng: Rng):
+        """Creates the layers."""
+        super().__init__()
+        self.blocks = [DenseBlock(units if i else inputs, units, style, rng) for i in range(layers)]
+
+    def __call__(self, x: tf.Tensor) -> tf.Tensor:
+        """Applies the blocks."""
+        for block in self.blocks:
+            x = block(x)
+        return x

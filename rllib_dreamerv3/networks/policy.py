@@ -1,0 +1,162 @@
+"""The part of the networks that acts: encoder, RSSM and actor.
+
+This is all that env runners hold and all that a served policy needs.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.networks.action_distribution import draw_action_noise
+from rllib_dreamerv3.networks.encoder import Encoder
+from rllib_dreamerv3.networks.heads import Actor
+from rllib_dreamerv3.networks.rssm import Rssm
+from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.records import ACTION_MASK
+from rllib_dreamerv3.spaces.layout import ActionLayout
+
+
+class PolicyState(NamedTuple):
+    """What the policy remembers of N environments.
+
+    Attributes:
+        h: float32 ``[N, D]``.
+        index: int32 ``[N, S]``.
+        action: float32 ``[N, A]``, the action chosen last.
+    """
+
+    h: tf.Tensor
+    index: tf.Tensor
+    action: tf.Tensor
+
+
+class PolicyNoise(NamedTuple):
+    """The random numbers of one step of N environments, drawn by :meth:`Policy.draw_noise`.
+
+    Attributes:
+        latent: float32 ``[N, S]`` in [0, 1), decides the sample of z.
+        action: float32 ``[N, K]``, decides the action.
+    """
+
+    latent: np.ndarray
+    action: np.ndarray
+
+
+class Policy(tf.Module):
+    """Filters observations and chooses actions."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        rssm: Rssm,
+        actor: Actor,
+        actions: ActionLayout,
+        settings: ModelSettings,
+    ):
+        """Wraps networks that exist already; the policy has no parameters of its own."""
+        super().__init__()
+        self.encoder, self.rssm, self.actor = encoder, rssm, actor
+        self._actions, self._settings = actions, settings
+        # By number of environments, number of training rows, and mode. TensorFlow takes as long to
+        # find out which of a function's traces fits its arguments as a small policy takes to act.
+        self._compiled: dict[tuple[int, int, bool], Callable[..., Sequence[tf.Tensor]]] = {}
+
+    def initial_state(self, environments: int) -> PolicyState:
+        """State of N environments before their first reset; all zeros, replaced at ``is_first``."""
+        return PolicyState(
+            h=tf.zeros([environments, self._settings.deterministic]),
+            index=tf.zeros([environments, self._settings.categoricals], tf.int32),
+            action=tf.zeros([environments, self._actions.size]),
+        )
+
+    def draw_noise(self, rng: np.random.Generator, environments: int) -> PolicyNoise:
+        """Draws what one step of N environments needs; each step needs its own."""
+        return PolicyNoise(
+            rng.random((environments, self._settings.categoricals), np.float32),
+            draw_action_noise(self._actions, environments, rng),
+        )
+
+    def act(
+        self,
+        columns: Mapping[str, np.ndarray],
+        is_first: np.ndarray,
+        state: PolicyState,
+        noise: PolicyNoise,
+        *,
+        mode: bool,
+        training_rows: int = 0,
+    ) -> PolicyState:
+        """Chooses one action for each of N environments.
+
+        Compiles when it first sees a number of environments.
+
+        Args:
+            columns: Observation columns ``[N, ...]``, and the ``action_mask`` if there is one.
+            is_first: bool ``[N]``, whether the observation comes from a reset.
+            state: What the last call returned, or :meth:`initial_state`.
+            noise: What :meth:`draw_noise` gave, new for each call.
+            mode: Whether to take the most likely actions instead of sampled ones.
+            training_rows: B, to reach the very states that training on B rows would, bit for bit,
+                with up to B environments: the step is executed as training does, on as many rows.
+                0 for the fastest way; h may then differ by up to 5e-7.
+
+        Returns:
+            The next state; its ``action [N, A]`` is the one to take. Continuous components may
+            lie outside [-1, 1].
+        """
+        names = sorted(columns)
+        # Every argument costs 10 us, which a small policy notices.
+        data = [*(columns[name] for name in names), is_first, np.concatenate(noise, -1)]
+        tensors = [*map(tf.constant, data), *map(tf.convert_to_tensor, state)]
+        kind = tensors[0].shape[0], training_rows, mode
+        if kind not in self._compiled:
+            self._compiled[kind] = self._compile(names, tensors, training_rows, mode)
+        return PolicyState(*self._compiled[kind](*tensors))
+
+    def _compile(
+        self, names: Sequence[str], tensors: Sequence[tf.Tensor], training_rows: int, mode: bool
+    ) -> Callable[..., Sequence[tf.Tensor]]:
+        n = tensors[0].shape[0]
+        # How XLA multiplies, and so how it rounds, depends on the number of rows. With a part of a
+        # kernel it takes several times as long for a single row as for two.
+        rows = max(n, training_rows or 2)
+
+        def act(*flat: tf.Tensor) -> list[tf.Tensor]:
+            if rows > n:
+                flat = tuple(tf.gather(x, [i % n for i in range(rows)]) for x in flat)
+            columns = dict(zip(names, flat, strict=False))
+            is_first, noise, *state = flat[len(names) :]
+            split = [self._settings.categoricals, noise.shape[1] - self._settings.categoricals]
+            latent_noise, action_noise = tf.split(noise, split, -1)
+            latent = self._observe(
+                columns, is_first, PolicyState(*state), latent_noise, as_training=training_rows > 0
+            )
+            mask = tf.cast(columns[ACTION_MASK], tf.bool) if self._actions.masked else None
+            distribution = self.actor(latent, mask)
+            action = distribution.mode() if mode else distribution.sample(action_noise)
+            return [x[:n] for x in (latent.h, latent.index, action)]
+
+        # One executable, run by the calling thread: handing over to another thread and back takes
+        # longer than a small policy. But fused with what stands around it, the filter's step is
+        # rounded in another order than in training.
+        function = tf.function(act, autograph=False, jit_compile=not training_rows)
+        concrete = function.get_concrete_function(*tensors)
+        # Called as an ordinary function it would check and convert all that enters once more.
+        captured = concrete.captured_inputs
+        return lambda *flat: concrete.inference_fn.call_flat(*flat, *captured)
+
+    def _observe(
+        self,
+        columns: Mapping[str, tf.Tensor],
+        is_first: tf.Tensor,
+        state: PolicyState,
+        noise: tf.Tensor,
+        *,
+        as_training: bool,
+    ) -> State:
+        step = self.rssm.observe_step_as_training if as_training else self.rssm.observe_step
+        before = State(state.h, state.index)
+        return step(before, state.action, is_first, self.encoder(columns), noise)

@@ -1,0 +1,236 @@
+"""The model sizes of both variants, and everything else that decides which networks are built."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rllib_dreamerv3.errors import ConfigError, unknown_name
+from rllib_dreamerv3.options.variants import (
+    CHOICES,
+    NETWORK_OPTIONS,
+    VARIANT_DEFAULTS,
+    DiscreteObservations,
+    InitialState,
+    Norm,
+    SequenceModel,
+    WeightInit,
+)
+from rllib_dreamerv3.spaces.layout import Cnn
+
+ComputeDtype = Literal["float32", "bfloat16"]
+VectorMlp = Literal["scaled", "authors"]
+
+
+@dataclass(frozen=True)
+class LayerStyle:
+    """How every layer of a network is normalised, initialised and computed.
+
+    Attributes:
+        norm: Layer norm (epsilon 1e-3), or root-mean-square norm (epsilon 1e-4, no offset).
+        hidden_bias: Whether a layer that a norm follows has a bias.
+        weight_init: By the mean of inputs and outputs (2023 code), or by the inputs (2025 code).
+        compute_dtype: Of the large products and convolutions; parameters are float32 always.
+    """
+
+    norm: Norm = "layer"
+    hidden_bias: bool = False
+    weight_init: WeightInit = "fan_avg"
+    compute_dtype: ComputeDtype = "float32"
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """Everything that decides which networks are built. Plain values, no Ray.
+
+    Attributes:
+        deterministic: D, units of the recurrent state h.
+        categoricals: S, number of categorical distributions in the stochastic state z.
+        classes: C, classes of each categorical.
+        hidden: Units of the RSSM's own dense layers.
+        units: Units of every dense layer in the heads, the actor and the critic.
+        prior_layers: Hidden layers of the prior.
+        reward_layers: Dense layers of the reward head.
+        continue_layers: Dense layers of the continue head.
+        actor_layers: Dense layers of the actor.
+        critic_layers: Dense layers of the critic.
+        vector_units: Units of the encoder's and decoder's MLP for vectors.
+        vector_layers: Layers of the encoder's and decoder's MLP for vectors.
+        cnn_depth: d, the unit of channels in the CNNs.
+        unimix: Share of the uniform distribution mixed into prior, posterior and actor.
+        symlog_vectors: Whether vector observations pass through symlog.
+        sequence_model: GRU with a common layer norm, or with block-diagonal kernels.
+        norm: See :class:`LayerStyle`.
+        hidden_bias: See :class:`LayerStyle`.
+        weight_init: See :class:`LayerStyle`.
+        actor_output_scale: Scale of the actor's initial output weights.
+        cnn: Strided 4x4 convolutions and transposed ones, or 5x5 convolutions with max-pooling and
+            nearest upsampling.
+        initial_state: A learned h with the prior's mode, or zeros.
+        discrete_observations: One-hot numbers like any other, with symlog and a squared error, or
+            classes with a cross-entropy.
+        compute_dtype: See :class:`LayerStyle`.
+    """
+
+    deterministic: int
+    categoricals: int
+    classes: int
+    hidden: int
+    units: int
+    prior_layers: int
+    reward_layers: int
+    continue_layers: int
+    actor_layers: int
+    critic_layers: int
+    vector_units: int
+    vector_layers: int
+    cnn_depth: int
+    unimix: float = 0.01
+    symlog_vectors: bool = True
+    sequence_model: SequenceModel = "gru"
+    norm: Norm = "layer"
+    hidden_bias: bool = False
+    weight_init: WeightInit = "fan_avg"
+    actor_output_scale: float = 1.0
+    cnn: Cnn = "strided"
+    initial_state: InitialState = "learned"
+    discrete_observations: DiscreteObservations = "vector"
+    compute_dtype: ComputeDtype = "float32"
+
+    @property
+    def stochastic(self) -> int:
+        """S * C, width of the flattened one-hot z."""
+        return self.categoricals * self.classes
+
+    @property
+    def feature(self) -> int:
+        """D + S * C, width of the model state that every head reads."""
+        return self.deterministic + self.stochastic
+
+    @property
+    def style(self) -> LayerStyle:
+        """What each layer needs to know."""
+        return LayerStyle(self.norm, self.hidden_bias, self.weight_init, self.compute_dtype)
+
+
+# Name -> (GRU units, CNN depth, dense units, MLP layers, categoricals, classes).
+# XS and up: arXiv 2301.04104v1, table B.1; the four below XS exist in RLlib only.
+_V1_SIZES: dict[str, tuple[int, int, int, int, int, int]] = {
+    "nano": (16, 2, 16, 1, 4, 4),
+    "micro": (32, 4, 32, 1, 8, 8),
+    "mini": (64, 8, 64, 1, 16, 16),
+    "XXS": (128, 16, 128, 1, 32, 32),
+    "XS": (256, 24, 256, 1, 32, 32),
+    "S": (512, 32, 512, 2, 32, 32),
+    "M": (1024, 48, 640, 3, 32, 32),
+    "L": (2048, 64, 768, 4, 32, 32),
+    "XL": (4096, 96, 1024, 5, 32, 32),
+}
+# Name -> (GRU units, dense units); CNN depth and classes are a sixteenth of the latter (2025 code).
+_V2_SIZES: dict[str, tuple[int, int]] = {
+    "1M": (512, 64),
+    "12M": (2048, 256),
+    "25M": (3072, 384),
+    "50M": (4096, 512),
+    "100M": (6144, 768),
+    "200M": (8192, 1024),
+    "400M": (12288, 1536),
+}
+_V2_CATEGORICALS = 32
+
+MODEL_SIZES: tuple[str, ...] = (*_V1_SIZES, *_V2_SIZES)
+
+# The 2023 code leaves the MLPs for vectors at this width, whatever the model size.
+_AUTHORS_VECTOR_UNITS, _AUTHORS_VECTOR_LAYERS = 1024, 5
+
+
+def variant_of(model_size: str, variant: str | None = None) -> str:
+    """The variant that a size stands for, unless another one is asked for.
+
+    Raises:
+        ConfigError: If there is no such size or variant.
+    """
+    if model_size not in MODEL_SIZES:
+        raise unknown_name("model_size", str(model_size), MODEL_SIZES)
+    if variant is None:
+        return "v1" if model_size in _V1_SIZES else "v2"
+    if variant not in CHOICES["variant"]:
+        raise unknown_name("variant", str(variant), CHOICES["variant"])
+    return variant
+
+
+def model_settings(
+    model_size: str,
+    variant: str | None = None,
+    *,
+    vector_mlp: VectorMlp = "scaled",
+    **options: Any,
+) -> ModelSettings:
+    """Looks up a model size.
+
+    Numbers of units and layers belong to the size, kinds of layers to the variant.
+
+    Args:
+        model_size: One of :data:`MODEL_SIZES`.
+        variant: "v1" or "v2"; None for the one that the size was published with.
+        vector_mlp: ``"scaled"`` gives the encoder's and decoder's MLP for vectors the units and
+            layers of the model size, as RLlib and the 2025 code do; ``"authors"`` gives them
+            5 x 1024 at every size, as the 2023 code does. Deviation: scaled is the default,
+            because 5 x 1024 costs more than the rest of a small model.
+        **options: Fields of :class:`ModelSettings` that differ from the variant's.
+
+    Returns:
+        The settings from which the networks are built.
+
+    Raises:
+        ConfigError: If a name is unknown, or the options contradict each other.
+    """
+    variant = variant_of(model_size, variant)
+    if vector_mlp not in ("scaled", "authors"):
+        raise unknown_name("vector_mlp", str(vector_mlp), ("scaled", "authors"))
+    defaults = {name: VARIANT_DEFAULTS[variant][name] for name in NETWORK_OPTIONS}
+    sizes = _v1_size(model_size) if model_size in _V1_SIZES else _v2_size(model_size)
+    if vector_mlp == "authors":
+        sizes |= {"vector_units": _AUTHORS_VECTOR_UNITS, "vector_layers": _AUTHORS_VECTOR_LAYERS}
+    settings = ModelSettings(**(sizes | defaults | options))
+    for name, choices in CHOICES.items():
+        value = getattr(settings, name, choices[0])
+        if value not in choices:
+            raise ConfigError(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}.")
+    return settings
+
+
+def _v1_size(name: str) -> dict[str, int]:
+    deterministic, depth, units, layers, categoricals, classes = _V1_SIZES[name]
+    return {
+        "deterministic": deterministic,
+        "categoricals": categoricals,
+        "classes": classes,
+        "hidden": units,
+        "units": units,
+        "prior_layers": 1,
+        "reward_layers": layers,
+        "continue_layers": layers,
+        "actor_layers": layers,
+        "critic_layers": layers,
+        "vector_units": units,
+        "vector_layers": layers,
+        "cnn_depth": depth,
+    }
+
+
+def _v2_size(name: str) -> dict[str, int]:
+    deterministic, units = _V2_SIZES[name]
+    return {
+        "deterministic": deterministic,
+        "categoricals": _V2_CATEGORICALS,
+        "classes": units // 16,
+        "hidden": units,
+        "units": units,
+        "prior_layers": 2,
+        "reward_layers": 1,
+        "continue_layers": 1,
+        "actor_layers": 3,
+        "critic_layers": 3,
+        "vector_units": units,
+        "vector_layers": 3,
+        "cnn_depth": units // 16,
+    }

@@ -1,0 +1,352 @@
+"""RLlib's face of sampling: steps K environments with the policy and returns records."""
+
+import time
+import uuid
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import ray.rllib.env.single_agent_env_runner as rllib_env_runner
+import tensorflow as tf
+from gymnasium.wrappers.vector import DictInfoToList
+from ray.rllib.callbacks.utils import make_callback
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
+from ray.rllib.env.env_context import EnvContext
+from ray.rllib.env.env_runner import ENV_STEP_FAILURE
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
+from ray.rllib.utils.typing import ResultDict
+from ray.tune.registry import ENV_CREATOR, _global_registry
+
+from rllib_dreamerv3.envs.env_options import unknown_environment
+from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
+from rllib_dreamerv3.errors import EnvironmentDataError
+from rllib_dreamerv3.networks.policy import PolicyState
+from rllib_dreamerv3.plugin.episode_callbacks import EpisodeCallbacks
+from rllib_dreamerv3.plugin.sampling_totals import Tally
+from rllib_dreamerv3.records import (
+    ACTION,
+    ACTION_MASK,
+    IS_FIRST,
+    IS_LAST,
+    IS_TERMINAL,
+    LATENT_H,
+    LATENT_INDEX,
+    REWARD,
+    Columns,
+    RecordChunk,
+)
+
+
+def is_registered_with_tune(env: Any) -> bool:
+    """Whether the user has registered a function under this name with ``register_env``."""
+    return isinstance(env, str) and _global_registry.contains(ENV_CREATOR, env)
+
+
+class DreamerV3EnvRunner(SingleAgentEnvRunner):
+    """Writes one stream of records for each of its environments.
+
+    ``sample()`` returns record chunks instead of episodes. What users know of RLlib's env runner
+    stays: metrics, seeds, callbacks, restarts after failures, and the options of
+    ``config.env_runners()``. Connectors are not used; the policy and the codecs are called
+    directly, which leaves little between one environment step and the next.
+    """
+
+    env: Any  # a vector environment, or None on a local env runner beside remote ones
+
+    def __init__(self, *, config: Any, **kwargs: Any):
+        """Creates environments and policy."""
+        # RLlib asks for a torch device and knows none for TensorFlow.
+        get_device = rllib_env_runner.get_device
+        rllib_env_runner.get_device = lambda *_: None
+        try:
+            super().__init__(config=config, **kwargs)
+        finally:
+            rllib_env_runner.get_device = get_device
+        self._rng = np.random.default_rng(self._seed)
+        self._episode_callbacks = EpisodeCallbacks.if_wanted(self)
+        self._policy_state: PolicyState | None = None
+        self._stream = ""
+        self._position = 0
+        self._now: Columns = {}
+        self._tally = Tally()
+        # Rows that start from stored latents need those of every record.
+        self._stores_latents = self.config.resolved("replay_context") > 0
+
+    def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
+        """Observation and action space: of the vector environment, of one, and of the module."""
+        if self.env is None:
+            return self.spaces
+        single = (self.env.single_observation_space, self.env.single_action_space)
+        return {
+            INPUT_ENV_SPACES: (self.env.observation_space, self.env.action_space),
+            INPUT_ENV_SINGLE_SPACES: single,
+            DEFAULT_MODULE_ID: single,
+        }
+
+    def make_env(self) -> None:
+        """Creates the vector environment; benchmarks get the papers' preprocessing.
+
+        Raises:
+            ConfigError: If there is no environment of that name, or its package is missing.
+        """
+        if not is_benchmark(self.config.env) or is_registered_with_tune(self.config.env):
+            try:
+                super().make_env()
+            except gym.error.UnregisteredEnv as error:
+                raise unknown_environment(self.config.env) from error
+            return
+        if self.env is not None:
+            self.env.close()
+        self.num_envs = self.config.num_envs_per_env_runner
+        self.env = DictInfoToList(
+            make_benchmark(
+                self.config.env,
+                self.num_envs,
+                self.config.env_config,
+                gym.VectorizeMode(self.config.gym_env_vectorize_mode),
+            )
+        )
+        self._needs_initial_reset = True
+        make_callback(
+            "on_environment_created",
+            callbacks_objects=self._callbacks,
+            callbacks_functions=self.config.callbacks_on_environment_created,
+            kwargs={
+                "env_runner": self,
+                "metrics_logger": self.metrics,
+                "env": self.env.unwrapped,
+                "env_context": EnvContext(self.config.env_config, self.worker_index or 0),
+            },
+        )
+
+    def sample(
+        self,
+        *,
+        num_timesteps: int | None = None,
+        num_episodes: int | None = None,
+        explore: bool | None = None,
+        random_actions: bool = False,
+        force_reset: bool = False,
+    ) -> list[RecordChunk]:
+        """Steps all environments.
+
+        Args:
+            num_timesteps: At least so many records, of all environments together. By default one
+                rollout fragment of each environment, or one episode of each if ``batch_mode`` is
+                "complete_episodes".
+            num_episodes: At least so many whole episodes instead, from a reset on.
+            explore: False to act as in evaluation; by default as configured.
+            random_actions: Whether to act uniformly at random.
+            force_reset: Whether to begin with a reset of all environments.
+
+        Returns:
+            One chunk for each environment.
+
+        Raises:
+            ValueError: If there is no environment, as on a local env runner beside remote ones; if
+                both numbers are given, or one of them is negative.
+        """
+        if self.env is None:
+            raise ValueError(f"{self} has no environment to sample from.")
+        if num_timesteps is not None and num_episodes is not None:
+            raise ValueError("sample() takes num_timesteps or num_episodes, not both.")
+        if min(num_timesteps or 0, num_episodes or 0) < 0:
+            raise ValueError("sample() cannot take a negative number of records or episodes.")
+        if num_timesteps is None and num_episodes is None:
+            if self.config.batch_mode == "truncate_episodes":
+                fragment = self.config.get_rollout_fragment_length(self.worker_index)
+                num_timesteps = fragment * self.num_envs
+            else:
+                num_episodes = self.num_envs
+        # DreamerV3 samples its actions in evaluation too, unless told otherwise (2023 code).
+        explore = self.config.explore if explore is None else explore
+        self._takes_mode = not explore and self.config.evaluation_action == "mode"
+
+        self._tally.begin()
+        chunks, episodes = self._collect(num_timesteps, num_episodes, random_actions, force_reset)
+        make_callback(
+            "on_sample_end",
+            callbacks_objects=self._callbacks,
+            callbacks_functions=self.config.callbacks_on_sample_end,
+            kwargs={"env_runner": self, "metrics_logger": self.metrics, "samples": chunks},
+        )
+        self._tally.end(sum(chunk.env_steps() for chunk in chunks), episodes)
+        return chunks
+
+    def _collect(
+        self,
+        num_timesteps: int | None,
+        num_episodes: int | None,
+        random_actions: bool,
+        force_reset: bool,
+    ) -> tuple[list[RecordChunk], int]:
+        """Chunks, and the number of episodes that ended."""
+        if force_reset or num_episodes is not None or self._needs_initial_reset:
+            self._start_streams()
+        # As in RLlib: an episode-wise sample leaves the environments in the middle of nowhere.
+        self._needs_initial_reset = num_episodes is not None
+
+        steps: list[Columns] = []
+        start, episodes = self._position, 0
+        while (
+            episodes < num_episodes
+            if num_episodes is not None
+            else len(steps) * self.num_envs < (num_timesteps or 0)
+        ):
+            action = self._choose(random_actions)
+            taken = np.where(self._now[IS_LAST][:, None], np.float32(0.0), action)
+            steps.append({**self._now, **self._latents(), ACTION: taken})
+            self._position += 1
+            ended = self._step(action)
+            if ended is None:
+                # The environments were created anew; what was collected in this call may end in
+                # the middle of a failed step and is dropped, as RLlib does.
+                start, steps = self._position, []
+                continue
+            episodes += ended
+        return self._chunks(start, steps), episodes
+
+    def _choose(self, random_actions: bool) -> np.ndarray:
+        """Action vectors ``[N, A]`` for the current observations."""
+        if random_actions and not self._stores_latents:
+            # The policy did not see these observations: it starts from scratch afterwards.
+            self._policy_state = None
+            return self._random_actions()
+        is_first, state = self._now[IS_FIRST], self._policy_state
+        if state is None:
+            state = self.module.policy.initial_state(self.num_envs)
+            is_first = np.ones_like(is_first)
+        self._policy_state = self.module.policy.act(
+            self._observation_columns(),
+            is_first,
+            state,
+            self.module.policy.draw_noise(self._rng, self.num_envs),
+            mode=self._takes_mode,
+            # Training goes on from the states that are stored.
+            training_rows=self.config.batch_size_B if self._stores_latents else 0,
+        )
+        if random_actions:
+            action = self._random_actions()
+            self._policy_state = self._policy_state._replace(action=tf.constant(action))
+        return self._policy_state.action.numpy()
+
+    def _random_actions(self) -> np.ndarray:
+        mask = self._now.get(ACTION_MASK)
+        return self.module.actions.sample(self._rng, self.num_envs, mask)
+
+    def _latents(self) -> Columns:
+        """The policy's model state at the current records."""
+        if not self._stores_latents:
+            return {}
+        assert self._policy_state is not None
+        return {
+            LATENT_H: self._policy_state.h.numpy(),
+            LATENT_INDEX: self._policy_state.index.numpy().astype(np.uint8),
+        }
+
+    def _step(self, action: np.ndarray) -> int | None:
+        """Steps all environments; returns the number of episodes that ended, None for a failure."""
+        env_action = self.module.actions.decode(action)
+        result = self._try_env_step(env_action)
+        if isinstance(result, str) and result == ENV_STEP_FAILURE:
+            self._start_streams()
+            return None
+        observation, reward, terminated, truncated, infos = result
+        is_first = self._now[IS_LAST]
+        self._now = self._records(observation, reward, is_first, terminated, truncated)
+        self._length += ~is_first
+        self._return += self._now[REWARD]
+        if self._episode_callbacks:
+            self._episode_callbacks.step(
+                observation, env_action, reward, terminated, truncated, infos
+            )
+        now = time.perf_counter()
+        ended = np.flatnonzero(self._now[IS_LAST])
+        for i in ended:
+            self._done_episodes_for_metrics.append(
+                (int(self._length[i]), float(self._return[i]), now - self._started[i])
+            )
+            self._length[i], self._return[i], self._started[i] = 0, 0.0, now
+        return len(ended)
+
+    def _start_streams(self) -> None:
+        """Resets all environments and gives their records new stream names."""
+        # Two env runners, or one before and after a restart, must never share a name.
+        self._stream = f"{self.worker_index or 0}-{uuid.uuid4().hex[:12]}"
+        self._position, self._policy_state = 0, None
+        observation, infos = self._try_env_reset(
+            seed=self._seed if self._needs_initial_reset else None
+        )
+        no = np.zeros(self.num_envs, bool)
+        self._now = self._records(observation, np.zeros(self.num_envs), ~no, no, no)
+        self._length = np.zeros(self.num_envs, int)
+        self._return = np.zeros(self.num_envs)
+        self._started = np.full(self.num_envs, time.perf_counter())
+        self._needs_initial_reset = False
+        if self._episode_callbacks:
+            self._episode_callbacks.reset(observation, infos)
+
+    def _records(
+        self,
+        observation: Any,
+        reward: np.ndarray,
+        is_first: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+    ) -> Columns:
+        """The columns ``[N, ...]`` of the current records, without the action."""
+        reward = np.asarray(reward, np.float32)
+        if not np.isfinite(reward).all():
+            i = int(np.flatnonzero(~np.isfinite(reward))[0])
+            raise EnvironmentDataError(
+                f"Environment {i} of {self.config.env!r} returned the reward {reward[i]}. Training "
+                "on it would destroy the networks. Mend the environment, or replace such rewards "
+                "in a gymnasium.RewardWrapper."
+            )
+        return {
+            **self.module.observations.encode(observation, ended=terminated | truncated),
+            REWARD: reward,
+            IS_FIRST: is_first,
+            IS_LAST: terminated | truncated,
+            IS_TERMINAL: terminated,
+        }
+
+    def _observation_columns(self) -> Columns:
+        wanted = [leaf.key for leaf in self.module.observations.layout.leaves]
+        if self.module.actions.layout.masked:
+            wanted.append(ACTION_MASK)
+        return {key: self._now[key] for key in wanted}
+
+    def _chunks(self, start: int, steps: list[Columns]) -> list[RecordChunk]:
+        """Turns per-step columns ``[N, ...]`` into one chunk for each environment."""
+        if not steps:
+            return []
+        stacked = {name: np.array([step[name] for step in steps]) for name in steps[0]}
+        return [
+            RecordChunk(
+                f"{self._stream}-{i}", start, {name: x[:, i] for name, x in stacked.items()}
+            )
+            for i in range(self.num_envs)
+        ]
+
+    def take_done_episodes(self) -> list[tuple[int, float, float]]:
+        """Returns, and forgets, the episodes that ended: (env steps, return, seconds) of each."""
+        done = list(self._done_episodes_for_metrics)
+        self._done_episodes_for_metrics.clear()
+        return done
+
+    def get_metrics(self) -> ResultDict:
+        """Returns, and forgets, the metrics since the last call."""
+        for episode in self.take_done_episodes():
+            self._log_episode_metrics(*episode)
+        tally, self._tally = self._tally, Tally()
+        if tally.calls:
+            self._increase_sampled_metrics(tally.env_steps, tally.episodes)
+            if tally.env_steps:
+                self._log_env_steps(self._metrics_num_env_steps_sampled, tally.env_steps)
+            for name, seconds in tally.mean_seconds().items():
+                self.metrics.log_value(name, seconds)
+            self.metrics.log_value(WEIGHTS_SEQ_NO, self._weights_seq_no, window=1)
+        return self.metrics.reduce()

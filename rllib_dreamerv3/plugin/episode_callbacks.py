@@ -1,0 +1,102 @@
+"""Users' ``on_episode_*`` callbacks, with the episode objects that RLlib documents for them.
+
+Sampling itself needs no episode objects; they are kept only if some callback wants to see them.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.callbacks.utils import make_callback
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+from ray.rllib.utils.spaces.space_utils import unbatch
+
+if TYPE_CHECKING:
+    from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
+
+_EVENTS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end")
+
+
+class EpisodeCallbacks:
+    """Follows the running episodes of an env runner and calls the callbacks."""
+
+    def __init__(self, runner: "DreamerV3EnvRunner"):
+        """Attaches to an env runner; nothing is called before its first reset."""
+        self._runner = runner
+        self._episodes: list[SingleAgentEpisode] = []
+
+    @classmethod
+    def if_wanted(cls, runner: "DreamerV3EnvRunner") -> "EpisodeCallbacks | None":
+        """Attaches only if at least one callback for an episode event is configured."""
+        overridden = any(
+            getattr(type(callback), event) is not getattr(RLlibCallback, event)
+            for callback in runner._callbacks
+            for event in _EVENTS
+        )
+        functions = any(getattr(runner.config, f"callbacks_{event}") for event in _EVENTS)
+        return cls(runner) if overridden or functions else None
+
+    def reset(self, observations: Any, infos: Sequence[dict[str, Any]]) -> None:
+        """Begins an episode in every environment."""
+        self._episodes = [self._new_episode() for _ in range(self._runner.num_envs)]
+        for i, observation in enumerate(unbatch(observations)):
+            self._call("on_episode_created", i)
+            self._episodes[i].add_env_reset(observation=observation, infos=infos[i])
+            self._call("on_episode_start", i)
+
+    def step(
+        self,
+        observations: Any,
+        actions: Any,
+        rewards: Any,
+        terminateds: Any,
+        truncateds: Any,
+        infos: Sequence[dict[str, Any]],
+    ) -> None:
+        """Adds one step to every environment's episode, or begins the next one."""
+        observation_list, action_list = unbatch(observations), unbatch(actions)
+        for i in range(self._runner.num_envs):
+            episode = self._episodes[i]
+            if episode.is_done:
+                # The environment resets itself in the step after an end.
+                self._episodes[i] = episode = self._new_episode()
+                self._call("on_episode_created", i)
+                episode.add_env_reset(observation=observation_list[i], infos=infos[i])
+                self._call("on_episode_start", i)
+                continue
+            episode.add_env_step(
+                observation=observation_list[i],
+                action=action_list[i],
+                reward=rewards[i],
+                infos=infos[i],
+                terminated=bool(terminateds[i]),
+                truncated=bool(truncateds[i]),
+            )
+            self._call("on_episode_step", i)
+            if episode.is_done:
+                self._call("on_episode_end", i)
+
+    def _new_episode(self) -> SingleAgentEpisode:
+        env = self._runner.env
+        return SingleAgentEpisode(
+            observation_space=env.single_observation_space, action_space=env.single_action_space
+        )
+
+    def _call(self, event: str, env_index: int) -> None:
+        runner = self._runner
+        arguments = {
+            "episode": self._episodes[env_index],
+            "env_runner": runner,
+            "metrics_logger": runner.metrics,
+            "env": runner.env.unwrapped,
+            "rl_module": runner.module,
+            "env_index": env_index,
+        }
+        if event == "on_episode_end":
+            arguments["prev_episode_chunks"] = []
+        make_callback(
+            event,
+            callbacks_objects=runner._callbacks,
+            callbacks_functions=getattr(runner.config, f"callbacks_{event}"),
+            kwargs=arguments,
+        )

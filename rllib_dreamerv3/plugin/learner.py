@@ -1,0 +1,211 @@
+"""RLlib's face of the trainer."""
+
+import logging
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ray.rllib.core import ALL_MODULES, DEFAULT_MODULE_ID
+from ray.rllib.core.learner.learner import Learner
+from ray.rllib.policy.sample_batch import MultiAgentBatch
+from ray.rllib.utils.metrics import (
+    MODULE_TRAIN_BATCH_SIZE_MEAN,
+    NUM_ENV_STEPS_TRAINED,
+    NUM_ENV_STEPS_TRAINED_LIFETIME,
+    NUM_MODULE_STEPS_TRAINED,
+    NUM_MODULE_STEPS_TRAINED_LIFETIME,
+    NUM_NON_TRAINABLE_PARAMETERS,
+    NUM_TRAINABLE_PARAMETERS,
+    WEIGHTS_SEQ_NO,
+)
+from ray.rllib.utils.schedules.scheduler import Scheduler
+
+from rllib_dreamerv3.errors import TrainingDivergedError
+from rllib_dreamerv3.learning.trainer import Trainer
+from rllib_dreamerv3.options.resolution import learning_rates_of
+from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.reports.reporter import Reporter
+
+logger = logging.getLogger(__name__)
+
+
+class DreamerV3Learner(Learner):
+    """Runs :class:`Trainer` on the batches RLlib hands it, and reports under RLlib's keys.
+
+    The whole update is one compiled step, so the methods by which RLlib composes an update from
+    separate losses, gradients and optimizers have nothing to do here and say so.
+
+    Attributes:
+        trainer: What does the work.
+        latents: What the last update gave back for replay to store, as record columns
+            ``[B, T, ...]``; empty without a replay context.
+    """
+
+    framework = "tf2"
+    TOTAL_LOSS_KEY = "total_loss"
+
+    def build(self) -> None:
+        """Builds the module and the trainer around its networks."""
+        super().build()
+        module: DreamerV3RLModule = self.module[DEFAULT_MODULE_ID]
+        parts = (
+            module.model,
+            module.observations.layout,
+            module.actions.layout,
+            module.settings,
+            self.config.trainer_settings(),
+            self.config.seed or 0,
+        )
+        self.trainer, self._reporter = Trainer(*parts), Reporter(*parts)
+        if self.config.report_images_and_videos and not module.observations.layout.images:
+            logger.warning(
+                "report_images_and_videos has no effect: the observations contain no image."
+            )
+        self.latents: Columns = {}
+        self._parameters = module.model.count_parameters()
+        self._lr_schedules = {
+            name: Scheduler(fixed_value_or_schedule=rate, framework=None)
+            for name, rate in learning_rates_of(self.config).items()
+        }
+
+    def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        """Sets the learning rates for the number of env steps that were sampled so far."""
+        env_steps = next(iter(timesteps.values()), 0)
+        for name, schedule in self._lr_schedules.items():
+            rate = schedule.update(timestep=env_steps)
+            variable = self.trainer.optimizers[name].learning_rate
+            if float(variable) != np.float32(rate):
+                variable.assign(rate)
+
+    def _update(self, batch: dict[str, Any], **kwargs: Any) -> tuple[Any, Any, Any]:
+        update = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
+        values = {name: value.numpy() for name, value in update.metrics.items()}
+        self.latents = {name: value.numpy() for name, value in update.latents.items()}
+        _check_finite(values, int(self.trainer.updates))
+        self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, reduce="mean", window=1)
+        total = sum(float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC"))
+        return {}, {DEFAULT_MODULE_ID: total}, {}
+
+    def report(
+        self,
+        batch: Columns,
+        *,
+        open_loop_image: bool = False,
+        dream_data: bool = False,
+        record_losses: bool = False,
+    ) -> tuple[int, np.ndarray | None, dict[str, Any]]:
+        """Computes the reports that are asked for; see :class:`Reporter`.
+
+        Args:
+            batch: Record columns ``[B, T, ...]``, as they were given to the last update.
+            open_loop_image: Whether to draw :meth:`Reporter.open_loop_image`.
+            dream_data: Whether to compute :meth:`Reporter.dream_data`.
+            record_losses: Whether to compute :meth:`Reporter.record_losses`.
+
+        Returns:
+            Number of updates so far, the picture (None if not asked for, or without images), and
+            all else by name.
+        """
+        update = int(self.trainer.updates)
+        picture = self._reporter.open_loop_image(batch, update) if open_loop_image else None
+        values: dict[str, Any] = {}
+        if dream_data:
+            values |= self._reporter.dream_data(batch, update)
+        if record_losses:
+            values |= self._reporter.record_losses(batch, update)
+        return update, picture, values
+
+    def _log_steps_trained_metrics(self, batch: MultiAgentBatch) -> None:
+        # RLlib counts rows; a row here has T records, each of which is trained on.
+        steps = self.config.records_per_update
+        log = self.metrics.log_value
+        log((DEFAULT_MODULE_ID, WEIGHTS_SEQ_NO), self._weights_seq_no, window=1)
+        log((DEFAULT_MODULE_ID, MODULE_TRAIN_BATCH_SIZE_MEAN), steps, window=1)
+        for owner in (DEFAULT_MODULE_ID, ALL_MODULES):
+            log((owner, NUM_MODULE_STEPS_TRAINED), steps, reduce="sum")
+            log((owner, NUM_MODULE_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
+            # The slow critic is the one part that no optimizer touches.
+            log((owner, NUM_TRAINABLE_PARAMETERS), self._parameters["total"], window=1)
+            log((owner, NUM_NON_TRAINABLE_PARAMETERS), self._parameters["critic"], window=1)
+        log((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")
+        log((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
+
+    def _get_optimizer_state(self) -> dict[str, np.ndarray]:
+        return self.trainer.get_state()
+
+    def _set_optimizer_state(self, state: dict[str, np.ndarray]) -> None:
+        self.trainer.set_state(state)
+
+    def configure_optimizers(self) -> None:
+        """Does nothing: the trainer creates its three optimizers itself, in :meth:`build`."""
+
+    def get_parameters(self, module: DreamerV3RLModule) -> Sequence[tf.Variable]:
+        """All parameters of a module."""
+        return list(module.model.named_variables().values())
+
+    def get_param_ref(self, param: tf.Variable) -> Hashable:
+        """A hashable name for a parameter."""
+        return param.ref()
+
+    def _convert_batch_type(self, batch: MultiAgentBatch, *args: Any, **kwargs: Any) -> Any:
+        # TensorFlow takes NumPy arrays as they are.
+        return batch
+
+    @staticmethod
+    def _get_tensor_variable(value: Any, dtype: Any = None, trainable: bool = False) -> tf.Variable:
+        return tf.Variable(value, dtype=dtype, trainable=trainable)
+
+    @staticmethod
+    def _get_optimizer_lr(optimizer: Any) -> float:
+        return float(optimizer.learning_rate)
+
+    @staticmethod
+    def _set_optimizer_lr(optimizer: Any, lr: float) -> None:
+        optimizer.learning_rate.assign(lr)
+
+    @staticmethod
+    def _get_clip_function() -> Any:
+        return tf.clip_by_global_norm
+
+    @staticmethod
+    def _get_global_norm_function() -> Any:
+        return tf.linalg.global_norm
+
+    def get_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available; see the class."""
+        raise _one_compiled_step("get_optimizer")
+
+    def configure_optimizers_for_module(self, *args: Any, **kwargs: Any) -> None:
+        """Not available; see the class."""
+        raise _one_compiled_step("configure_optimizers_for_module")
+
+    def compute_gradients(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available; see the class."""
+        raise _one_compiled_step("compute_gradients")
+
+    def apply_gradients(self, *args: Any, **kwargs: Any) -> None:
+        """Not available; see the class."""
+        raise _one_compiled_step("apply_gradients")
+
+    def compute_loss_for_module(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available; see the class."""
+        raise _one_compiled_step("compute_loss_for_module")
+
+
+def _one_compiled_step(method: str) -> TypeError:
+    return TypeError(
+        f"DreamerV3Learner.{method}() does not exist: losses, gradients and optimizers are one "
+        "compiled step. Subclass rllib_dreamerv3.learning.trainer.Trainer to change it."
+    )
+
+
+def _check_finite(values: dict[str, np.ndarray], update: int) -> None:
+    wrong = [name for name, value in values.items() if not np.isfinite(value)]
+    if wrong:
+        raise TrainingDivergedError(
+            f"Training diverged in update {update}: {', '.join(wrong)} not finite. The networks "
+            "are lost; go on from the last checkpoint with lower learning rates (world_model_lr, "
+            "actor_lr, critic_lr), or check the environment for extreme observations or rewards."
+        )

@@ -1,0 +1,133 @@
+"""RLlib's face of the networks."""
+
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from ray.rllib.core.columns import Columns
+from ray.rllib.core.rl_module.rl_module import RLModule
+
+from rllib_dreamerv3.networks.model import (
+    DreamerModel,
+    PolicyModel,
+    Weights,
+    get_weights,
+    set_weights,
+)
+from rllib_dreamerv3.networks.policy import Policy, PolicyState
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.spaces.codecs import make_codecs
+
+_IS_FIRST = "is_first"
+
+
+class DreamerV3RLModule(RLModule):
+    """Holds :class:`DreamerModel`, or only the acting part of it if ``inference_only``.
+
+    ``model_config`` holds the fields of :class:`ModelSettings` under ``"settings"``, and
+    ``"image_size"``, ``"evaluation_action"`` and ``"seed"``.
+    The forward methods are for users' own inference loops: they take observations
+    ``[B, 1, ...]`` and a state, and answer with environment actions ``[B, 1, ...]`` and the next
+    state. Env runners call the policy directly, training calls the trainer.
+    """
+
+    framework = "tf2"
+
+    def setup(self) -> None:
+        """Builds codecs and networks from spaces and ``model_config``.
+
+        Raises:
+            SpaceError: If a space cannot be learned from.
+        """
+        self.settings = ModelSettings(**self.model_config["settings"])
+        self.observations, self.actions = make_codecs(
+            self.observation_space,
+            self.action_space,
+            image_size=self.model_config["image_size"],
+            cnn=self.settings.cnn,
+        )
+        create = PolicyModel.create if self.inference_only else DreamerModel
+        self.model: DreamerModel | PolicyModel = create(
+            self.observations.layout, self.actions.layout, self.settings, self.model_config["seed"]
+        )
+        self._rng = np.random.default_rng(self.model_config["seed"])
+
+    @property
+    def policy(self) -> Policy:
+        """The acting part."""
+        return self.model.policy
+
+    def share_networks_of(self, other: "DreamerV3RLModule") -> None:
+        """Acts with a full module's networks from now on, instead of copies of its weights."""
+        self.model = other.model.acting
+
+    def to(self, device: Any) -> "DreamerV3RLModule":
+        """Does nothing: TensorFlow places operations itself. RLlib calls this on every module."""
+        del device
+        return self
+
+    def get_initial_state(self) -> dict[str, np.ndarray]:
+        """State of one environment before its episode starts, without batch axis."""
+        state = self.policy.initial_state(1)
+        return {key: np.asarray(x[0]) for key, x in state._asdict().items()} | {
+            _IS_FIRST: np.asarray(True)
+        }
+
+    def _forward(self, batch: dict[str, Any], *, mode: bool, **kwargs: Any) -> dict[str, Any]:
+        state = {key: np.asarray(x) for key, x in batch[Columns.STATE_IN].items()}
+        is_first = state.pop(_IS_FIRST).astype(bool)
+        observation = _map_leaves(lambda x: np.asarray(x)[:, 0], batch[Columns.OBS])
+        next_state = self.policy.act(
+            self.observations.encode(observation),
+            is_first,
+            PolicyState(**state),
+            self.policy.draw_noise(self._rng, len(is_first)),
+            mode=mode,
+        )
+        action = self.actions.decode(next_state.action.numpy())
+        return {
+            Columns.ACTIONS: _map_leaves(lambda x: x[:, None], action),
+            Columns.STATE_OUT: {key: x.numpy() for key, x in next_state._asdict().items()}
+            | {_IS_FIRST: np.zeros_like(is_first)},
+        }
+
+    def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return self._forward(batch, mode=self.model_config["evaluation_action"] == "mode")
+
+    def _forward_exploration(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return self._forward(batch, mode=False)
+
+    def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        raise TypeError(
+            "DreamerV3 has no forward pass for training that could be called alone: the world "
+            "model, imagination and the losses are one compiled step, "
+            "rllib_dreamerv3.learning.trainer.Trainer.update()."
+        )
+
+    def get_state(
+        self,
+        components: str | Collection[str] | None = None,
+        *,
+        not_components: str | Collection[str] | None = None,
+        inference_only: bool = False,
+        **kwargs: Any,
+    ) -> Weights:
+        """Copies the parameters by name; with ``inference_only`` those of the acting part."""
+        acting_only = inference_only and isinstance(self.model, DreamerModel)
+        return get_weights(self.model.acting if acting_only else self.model)
+
+    def set_state(self, state: Weights) -> None:
+        """Assigns parameters by name.
+
+        Raises:
+            ValueError: If the state belongs to another model. Nothing is assigned then.
+        """
+        set_weights(self.model, state)
+
+
+def _map_leaves(function: Any, nested: Any) -> Any:
+    if isinstance(nested, dict):
+        return {key: _map_leaves(function, x) for key, x in nested.items()}
+    if isinstance(nested, tuple):
+        return tuple(_map_leaves(function, x) for x in nested)
+    return function(nested)

@@ -1,0 +1,289 @@
+"""Reports: what the networks predict, in more detail than the scalars of every update.
+
+All reports are computed by functions of their own, from a batch and from the networks as they are
+*after* the update with that batch. The compiled update computes nothing for them. Their losses are
+therefore a little lower than those which the update itself reports. Knows nothing of Ray.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.imagination import flat_mask, imagine
+from rllib_dreamerv3.losses.actor_critic import imagined_continues, imagined_returns
+from rllib_dreamerv3.losses.world_model import world_model_losses
+from rllib_dreamerv3.math.two_hot import make_two_hot
+from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.networks.world_model import Context, Observed, WorldModel, split_context
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.options.settings import TrainerSettings
+from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL
+from rllib_dreamerv3.spaces.layout import ActionLayout, Image, ObservationLayout
+
+Batch = Mapping[str, np.ndarray | tf.Tensor]
+
+# Rows of a film strip, and records of a row that are observed before prediction begins (2023 code).
+FILM_ROWS = 6
+FILM_OBSERVED = 5
+
+# Pixels around each frame, green while the world model observes, red while it imagines (2025 code).
+BORDER = 2
+_OBSERVING, _IMAGINING = (0, 192, 0), (208, 0, 0)
+
+
+def open_loop_prediction(
+    world: WorldModel,
+    batch: Batch,
+    uniform: tf.Tensor,
+    observed: int,
+    context: Context | None = None,
+) -> dict[str, tf.Tensor]:
+    """Observes the first records of each row and imagines the others from the recorded actions.
+
+    Observed records are decoded from posterior samples, imagined ones from prior samples. An
+    episode that begins among the imagined records goes unnoticed, as nothing in the recorded
+    actions tells of it: prediction goes on in the old episode and no longer has a truth to match
+    (2023 code).
+
+    Args:
+        world: The world model.
+        batch: Record columns ``[B, T, ...]``.
+        uniform: float32 ``[T, B, S]`` in [0, 1), decides all samples.
+        observed: Number of observed records, 1 to T.
+        context: What came before the rows; None if ``is_first`` is True in column 0.
+
+    Returns:
+        Observation key -> prediction float32 ``[B, T, ...]``, as the decoder gives it.
+    """
+    seen = {key: x[:, :observed] for key, x in batch.items()}
+    output = world(seen, uniform[:observed], context)
+    rows, length = batch[IS_FIRST].shape
+
+    def by_row(flat: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(flat, [rows, -1, *flat.shape[1:]])
+
+    predictions = {key: by_row(x) for key, x in output.observations.items()}
+    if observed == length:
+        return predictions
+
+    last = (by_row(output.state.h)[:, -1], by_row(output.state.index)[:, -1])
+    actions = tf.transpose(tf.convert_to_tensor(batch[ACTION])[:, observed - 1 : -1], [1, 0, 2])
+
+    def step(state: tuple, inputs: tuple) -> tuple:
+        action, uniform = inputs
+        imagined = world.rssm.imagine(State(*state), action, uniform, dense=False)
+        return imagined.h, imagined.index
+
+    h, index = tf.scan(step, (actions, uniform[observed:]), last)
+    flat_state = State(*(tf.reshape(x, [-1, x.shape[-1]]) for x in (h, index)))
+    for key, flat in world.decoder(flat_state).items():
+        by_time = tf.reshape(flat, [length - observed, rows, *flat.shape[1:]])
+        by_row_again = tf.transpose(by_time, [1, 0, *range(2, by_time.shape.rank)])
+        predictions[key] = tf.concat([predictions[key], by_row_again], 1)
+    return predictions
+
+
+def compare(image: Image, stored: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """Puts truth, prediction and error below each other.
+
+    Args:
+        image: The observation leaf.
+        stored: Recorded images ``[B, T, h, w, c]``.
+        prediction: float32 ``[B, T, h, w, c]``, nominally in [0, 1].
+
+    Returns:
+        float32 ``[B, T, 3 * h, w, c]`` in [0, 1]. The error is (prediction - truth + 1) / 2: gray
+        where the two agree.
+    """
+    truth = (np.asarray(stored, np.float32) - image.low) / (image.high - image.low)
+    error = (prediction - truth + 1.0) / 2.0
+    return np.clip(np.concatenate([truth, prediction, error], 2), 0.0, 1.0)
+
+
+def film_strip(frames: np.ndarray, observed: int) -> np.ndarray:
+    """Lays frames out in one picture: time runs to the right, rows are below each other.
+
+    Args:
+        frames: float32 ``[B, T, height, w, c]`` in [0, 1]. Three channels are colours; of any
+            other number the last is shown in gray (of stacked frames it is the newest).
+        observed: The first so many frames of a row get a green border, all others a red one.
+
+    Returns:
+        uint8 ``[B * (height + 2 * BORDER), T * (w + 2 * BORDER), 3]``.
+    """
+    rows, length, height, width, channels = frames.shape
+    colours = frames if channels == 3 else frames[..., -1:]
+    cells = np.empty((rows, length, height + 2 * BORDER, width + 2 * BORDER, 3), np.uint8)
+    cells[:, :observed], cells[:, observed:] = _OBSERVING, _IMAGINING
+    cells[:, :, BORDER:-BORDER, BORDER:-BORDER] = np.rint(colours * 255.0)
+    return cells.swapaxes(1, 2).reshape(rows * cells.shape[2], length * cells.shape[3], 3)
+
+
+def write_png(path: Path, picture: np.ndarray) -> None:
+    """Writes a picture uint8 ``[height, width, 3]``; creates the directory if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(tf.io.encode_png(picture).numpy())
+
+
+class Reporter:
+    """Computes reports; one compiled function for each kind, compiled when first asked for.
+
+    A report on one batch with one ``update`` is always the same.
+    """
+
+    def __init__(
+        self,
+        model: DreamerModel,
+        observations: ObservationLayout,
+        actions: ActionLayout,
+        model_settings: ModelSettings,
+        settings: TrainerSettings,
+        seed: int = 0,
+    ):
+        """Takes what a :class:`~rllib_dreamerv3.learning.trainer.Trainer` takes."""
+        self._model = model
+        self._observations, self._actions = observations, actions
+        self._model_settings, self._settings = model_settings, settings
+        self._two_hot = make_two_hot(settings.two_hot_bins)
+        self._seed = seed
+        self._predict = tf.function(self._open_loop, autograph=False)
+        self._dream = tf.function(self._dream_data, autograph=False)
+        self._lose = tf.function(self._record_losses, autograph=False)
+
+    def open_loop_image(self, batch: Batch, update: int) -> np.ndarray | None:
+        """Draws open-loop predictions of the first rows, see :func:`open_loop_prediction`.
+
+        Args:
+            batch: Record columns ``[B, T, ...]``; up to ``FILM_ROWS`` rows are drawn, of which
+                ``FILM_OBSERVED`` records are observed (of shorter rows all but the last).
+            update: Number of updates so far; decides the samples.
+
+        Returns:
+            A picture uint8 ``[height, width, 3]``, one film strip for each image of the
+            observation below the other; None if there is no image.
+        """
+        if not self._observations.images:
+            return None
+        rows = {key: x[:FILM_ROWS] for key, x in batch.items()}
+        predictions = self._predict(rows, self._batch_seed(update))
+        records, _ = split_context(rows)
+        observed = self._observed(records)
+        strips = [
+            film_strip(compare(image, records[image.key], predictions[image.key].numpy()), observed)
+            for image in self._observations.images
+        ]
+        return np.concatenate(strips)
+
+    def dream_data(self, batch: Batch, update: int) -> dict[str, list[float]]:
+        """Averages what is imagined from all records of a batch, separately for each step.
+
+        Args:
+            batch: Record columns ``[B, T, ...]``.
+            update: Number of updates so far; decides the samples.
+
+        Returns:
+            Plain means over all B * T trajectories, under names that start with ``DREAM_DATA_``.
+            Item i belongs to state s_i, and s_0 is the posterior state of the record: predicted
+            rewards, probabilities to continue and values of s_0 .. s_H, lambda-returns of
+            s_0 .. s_{H-1}.
+        """
+        data = self._dream(dict(batch), self._batch_seed(update))
+        return {f"DREAM_DATA_{name}_per_step": x.numpy().tolist() for name, x in data.items()}
+
+    def record_losses(self, batch: Batch, update: int) -> dict[str, np.ndarray]:
+        """Computes the world model's losses of each single record.
+
+        Args:
+            batch: Record columns ``[B, T, ...]``.
+            update: Number of updates so far; decides the samples.
+
+        Returns:
+            float32 ``[B, T]`` each, under RLlib's names ``WORLD_MODEL_L_*_BxT``. Only ``total``
+            is weighted with the scales of the losses.
+        """
+        losses = self._lose(dict(batch), self._batch_seed(update))
+        return {f"WORLD_MODEL_L_{name}_BxT": x.numpy() for name, x in losses.items()}
+
+    def _batch_seed(self, update: int) -> tf.Tensor:
+        return tf.constant([self._seed, update], tf.int32)
+
+    def _uniform(self, batch: Batch, seed: tf.Tensor) -> tf.Tensor:
+        rows, length = batch[IS_FIRST].shape
+        return tf.random.stateless_uniform([length, rows, self._model_settings.categoricals], seed)
+
+    @staticmethod
+    def _observed(records: Batch) -> int:
+        return min(FILM_OBSERVED, records[IS_FIRST].shape[1] - 1)
+
+    def _open_loop(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        records, context = split_context(batch)
+        uniform, observed = self._uniform(records, seed), self._observed(records)
+        return open_loop_prediction(self._model.world_model, records, uniform, observed, context)
+
+    def _filter(self, batch: Batch, seed: tf.Tensor) -> tuple[dict[str, tf.Tensor], Observed]:
+        """The records of a batch without their context, and what filtering makes of them."""
+        records, context = split_context(batch)
+        uniform = self._uniform(records, seed)
+        return records, self._model.world_model.observe(records, uniform, context)
+
+    def _dream_data(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        model, world, settings = self._model, self._model.world_model, self._settings
+        records, observed = self._filter(batch, seed)
+        trajectory = imagine(
+            world,
+            model.actor,
+            self._actions,
+            observed.state.stop_gradient(),
+            settings.horizon,
+            seed + tf.constant([1, 0]),
+            through_dynamics=False,
+            start_mask=flat_mask(records),
+        )
+        states = trajectory.flat_state()
+        shape = [settings.horizon + 1, -1]
+        reward = tf.reshape(self._two_hot.mean(world.reward(states)), shape)
+        continue_logits = tf.reshape(world.cont(states), shape)
+        values = tf.reshape(self._two_hot.mean(model.critic(states)), shape)
+        outcome = imagined_returns(
+            reward,
+            imagined_continues(
+                continue_logits,
+                tf.reshape(records[IS_TERMINAL], [-1]),
+                settings.imagined_continues,
+            ),
+            values,
+            gamma=settings.imagination_gamma,
+            gae_lambda=settings.gae_lambda,
+        )
+        data = {
+            "rewards": reward,
+            "continues": tf.sigmoid(continue_logits),
+            "values": values,
+            "returns": outcome.returns,
+        }
+        return {name: tf.reduce_mean(x, 1) for name, x in data.items()}
+
+    def _record_losses(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+        scales = self._settings.world_model_scales
+        records, observed = self._filter(batch, seed)
+        losses = world_model_losses(
+            self._model.world_model.predict(observed),
+            {key: tf.reshape(x, [-1, *x.shape[2:]]) for key, x in records.items()},
+            self._observations,
+            self._two_hot,
+            self._model_settings,
+            free_nats=scales.free_nats,
+            continue_label=self._settings.continue_label,
+        )
+        by_name = {
+            "total": losses.weighted(scales),
+            "decoder": tf.add_n(list(losses.observations.values())),
+            "reward": losses.reward,
+            "continue": losses.cont,
+            "dynamics": losses.dynamics,
+            "representation": losses.representation,
+        }
+        return {name: tf.reshape(x, records[IS_FIRST].shape) for name, x in by_name.items()}

@@ -1,0 +1,306 @@
+"""Gymnasium spaces <-> the flat columns and action vectors that DreamerV3 works with.
+
+:class:`ObservationCodec` turns the batched observations of a vector environment into one record
+column per leaf of the space; :class:`ActionCodec` turns action vectors into batched environment
+actions. Both take any nesting of ``Dict`` and ``Tuple``; N is the number of environments.
+"""
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from rllib_dreamerv3.errors import SpaceError
+from rllib_dreamerv3.records import ACTION_MASK, OBS_PREFIX, Columns
+from rllib_dreamerv3.spaces.action_masks import ActionMask, split_action_mask
+from rllib_dreamerv3.spaces.images import (
+    ImageObservation,
+    fit_to_cnn,
+    image_observation,
+    is_image,
+)
+from rllib_dreamerv3.spaces.layout import ActionLayout, Cnn, DiscreteAction, ObservationLayout
+from rllib_dreamerv3.spaces.leaves import (
+    ClassObservation,
+    VectorObservation,
+    action_leaf,
+    class_observation,
+    one_hot,
+    vector_observation,
+)
+from rllib_dreamerv3.spaces.nesting import Batch, flatten, leaves, unflatten
+
+
+def make_codecs(
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    *,
+    image_size: int | None = None,
+    cnn: Cnn = "strided",
+) -> tuple["ObservationCodec", "ActionCodec"]:
+    """Builds both codecs of an environment; with an action mask they depend on each other.
+
+    Args:
+        observation_space: Of a single environment.
+        action_space: Of a single environment.
+        image_size: See :class:`ObservationCodec`.
+        cnn: See :class:`ObservationCodec`.
+
+    Returns:
+        The codec of observations and that of actions.
+
+    Raises:
+        SpaceError: If a part of a space cannot be used; names the part.
+        ConfigError: If the CNN cannot take ``image_size``.
+    """
+    masked = split_action_mask(observation_space)[1] is not None
+    actions = ActionCodec(action_space, masked=masked)
+    observations = ObservationCodec(observation_space, image_size, cnn=cnn, actions=actions)
+    return observations, actions
+
+
+class ObservationCodec:
+    """Turns batched observations into record columns, and back.
+
+    A leaf at ``space["camera"][0]`` becomes the column ``obs/camera/0``. A space without nesting
+    becomes ``obs/image``, ``obs/vector`` or ``obs/state`` (an image, numbers, or classes).
+
+    How a leaf is stored:
+
+    * a 3-d ``Box`` is an image. Where two neighbouring axes are equally long they are taken for
+      height and width; otherwise the first axis is taken for the channels where it is 1 to 4 long
+      and the last is not, or where it is less than half of both others; else the last axis.
+      Channels are stored last. Integers other than ``uint8`` and all floats become ``float32``.
+      The smallest lower and the largest upper bound scale the image; without finite bounds its
+      values are taken to be in [0, 1] already, which is logged as a warning;
+    * a 2-d ``uint8`` ``Box`` bounded by 0 and 255 with sides of at least 8, and any other 2-d
+      ``Box`` whose elements all have the same two bounds with sides of at least 32, is an image
+      of one channel;
+    * all images get one size, which is logged once: ``image_size``, or that which they have if
+      the CNN can take it, or 64x64. They are stretched to the square, averaged over areas where
+      they shrink, and enlarged by repeating pixels; ``uint8`` images are rounded;
+    * any other ``Box`` of 0 to 2 dimensions is a flat ``float32`` vector. Values beyond the range
+      of ``float32`` are clipped to it;
+    * ``Discrete``, ``MultiDiscrete`` and ``MultiBinary`` become ``int32`` classes from 0 on;
+    * ``action_mask`` at the top of a ``Dict`` is no observation. It becomes the column of that
+      name, see ``action_masks.py``.
+
+    Attributes:
+        space: The space of a single environment.
+        layout: Its leaves, for the networks and for replay; without the action mask.
+    """
+
+    def __init__(
+        self,
+        space: gym.Space,
+        image_size: int | None = None,
+        *,
+        cnn: Cnn = "strided",
+        actions: "ActionCodec | None" = None,
+    ) -> None:
+        """Reads the space.
+
+        Args:
+            space: Observation space of a single environment.
+            image_size: Pixels a side of all stored images; None chooses.
+            cnn: What the images must fit.
+            actions: Codec of the actions; needed if the space has an action mask. See
+                :func:`make_codecs`.
+
+        Raises:
+            SpaceError: If a part of the space cannot be learnt from; names the part.
+            ConfigError: If the CNN cannot take ``image_size``.
+            ValueError: If ``actions`` is missing, or was not told that there is a mask.
+        """
+        self.space = space
+        self._observed, mask = split_action_mask(space)
+        self._mask: ActionMask | None = None
+        if mask is not None:
+            if actions is None or not actions.layout.masked:
+                raise ValueError(
+                    f"The observation space has an {ACTION_MASK!r}: build both codecs with "
+                    f"make_codecs(), so that they agree on it."
+                )
+            self._mask = ActionMask(mask, actions.space)
+        codecs = [
+            _observation_leaf(leaf, path)
+            for path, leaf in leaves(self._observed, "observation space")
+        ]
+        images = [codec for codec in codecs if isinstance(codec, ImageObservation)]
+        resized = iter(fit_to_cnn(images, image_size, cnn))
+        self._codecs = [
+            next(resized) if isinstance(codec, ImageObservation) else codec for codec in codecs
+        ]
+        self.layout = ObservationLayout(tuple(codec.leaf for codec in self._codecs))
+        keys = [leaf.key for leaf in self.layout.leaves]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise SpaceError(
+                    f"Two parts of the observation space are both called "
+                    f"{key.removeprefix(OBS_PREFIX)!r}. Rename the keys of its Dict spaces that "
+                    f"contain a slash."
+                )
+
+    def encode(self, batched_obs: Batch, ended: np.ndarray | None = None) -> Columns:
+        """Turns the observations of N environments into record columns.
+
+        Args:
+            batched_obs: What the vector environment returned: arrays ``[N, ...]``, nested as the
+                space is.
+            ended: ``bool [N]``, whether the episode ends with this observation; only there may an
+                action mask allow nothing. None means nowhere.
+
+        Returns:
+            Column key -> array ``[N, *leaf.shape]`` of the leaf's dtype, and ``action_mask``,
+            ``uint8 [N, M]``, if there is one. Arrays that need no conversion (``uint8`` images
+            that keep their size, ``float32`` vectors) share memory with ``batched_obs``.
+
+        Raises:
+            EnvironmentDataError: If a value is NaN or infinite, a class does not exist, or an
+                action mask allows nothing.
+        """
+        values = flatten(self._observed, batched_obs)
+        columns = {
+            codec.leaf.key: codec.encode(np.asarray(value))
+            for codec, value in zip(self._codecs, values, strict=True)
+        }
+        if self._mask is not None:
+            columns[ACTION_MASK] = self._mask.encode(batched_obs[ACTION_MASK], ended)
+        return columns
+
+    def decode(self, columns: Columns) -> Batch:
+        """Turns record columns back into observations, for reports and tests.
+
+        Args:
+            columns: Column key -> array ``[N, ...]``; other columns are ignored.
+
+        Returns:
+            The observations, nested as the space is, in the dtypes of the space and inside its
+            bounds. Numbers are as exact as ``float32``; images that were enlarged are exact, those
+            that were made smaller are blurred.
+        """
+        values = iter([codec.decode(columns[codec.leaf.key]) for codec in self._codecs])
+        observed = unflatten(self._observed, values)
+        if self._mask is None:
+            return observed
+        observed[ACTION_MASK] = self._mask.decode(columns[ACTION_MASK])
+        return {key: observed[key] for key in self.space.spaces}
+
+
+class ActionCodec:
+    """Turns action vectors ``[N, A]`` into batched environment actions, and back.
+
+    The vector is the concatenation of the leaves in the order of the space: one-hot for
+    ``Discrete`` and for each component of ``MultiDiscrete`` and ``MultiBinary``, and for a ``Box``
+    one number an element, where [-1, 1] stands for the whole range of an element that is bounded
+    on both sides. Elements without two finite bounds are passed through unchanged (up to the one
+    bound they may have).
+
+    Attributes:
+        space: The space of a single environment.
+        layout: Its leaves, for the networks and for replay.
+    """
+
+    def __init__(self, space: gym.Space, *, masked: bool = False) -> None:
+        """Reads the space.
+
+        Args:
+            space: Action space of a single environment.
+            masked: Whether the observations have an action mask.
+
+        Raises:
+            SpaceError: If a part of the space cannot be acted in; names the part.
+        """
+        self.space = space
+        self._codecs = [action_leaf(leaf) for _, leaf in leaves(space, "action space")]
+        self.layout = ActionLayout(
+            tuple(leaf for codec in self._codecs for leaf in codec.leaves), masked
+        )
+
+    def decode(self, actions: np.ndarray) -> Batch:
+        """Turns action vectors into what ``VectorEnv.step`` takes.
+
+        Args:
+            actions: ``float32 [N, A]``; of a one-hot part the largest element counts.
+
+        Returns:
+            Arrays ``[N, ...]`` nested as the space is. Every action is contained in the space.
+
+        Raises:
+            ValueError: If an action is NaN or infinite: the policy has diverged.
+        """
+        if not np.isfinite(actions).all():
+            raise ValueError(
+                "The policy returned an action that is NaN or infinite. Its weights have diverged: "
+                "restore an earlier checkpoint and lower the learning rates."
+            )
+        offset, values = 0, []
+        for codec in self._codecs:
+            width = sum(leaf.size for leaf in codec.leaves)
+            values.append(codec.decode(actions[:, offset : offset + width]))
+            offset += width
+        return unflatten(self.space, iter(values))
+
+    def encode(self, batched_actions: Batch) -> np.ndarray:
+        """Turns environment actions into action vectors: the inverse of :meth:`decode`.
+
+        Args:
+            batched_actions: Arrays ``[N, ...]``, nested as the space is.
+
+        Returns:
+            ``float32 [N, A]``.
+        """
+        values = flatten(self.space, batched_actions)
+        parts = [
+            codec.encode(np.asarray(value))
+            for codec, value in zip(self._codecs, values, strict=True)
+        ]
+        return np.concatenate(parts, axis=-1, dtype=np.float32)
+
+    def sample(
+        self, rng: np.random.Generator, n: int, mask: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Draws uniformly random actions.
+
+        Args:
+            rng: Source of randomness.
+            n: Number of action vectors.
+            mask: ``[n, M]``, 1 for the choices to draw from; None for all.
+
+        Returns:
+            ``float32 [n, A]``: one-hot parts, and numbers in [-1, 1] (for elements without two
+            bounds too, for want of a scale).
+
+        Raises:
+            ValueError: If a mask allows no choice of a part, or is not of that shape.
+        """
+        if mask is not None and mask.shape != (n, len(self.layout.mask_positions)):
+            raise ValueError(
+                f"The mask must have the shape {(n, len(self.layout.mask_positions))}, not "
+                f"{mask.shape}."
+            )
+        parts: list[np.ndarray] = []
+        for leaf, where in zip(self.layout.leaves, self.layout.mask_slices, strict=True):
+            if not isinstance(leaf, DiscreteAction):
+                parts.append(rng.uniform(-1.0, 1.0, size=(n, leaf.size)).astype(np.float32))
+            elif mask is None:
+                parts.append(one_hot(rng.integers(leaf.n, size=n), leaf.n))
+            else:
+                parts.append(one_hot(_draw_allowed(rng, mask[:, where]), leaf.n))
+        return np.concatenate(parts, axis=-1)
+
+
+def _draw_allowed(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """Draws one of the allowed choices of each row of a mask ``[n, choices]``, uniformly."""
+    allowed_so_far = np.cumsum(mask != 0, axis=-1)
+    if not allowed_so_far[:, -1].all():
+        raise ValueError("The mask allows no choice at all, so that none can be drawn.")
+    drawn = rng.integers(allowed_so_far[:, -1])
+    return (allowed_so_far <= drawn[:, None]).sum(axis=-1)
+
+
+def _observation_leaf(
+    space: gym.Space, path: str
+) -> ImageObservation | VectorObservation | ClassObservation:
+    if not isinstance(space, spaces.Box):
+        return class_observation(space, path)
+    return image_observation(space, path) if is_image(space) else vector_observation(space, path)

@@ -1,0 +1,204 @@
+"""Which boxes are images, how they are read, and how they get a size that the CNN can take.
+
+Sizes are stretched, not padded: Atari's 210x160 has been shown to agents as a square ever since,
+and the border that padding adds would take up part of every image and of the decoder's work.
+"""
+
+import functools
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import tensorflow as tf
+from gymnasium import spaces
+
+from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.records import OBS_PREFIX
+from rllib_dreamerv3.spaces.layout import Cnn, Image, fits_cnn, nearest_fitting_sides
+from rllib_dreamerv3.spaces.leaves import check_finite, into_box, to_float32
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_SIDE = 64
+"""Images that do not fit the CNN become as large as this: the size in both papers."""
+
+MIN_GRAY_SIDE = 8
+"""A 2-d ``uint8`` box from 0 to 255 is an image from this many pixels a side on, else a vector."""
+
+MIN_MATRIX_SIDE = 32
+"""Any other 2-d box with one scale for all elements is an image from this many pixels on."""
+
+MAX_IMAGE_RANGE = 1e6
+"""Wider image bounds than this are place-holders, not a scale."""
+
+
+@dataclass(frozen=True)
+class ImageObservation:
+    """An image column ``[N, height, width, channels]``, resized where the leaf's size says so.
+
+    Attributes:
+        leaf: Size and scale of the column.
+        space: What the environment returns.
+        channels_first: Whether the channels come first there.
+    """
+
+    leaf: Image
+    space: spaces.Box
+    channels_first: bool
+
+    @property
+    def size_in_env(self) -> tuple[int, int]:
+        """Height and width of what the environment returns."""
+        shape = self.space.shape
+        return shape[1:] if self.channels_first else shape[:2]
+
+    def encode(self, value: np.ndarray) -> np.ndarray:
+        """``[N, *shape]`` -> column; EnvironmentDataError for NaN and infinity."""
+        check_finite(value, self.leaf.key)
+        if self.channels_first:
+            value = np.moveaxis(value, 1, -1)
+        value = value.reshape(len(value), *self.size_in_env, self.leaf.channels)
+        if self.leaf.dtype == "float32":
+            value = to_float32(value)
+        value = value.astype(self.leaf.dtype, copy=False)
+        return resize(value, self.leaf.height, self.leaf.width)
+
+    def decode(self, column: np.ndarray) -> np.ndarray:
+        """Column -> ``[N, *shape]`` inside the box; sharpness that was lost does not come back."""
+        # Taking the nearest pixel undoes an enlargement exactly.
+        column = _resize(column, *self.size_in_env, "nearest")
+        if self.channels_first:
+            column = np.moveaxis(column, -1, 1)
+        return into_box(column.reshape(len(column), *self.space.shape), self.space)
+
+
+def is_image(space: spaces.Box) -> bool:
+    """Whether a box is read as an image; the rules are those of ``ObservationCodec``."""
+    if len(space.shape) != 2:
+        return len(space.shape) == 3
+    low, high = float(space.low.flat[0]), float(space.high.flat[0])
+    if not ((space.low == low).all() and (space.high == high).all()):
+        return False
+    if space.dtype == np.uint8 and (low, high) == (0.0, 255.0):
+        return min(space.shape) >= MIN_GRAY_SIDE
+    return min(space.shape) >= MIN_MATRIX_SIDE and 0.0 < high - low <= MAX_IMAGE_RANGE
+
+
+def image_observation(space: spaces.Box, path: str) -> ImageObservation:
+    """The codec of a box that :func:`is_image`, in the size in which the environment returns it."""
+    first = len(space.shape) == 3 and _channels_first(space.shape)
+    shape = space.shape if len(space.shape) == 3 else (*space.shape, 1)
+    height, width, channels = (*shape[1:], shape[0]) if first else shape
+    low, high = float(space.low.min()), float(space.high.max())
+    key = OBS_PREFIX + (path or "image")
+    if not space.is_bounded() or high - low > MAX_IMAGE_RANGE:
+        _warn_once(
+            f"The image {key!r} has no usable bounds ({space}): it is read as {height}x{width} "
+            f"pixels of {channels} channels (the {'first' if first else 'last'} axis), and its "
+            f"values are taken to be in [0, 1]. If they are not, give its Box finite bounds."
+        )
+        low, high = 0.0, 1.0
+    elif high <= low:
+        high = low + 1.0
+    dtype = "uint8" if space.dtype in (np.uint8, np.bool_) else "float32"
+    return ImageObservation(Image(key, height, width, channels, low, high, dtype), space, first)
+
+
+def fit_to_cnn(
+    images: Sequence[ImageObservation], image_size: int | None, cnn: Cnn
+) -> list[ImageObservation]:
+    """Gives all images one size that the CNN can take, and logs once what is resized.
+
+    Args:
+        images: As the environment returns them.
+        image_size: Pixels a side; None leaves the images as they are if all have one size and
+            the CNN can take it, and otherwise chooses 64.
+        cnn: The kind of CNN.
+
+    Returns:
+        The same images, with their new sizes.
+
+    Raises:
+        ConfigError: If the CNN cannot take ``image_size``; names the nearest sizes that it can.
+    """
+    if image_size is not None:
+        _check_image_size(image_size, cnn)
+    sizes = {image.size_in_env for image in images}
+    fits = len(sizes) == 1 and all(h == w and fits_cnn(h, cnn) for h, w in sizes)
+    if image_size is None and (fits or not images):
+        return list(images)
+    side = DEFAULT_SIDE if image_size is None else image_size
+    resized = [image for image in images if image.size_in_env != (side, side)]
+    if resized:
+        sizes_said = ", ".join(
+            "{!r} from {}x{}".format(image.leaf.key, *image.size_in_env) for image in resized
+        )
+        _warn_once(
+            f"Images are resized to {side}x{side} for the CNN: {sizes_said} (height x width; "
+            f"stretched, where that is not square). The option image_size sets another size."
+        )
+    return [replace(image, leaf=replace(image.leaf, height=side, width=side)) for image in images]
+
+
+def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Resizes images, each axis on its own: shrunk by averaging areas, enlarged by repetition.
+
+    Small images are mostly boards and maps, whose values must not be blended; enlarging keeps
+    every pixel as a block.
+
+    Args:
+        images: ``uint8`` or ``float32 [N, h, w, C]``.
+        height: Of the result.
+        width: Of the result.
+
+    Returns:
+        ``[N, height, width, C]`` of the same dtype (``uint8`` is rounded); the very array that was
+        given if it has that size.
+    """
+    smaller = min(height, images.shape[1]), min(width, images.shape[2])
+    return _resize(_resize(images, *smaller, "area"), height, width, "nearest")
+
+
+def _resize(images: np.ndarray, height: int, width: int, method: str) -> np.ndarray:
+    if images.shape[1:3] == (height, width):
+        return images
+    resized = tf.image.resize(images, (height, width), method).numpy()
+    if images.dtype == np.uint8 and resized.dtype != np.uint8:
+        resized = np.rint(resized)
+    return resized.astype(images.dtype, copy=False)
+
+
+def _channels_first(shape: tuple[int, ...]) -> bool:
+    first, middle, last = shape
+    # Most images are square.
+    if (first == middle) != (middle == last):
+        return middle == last
+    if first <= 4 or last <= 4:
+        return last > 4
+    return 2 * first < min(middle, last)
+
+
+def _check_image_size(image_size: int, cnn: Cnn) -> None:
+    if not isinstance(image_size, int) or isinstance(image_size, bool) or image_size < 1:
+        raise ConfigError(
+            f"image_size must be a number of pixels or None (chosen by the images), not "
+            f"{image_size!r}."
+        )
+    if not fits_cnn(image_size, cnn):
+        nearest = " or ".join(str(side) for side in nearest_fitting_sides(image_size, cnn))
+        rule = (
+            "a power of two of at least 8"
+            if cnn == "strided"
+            else "a multiple of 16 from 48 to 256"
+        )
+        raise ConfigError(
+            f"image_size={image_size} is no size that the CNN of this model can take: it must be "
+            f"{rule}. The nearest: {nearest}."
+        )
+
+
+@functools.cache
+def _warn_once(message: str) -> None:
+    """Warns once in a process: a module, its copies and its environments read the same spaces."""
+    logger.warning(message)

@@ -1,0 +1,71 @@
+"""Walks through nested ``Dict`` and ``Tuple`` spaces and the values that nest as they do."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import gymnasium as gym
+from gymnasium import spaces
+
+from rllib_dreamerv3.errors import SpaceError
+from rllib_dreamerv3.spaces.leaves import check_leaf
+
+Batch = Any
+"""What a vector environment returns or takes for N environments: arrays ``[N, ...]``, nested in
+dicts and tuples as the space nests."""
+
+
+def children(space: spaces.Dict | spaces.Tuple) -> list[tuple[Any, gym.Space]]:
+    """Keys (of a Dict) or positions (of a Tuple) and the spaces there."""
+    if isinstance(space, spaces.Dict):
+        return list(space.spaces.items())
+    return list(enumerate(space.spaces))
+
+
+def place(what: str, path: tuple[Any, ...]) -> str:
+    """Names a part of a space for errors, e.g. ``the action at 'arm/0'``."""
+    return f"the {what} at {'/'.join(map(str, path))!r}" if path else f"the {what}"
+
+
+def leaves(space: gym.Space, what: str) -> list[tuple[str, gym.Space]]:
+    """Paths and spaces of all leaves, in the order of the space.
+
+    Args:
+        space: Any nesting of Dict and Tuple.
+        what: What the space is called in errors.
+
+    Returns:
+        (path, space) of each leaf. The path of a space without nesting is empty.
+
+    Raises:
+        SpaceError: If a part of the space cannot be used; names the part.
+    """
+
+    def walk(part: gym.Space, path: tuple[Any, ...]) -> Iterator[tuple[str, gym.Space]]:
+        if isinstance(part, spaces.Dict | spaces.Tuple):
+            if not part.spaces:
+                raise SpaceError(
+                    f"Cannot use {place(what, path)}: it is empty. Remove it from the space."
+                )
+            for key, child in children(part):
+                yield from walk(child, (*path, key))
+        else:
+            check_leaf(part, place(what, path))
+            yield "/".join(map(str, path)), part
+
+    return list(walk(space, ()))
+
+
+def flatten(space: gym.Space, value: Batch) -> list[Any]:
+    """Values of all leaves, in the order of :func:`leaves`."""
+    if not isinstance(space, spaces.Dict | spaces.Tuple):
+        return [value]
+    return [leaf for key, child in children(space) for leaf in flatten(child, value[key])]
+
+
+def unflatten(space: gym.Space, values: Iterator[Any]) -> Batch:
+    """Inverse of :func:`flatten`; takes from ``values`` as many as the space has leaves."""
+    if isinstance(space, spaces.Dict):
+        return {key: unflatten(child, values) for key, child in children(space)}
+    if isinstance(space, spaces.Tuple):
+        return tuple(unflatten(child, values) for _, child in children(space))
+    return next(values)

@@ -1,0 +1,43 @@
+"""Prepares TensorFlow before its first operation: version 2, threads, cache of compiled functions.
+
+RLlib switches TensorFlow to version-1 behaviour if RLlib is imported first; this switches it back.
+"""
+
+import os
+
+from rllib_dreamerv3.startup.compilation_cache import use_compilation_cache
+
+
+def prepare_tensorflow(threads: int | None = None) -> None:
+    """Imports TensorFlow, in version-2 mode.
+
+    Args:
+        threads: How many threads this process should compute with, known only in processes that
+            have a share of the machine. None leaves threads and cache as they are: a user's own
+            process computes on all cores, and may change that later.
+
+    Raises:
+        RuntimeError: If RLlib was imported first and operations of version 1 exist already.
+    """
+    # Both are read when TensorFlow is imported; what users have set stays.
+    if threads is not None:
+        use_compilation_cache(threads)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    if not (tf.executing_eagerly() and tf.compat.v1.control_flow_v2_enabled()):
+        if tf.compat.v1.get_default_graph().get_operations():
+            raise RuntimeError(
+                "RLlib was imported before rllib_dreamerv3 and has put TensorFlow into version-1 "
+                "mode, and TensorFlow operations were created since. Import rllib_dreamerv3 "
+                "before ray.rllib."
+            )
+        tf.compat.v1.reset_default_graph()
+        tf.compat.v1.enable_v2_behavior()
+    if threads is not None:
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+            tf.config.threading.set_inter_op_parallelism_threads(threads)
+        except RuntimeError:
+            # TensorFlow already runs in this process; whoever started it chose the threads.
+            pass

@@ -1,0 +1,182 @@
+"""What is fused, reordered or written by hand for speed, against plain formulas in float64.
+
+The plain ones are in `plain.py`.
+"""
+
+import numpy as np
+import pytest
+import synthetic
+import tensorflow as tf
+from plain import SETTINGS, SIZES, C, Plain, S
+
+from rllib_dreamerv3.imagination import Trajectory, imagine
+from rllib_dreamerv3.kernels.compiled import compiled
+from rllib_dreamerv3.learning.trainer import Trainer
+from rllib_dreamerv3.math.categorical import inverse_cdf_sample, sample_classes, unimix_probs
+from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.networks.state import State, add_one_hot_matmul, flat_one_hot
+from rllib_dreamerv3.records import IS_TERMINAL
+
+SEED = tf.constant([3, 4])
+# Float32 against float64, relative to the norm of the whole array.
+TOLERANCE = 1e-5
+
+cases = pytest.mark.parametrize(
+    ("observations", "actions"),
+    [
+        (synthetic.VECTOR, synthetic.DISCRETE),
+        (synthetic.VECTOR, synthetic.CONTINUOUS),
+        (synthetic.IMAGE, synthetic.DISCRETE),
+        (synthetic.EVERYTHING, synthetic.MIXED),
+    ],
+    ids=["vector", "vector-dynamics", "image", "everything"],
+)
+
+
+def make(observations, actions):
+    model = DreamerModel(observations, actions, SIZES, seed=0)
+    synthetic.scramble(model)
+    return model, Trainer(model, observations, actions, SIZES, SETTINGS)
+
+
+def assert_close(actual, expected, name=""):
+    error = np.linalg.norm(np.asarray(actual) - np.asarray(expected))
+    norm = np.linalg.norm(expected)
+    assert norm > 0, name
+    assert error / norm < TOLERANCE, f"{name}: {error / norm:.2g}"
+
+
+def assert_same_gradients(model, parts, gradients, expected):
+    """Gradients of the variables of some parts, in the order the optimizers take them."""
+    names = {id(variable): name for name, variable in model.named_variables().items()}
+    variables = [v for part in parts for v in part.trainable_variables]
+    assert len(variables) == len(gradients)
+    for variable, gradient in zip(variables, gradients, strict=True):
+        name = names[id(variable)]
+        assert_close(gradient, expected[name], name)
+
+
+@cases
+def test_world_model_update(observations, actions):
+    """Losses and the gradients of all parameters, with episodes that end inside of rows."""
+    model, trainer = make(observations, actions)
+    records = synthetic.batch(observations, actions, rows=3, length=5)
+    with tf.GradientTape() as tape:
+        output, loss, _ = trainer._observe(records, None, SEED)
+    gradients, start = trainer._gradient(tape, loss, "world_model"), output.state
+    plain = Plain(model, observations, actions)
+    with tf.GradientTape() as tape:
+        tape.watch(plain.weights)
+        index = tf.reshape(start.index, [3, 5, S])
+        plain_loss, h = plain.world_model_loss(records, index)
+    assert_close(loss, plain_loss)
+    assert_close(start.h, h)
+    expected = tape.gradient(plain_loss, plain.weights)
+    assert_same_gradients(model, [model.world_model], gradients, expected)
+
+
+@cases
+def test_actor_critic_update(observations, actions):
+    """Losses and gradients of actor and critic, with some starts that are terminal."""
+    model, trainer = make(observations, actions)
+    n = 7
+    start, is_terminal = synthetic.states(SIZES, n), tf.constant([False] * 5 + [True] * 2)
+    behaviour = trainer._imagine(start, {IS_TERMINAL: is_terminal}, SEED)
+    through_dynamics = actions.all_continuous
+    begin = start.with_dense_z(C) if through_dynamics else start
+    trajectory: Trajectory = imagine(
+        model.world_model,
+        model.actor,
+        actions,
+        begin,
+        SETTINGS.horizon,
+        SEED + tf.constant([1, 0]),
+        through_dynamics=through_dynamics,
+    )
+    scale = tf.cast(trainer.return_normalizer.scale(), tf.float64)
+    plain = Plain(model, observations, actions)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(plain.weights)
+        actor_loss, critic_loss, h = plain.actor_and_critic_loss(
+            trajectory, is_terminal, scale, through_dynamics
+        )
+    assert_close(trajectory.state.h, h)
+    for name, loss in (("actor", actor_loss), ("critic", critic_loss)):
+        part = getattr(behaviour, name)
+        assert_close(part.metrics[f"{name.upper()}_L_total"], loss)
+        expected = tape.gradient(loss, plain.weights)
+        assert_same_gradients(model, [getattr(model, name)], part.gradients, expected)
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.01, 0.5])
+def test_classes_are_sampled_as_from_the_mixed_probabilities(mix):
+    rng = np.random.default_rng(0)
+    logits = tf.constant(rng.normal(0, 3, (500, S * C)), tf.float32)
+    uniform = synthetic.uniform(500, S)
+    probs = unimix_probs(tf.reshape(logits, [500, S, C]), mix)
+    expected = inverse_cdf_sample(probs, uniform)
+    sampled = sample_classes(logits, uniform, mix)
+    assert sampled.dtype == tf.int32
+    # A number that falls on a border to the last bit may fall on either side.
+    assert np.mean(sampled.numpy() != expected.numpy()) < 1e-3
+
+
+@pytest.mark.parametrize("logit", [-200.0, 0.0, 200.0])
+def test_classes_stay_in_range_at_the_ends(logit):
+    """The least and the greatest uniform number, with all probability on one class or on none."""
+    logits = np.zeros((2, S, C), np.float32)
+    logits[:, :, 1] = logit
+    uniform = np.stack([np.zeros(S), np.full(S, np.nextafter(np.float32(1), np.float32(0)))])
+    sampled = sample_classes(logits.reshape(2, S * C), tf.constant(uniform, tf.float32), 0.01)
+    np.testing.assert_array_equal(sampled, np.stack([np.zeros(S), np.full(S, C - 1)]))
+
+
+@pytest.mark.parametrize(("first", "after"), [(0, 0), (3, 0), (0, 2), (3, 2)])
+def test_one_hot_product_and_its_gradients(first, after):
+    rng = np.random.default_rng(0)
+    index = tf.constant(rng.integers(0, C, (50, S)), tf.int32)
+    kernel = tf.Variable(rng.normal(size=(first + S * C + after, 6)).astype(np.float32))
+    total = tf.Variable(rng.normal(size=(50, 6)).astype(np.float32))
+    factor = rng.normal(size=(50, 6)).astype(np.float32)
+    results = []
+    for product in (
+        lambda: add_one_hot_matmul(total, index, tf.convert_to_tensor(kernel), C, first),
+        lambda: total + tf.matmul(flat_one_hot(index, C), kernel[first : first + S * C]),
+    ):
+        with tf.GradientTape() as tape:
+            y = product()
+            loss = tf.reduce_sum(factor * y)
+        results.append([y, *tape.gradient(loss, [total, kernel])])
+    for fast, plain in zip(*results, strict=True):
+        assert_close(fast, plain)
+
+
+def test_first_and_last_states_of_a_stack():
+    stack = State(tf.range(6.0)[:, None], tf.range(6)[:, None])
+    np.testing.assert_array_equal(stack.first(4).h[:, 0], [0, 1, 2, 3])
+    np.testing.assert_array_equal(stack.last(2).index[:, 0], [4, 5])
+
+
+def test_compiled_functions_differentiate_like_their_originals():
+    """With the gradient derived, and with one that is given: it must be the one that is used."""
+    x, y = tf.constant([1.0, 2.0]), tf.constant([3.0, 4.0])
+
+    def product(a, b):
+        return a * tf.tanh(b)
+
+    def twice_the_upstream(a, b, upstream):
+        return 2.0 * upstream, None
+
+    for function, expected in (
+        (compiled(product), (np.tanh(y), x * (1 - np.tanh(y) ** 2))),
+        (compiled(product, twice_the_upstream), ([2.0, 2.0], None)),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch([x, y])
+            z = function(x, y)
+        np.testing.assert_allclose(z, x * tf.tanh(y), rtol=1e-6)
+        for gradient, value in zip(tape.gradient(z, [x, y]), expected, strict=True):
+            if value is None:
+                assert gradient is None
+            else:
+                np.testing.assert_allclose(gradient, value, atol=1e-6)

@@ -1,0 +1,257 @@
+"""Options: defaults, validation, and errors that say what to do."""
+
+import dataclasses
+
+import pytest
+import synthetic
+from tiny import tiny_config
+
+from rllib_dreamerv3 import DreamerV3Config
+from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.options.resolution import learning_rates_of
+from rllib_dreamerv3.options.settings import LaPropSettings, TrainerSettings
+from rllib_dreamerv3.options.variants import CHOICES, VARIANT_DEFAULTS
+
+
+def test_defaults_are_those_of_the_paper_and_of_rllibs_former_dreamer():
+    config = DreamerV3Config()
+    assert config.framework_str == "tf2"
+    assert config.enable_rl_module_and_learner
+    assert config.enable_env_runner_and_connector_v2
+    assert (config.model_size, config.training_ratio) == ("XS", 1024)
+    assert (config.batch_size_B, config.batch_length_T, config.horizon_H) == (16, 64, 15)
+    assert (config.world_model_lr, config.actor_lr, config.critic_lr) == (1e-4, 3e-5, 3e-5)
+    assert (config.gae_lambda, config.entropy_scale) == (0.95, 3e-4)
+    assert config.gamma == pytest.approx(1 - 1 / 333)
+    assert config.replay_capacity == 1_000_000
+    config.environment("CartPole-v1").validate()
+    # What the trainer takes for v1 unless told otherwise.
+    assert config.trainer_settings() == TrainerSettings()
+
+
+def test_size_of_the_2025_revision_brings_its_defaults():
+    config = DreamerV3Config().environment("CartPole-v1").training(model_size="12M")
+    config.validate()
+    assert (config.resolved("replay_context"), config.replay_capacity) == (1, 5_000_000)
+    assert (config.resolved("online_queue"), config.resolved("random_prefill")) == (True, False)
+    assert learning_rates_of(config) == {"all": 4e-5}
+    assert (config.model_settings().deterministic, config.model_settings().norm) == (2048, "rms")
+    expected = dataclasses.replace(synthetic.TRAINER_V2, horizon=15, laprop=LaPropSettings())
+    assert config.trainer_settings() == expected
+    assert config.trainer_settings().laprop == LaPropSettings(4e-5, 0.3, 1000)
+    assert config.trainer_settings().continue_label == pytest.approx(1 - 1 / 333)
+    assert config.trainer_settings().imagination_gamma == 1
+
+
+@pytest.mark.parametrize(("size", "own"), [("nano", "v1"), ("1M", "v2")])
+def test_variant_and_options_override_each_other_in_turn(size, own):
+    """An option that is set counts, else the variant, else that of the model size."""
+    names = set(VARIANT_DEFAULTS["v1"]) - {"replay_capacity"}
+    config = tiny_config(model_size=size)
+    assert {name: config.resolved(name) for name in names} == {
+        name: VARIANT_DEFAULTS[own][name] for name in names
+    }
+    for variant in ("v1", "v2"):
+        config.training(variant=variant)
+        config.validate()
+        for name in names:
+            assert config.resolved(name) == VARIANT_DEFAULTS[variant][name], name
+        other = VARIANT_DEFAULTS["v1" if variant == "v2" else "v2"]
+        for name in names:
+            config.training(**{name: other[name]})
+            assert config.resolved(name) == other[name], name
+            assert getattr(config.copy(), name) == other[name]
+            config.training(**{name: None})
+            assert config.resolved(name) == VARIANT_DEFAULTS[variant][name], name
+
+
+def test_options_reach_networks_and_trainer():
+    config = tiny_config(
+        variant="v2",
+        norm="layer",
+        cnn="strided",
+        imagined_continues="mode",
+        discount_in_continue=False,
+        replay_critic_scale=0.1,
+        dynamics_loss_scale=0.25,
+        lr=[[0, 1e-3], [100, 1e-4]],
+        lr_warmup=7,
+        adaptive_grad_clip=0.2,
+        gamma=0.9,
+    )
+    config.validate()
+    networks, trainer = config.model_settings(), config.trainer_settings()
+    assert (networks.norm, networks.cnn, networks.sequence_model) == (
+        "layer",
+        "strided",
+        "block_gru",
+    )
+    assert trainer.imagined_continues == "mode"
+    assert (trainer.continue_label, trainer.imagination_gamma) == (1.0, 0.9)
+    assert (trainer.replay_critic_scale, trainer.world_model_scales.dynamics) == (0.1, 0.25)
+    assert trainer.laprop == LaPropSettings(1e-3, 0.2, 7)
+
+
+@pytest.mark.parametrize("name", CHOICES)
+def test_choice_that_does_not_exist_is_refused_with_those_that_do(name):
+    config = tiny_config()
+    setattr(config, name, "other")
+    with pytest.raises(ConfigError, match=f"{name} must be .*'{CHOICES[name][-1]}'.*'other'"):
+        config.validate()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"lr": 1e-4}, 'lr has no meaning.*world_model_lr.*"laprop"'),
+        ({"variant": "v2", "optimizer_type": "adam", "lr": 1e-4}, "lr has no meaning"),
+        ({"variant": "v2", "world_model_lr": 1e-3}, 'world_model_lr has no meaning.*"adam"'),
+        ({"model_size": "1M", "actor_lr": 1e-3}, "actor_lr has no meaning"),
+        ({"optimizer_type": "laprop", "critic_grad_clip_by_global_norm": 1.0}, "critic_grad_clip"),
+        ({"discount_in_continue": True}, "nothing would be discounted"),
+        ({"variant": "v2", "imagined_continues": "mode"}, "nothing would be discounted"),
+    ],
+)
+def test_contradictions_are_refused(options, words):
+    with pytest.raises(ConfigError, match=words):
+        tiny_config(**options).validate()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer_type": "laprop", "lr": 1e-4},
+        {"variant": "v2", "optimizer_type": "adam", "world_model_lr": 1e-3},
+        {"discount_in_continue": True, "imagined_continues": "probability"},
+        {"imagined_continues": "probability"},
+        {"variant": "v2", "imagined_continues": "mode", "discount_in_continue": False},
+        {"model_size": "1M", "variant": "v1"},
+        {"replay_context": 1, "online_queue": True, "random_prefill": True},
+    ],
+)
+def test_mixtures_of_the_variants_are_allowed(options):
+    config = tiny_config(**options)
+    config.validate()
+    config.trainer_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("model_size", "xs-large"),
+        ("training_ratio", 0),
+        ("batch_size_B", 1.5),
+        ("batch_length_T", 1),
+        ("horizon_H", "15"),
+        ("gamma", 1.1),
+        ("world_model_lr", -1e-4),
+        ("actor_grad", "reparameterise"),
+        ("vector_mlp", "wide"),
+        ("symlog_obs", "yes"),
+        ("replay_context", 2),
+        ("replay_context", True),
+        ("online_queue", 1),
+        ("hidden_bias", "yes"),
+        ("random_prefill", 0),
+        ("replay_critic_scale", -0.1),
+        ("actor_output_scale", -1),
+        ("adaptive_grad_clip", 0),
+        ("lr_warmup", 0.5),
+        ("image_size", 0),
+        ("train_batch_size", 512),
+        ("lr", 1e-3),
+    ],
+)
+def test_value_that_cannot_be_is_refused_by_name(name, value):
+    config = tiny_config()
+    setattr(config, name, value)
+    with pytest.raises(ConfigError, match=name):
+        config.validate()
+
+
+def test_unknown_training_option_names_the_nearest():
+    with pytest.raises(ConfigError, match="batch_size_B"):
+        DreamerV3Config().training(batch_size_b=4)
+    with pytest.raises(ConfigError, match="horizon_H"):
+        DreamerV3Config().training(horizon=4)
+
+
+def test_unknown_key_in_a_dict_names_the_nearest():
+    with pytest.raises(ConfigError, match="training_ratio"):
+        DreamerV3Config().update_from_dict({"trainin_ratio": 4})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"variant": "v2"}, {"model_size": "1M", "norm": "layer", "lr": 1e-4}],
+    ids=["v1", "v2", "v2 by size"],
+)
+def test_dict_takes_everything_that_a_config_gives(options):
+    config = tiny_config(**options)
+    config.validate()
+    again = DreamerV3Config().update_from_dict(config.to_dict())
+    again.validate()
+    assert again.to_dict() == config.to_dict()
+    assert again.trainer_settings() == config.trainer_settings()
+    assert again.model_settings() == config.model_settings()
+
+
+def test_dict_takes_rllibs_aliases_and_a_partial_replay_config():
+    config = DreamerV3Config().update_from_dict(
+        {"framework": "tf2", "num_workers": 2, "replay_buffer_config": {"capacity": 5000}}
+    )
+    assert config.num_env_runners == 2
+    assert config.replay_buffer_config == {
+        "type": "EpisodeReplayBuffer",
+        "capacity": 5000,
+        "capacity_bytes": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"replay_buffer_config": {"capacity": 10}}, "capacity"),
+        # A row of 8 and 32 before updates begin; with a context record a row is one longer.
+        ({"replay_buffer_config": {"capacity": 39}}, "at least 40"),
+        ({"replay_buffer_config": {"capacity": 40}, "replay_context": 1}, "at least 41"),
+        ({"replay_buffer_config": {"capcity": 10_000}}, "capacity"),
+        ({"replay_buffer_config": {"type": "ReplayBuffer"}}, "EpisodeReplayBuffer"),
+    ],
+)
+def test_replay_settings_that_cannot_work(options, words):
+    with pytest.raises(ConfigError, match=words):
+        tiny_config(**options).validate()
+
+
+def test_remote_learners_are_refused_with_what_to_set():
+    with pytest.raises(ConfigError, match="num_learners: 0"):
+        tiny_config(batch_size_B=4).learners(num_learners=2).validate()
+    with pytest.raises(ConfigError, match="divisible"):
+        tiny_config(batch_size_B=3).learners(num_learners=2).validate()
+
+
+def test_other_frameworks_are_refused():
+    with pytest.raises(ConfigError, match="tf2"):
+        tiny_config().framework("torch").validate()
+
+
+@pytest.mark.parametrize(
+    ("env", "near"),
+    [("CartPoll-v1", "CartPole-v1"), ("ale_py:ALE/Pongg-v5", "ale_py:ALE/Pong-v5")],
+)
+def test_misspelt_environment_names_the_nearest(env, near):
+    with pytest.raises(ConfigError, match=near):
+        tiny_config(env).validate()
+
+
+def test_unknown_atari_option_names_the_nearest():
+    config = tiny_config("ale_py:ALE/Pong-v5").environment(env_config={"frame_skip": 2})
+    with pytest.raises(ConfigError, match="frameskip"):
+        config.validate()
+
+
+def test_learning_rate_schedule_starts_with_its_first_rate():
+    config = tiny_config(actor_lr=[[0, 1e-3], [1000, 1e-4]])
+    config.validate()
+    assert config.trainer_settings().actor.learning_rate == 1e-3

@@ -1,0 +1,39 @@
+"""The training ratio's scheduler."""
+
+import pytest
+from vectors import case
+
+from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
+
+
+@pytest.mark.parametrize("ratio", [1024, 512, 256, 32])
+def test_agrees_with_the_test_vector(ratio):
+    inputs, expected, _, _ = case("train_ratio_schedule")
+    schedule = UpdateSchedule(ratio / 1024)
+    assert [schedule.due(int(step)) for step in inputs["step"]] == list(expected[f"r{ratio}"])
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 8, 50])
+def test_many_records_at_once_are_due_the_same_number_of_updates(chunk):
+    schedule = UpdateSchedule(1 / 3)
+    total = sum(schedule.due(1000 + records) for records in range(0, 601, chunk))
+    last = 600 // chunk * chunk
+    assert total == 1 + last // 3
+
+
+def test_reached_ratio_settles_at_the_one_asked_for():
+    schedule = UpdateSchedule(0.4)
+    assert schedule.reached(500) == 0.0
+    for records in range(500, 1501):
+        schedule.due(records)
+    assert schedule.reached(1500) == pytest.approx(0.4, rel=0.01)
+
+
+def test_state_continues_where_it_was_saved():
+    one, other = UpdateSchedule(0.3), UpdateSchedule(0.3)
+    for records in range(100, 117):
+        one.due(records)
+    other.set_state(one.get_state())
+    following = range(117, 160)
+    assert [one.due(r) for r in following] == [other.due(r) for r in following]
+    assert one.reached(159) == other.reached(159)

@@ -1,0 +1,382 @@
+"""Reports: open-loop pictures, what is imagined step by step, and the losses of single records."""
+
+import numpy as np
+import pytest
+import synthetic
+import tensorflow as tf
+
+from rllib_dreamerv3.imagination import imagine
+from rllib_dreamerv3.learning.trainer import Trainer
+from rllib_dreamerv3.losses.world_model import world_model_losses
+from rllib_dreamerv3.math.two_hot import make_two_hot
+from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.networks.world_model import split_context
+from rllib_dreamerv3.options.settings import TrainerSettings, WorldModelScales
+from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, LATENT_H, REWARD
+from rllib_dreamerv3.reports.reporter import (
+    BORDER,
+    Reporter,
+    compare,
+    film_strip,
+    open_loop_prediction,
+    write_png,
+)
+from rllib_dreamerv3.spaces.layout import Image
+
+NANO = synthetic.NANO
+B, T, OBSERVED = 3, 8, 4
+SETTINGS = TrainerSettings(
+    horizon=3,
+    gamma=0.9,
+    gae_lambda=0.8,
+    world_model_scales=WorldModelScales(prediction=2.0, dynamics=0.7, representation=0.3),
+)
+CAMERA = synthetic.IMAGE.images[0].key
+UNIFORM = synthetic.uniform(T, B, NANO.categoricals, seed=5)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eager():
+    """Each function is called a few times only: compiling takes longer."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture
+def compiled():
+    tf.config.run_functions_eagerly(False)
+    yield
+    tf.config.run_functions_eagerly(True)
+
+
+def scrambled(observations=synthetic.IMAGE, actions=synthetic.DISCRETE):
+    model = synthetic.model(observations, actions)
+    synthetic.scramble(model)
+    return model
+
+
+def reporter_for(model, observations=synthetic.IMAGE, actions=synthetic.DISCRETE):
+    return Reporter(model, observations, actions, NANO, SETTINGS, 0)
+
+
+def records(observations=synthetic.IMAGE, actions=synthetic.DISCRETE, rows=B, length=T):
+    return {
+        key: x.numpy()
+        for key, x in synthetic.batch(observations, actions, rows=rows, length=length).items()
+    }
+
+
+def predict(model, batch):
+    return open_loop_prediction(model.world_model, batch, UNIFORM, OBSERVED)[CAMERA].numpy()
+
+
+def changed_times(one, other):
+    """Times at which predictions [B, T, ...] differ."""
+    differs = np.abs(one - other).max(axis=(0, 2, 3, 4)) > 0
+    return set(np.flatnonzero(differs).tolist())
+
+
+# Open-loop prediction
+
+
+def test_observed_records_are_decoded_from_the_posterior():
+    model, batch = scrambled(), records()
+    whole = model.world_model(batch, UNIFORM).observations[CAMERA].numpy()
+    prediction = predict(model, batch)
+    assert prediction.shape == (B, T, 8, 8, 3)
+    whole = whole.reshape(prediction.shape)
+    np.testing.assert_allclose(prediction[:, :OBSERVED], whole[:, :OBSERVED], atol=1e-5)
+    assert np.abs(prediction[:, OBSERVED:] - whole[:, OBSERVED:]).max() > 1e-3
+
+
+def test_later_records_are_imagined_from_the_recorded_actions():
+    model, batch = scrambled(), records()
+    prediction = predict(model, batch)
+    world = model.world_model
+    posterior = world(batch, UNIFORM).state
+    for row in range(B):
+        last = row * T + OBSERVED - 1
+        state = State(posterior.h[last : last + 1], posterior.index[last : last + 1])
+        for t in range(OBSERVED, T):
+            action = batch[ACTION][row : row + 1, t - 1]
+            # The same random numbers, one row at a time.
+            state = world.rssm.imagine(state, action, UNIFORM[t, row : row + 1], dense=False)
+            expected = world.decoder(state)[CAMERA][0]
+            np.testing.assert_allclose(prediction[row, t], expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("time", range(T))
+def test_observations_matter_while_they_are_observed_and_never_again(time):
+    model, batch = scrambled(), records()
+    other = batch | {CAMERA: batch[CAMERA].copy()}
+    other[CAMERA][:, time] = 255 - other[CAMERA][:, time]
+    changed = changed_times(predict(model, batch), predict(model, other))
+    if time < OBSERVED:
+        assert time in changed
+        assert min(changed) == time
+    else:
+        assert not changed
+
+
+@pytest.mark.parametrize("time", [OBSERVED - 1, OBSERVED, T - 2, T - 1])
+def test_recorded_actions_decide_what_is_imagined_after_them(time):
+    model, batch = scrambled(), records()
+    other = batch | {ACTION: batch[ACTION].copy()}
+    other[ACTION][:, time] = np.roll(other[ACTION][:, time], 1, -1)
+    changed = changed_times(predict(model, batch), predict(model, other))
+    assert changed == set(range(time + 1, T))
+
+
+def test_start_of_an_episode_is_seen_among_observed_records_only():
+    model, batch = scrambled(), records()
+    for time, matters in ((OBSERVED - 1, True), (OBSERVED, False), (T - 1, False)):
+        other = batch | {IS_FIRST: batch[IS_FIRST].copy()}
+        other[IS_FIRST][:, time] ^= True
+        changed = changed_times(predict(model, batch), predict(model, other))
+        assert bool(changed) == matters
+
+
+def test_observing_whole_rows_is_plain_reconstruction():
+    model, batch = scrambled(), records()
+    whole = model.world_model(batch, UNIFORM).observations[CAMERA]
+    prediction = open_loop_prediction(model.world_model, batch, UNIFORM, T)[CAMERA]
+    np.testing.assert_allclose(tf.reshape(whole, prediction.shape), prediction, atol=1e-6)
+
+
+# Pictures
+
+
+def test_error_is_gray_where_prediction_is_right_and_all_stays_in_range():
+    image = Image("obs/image", 1, 1, 1)
+    stored = np.array([0, 255, 51, 255], np.uint8).reshape(1, 4, 1, 1, 1)
+    prediction = np.array([0.0, 0.0, 0.6, 5.0], np.float32).reshape(stored.shape)
+    truth, shown, error = compare(image, stored, prediction)[0, :, :, 0, 0].T
+    np.testing.assert_allclose(truth, [0, 1, 0.2, 1])
+    np.testing.assert_allclose(shown, [0, 0, 0.6, 1])
+    np.testing.assert_allclose(error, [0.5, 0, 0.7, 1], rtol=1e-6)
+
+
+def test_truth_of_images_with_other_bounds_is_scaled_by_them():
+    image = Image("obs/image", 1, 1, 1, low=-1.0, high=1.0, dtype="float32")
+    stored = np.array([-1.0, 0.0, 1.0], np.float32).reshape(1, 3, 1, 1, 1)
+    truth = compare(image, stored, np.zeros_like(stored))[0, :, 0, 0, 0]
+    np.testing.assert_allclose(truth, [0.0, 0.5, 1.0])
+
+
+def test_film_strip_runs_right_with_rows_below_each_other():
+    frames = np.zeros((2, 3, 6, 4, 3), np.float32)
+    frames[1, 2, 5, 0] = [1.0, 0.5, 0.0]
+    strip = film_strip(frames, observed=1)
+    height, width = 6 + 2 * BORDER, 4 + 2 * BORDER
+    assert strip.shape == (2 * height, 3 * width, 3)
+    assert strip.dtype == np.uint8
+    assert strip[height + BORDER + 5, 2 * width + BORDER].tolist() == [255, 128, 0]
+    green, red = strip[0, 0], strip[0, width]
+    assert green.argmax() == 1
+    assert red.argmax() == 0
+    assert (strip[height, 2 * width] == red).all()
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4])
+def test_other_numbers_of_channels_show_the_last_in_gray(channels):
+    frames = np.zeros((1, 1, 3, 2, channels), np.float32)
+    frames[..., -1] = 1.0
+    inside = film_strip(frames, observed=1)[BORDER:-BORDER, BORDER:-BORDER]
+    assert inside.shape == (3, 2, 3)
+    assert (inside == 255).all()
+
+
+@pytest.mark.parametrize(("rows", "length"), [(2, 8), (8, 3)])
+def test_picture_of_a_batch_survives_png(tmp_path, rows, length):
+    model = scrambled(synthetic.EVERYTHING, synthetic.MIXED)
+    batch = records(synthetic.EVERYTHING, synthetic.MIXED, rows, length)
+    reporter = reporter_for(model, synthetic.EVERYTHING, synthetic.MIXED)
+    picture = reporter.open_loop_image(batch, update=1)
+    # At most six rows; two images with three pictures each; 16 pixels a side.
+    frame = 2 * (3 * 16 + 2 * BORDER)
+    assert picture.shape == (min(rows, 6) * frame, length * (16 + 2 * BORDER), 3)
+    path = tmp_path / "new" / "film.png"
+    write_png(path, picture)
+    np.testing.assert_array_equal(tf.io.decode_png(path.read_bytes()), picture)
+
+
+def test_there_is_no_picture_without_images():
+    model = scrambled(synthetic.VECTOR)
+    reporter = reporter_for(model, synthetic.VECTOR)
+    assert reporter.open_loop_image(records(synthetic.VECTOR), update=1) is None
+
+
+# Imagination, step by step
+
+
+def test_dream_data_are_means_over_all_trajectories():
+    model, batch = scrambled(), records()
+    data = reporter_for(model).dream_data(batch, update=7)
+    horizon, n = SETTINGS.horizon, B * T
+    world, mean = model.world_model, make_two_hot("symlog").mean
+    uniform = tf.random.stateless_uniform([T, B, NANO.categoricals], [0, 7])
+    start = world(batch, uniform).state.stop_gradient()
+    trajectory = imagine(
+        world,
+        model.actor,
+        synthetic.DISCRETE,
+        start,
+        horizon,
+        tf.constant([1, 7]),
+        through_dynamics=False,
+    )
+    states = [
+        State(h, index) for h, index in zip(trajectory.state.h, trajectory.state.index, strict=True)
+    ]
+    rewards = np.array([mean(world.reward(s)) for s in states])
+    values = np.array([mean(model.critic(s)) for s in states])
+    logits = np.array([world.cont(s) for s in states])
+    goes_on = (logits > 0).astype(float)
+    goes_on[0] = 1.0 - batch[IS_TERMINAL].reshape(n)
+    returns, target = [], values[-1]
+    for i in reversed(range(horizon)):
+        mixed = (1 - SETTINGS.gae_lambda) * values[i + 1] + SETTINGS.gae_lambda * target
+        target = rewards[i + 1] + SETTINGS.gamma * goes_on[i + 1] * mixed
+        returns.insert(0, target.mean())
+    expected = {
+        "DREAM_DATA_rewards_per_step": rewards.mean(1),
+        "DREAM_DATA_continues_per_step": (1 / (1 + np.exp(-logits))).mean(1),
+        "DREAM_DATA_values_per_step": values.mean(1),
+        "DREAM_DATA_returns_per_step": returns,
+    }
+    assert set(data) == set(expected)
+    for name, x in expected.items():
+        assert isinstance(data[name], list)
+        np.testing.assert_allclose(data[name], x, rtol=1e-3, atol=1e-4, err_msg=name)
+
+
+def test_dream_data_of_mixed_actions_and_vectors_have_their_lengths():
+    model = scrambled(synthetic.EVERYTHING, synthetic.MIXED)
+    batch = records(synthetic.EVERYTHING, synthetic.MIXED)
+    data = reporter_for(model, synthetic.EVERYTHING, synthetic.MIXED).dream_data(batch, update=1)
+    lengths = {name.split("_")[2]: len(x) for name, x in data.items()}
+    assert lengths == {"rewards": 4, "continues": 4, "values": 4, "returns": 3}
+    assert all(0 < p < 1 for p in data["DREAM_DATA_continues_per_step"])
+
+
+# Losses of single records
+
+
+def test_record_losses_average_to_the_loss_of_the_world_model():
+    observations, actions = synthetic.EVERYTHING, synthetic.MIXED
+    model, batch = scrambled(observations, actions), records(observations, actions)
+    losses = reporter_for(model, observations, actions).record_losses(batch, update=3)
+    names = ("total", "decoder", "reward", "continue", "dynamics", "representation")
+    assert set(losses) == {f"WORLD_MODEL_L_{name}_BxT" for name in names}
+    assert all(x.shape == (B, T) and x.dtype == np.float32 for x in losses.values())
+    uniform = tf.random.stateless_uniform([T, B, NANO.categoricals], [0, 3])
+    total = world_model_losses(
+        model.world_model(batch, uniform),
+        synthetic.flat(batch),
+        observations,
+        make_two_hot("symlog"),
+        NANO,
+        free_nats=1.0,
+    ).total(SETTINGS.world_model_scales)
+    assert losses["WORLD_MODEL_L_total_BxT"].mean() == pytest.approx(float(total), rel=1e-4)
+    parts = {name: losses[f"WORLD_MODEL_L_{name}_BxT"] for name in names}
+    prediction = parts["decoder"] + parts["reward"] + parts["continue"]
+    expected = 2.0 * prediction + 0.7 * parts["dynamics"] + 0.3 * parts["representation"]
+    np.testing.assert_allclose(parts["total"], expected, rtol=1e-4)
+
+
+def test_record_losses_lie_where_their_records_do():
+    model, batch = scrambled(), records()
+    other = batch | {REWARD: batch[REWARD].copy()}
+    other[REWARD][1, 2] += 3.0
+    reporter = reporter_for(model)
+    one, two = (reporter.record_losses(x, update=3) for x in (batch, other))
+    name = "WORLD_MODEL_L_reward_BxT"
+    assert np.argwhere(one[name] != two[name]).tolist() == [[1, 2]]
+
+
+# The 2025 revision
+
+
+def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
+    layout, actions, sizes = synthetic.VECTOR, synthetic.DISCRETE, synthetic.NANO_V2
+    settings = synthetic.TRAINER_V2
+    model = synthetic.model(layout, actions, sizes)
+    synthetic.scramble(model)
+    reporter = Reporter(model, layout, actions, sizes, settings, 0)
+    batch = {
+        key: x.numpy()
+        for key, x in synthetic.batch_with_context(layout, actions, sizes, B, T).items()
+    }
+    losses = reporter.record_losses(batch, update=3)
+    assert all(x.shape == (B, T) for x in losses.values())
+    other = reporter.record_losses(batch | {LATENT_H: -batch[LATENT_H]}, update=3)
+    # The second row begins with an episode; the first one has another one from its second record.
+    differs = losses["WORLD_MODEL_L_total_BxT"] != other["WORLD_MODEL_L_total_BxT"]
+    assert differs[:, 0].tolist() == [True, False, True]
+    assert not differs[1].any()
+
+    # With the discount in the continues: R_0 = r_1 + c_1 (r_2 + ...), mixed with values.
+    data = reporter.dream_data(batch, update=3)
+    assert len(data["DREAM_DATA_returns_per_step"]) == settings.horizon
+    records, context = split_context(batch)
+    uniform = tf.random.stateless_uniform([T, B, sizes.categoricals], [0, 3])
+    start = model.world_model(records, uniform, context).state.stop_gradient()
+    trajectory = imagine(
+        model.world_model,
+        model.actor,
+        actions,
+        start,
+        settings.horizon,
+        tf.constant([1, 3]),
+        through_dynamics=False,
+    )
+    last = State(trajectory.state.h[-1], trajectory.state.index[-1])
+    before = State(trajectory.state.h[-2], trajectory.state.index[-2])
+    mean, world = make_two_hot("symexp").mean, model.world_model
+    returns = mean(world.reward(last)) + tf.sigmoid(world.cont(last)) * mean(model.critic(last))
+    expected = {
+        "DREAM_DATA_returns_per_step": returns,
+        "DREAM_DATA_values_per_step": mean(model.critic(last)),
+        "DREAM_DATA_continues_per_step": tf.sigmoid(world.cont(last)),
+    }
+    for name, x in expected.items():
+        np.testing.assert_allclose(data[name][-1], np.mean(x), rtol=1e-3)
+    np.testing.assert_allclose(
+        data["DREAM_DATA_rewards_per_step"][-2], np.mean(mean(world.reward(before))), rtol=1e-3
+    )
+
+
+def test_open_loop_prediction_goes_on_from_the_context():
+    model = synthetic.model(synthetic.VECTOR, synthetic.DISCRETE, synthetic.NANO_V2)
+    synthetic.scramble(model)
+    batch = synthetic.batch_with_context(synthetic.VECTOR, synthetic.DISCRETE, rows=B, length=T)
+    rows, context = split_context(batch)
+    whole = model.world_model(rows, UNIFORM, context).observations["obs/x"]
+    prediction = open_loop_prediction(model.world_model, rows, UNIFORM, OBSERVED, context)["obs/x"]
+    whole = tf.reshape(whole, prediction.shape)
+    np.testing.assert_allclose(prediction[:, :OBSERVED], whole[:, :OBSERVED], atol=1e-5)
+    assert np.abs(prediction[:, OBSERVED:] - whole[:, OBSERVED:]).max() > 1e-3
+
+
+# Reports and updates
+
+
+@pytest.mark.usefixtures("compiled")
+def test_reports_change_nothing():
+    parts = (synthetic.IMAGE, synthetic.DISCRETE, NANO, SETTINGS, 0)
+    batch = records()
+    ends = []
+    for reports in (False, True):
+        model = scrambled()
+        trainer, reporter = Trainer(model, *parts), Reporter(model, *parts)
+        for update in range(2):
+            metrics = trainer.update(batch).metrics
+            if reports:
+                reporter.open_loop_image(batch, update)
+                reporter.dream_data(batch, update)
+                reporter.record_losses(batch, update)
+        assert trainer.update.experimental_get_tracing_count() == 1
+        ends.append({name: float(x) for name, x in metrics.items()})
+    assert ends[0] == ends[1]

@@ -1,0 +1,285 @@
+"""Networks and losses written out once more, in float64 and as plainly as can be.
+
+Dense products with one-hot vectors, one step after the other, no gradient but TensorFlow's own.
+`Plain` is given the samples, so that both sides go through the same states. Tests say
+``from plain import Plain``; pytest has this folder on its path.
+"""
+
+import dataclasses
+
+import numpy as np
+import synthetic
+import tensorflow as tf
+
+from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.options.settings import TrainerSettings
+from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, REWARD
+from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction, ObservationLayout
+
+# Two layers, so that heads have inner layers too.
+SIZES = dataclasses.replace(
+    synthetic.NANO,
+    reward_layers=2,
+    continue_layers=2,
+    actor_layers=2,
+    critic_layers=2,
+    vector_layers=2,
+)
+S, C = SIZES.categoricals, SIZES.classes
+SETTINGS = TrainerSettings(horizon=3)
+
+
+def dense(index: tf.Tensor) -> tf.Tensor:
+    """``[..., S] -> [..., S * C]``, float64."""
+    one_hot = tf.one_hot(index, C, dtype=tf.float64)
+    return tf.reshape(one_hot, [*index.shape[:-1], S * C])
+
+
+def symlog(x: tf.Tensor) -> tf.Tensor:
+    return tf.sign(x) * tf.math.log1p(tf.abs(x))
+
+
+def symexp(x: tf.Tensor) -> tf.Tensor:
+    return tf.sign(x) * tf.math.expm1(tf.abs(x))
+
+
+BINS = tf.constant(np.linspace(-20, 20, 255))
+
+
+def predicted(logits: tf.Tensor) -> tf.Tensor:
+    return symexp(tf.linalg.matvec(tf.nn.softmax(logits), BINS))
+
+
+def two_hot_loss(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    target = tf.stop_gradient(symlog(target))
+    code = tf.maximum(0.0, 1.0 - tf.abs(target[..., None] - BINS) / (BINS[1] - BINS[0]))
+    return -tf.reduce_sum(code * tf.nn.log_softmax(logits), -1)
+
+
+def mixed_log_probs(logits: tf.Tensor) -> tf.Tensor:
+    return tf.math.log(0.99 * tf.nn.softmax(logits) + 0.01 / logits.shape[-1])
+
+
+def kl(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.exp(p) * (p - q), [-2, -1])
+
+
+class Plain:
+    """The networks of a model, by the names of their parameters, in float64."""
+
+    def __init__(self, model: DreamerModel, observations: ObservationLayout, actions: ActionLayout):
+        self.observations, self.actions = observations, actions
+        self.weights = {k: tf.cast(v, tf.float64) for k, v in model.named_variables().items()}
+
+    def norm_silu(self, x, name):
+        scale, offset = self.weights[f"{name}/scale"], self.weights[f"{name}/offset"]
+        return tf.nn.silu(self.norm(x, scale, offset))
+
+    @staticmethod
+    def norm(x, scale, offset):
+        mean, variance = tf.nn.moments(x, [-1], keepdims=True)
+        return tf.nn.batch_normalization(x, mean, variance, offset, scale, 1e-3)
+
+    def linear(self, x, name):
+        y = tf.tensordot(x, self.weights[f"{name}/kernel"], 1)
+        return y + self.weights[f"{name}/bias"] if f"{name}/bias" in self.weights else y
+
+    def mlp(self, x, name):
+        """A head's or the decoder's MLP with what it is made of called first and rest."""
+        if f"{name}/first/linear/kernel" in self.weights:
+            x = self.norm_silu(self.linear(x, f"{name}/first/linear"), f"{name}/first_activation")
+            name = f"{name}/rest"
+        i = 0
+        while f"{name}/blocks/{i}/linear/kernel" in self.weights:
+            block = f"{name}/blocks/{i}"
+            x = self.norm_silu(self.linear(x, f"{block}/linear"), f"{block}/activation")
+            i += 1
+        return x
+
+    def head(self, feature, name):
+        return self.linear(self.mlp(feature, f"{name}/mlp"), f"{name}/output")
+
+    def images(self, records):
+        scaled = []
+        for image in self.observations.images:
+            pixels = tf.cast(records[image.key], tf.float64)
+            scaled.append((pixels - image.low) / (image.high - image.low))
+        return tf.concat(scaled, -1)
+
+    def vectors(self, records):
+        result = {}
+        for leaf in self.observations.vectors:
+            column = records[leaf.key]
+            if hasattr(leaf, "classes"):
+                parts = [tf.one_hot(column[:, i], n) for i, n in enumerate(leaf.classes)]
+                column = tf.concat(parts, -1)
+            result[leaf.key] = symlog(tf.cast(column, tf.float64))
+        return result
+
+    def encode(self, records):
+        tokens = []
+        if self.observations.images:
+            x, i = self.images(records) - 0.5, 0
+            while f"encoder/cnn/stages/{i}/kernel" in self.weights:
+                name = f"encoder/cnn/stages/{i}"
+                x = tf.nn.conv2d(x, self.weights[f"{name}/kernel"], 2, "SAME")
+                x, i = self.norm_silu(x, f"{name}/activation"), i + 1
+            tokens.append(tf.reshape(x, [x.shape[0], -1]))
+        if self.observations.vectors:
+            vectors = tf.concat(list(self.vectors(records).values()), -1)
+            tokens.append(self.mlp(vectors, "encoder/mlp"))
+        return tf.concat(tokens, -1)
+
+    def observation_loss(self, feature, records):
+        loss = 0.0
+        if self.observations.images:
+            x = self.linear(feature, "decoder/cnn/stem/linear/linear")
+            x, i = tf.reshape(x, [x.shape[0], 4, 4, -1]), 0
+            while f"decoder/cnn/stages/{i}/kernel" in self.weights:
+                name = f"decoder/cnn/stages/{i}"
+                kernel = self.weights[f"{name}/kernel"]
+                shape = [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], kernel.shape[2]]
+                x, i = tf.nn.conv2d_transpose(x, kernel, shape, 2), i + 1
+                if f"{name}/bias" in self.weights:
+                    x += self.weights[f"{name}/bias"]
+                else:
+                    x = self.norm_silu(x, f"{name}/activation")
+            loss += tf.reduce_sum((x + 0.5 - self.images(records)) ** 2, [1, 2, 3])
+        hidden = self.mlp(feature, "decoder/mlp") if self.observations.vectors else None
+        for i, target in enumerate(self.vectors(records).values()):
+            error = (self.linear(hidden, f"decoder/outputs/{i}") - target) ** 2
+            loss += tf.reduce_sum(tf.where(error < 1e-8, 0.0, error), -1)
+        return loss
+
+    def next_h(self, h, z, action):
+        action = action / tf.stop_gradient(tf.maximum(1.0, tf.abs(action)))
+        x = self.linear(tf.concat([z, action], -1), "rssm/sequence_model/input")
+        x = self.norm_silu(x, "rssm/sequence_model/input_activation")
+        gates = self.linear(tf.concat([h, x], -1), "rssm/sequence_model/gates")
+        scale, offset = (
+            self.weights[f"rssm/sequence_model/gates_{x}"] for x in ("scale", "offset")
+        )
+        gates = self.norm(gates, scale, offset)
+        reset, candidate, update = tf.split(gates, 3, -1)
+        update = tf.sigmoid(update - 1)
+        return update * tf.tanh(tf.sigmoid(reset) * candidate) + (1 - update) * h
+
+    def prior(self, h):
+        return self.log_probs(self.mlp(h, "rssm/prior_mlp"), "rssm/prior_output")
+
+    def log_probs(self, hidden, name):
+        logits = self.linear(hidden, name)
+        return mixed_log_probs(tf.reshape(logits, [*hidden.shape[:-1], S, C]))
+
+    def sampled_z(self, index, log_probs):
+        probs = tf.reshape(tf.exp(log_probs), [*index.shape[:-1], S * C])
+        return dense(index) + probs - tf.stop_gradient(probs)
+
+    def world_model_loss(self, records, index):
+        """The scalar loss for samples ``index [B, T, S]``, and h ``[B * T, D]``."""
+        rows, length = records[IS_FIRST].shape
+        flat = synthetic.flat(records)
+        tokens = tf.reshape(self.encode(flat), [rows, length, -1])
+        actions = tf.cast(records[ACTION], tf.float64)
+        h0 = tf.tanh(self.weights["rssm/initial"])[None]
+        z0 = dense(tf.argmax(self.prior(h0), -1))
+        h, z = tf.repeat(h0, rows, 0), tf.repeat(z0, rows, 0)
+        steps = []
+        for t in range(length):
+            first = records[IS_FIRST][:, t, None]
+            action = tf.where(first, tf.constant(0.0, tf.float64), actions[:, max(t - 1, 0)])
+            h = self.next_h(tf.where(first, h0, h), tf.where(first, z0, z), action)
+            hidden = self.linear(tf.concat([h, tokens[:, t]], -1), "rssm/posterior_hidden")
+            hidden = self.norm_silu(hidden, "rssm/posterior_activation")
+            posterior = self.log_probs(hidden, "rssm/posterior_output")
+            z = self.sampled_z(index[:, t], posterior)
+            steps.append((h, z, posterior))
+        h, z, posterior = (
+            tf.reshape(x, [rows * length, *x.shape[2:]])
+            for x in (tf.stack(parts, 1) for parts in zip(*steps, strict=True))
+        )
+        prior, stop, feature = self.prior(h), tf.stop_gradient, tf.concat([h, z], -1)
+        going_on = 1.0 - tf.cast(flat[IS_TERMINAL], tf.float64)
+        loss = (
+            self.observation_loss(feature, flat)
+            + two_hot_loss(self.head(feature, "reward"), tf.cast(flat[REWARD], tf.float64))
+            + tf.nn.sigmoid_cross_entropy_with_logits(
+                going_on, self.head(feature, "continue")[:, 0]
+            )
+            + 0.5 * tf.maximum(1.0, kl(stop(posterior), prior))
+            + 0.1 * tf.maximum(1.0, kl(posterior, stop(prior)))
+        )
+        return tf.reduce_mean(loss), h
+
+    def policy(self, feature):
+        hidden, parts = self.mlp(feature, "actor/mlp"), []
+        for i, leaf in enumerate(self.actions.leaves):
+            raw = [self.linear(hidden, f"actor/outputs/{i}/0")]
+            if isinstance(leaf, DiscreteAction):
+                parts.append((mixed_log_probs(raw[0]),))
+            else:
+                raw.append(self.linear(hidden, f"actor/outputs/{i}/1"))
+                parts.append((tf.tanh(raw[0]), 0.9 * tf.sigmoid(raw[1] + 2.0) + 0.1))
+        return parts
+
+    def chosen(self, feature, action):
+        """The action that was sampled, with the gradient of its continuous parts."""
+        result, parts = [], self.policy(feature)
+        sizes = [leaf.size for leaf in self.actions.leaves]
+        for part, given in zip(parts, tf.split(action, sizes, -1), strict=True):
+            if len(part) == 2:
+                mean, std = part
+                given = mean + std * tf.stop_gradient((given - mean) / std)
+            result.append(given)
+        return tf.concat(result, -1)
+
+    def log_prob_and_entropy(self, feature, action):
+        log_prob, entropy = 0.0, 0.0
+        sizes = [leaf.size for leaf in self.actions.leaves]
+        for part, given in zip(self.policy(feature), tf.split(action, sizes, -1), strict=True):
+            if len(part) == 1:
+                log_prob += tf.reduce_sum(given * part[0], -1)
+                entropy -= tf.reduce_sum(tf.exp(part[0]) * part[0], -1)
+            else:
+                mean, std = part
+                each = -0.5 * ((given - mean) / std) ** 2 - 0.5 * np.log(2 * np.pi)
+                log_prob += tf.reduce_sum(each - tf.math.log(std), -1)
+                entropy += tf.reduce_sum(tf.math.log(std) + 0.5 * np.log(2 * np.pi * np.e), -1)
+        return log_prob, entropy
+
+    def actor_and_critic_loss(self, trajectory, is_terminal, scale, through_dynamics):
+        """Both losses on a trajectory whose samples are given; h is computed again."""
+        horizon, stop = SETTINGS.horizon, tf.stop_gradient
+        index, actions = trajectory.state.index, tf.cast(trajectory.action, tf.float64)
+        h, z = tf.cast(trajectory.state.h[0], tf.float64), dense(index[0])
+        features = [tf.concat([h, z], -1)]
+        for i in range(horizon):
+            action = self.chosen(stop(features[-1]), actions[i]) if through_dynamics else actions[i]
+            h = self.next_h(h, z, action)
+            z = self.sampled_z(index[i + 1], self.prior(h))
+            features.append(tf.concat([h, z], -1))
+        if not through_dynamics:
+            features = [stop(x) for x in features]
+        rewards = [predicted(self.head(x, "reward")) for x in features]
+        values = [predicted(self.head(x, "critic")) for x in features]
+        going_on = [1.0 - tf.cast(is_terminal, tf.float64)] + [
+            tf.cast(self.head(x, "continue")[:, 0] > 0, tf.float64) for x in features[1:]
+        ]
+        returns, weights = [values[-1]], [going_on[0]]
+        for i in reversed(range(horizon)):
+            mixed = 0.05 * values[i + 1] + 0.95 * returns[0]
+            returns.insert(0, rewards[i + 1] + SETTINGS.gamma * going_on[i + 1] * mixed)
+        for i in range(1, horizon):
+            weights.append(weights[-1] * SETTINGS.gamma * going_on[i])
+        actor_loss, critic_loss = 0.0, 0.0
+        for i in range(horizon):
+            feature, weight = stop(features[i]), stop(weights[i])
+            advantage = (returns[i] - values[i]) / scale
+            log_prob, entropy = self.log_prob_and_entropy(feature, stop(actions[i]))
+            objective = advantage if through_dynamics else log_prob * stop(advantage)
+            actor_loss -= tf.reduce_mean(weight * (objective + 3e-4 * entropy)) / horizon
+            logits = self.head(feature, "critic")
+            slow = predicted(self.head(feature, "slow_critic"))
+            loss = two_hot_loss(logits, returns[i]) + two_hot_loss(logits, slow)
+            critic_loss += tf.reduce_mean(weight * loss) / horizon
+        return actor_loss, critic_loss, tf.stack([x[:, : h.shape[1]] for x in features])

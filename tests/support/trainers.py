@@ -1,0 +1,55 @@
+"""Trainers of tiny models, and their updates, for the tests of the trainer.
+
+Tests say ``from trainers import ...``; pytest has this folder on its path.
+"""
+
+import dataclasses
+
+import numpy as np
+import synthetic
+
+from rllib_dreamerv3.learning.trainer import Trainer
+from rllib_dreamerv3.options.settings import AdamSettings, LaPropSettings, TrainerSettings
+
+NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2
+V1, V2 = synthetic.TRAINER, synthetic.TRAINER_V2
+
+
+def make_trainer(
+    observations, actions, settings=V1, *, sizes=NANO, seed=0, model_seed=0, scramble=True
+):
+    model = synthetic.model(observations, actions, sizes, seed=model_seed)
+    if scramble:
+        synthetic.scramble(model)
+    return Trainer(model, observations, actions, sizes, settings, seed=seed)
+
+
+def with_rates(world_model, actor, critic, **kwargs):
+    return TrainerSettings(
+        world_model=AdamSettings(world_model, 1e-8, 1000.0),
+        actor=AdamSettings(actor, 1e-5, 100.0),
+        critic=AdamSettings(critic, 1e-5, 100.0),
+        **{"horizon": 3, **kwargs},
+    )
+
+
+def with_laprop(**options):
+    return dataclasses.replace(V2, laprop=LaPropSettings(**options))
+
+
+def make_v2(settings=V2, observations=synthetic.VECTOR, actions=synthetic.DISCRETE, **options):
+    return make_trainer(observations, actions, settings, sizes=NANO_V2, **options)
+
+
+def v2_batch(observations=synthetic.VECTOR, actions=synthetic.DISCRETE, sizes=NANO_V2, **options):
+    return synthetic.batch_with_context(observations, actions, sizes, **options)
+
+
+def changed(before, after):
+    return {name for name in before if not np.array_equal(before[name], after[name])}
+
+
+def run(trainer, batch, updates=1):
+    for _ in range(updates):
+        metrics = trainer.update(batch).metrics
+    return {name: float(x) for name, x in metrics.items()}
