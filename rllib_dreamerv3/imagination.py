@@ -26,12 +26,6 @@ class Trajectory(NamedTuple):
     action: tf.Tensor
     mask: tf.Tensor | None = None
 
-    def flat_state(self) -> State:
-        """All states as ``[(H + 1) * N, ...]``, time-major."""
-        return State(
-            *(None if x is None else tf.reshape(x, [-1, *x.shape[2:]]) for x in self.state)
-        )
-
     def flat_mask(self, steps: int) -> tf.Tensor | None:
         """Masks of the first states as ``[steps * N, M]``, time-major; None without masks."""
         if self.mask is None:

@@ -1,336 +1,346 @@
-"""The recurrence of the posterior over whole rows, with a gradient written step by step.
+"""A recurrence over sequences, with a backward pass in which kernels are multiplied with once.
 
-Only this part of the world model is sequential, and with T steps on few rows it is bound by what
-is done in every step. TensorFlow's own gradient of a loop adds a full-size gradient of every kernel
-in every step. Here the loop backwards carries gradients of activations only; those of the kernels
-are one product over all T * B records each, after the loop. Both loops are compiled by XLA, which
-fuses the small operations between the products.
+The plain formula, for every step t of a sequence::
 
-A loop keeps one core busy, and few rows fit its cache better than many: rows are filtered in small
+    state_t, output_t = step(state_{t-1}, inputs_t)
+
+It can only be computed step after step, and a batch has few rows: what is done in every step
+decides how long it takes. TensorFlow's own gradient of a loop adds up a gradient as large as the
+kernel, for every kernel and in every step. Here the backward loop carries gradients of activations
+only. Those of the kernels are one product each, over all steps of all rows, after the loop. Both
+loops are compiled by XLA, which fuses the small operations between the products.
+
+The forward loop keeps the products. The backward loop runs the step again, with these products in
+the place of new ones, and notes what was multiplied and the gradient of what came out.
+
+A loop keeps one core busy, and few rows fit its cache better than many: rows are computed in small
 groups, side by side.
-
-A step is written once, in terms of an :class:`~rllib_dreamerv3.networks.gru.Arithmetic`.
-On the way forward the products are kept. On the way back the same step runs again with these
-instead of multiplying once more, and notes what entered each product and the gradient of what came
-out of it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from rllib_dreamerv3.kernels.block_products import gradient_by_kernel, gradient_by_x
-from rllib_dreamerv3.kernels.norm_silu import norm_silu
-from rllib_dreamerv3.math.categorical import sample_classes, unimix_probs
-from rllib_dreamerv3.networks.gru import Arithmetic, Tensors
-from rllib_dreamerv3.networks.layers import multiply
-from rllib_dreamerv3.networks.state import State, flat_one_hot
+from rllib_dreamerv3.kernels.parameters import Parameter, View, accessed_by, value_of
+from rllib_dreamerv3.kernels.products import gradient_by_kernel, gradient_by_x, product
 
-SequenceStep = Callable[[Arithmetic, State, tf.Tensor], tf.Tensor]
+# Nested tuples of tensors, or one tensor.
+Nest = Any
+Step = Callable[[Nest, Nest, Nest, Nest], tuple[Nest, Nest]]
 
-# Rows that one loop filters. With two cores and 16 rows, half of them a core takes half the time in
-# size 1M, and four fifths in XS. Not a matter of the machine: what rounding does depends on it.
+# Rows of a group. On two cores, one group of 8 on each takes half the time of 16 rows on one core
+# for small kernels, four fifths for larger ones. A constant, and not derived from the machine's
+# cores, because rounding depends on it.
 ROWS_OF_A_GROUP = 8
 
 
-class FilterWeights(NamedTuple):
-    """The parameters used inside of the recurrence, as plain tensors.
-
-    Attributes:
-        kernels: By name: those of the sequence model, ``posterior`` (the hidden layer's part for
-            h, ``[D, U]``) and ``output`` (``[U, S * C]``).
-        small: By name: norms and biases; ``posterior`` is the hidden layer's norm, ``output`` has
-            the ``bias`` of the logits.
-        initial_h: h before a first record, ``[D]``.
-    """
-
-    kernels: Tensors
-    small: dict[str, Tensors]
-    initial_h: tf.Tensor
-
-
-class FilterInputs(NamedTuple):
-    """What enters the recurrence at each record, time-major.
-
-    Attributes:
-        action_product: The sequence model's, of the previous action, float32 ``[T, B, W]``.
-        token_product: The posterior's product with the tokens, float32 ``[T, B, U]``.
-        is_first: bool ``[T, B]``.
-        uniform: float32 ``[T, B, S]`` in [0, 1).
-    """
-
-    action_product: tf.Tensor
-    token_product: tf.Tensor
-    is_first: tf.Tensor
-    uniform: tf.Tensor
-
-
 class _Forward(NamedTuple):
-    """All that a step computes and keeps for the way back."""
+    """What the forward loop gives, time-major; of one step without the first axis.
 
-    previous_h: tf.Tensor  # after resets, [B, D]
-    previous_index: tf.Tensor  # after resets, [B, S]
-    h: tf.Tensor  # [B, D]
-    index: tf.Tensor  # [B, S]
-    products: Tensors
-
-
-class _Back(NamedTuple):
-    """Gradients: of the previous state, carried from step to step, and of what is kept.
-
-    Of all steps together, those of ``initial_h`` and ``small`` are summed up.
+    Attributes:
+        state: After each step.
+        output: Of each step.
+        products: Of each step, in the order in which it multiplies.
     """
 
-    previous_h: tf.Tensor
-    previous_z: tf.Tensor
-    initial_h: tf.Tensor
-    action_product: tf.Tensor
-    token_product: tf.Tensor
-    products: Tensors
-    small: dict[str, Tensors]
-    factors: Tensors  # not gradients: what entered each product
+    state: Nest
+    output: Nest
+    products: tuple[tf.Tensor, ...]
+
+
+class _Backward(NamedTuple):
+    """What the backward loop gives, time-major; of one step without the first axis.
+
+    All are gradients but ``factors``: what was multiplied with each kernel.
+    """
+
+    state: Nest
+    inputs: Nest
+    constants: tuple[tf.Tensor, ...]
+    parameters: tuple[tf.Tensor, ...]
+    products: tuple[tf.Tensor, ...]
+    factors: tuple[tf.Tensor, ...]
+
+
+def _key(parameter: Parameter) -> Any:
+    return parameter if isinstance(parameter, View) else parameter.ref()
+
+
+class _Noting:
+    """Notes which parameters a step reads, and which kernels it multiplies with, in order."""
+
+    def __init__(self) -> None:
+        self.parameters: dict[Any, Parameter] = {}
+        self.reads: dict[Any, None] = {}
+        self.multiplies: list[Any] = []
+
+    def read(self, parameter: Parameter) -> tf.Tensor:
+        self.parameters[_key(parameter)] = parameter
+        self.reads[_key(parameter)] = None
+        return value_of(parameter)
+
+    def multiply(self, x: tf.Tensor, kernel: Parameter) -> tf.Tensor:
+        self.parameters[_key(kernel)] = kernel
+        self.multiplies.append(_key(kernel))
+        return product(x, value_of(kernel), "float32")
 
 
 class _Keeping:
     """Multiplies, and keeps the products."""
 
-    def __init__(self, weights: FilterWeights):
-        self.small = weights.small
-        self.products: Tensors = {}
-        self._kernels = weights.kernels
+    def __init__(self, values: dict[Any, tf.Tensor]):
+        self.products: list[tf.Tensor] = []
+        self._values = values
 
-    def multiply(self, name: str, x: tf.Tensor) -> tf.Tensor:
-        self.products[name] = multiply(x, self._kernels[name])
-        return self.products[name]
+    def read(self, parameter: Parameter) -> tf.Tensor:
+        return self._values[_key(parameter)]
 
-    def multiply_z(self, name: str, state: State) -> tf.Tensor:
-        assert state.z is not None
-        return self.multiply(name, state.z)
+    def multiply(self, x: tf.Tensor, kernel: Parameter) -> tf.Tensor:
+        self.products.append(product(x, self._values[_key(kernel)], "float32"))
+        return self.products[-1]
 
 
 class _Replaying:
-    """Gives back the products that were kept, with the gradients of a multiplication."""
+    """Gives back the products that were kept, with the gradient of a product by x."""
 
-    def __init__(self, weights: FilterWeights, products: Tensors, small: dict[str, Tensors]):
-        self.small = small
-        self.factors: Tensors = {}
-        self._kernels, self._products = weights.kernels, products
+    def __init__(self, values: dict[Any, tf.Tensor], products: Iterable[tf.Tensor]):
+        self.factors: list[tf.Tensor] = []
+        self._values, self._products = values, iter(products)
 
-    def multiply(self, name: str, x: tf.Tensor) -> tf.Tensor:
-        self.factors[name] = x
-        kernel = self._kernels[name]
+    def read(self, parameter: Parameter) -> tf.Tensor:
+        return self._values[_key(parameter)]
+
+    def multiply(self, x: tf.Tensor, kernel: Parameter) -> tf.Tensor:
+        self.factors.append(x)
+        value = self._values[_key(kernel)]
 
         @tf.custom_gradient
-        def product(x: tf.Tensor, kept: tf.Tensor):
+        def replayed(x: tf.Tensor, kept: tf.Tensor):
             del x
-            return tf.identity(kept), lambda upstream: (gradient_by_x(upstream, kernel), upstream)
+            return tf.identity(kept), lambda upstream: (gradient_by_x(upstream, value), upstream)
 
-        return product(x, self._products[name])
-
-    def multiply_z(self, name: str, state: State) -> tf.Tensor:
-        assert state.z is not None
-        return self.multiply(name, state.z)
+        return replayed(x, next(self._products))
 
 
-class Filter:
-    """Runs a sequence model and a posterior over rows."""
+class Recurrence:
+    """Runs a step over sequences.
 
-    def __init__(self, step: SequenceStep, categoricals: int, classes: int, mix: float):
-        """Compiles nothing yet.
+    The step is a function ``(state, inputs, data, constants) -> (next state, output)`` of nested
+    tuples of tensors with one row for each sequence, ``[N, ...]``. It reads parameters and
+    multiplies with kernels only by :mod:`~rllib_dreamerv3.kernels.parameters`, as layers do, and
+    its state is float32.
+    """
 
-        Args:
-            step: Of the sequence model.
-            categoricals: S.
-            classes: C.
-            mix: Share of the uniform distribution in the posterior.
-        """
-        self._sequence_step = step
-        self._categoricals, self._classes, self._mix = categoricals, classes, mix
+    def __init__(self, step: Step):
+        """Compiles nothing yet."""
+        self._step = step
+        self._used: _Noting | None = None
         self._forward = tf.function(self._run_forward, jit_compile=True, autograph=False)
         self._backward = tf.function(self._run_backward, jit_compile=True, autograph=False)
 
-    def __call__(
-        self, weights: FilterWeights, inputs: FilterInputs, start: State, initial_index: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Filters rows.
+    def __call__(self, start: Nest, inputs: Nest, data: Nest, constants: Nest) -> tuple[Nest, Nest]:
+        """Runs over B sequences of T steps.
 
         Args:
-            weights: The parameters.
-            inputs: Of all records.
-            start: State before the first record of each row, ``[B, ...]``, as data. Replaced by
-                the initial state where ``is_first[0]`` is set.
-            initial_index: Classes of z before a first record, int32 ``[S]``; -1 for a z of zeros.
+            start: State before the first step, ``[B, ...]``; no gradient reaches it.
+            inputs: What enters at each step, float32 ``[B, T, ...]``.
+            data: The same for what no gradient is to reach.
+            constants: What enters at every step alike, without rows.
 
         Returns:
-            h float32 ``[T, B, D]``, the posterior's raw logits float32 ``[T, B, S * C]``, and the
-            sampled classes int32 ``[T, B, S]``. Gradients reach the weights and both products of
-            the inputs. The samples pass theirs straight through to the probabilities, inside of
-            the recurrence; for all other uses of them the caller does that.
+            State after each step and output of each step, ``[B, T, ...]``. Gradient flows to
+            inputs, to floating point constants, and to all parameters that the step reads.
         """
-        flat_weights = tf.nest.flatten(weights)
+        by_time = tf.nest.map_structure(_swap, (inputs, data))
+        start = tf.nest.map_structure(tf.stop_gradient, start)
+        used = self._used_parameters(start, by_time, constants)
+        values = [value_of(parameter) for parameter in used.parameters.values()]
+        state, output = self._differentiable(start, *by_time, constants, values, used)
+        return tf.nest.map_structure(_swap, (state, output))
+
+    def _used_parameters(self, start: Nest, by_time: Nest, constants: Nest) -> _Noting:
+        """Traces the step once, to find out what it reads and multiplies with."""
+        if self._used is None:
+            noting = _Noting()
+
+            def one_step(start: Nest, by_time: Nest, constants: Nest) -> tuple[Nest, Nest]:
+                with accessed_by(noting):
+                    return self._step(start, *_at(by_time, 0), constants)
+
+            with tf.init_scope():
+                specs = tf.nest.map_structure(
+                    lambda x: tf.TensorSpec(x.shape, x.dtype), (start, by_time, constants)
+                )
+                tf.function(one_step, autograph=False).get_concrete_function(*specs)
+            self._used = noting
+        return self._used
+
+    def _differentiable(
+        self,
+        start: Nest,
+        inputs: Nest,
+        data: Nest,
+        constants: Nest,
+        values: list[tf.Tensor],
+        used: _Noting,
+    ) -> tuple[Nest, Nest]:
+        """Forward pass of all rows, time-major, and the backward pass as its gradient."""
+        reached = (inputs, _floating(constants), values)
+        structure: list[Nest] = []
 
         @tf.custom_gradient
-        def run(action_product: tf.Tensor, token_product: tf.Tensor, *flat_weights: tf.Tensor):
+        def run(*flat: tf.Tensor):
             # Executed eagerly, this body would be recorded for a gradient of its own.
-            data = [tf.stop_gradient(x) for x in (action_product, token_product, *flat_weights)]
-            w = tf.nest.pack_sequence_as(weights, data[2:])
-            x = FilterInputs(data[0], data[1], inputs.is_first, inputs.uniform)
-            sizes, before = _group_sizes(x.is_first.shape[1]), start.stop_gradient()
-            groups = _groups(x, sizes)
-            starts = _groups((before.h, before.index), sizes, axis=0)
-            steps = [
-                self._forward(w, group, *state, initial_index)
-                for group, state in zip(groups, starts, strict=True)
+            flat = tuple(tf.stop_gradient(x) for x in flat)
+            inputs, floats, values = tf.nest.pack_sequence_as(reached, flat)
+            fixed = _with_floating(constants, floats)
+            sizes = _group_sizes(tf.nest.flatten(data)[0].shape[1])
+            groups = [
+                (values, rows, *by_time, fixed)
+                for rows, by_time in zip(
+                    _groups(start, sizes, axis=0), _groups((inputs, data), sizes), strict=True
+                )
             ]
+            steps = [self._forward(*group) for group in groups]
+            results = _together([(x.state, x.output) for x in steps])
+            structure.append(results)
 
-            def gradient(d_h: tf.Tensor, d_logits: tf.Tensor, d_index: tf.Tensor):
-                del d_index
-                arguments = zip(groups, steps, _groups((d_h, d_logits), sizes), strict=True)
-                back = _all_rows_back([self._backward(w, x, s, *d) for x, s, d in arguments])
-                # Large products, which TensorFlow's own kernels do faster than XLA's.
-                by_kernels = {
-                    name: gradient_by_kernel(
-                        _by_record(back.factors[name]), _by_record(back.products[name]), kernel
-                    )
-                    for name, kernel in w.kernels.items()
-                }
-                by_weights = FilterWeights(by_kernels, back.small, back.initial_h)
-                return back.action_product, back.token_product, *tf.nest.flatten(by_weights)
+            def gradient(*upstream: tf.Tensor):
+                by_result = tuple(
+                    x
+                    for x, result in zip(upstream, tf.nest.flatten(results), strict=True)
+                    if result.dtype.is_floating
+                )
+                arguments = zip(groups, steps, _groups(by_result, sizes), strict=True)
+                parts = [self._backward(*group, x, up) for group, x, up in arguments]
+                back = _together([(x.inputs, x.products, x.factors) for x in parts])
+                by_inputs, by_products, factors = back
+                by_constants, by_reads = tf.nest.map_structure(
+                    lambda *x: tf.add_n(x), *((x.constants, x.parameters) for x in parts)
+                )
+                by_key = dict(zip(used.reads, by_reads, strict=True))
+                kernels = dict(zip(used.parameters, values, strict=True))
+                for key, x, by_product in zip(used.multiplies, factors, by_products, strict=True):
+                    # Large products, which TensorFlow's own kernels do faster than XLA's.
+                    added = gradient_by_kernel(_by_row(x), _by_row(by_product), kernels[key])
+                    by_key[key] = by_key[key] + added if key in by_key else added
+                by_values = [by_key[key] for key in used.parameters]
+                return tf.nest.flatten((by_inputs, by_constants, by_values))
 
-            h, logits, index = _all_rows([(s.h, s.products["output"], s.index) for s in steps])
-            return (h, logits + w.small["output"]["bias"], index), gradient
+            return tuple(tf.nest.flatten(results)), gradient
 
-        return run(inputs.action_product, inputs.token_product, *flat_weights)
-
-    def step(
-        self,
-        arithmetic: Arithmetic,
-        state: State,
-        action_product: tf.Tensor,
-        token_product: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        """One record: the next h ``[B, D]`` and the posterior's logits ``[B, S * C]``."""
-        h = self._sequence_step(arithmetic, state, action_product)
-        hidden = arithmetic.multiply("posterior", h) + token_product
-        hidden = norm_silu(hidden, **arithmetic.small["posterior"])
-        logits = arithmetic.multiply("output", hidden)
-        return h, logits + arithmetic.small["output"]["bias"]
-
-    def _probs(self, logits: tf.Tensor) -> tf.Tensor:
-        """Unimixed probabilities, ``[B, S * C] -> [B, S * C]``."""
-        by_class = tf.reshape(logits, [-1, self._categoricals, self._classes])
-        return tf.reshape(unimix_probs(by_class, self._mix), tf.shape(logits))
+        flat = run(*tf.nest.flatten(reached))
+        return tf.nest.pack_sequence_as(structure[0], flat)
 
     def _run_forward(
-        self,
-        w: FilterWeights,
-        inputs: FilterInputs,
-        start_h: tf.Tensor,
-        start_index: tf.Tensor,
-        initial_index: tf.Tensor,
+        self, values: list[tf.Tensor], start: Nest, inputs: Nest, data: Nest, constants: Nest
     ) -> _Forward:
-        def one(h: tf.Tensor, index: tf.Tensor, x: FilterInputs) -> _Forward:
-            first = x.is_first[:, None]
-            h = tf.where(first, w.initial_h, h)
-            index = tf.where(first, initial_index, index)
-            state = State(h, index, flat_one_hot(index, self._classes))
-            arithmetic = _Keeping(w)
-            next_h, logits = self.step(arithmetic, state, x.action_product, x.token_product)
-            sample = sample_classes(logits, x.uniform, self._mix)
-            return _Forward(h, index, next_h, sample, arithmetic.products)
+        by_key = self._by_key(values)
 
-        first_inputs = tf.nest.map_structure(lambda x: x[0], inputs)
-        like = one(start_h, start_index, first_inputs)
-        start = tf.nest.map_structure(tf.zeros_like, like)._replace(h=start_h, index=start_index)
-        return tf.scan(lambda last, x: one(last.h, last.index, x), inputs, start)
+        def one(state: Nest, x: tuple[Nest, Nest]) -> _Forward:
+            keeping = _Keeping(by_key)
+            with accessed_by(keeping):
+                state, output = self._step(state, *x, constants)
+            return _Forward(state, output, tuple(keeping.products))
+
+        xs = (inputs, data)
+        like = one(start, _at(xs, 0))
+        initial = tf.nest.map_structure(tf.zeros_like, like)._replace(state=start)
+        return tf.scan(lambda last, x: one(last.state, x), xs, initial)
 
     def _run_backward(
         self,
-        w: FilterWeights,
-        inputs: FilterInputs,
-        steps: _Forward,
-        d_h: tf.Tensor,
-        d_logits: tf.Tensor,
-    ) -> _Back:
-        def one(
-            d_next_h: tf.Tensor,
-            d_next_z: tf.Tensor,
-            x: tuple[_Forward, FilterInputs, tf.Tensor, tf.Tensor],
-        ) -> _Back:
-            step, inputs, d_h, d_logits = x
-            z = flat_one_hot(step.previous_index, self._classes)
-            watched = (
-                step.previous_h,
-                z,
-                inputs.action_product,
-                inputs.token_product,
-                step.products,
-                w.small,
-            )
-            with tf.GradientTape() as tape:
-                tape.watch(watched)
-                state = State(step.previous_h, step.previous_index, z)
-                arithmetic = _Replaying(w, step.products, w.small)
-                h, logits = self.step(
-                    arithmetic, state, inputs.action_product, inputs.token_product
-                )
-                outputs = [h, logits, self._probs(logits)]
-            gradients = tape.gradient(outputs, watched, [d_h + d_next_h, d_logits, d_next_z])
-            by_h, by_z, by_action, by_token, by_products, by_small = gradients
-            first = inputs.is_first[:, None]
-            return _Back(
-                previous_h=tf.where(first, 0.0, by_h),
-                previous_z=tf.where(first, 0.0, by_z),
-                initial_h=tf.reduce_sum(tf.where(first, by_h, 0.0), 0),
-                action_product=by_action,
-                token_product=by_token,
-                products=by_products,
-                small=by_small,
-                factors=arithmetic.factors,
-            )
+        values: list[tf.Tensor],
+        start: Nest,
+        inputs: Nest,
+        data: Nest,
+        constants: Nest,
+        forward: _Forward,
+        upstream: tuple[tf.Tensor, ...],
+    ) -> _Backward:
+        by_key = self._by_key(values)
+        assert self._used is not None
+        read = tuple(by_key[key] for key in self._used.reads)
+        states = len(tf.nest.flatten(start))
 
-        xs = (steps, inputs, d_h, d_logits)
-        last = tf.nest.map_structure(lambda x: x[0], xs)
-        no_h, no_z = tf.zeros_like(d_h[0]), tf.zeros_like(d_logits[0])
-        start = tf.nest.map_structure(tf.zeros_like, one(no_h, no_z, last))
-        back = tf.scan(
-            lambda later, x: one(later.previous_h, later.previous_z, x), xs, start, reverse=True
+        def one(by_next: Nest, x: tuple) -> _Backward:
+            state, inputs, data, products, upstream = x
+            watched = (state, inputs, tuple(_floating(constants)), read, products)
+            with tf.GradientTape() as tape:
+                tape.watch(tf.nest.flatten(watched))
+                replaying = _Replaying(by_key, products)
+                with accessed_by(replaying):
+                    following, output = self._step(state, inputs, data, constants)
+                results = tf.nest.flatten(following) + _floating(output)
+            # What a state does later comes back from the next step.
+            by_state = [a + b for a, b in zip(tf.nest.flatten(by_next), upstream, strict=False)]
+            gradients = tape.gradient(
+                results,
+                watched,
+                [*by_state, *upstream[states:]],
+                unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            )
+            return _Backward(*gradients, factors=tuple(replaying.factors))
+
+        before = tf.nest.map_structure(
+            lambda first, x: tf.concat([first[None], x[:-1]], 0), start, forward.state
         )
-        return back._replace(
-            initial_h=tf.reduce_sum(back.initial_h, 0),
-            small=tf.nest.map_structure(lambda x: tf.reduce_sum(x, 0), back.small),
+        xs = (before, inputs, data, forward.products, upstream)
+        nothing = tf.nest.map_structure(tf.zeros_like, start)
+        like = one(nothing, _at(xs, 0))
+        initial = tf.nest.map_structure(tf.zeros_like, like)
+        back = tf.scan(lambda later, x: one(later.state, x), xs, initial, reverse=True)
+        constants, parameters = tf.nest.map_structure(
+            lambda x: tf.reduce_sum(x, 0), (back.constants, back.parameters)
         )
+        return back._replace(state=(), constants=constants, parameters=parameters)
+
+    def _by_key(self, values: list[tf.Tensor]) -> dict[Any, tf.Tensor]:
+        assert self._used is not None
+        return dict(zip(self._used.parameters, values, strict=True))
+
+
+def _floating(nest: Nest) -> list[tf.Tensor]:
+    """Those that can have a gradient, in order."""
+    return [x for x in tf.nest.flatten(nest) if x.dtype.is_floating]
+
+
+def _with_floating(nest: Nest, floats: Iterable[tf.Tensor]) -> Nest:
+    """The nest with other tensors in the places of those that :func:`_floating` gives."""
+    given = iter(floats)
+    return tf.nest.map_structure(lambda x: next(given) if x.dtype.is_floating else x, nest)
+
+
+def _at(nest: Nest, t: int) -> Nest:
+    return tf.nest.map_structure(lambda x: x[t], nest)
+
+
+def _swap(x: tf.Tensor) -> tf.Tensor:
+    """``[B, T, ...] -> [T, B, ...]``, and back."""
+    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+
+
+def _by_row(x: tf.Tensor) -> tf.Tensor:
+    """``[T, B, width] -> [T * B, width]``."""
+    return tf.reshape(x, [-1, x.shape[-1]])
 
 
 def _group_sizes(rows: int | None) -> list[int]:
-    """Rows of each group; empty, which stands for a single one, if their number is not known."""
+    """Rows of each group; none, which stands for one group, if their number is not known."""
     if rows is None:
         return []
     return [min(ROWS_OF_A_GROUP, rows - i) for i in range(0, rows, ROWS_OF_A_GROUP)]
 
 
-def _groups(structure: Any, sizes: Sequence[int], axis: int = 1) -> list[Any]:
+def _groups(nest: Nest, sizes: Sequence[int], axis: int = 1) -> list[Nest]:
     """Tensors ``[T, B, ...]`` (``[B, ...]`` for axis 0) as a list of such, of few rows each."""
     if len(sizes) < 2:
-        return [structure]
-    parts = [tf.split(x, sizes, axis) for x in tf.nest.flatten(structure)]
-    return [tf.nest.pack_sequence_as(structure, group) for group in zip(*parts, strict=True)]
+        return [nest]
+    parts = [tf.split(x, sizes, axis) for x in tf.nest.flatten(nest)]
+    return [tf.nest.pack_sequence_as(nest, group) for group in zip(*parts, strict=True)]
 
 
-def _all_rows(groups: Sequence[Any]) -> Any:
-    """Puts ``[T, rows, ...]`` of each group together."""
+def _together(groups: Sequence[Nest]) -> Nest:
+    """``[T, rows, ...]`` of each group as ``[T, B, ...]``."""
     return tf.nest.map_structure(lambda *x: tf.concat(x, 1) if len(x) > 1 else x[0], *groups)
-
-
-def _all_rows_back(groups: Sequence[_Back]) -> _Back:
-    """The same for gradients, of which those of ``initial_h`` and ``small`` are added up."""
-    together = _all_rows([g._replace(initial_h=(), small={}) for g in groups])
-    summed = ((g.initial_h, g.small) for g in groups)
-    initial_h, small = tf.nest.map_structure(lambda *x: tf.add_n(x), *summed)
-    return together._replace(initial_h=initial_h, small=small)
-
-
-def _by_record(x: tf.Tensor) -> tf.Tensor:
-    """``[T, B, width] -> [T * B, width]``."""
-    return tf.reshape(x, [-1, x.shape[-1]])

@@ -217,7 +217,7 @@ class Trainer(tf.Module):
         world, scales = self.model.world_model, self._settings.world_model_scales
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
         uniform = tf.random.stateless_uniform(
-            [length, rows, self._model_settings.categoricals], seed
+            [rows, length, self._model_settings.categoricals], seed
         )
         observed = world.observe(records, uniform, context)
 
@@ -271,7 +271,7 @@ class Trainer(tf.Module):
                 through_dynamics=self._through_dynamics,
                 start_mask=flat_mask(records),
             )
-            states = trajectory.flat_state()
+            states = trajectory.state.flat()
             if not self._through_dynamics:
                 # Nothing is trained through imagination, so no way back is built either.
                 states = states.stop_gradient()

@@ -165,8 +165,7 @@ class BlockStem(tf.Module):
         side, depth = self._side, self._depth
         blocks = tf.reshape(self.from_h(state.h), [-1, BLOCKS, side, side, depth // BLOCKS])
         a = tf.reshape(tf.transpose(blocks, [0, 2, 3, 1, 4]), [-1, side, side, depth])
-        kernel = tf.convert_to_tensor(self.z_hidden.kernel)
-        hidden = self.z_activation(multiply_z(state, kernel))
+        hidden = self.z_activation(multiply_z(state.z_or_index, self.z_hidden.kernel))
         b = tf.reshape(self.from_z(hidden), [-1, side, side, depth])
         parameters = [tf.convert_to_tensor(v) for v in (self.scale, self.offset) if v is not None]
         return norm_silu(a + b, *parameters)

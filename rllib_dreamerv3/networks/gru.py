@@ -1,83 +1,52 @@
 """The sequence model h' = f(h, z, a): what the RSSM carries from step to step.
 
-Both kinds are written once, as a step in terms of an :class:`Arithmetic`: plain products where
-states are imagined or acted on, and products whose kernel gradients are put off where whole rows
-are filtered (``filtering.py``).
+Two GRUs, of which each is one function of the state and of what the action contributes. That
+contribution does not depend on the state: where whole rows are filtered it is computed for all
+records at once, before the recurrence.
 """
 
 from abc import abstractmethod
-from typing import Protocol
 
 import tensorflow as tf
 
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.kernels.compiled import compiled
-from rllib_dreamerv3.kernels.norm_silu import layer_norm, norm_silu
-from rllib_dreamerv3.networks.layers import Linear, NormSilu, Rng, hidden_init, multiply
-from rllib_dreamerv3.networks.state import State, multiply_z
+from rllib_dreamerv3.kernels.norm_silu import layer_norm
+from rllib_dreamerv3.kernels.parameters import View, multiply, read
+from rllib_dreamerv3.networks.layers import Linear, NormSilu, Rng, hidden_init
+from rllib_dreamerv3.networks.state import multiply_z
 from rllib_dreamerv3.options.model_sizes import ComputeDtype, ModelSettings
 
 # Blocks of the block-diagonal GRU at every size (2025 code).
 BLOCKS = 8
 
-Tensors = dict[str, tf.Tensor]
-
-
-class Arithmetic(Protocol):
-    """How a step multiplies with its kernels.
-
-    Attributes:
-        small: Parameters of norms and biases, by name.
-    """
-
-    small: dict[str, Tensors]
-
-    def multiply(self, name: str, x: tf.Tensor) -> tf.Tensor:
-        """Product of ``x [N, in]`` with the kernel of that name, dense or in blocks."""
-
-    def multiply_z(self, name: str, state: State) -> tf.Tensor:
-        """Product of a state's flat z with the kernel of that name."""
-
-
-class PlainArithmetic:
-    """Multiplies with the kernels as they are."""
-
-    def __init__(self, kernels: Tensors, small: dict[str, Tensors], dtype: ComputeDtype):
-        """Takes tensors by name."""
-        self.kernels, self.small, self._dtype = kernels, small, dtype
-
-    def multiply(self, name: str, x: tf.Tensor) -> tf.Tensor:
-        """See :class:`Arithmetic`."""
-        return multiply(x, self.kernels[name], self._dtype)
-
-    def multiply_z(self, name: str, state: State) -> tf.Tensor:
-        """See :class:`Arithmetic`; a sum of kernel rows where the state has no dense z."""
-        return multiply_z(state, self.kernels[name], self._dtype)
-
 
 class SequenceModel(tf.Module):
-    """What both kinds have in common."""
+    """What both GRUs have in common."""
 
     @abstractmethod
-    def kernels(self) -> Tensors:
-        """Kernels that the step multiplies with, as tensors."""
+    def embed_action(self, action: tf.Tensor) -> tf.Tensor:
+        """What an action contributes to the step after it: ``[..., A] -> [..., W]``."""
 
     @abstractmethod
-    def small(self) -> dict[str, Tensors]:
-        """Parameters of norms and biases of the step, as tensors."""
+    def __call__(
+        self,
+        h: tf.Tensor,
+        z: tf.Tensor,
+        embedded_action: tf.Tensor,
+        dtype: ComputeDtype = "float32",
+    ) -> tf.Tensor:
+        """The next h.
 
-    @abstractmethod
-    def action_product(self, action: tf.Tensor) -> tf.Tensor:
-        """All that depends on the action alone: ``[..., A] -> [..., W]``."""
+        Args:
+            h: float32 ``[N, D]``.
+            z: float32 ``[N, S * C]``, or its class indices int32 ``[N, S]``.
+            embedded_action: :meth:`embed_action` of the action taken there, float32 ``[N, W]``.
+            dtype: In which large products are computed.
 
-    @abstractmethod
-    def step(self, arithmetic: Arithmetic, state: State, action_product: tf.Tensor) -> tf.Tensor:
-        """The next h ``[N, D]`` after ``state [N]``, given ``action_product [N, W]``."""
-
-    @property
-    @abstractmethod
-    def action_width(self) -> int:
-        """W, width of the action product."""
+        Returns:
+            float32 ``[N, D]``.
+        """
 
 
 def gru_output(h: tf.Tensor, gates: tf.Tensor) -> tf.Tensor:
@@ -116,50 +85,42 @@ def scale_action(action: tf.Tensor) -> tf.Tensor:
 class NormedGru(SequenceModel):
     """GRU whose gates share one layer norm (2023 code).
 
-    ``x = SiLU(norm(W1 concat[z, a]))``, ``gates = LayerNorm(W2 concat[h, x])``. The layer norm is
-    part of this model, whatever norm the other layers have.
+    ::
+
+        x = SiLU(norm(W1 concat[z, a]))
+        gates = LayerNorm(W2 concat[h, x])
+
+    The layer norm is part of this model, whatever norm the other layers have.
     """
 
     def __init__(self, settings: ModelSettings, actions: int, rng: Rng):
         """Creates W1 ``[S * C + A, U]`` and W2 ``[D + U, 3 D]``."""
         super().__init__()
         style, d, hidden = settings.style, settings.deterministic, settings.hidden
-        init, self._dtype = hidden_init(style), style.compute_dtype
-        self._stochastic, self._hidden = settings.stochastic, hidden
-        self.input = Linear(settings.stochastic + actions, hidden, rng, init, bias=False)
-        self.input_activation = NormSilu(hidden, style)
+        z, init, self._dtype = settings.stochastic, hidden_init(style), style.compute_dtype
+        self.input = Linear(z + actions, hidden, rng, init, bias=False)
+        self.input_activation = NormSilu(hidden, style.in_float32())
         self.gates = Linear(d + hidden, 3 * d, rng, init, bias=False)
         self.gates_scale = tf.Variable(tf.ones([3 * d]), name="gates_scale")
         self.gates_offset = tf.Variable(tf.zeros([3 * d]), name="gates_offset")
+        self._w1_of_z = View(self.input.kernel, lambda w1: w1[:z])
+        self._w1_of_action = View(self.input.kernel, lambda w1: w1[z:])
 
-    @property
-    def action_width(self) -> int:
-        """U, width of the input layer."""
-        return self._hidden
+    def embed_action(self, action: tf.Tensor) -> tf.Tensor:
+        """The action's share of W1's product, ``[..., A] -> [..., U]``."""
+        return multiply(scale_action(action), self._w1_of_action, self._dtype)
 
-    def kernels(self) -> Tensors:
-        """See :class:`SequenceModel`."""
-        gates = tf.convert_to_tensor(self.gates.kernel)
-        return {"input": self.input.kernel[: self._stochastic], "gates": gates}
-
-    def small(self) -> dict[str, Tensors]:
-        """See :class:`SequenceModel`."""
-        scale, offset = (tf.convert_to_tensor(v) for v in (self.gates_scale, self.gates_offset))
-        return {
-            "input": self.input_activation.parameters(),
-            "gates": {"scale": scale, "offset": offset},
-        }
-
-    def action_product(self, action: tf.Tensor) -> tf.Tensor:
-        """The input layer's product with the action."""
-        return multiply(scale_action(action), self.input.kernel[self._stochastic :], self._dtype)
-
-    def step(self, arithmetic: Arithmetic, state: State, action_product: tf.Tensor) -> tf.Tensor:
-        """See :class:`SequenceModel`."""
-        product = arithmetic.multiply_z("input", state) + action_product
-        x = norm_silu(product, **arithmetic.small["input"])
-        gates = arithmetic.multiply("gates", tf.concat([state.h, x], -1))
-        return _normed_gru_output(state.h, gates, *arithmetic.small["gates"].values())
+    def __call__(
+        self,
+        h: tf.Tensor,
+        z: tf.Tensor,
+        embedded_action: tf.Tensor,
+        dtype: ComputeDtype = "float32",
+    ) -> tf.Tensor:
+        """The next h; see :class:`SequenceModel`."""
+        x = self.input_activation(multiply_z(z, self._w1_of_z, dtype) + embedded_action)
+        gates = multiply(tf.concat([h, x], -1), self.gates.kernel, dtype)
+        return _normed_gru_output(h, gates, read(self.gates_scale), read(self.gates_offset))
 
 
 class BlockGru(SequenceModel):
@@ -185,72 +146,63 @@ class BlockGru(SequenceModel):
                 f"The block GRU needs a recurrent state divisible by {blocks}, not {d} units. "
                 'Choose another model_size, or sequence_model: "gru".'
             )
-        init, self._dtype = hidden_init(style), style.compute_dtype
-        self._hidden, self._width, self._blocks = hidden, d, blocks
+        init, self._dtype, share = hidden_init(style), style.compute_dtype, d // blocks
 
         def layer(inputs: int) -> Linear:
             return Linear(inputs, hidden, rng, init, bias=False)
 
-        self.from_h, self.from_h_activation = layer(d), NormSilu(hidden, style)
-        self.from_z, self.from_z_activation = layer(settings.stochastic), NormSilu(hidden, style)
+        def activation(width: int) -> NormSilu:
+            return NormSilu(width, style.in_float32())
+
+        self.from_h, self.from_h_activation = layer(d), activation(hidden)
+        self.from_z, self.from_z_activation = layer(settings.stochastic), activation(hidden)
         self.from_action, self.from_action_activation = layer(actions), NormSilu(hidden, style)
         width = d + blocks * 3 * hidden
         self.hidden = Linear(width, d, rng, init, bias=False, blocks=blocks)
-        self.hidden_activation = NormSilu(d, style)
+        self.hidden_activation = activation(d)
         # It has no norm and therefore always a bias. Each block gives its part of reset, candidate
         # and update.
         self.gates = Linear(d, 3 * d, rng, init, blocks=blocks)
 
-    @property
-    def action_width(self) -> int:
-        """D: the action's share of the hidden layer."""
-        return self._width
+        # V's rows for x are shared by all blocks: one dense product.
+        def dense(begin: int, end: int) -> View:
+            def rows(v: tf.Tensor) -> tf.Tensor:
+                part = tf.transpose(v[:, share + begin : share + end], [1, 0, 2])
+                return tf.reshape(part, [end - begin, d])
 
-    def _hidden_kernel(self, begin: int, end: int) -> tf.Tensor:
-        """The part of V for inputs that all blocks share, dense: ``[end - begin, D]``."""
-        share = self._width // self._blocks
-        part = self.hidden.kernel[:, share + begin : share + end]
-        return tf.reshape(tf.transpose(part, [1, 0, 2]), [end - begin, self._width])
+            return View(self.hidden.kernel, rows)
 
-    def kernels(self) -> Tensors:
-        """See :class:`SequenceModel`."""
-        share = self._width // self._blocks
-        return {
-            "from_h": tf.convert_to_tensor(self.from_h.kernel),
-            "from_z": tf.convert_to_tensor(self.from_z.kernel),
-            "hidden_h": self.hidden.kernel[:, :share],
-            "hidden_x": self._hidden_kernel(0, 2 * self._hidden),
-            # Gate after gate instead of block after block, so that each is a contiguous vector.
-            "gates": tf.reshape(self.gates.kernel, [self._blocks, share, 3, share]),
-        }
+        self._v_of_h = View(self.hidden.kernel, lambda v: v[:, :share])
+        self._v_of_h_and_z = dense(0, 2 * hidden)
+        self._v_of_action = dense(2 * hidden, 3 * hidden)
+        # Gate after gate instead of block after block, so that each is a contiguous vector.
+        self._g = View(self.gates.kernel, lambda g: tf.reshape(g, [blocks, share, 3, share]))
+        self._b = View(
+            self.gates.bias,
+            lambda b: tf.reshape(
+                tf.transpose(tf.reshape(b, [blocks, 3, share]), [1, 0, 2]), [3 * d]
+            ),
+        )
 
-    def small(self) -> dict[str, Tensors]:
-        """See :class:`SequenceModel`."""
-        bias = tf.reshape(self.gates.bias, [self._blocks, 3, -1])
-        return {
-            "from_h": self.from_h_activation.parameters(),
-            "from_z": self.from_z_activation.parameters(),
-            "hidden": self.hidden_activation.parameters(),
-            "gates": {"bias": tf.reshape(tf.transpose(bias, [1, 0, 2]), [-1])},
-        }
+    def embed_action(self, action: tf.Tensor) -> tf.Tensor:
+        """The action's own layer, and its share of V's product: ``[..., A] -> [..., D]``."""
+        x = self.from_action_activation(multiply(scale_action(action), self.from_action.kernel))
+        return multiply(x, self._v_of_action, self._dtype)
 
-    def action_product(self, action: tf.Tensor) -> tf.Tensor:
-        """The action's own layer, and its share of the hidden layer's product."""
-        product = multiply(scale_action(action), tf.convert_to_tensor(self.from_action.kernel))
-        x = self.from_action_activation(product)
-        kernel = self._hidden_kernel(2 * self._hidden, 3 * self._hidden)
-        return multiply(x, kernel, self._dtype)
-
-    def step(self, arithmetic: Arithmetic, state: State, action_product: tf.Tensor) -> tf.Tensor:
-        """See :class:`SequenceModel`."""
-        small = arithmetic.small
-        from_h = norm_silu(arithmetic.multiply("from_h", state.h), **small["from_h"])
-        from_z = norm_silu(arithmetic.multiply_z("from_z", state), **small["from_z"])
-        product = arithmetic.multiply("hidden_h", state.h) + action_product
-        product += arithmetic.multiply("hidden_x", tf.concat([from_h, from_z], -1))
-        hidden = norm_silu(product, **small["hidden"])
-        gates = arithmetic.multiply("gates", hidden)
-        return _biased_gru_output(state.h, gates, small["gates"]["bias"])
+    def __call__(
+        self,
+        h: tf.Tensor,
+        z: tf.Tensor,
+        embedded_action: tf.Tensor,
+        dtype: ComputeDtype = "float32",
+    ) -> tf.Tensor:
+        """The next h; see :class:`SequenceModel`."""
+        from_h = self.from_h_activation(multiply(h, self.from_h.kernel, dtype))
+        from_z = self.from_z_activation(multiply_z(z, self.from_z.kernel, dtype))
+        hidden = multiply(h, self._v_of_h, dtype) + embedded_action
+        hidden += multiply(tf.concat([from_h, from_z], -1), self._v_of_h_and_z, dtype)
+        gates = multiply(self.hidden_activation(hidden), self._g, dtype)
+        return _biased_gru_output(h, gates, read(self._b))
 
 
 def make_sequence_model(settings: ModelSettings, actions: int, rng: Rng) -> SequenceModel:

@@ -9,8 +9,9 @@ from collections.abc import Callable
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.kernels.block_products import multiply_blocks
 from rllib_dreamerv3.kernels.norm_silu import norm_silu
+from rllib_dreamerv3.kernels.parameters import multiply, read
+from rllib_dreamerv3.kernels.products import product
 from rllib_dreamerv3.networks.initializers import (
     truncated_normal_fan_avg,
     truncated_normal_fan_in,
@@ -38,26 +39,6 @@ def output_init(style: LayerStyle, scale: float = 1.0) -> Initializer:
     if style.weight_init == "fan_in":
         return lambda shape, rng: truncated_normal_fan_in(shape, scale, rng)
     return lambda shape, rng: uniform_fan_avg(shape, scale, rng)
-
-
-def product(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
-    """Product ``[..., in] x [in, out] -> [..., out]``, computed and returned in ``dtype``.
-
-    The kernel may be a block kernel; see :mod:`~rllib_dreamerv3.kernels.block_products`.
-    """
-    x, kernel = tf.cast(x, dtype), tf.cast(kernel, dtype)
-    if kernel.shape.rank > 2:
-        rows = multiply_blocks(tf.reshape(x, [-1, x.shape[-1]]), kernel)
-        y = tf.reshape(rows, tf.concat([tf.shape(x)[:-1], [rows.shape[-1]]], 0))
-        return tf.ensure_shape(y, [*x.shape[:-1], rows.shape[-1]])
-    if x.shape.rank == 2:
-        return tf.matmul(x, kernel)
-    return tf.tensordot(x, kernel, 1)
-
-
-def multiply(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype = "float32") -> tf.Tensor:
-    """The same, computed in ``dtype`` but returned as float32."""
-    return tf.cast(product(x, kernel, dtype), tf.float32)
 
 
 class Linear(tf.Module):
@@ -93,9 +74,9 @@ class Linear(tf.Module):
         self._dtype: ComputeDtype = dtype
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the layer to the last axis."""
-        y = multiply(x, tf.convert_to_tensor(self.kernel), self._dtype)
-        return y if self.bias is None else y + self.bias
+        """``[..., in] ->`` float32 ``[..., out]``."""
+        y = multiply(x, self.kernel, self._dtype)
+        return y if self.bias is None else y + read(self.bias)
 
 
 class NormSilu(tf.Module):
@@ -114,10 +95,10 @@ class NormSilu(tf.Module):
     def parameters(self) -> dict[str, tf.Tensor]:
         """The parameters there are, as :func:`norm_silu` takes them."""
         named = {"scale": self.scale, "offset": self.offset, "bias": self.bias}
-        return {name: tf.convert_to_tensor(v) for name, v in named.items() if v is not None}
+        return {name: read(v) for name, v in named.items() if v is not None}
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Normalises and activates ``[..., size]``."""
+        """``[..., size] -> [..., size]``, in the compute dtype."""
         return norm_silu(x, **self.parameters(), dtype=self._dtype)
 
 
@@ -132,9 +113,9 @@ class DenseBlock(tf.Module):
         self.activation = NormSilu(units, style)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the block."""
-        kernel = tf.convert_to_tensor(self.linear.kernel)
-        return self.activation(product(x, kernel, self._dtype))
+        """``[..., in] -> [..., U]``, in the compute dtype."""
+        # Not by the layer itself: its result would be cast to float32 before the norm.
+        return self.activation(product(x, read(self.linear.kernel), self._dtype))
 
 
 class Mlp(tf.Module):
@@ -146,7 +127,7 @@ class Mlp(tf.Module):
         self.blocks = [DenseBlock(units if i else inputs, units, style, rng) for i in range(layers)]
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the blocks."""
+        """``[..., in] -> [..., U]``, in the compute dtype."""
         for block in self.blocks:
             x = block(x)
         return x

@@ -60,9 +60,9 @@ class Policy(tf.Module):
         super().__init__()
         self.encoder, self.rssm, self.actor = encoder, rssm, actor
         self._actions, self._settings = actions, settings
-        # By number of environments, number of training rows, and mode. TensorFlow takes as long to
-        # find out which of a function's traces fits its arguments as a small policy takes to act.
-        self._compiled: dict[tuple[int, int, bool], Callable[..., Sequence[tf.Tensor]]] = {}
+        # By number of environments, and mode. TensorFlow takes as long to find out which of a
+        # function's traces fits its arguments as a small policy takes to act.
+        self._compiled: dict[tuple[int, bool], Callable[..., Sequence[tf.Tensor]]] = {}
 
     def initial_state(self, environments: int) -> PolicyState:
         """State of N environments before their first reset; all zeros, replaced at ``is_first``."""
@@ -87,7 +87,6 @@ class Policy(tf.Module):
         noise: PolicyNoise,
         *,
         mode: bool,
-        training_rows: int = 0,
     ) -> PolicyState:
         """Chooses one action for each of N environments.
 
@@ -99,9 +98,6 @@ class Policy(tf.Module):
             state: What the last call returned, or :meth:`initial_state`.
             noise: What :meth:`draw_noise` gave, new for each call.
             mode: Whether to take the most likely actions instead of sampled ones.
-            training_rows: B, to reach the very states that training on B rows would, bit for bit,
-                with up to B environments: the step is executed as training does, on as many rows.
-                0 for the fastest way; h may then differ by up to 5e-7.
 
         Returns:
             The next state; its ``action [N, A]`` is the one to take. Continuous components may
@@ -111,52 +107,33 @@ class Policy(tf.Module):
         # Every argument costs 10 us, which a small policy notices.
         data = [*(columns[name] for name in names), is_first, np.concatenate(noise, -1)]
         tensors = [*map(tf.constant, data), *map(tf.convert_to_tensor, state)]
-        kind = tensors[0].shape[0], training_rows, mode
+        kind = tensors[0].shape[0], mode
         if kind not in self._compiled:
-            self._compiled[kind] = self._compile(names, tensors, training_rows, mode)
+            self._compiled[kind] = self._compile(names, tensors, mode)
         return PolicyState(*self._compiled[kind](*tensors))
 
     def _compile(
-        self, names: Sequence[str], tensors: Sequence[tf.Tensor], training_rows: int, mode: bool
+        self, names: Sequence[str], tensors: Sequence[tf.Tensor], mode: bool
     ) -> Callable[..., Sequence[tf.Tensor]]:
         n = tensors[0].shape[0]
-        # How XLA multiplies, and so how it rounds, depends on the number of rows. With a part of a
-        # kernel it takes several times as long for a single row as for two.
-        rows = max(n, training_rows or 2)
 
         def act(*flat: tf.Tensor) -> list[tf.Tensor]:
-            if rows > n:
-                flat = tuple(tf.gather(x, [i % n for i in range(rows)]) for x in flat)
+            if n == 1:
+                # With a part of a kernel XLA multiplies two rows several times as fast as one.
+                flat = tuple(tf.repeat(x, 2, 0) for x in flat)
             columns = dict(zip(names, flat, strict=False))
-            is_first, noise, *state = flat[len(names) :]
+            is_first, noise, h, index, action = flat[len(names) :]
             split = [self._settings.categoricals, noise.shape[1] - self._settings.categoricals]
             latent_noise, action_noise = tf.split(noise, split, -1)
-            latent = self._observe(
-                columns, is_first, PolicyState(*state), latent_noise, as_training=training_rows > 0
+            state = self.rssm.observe_step(
+                State(h, index), action, is_first, self.encoder(columns), latent_noise
             )
             mask = tf.cast(columns[ACTION_MASK], tf.bool) if self._actions.masked else None
-            distribution = self.actor(latent, mask)
+            distribution = self.actor(state, mask)
             action = distribution.mode() if mode else distribution.sample(action_noise)
-            return [x[:n] for x in (latent.h, latent.index, action)]
+            return [x[:n] for x in (state.h, state.index, action)]
 
         # One executable, run by the calling thread: handing over to another thread and back takes
-        # longer than a small policy. But fused with what stands around it, the filter's step is
-        # rounded in another order than in training.
-        function = tf.function(act, autograph=False, jit_compile=not training_rows)
-        concrete = function.get_concrete_function(*tensors)
-        # Called as an ordinary function it would check and convert all that enters once more.
-        captured = concrete.captured_inputs
-        return lambda *flat: concrete.inference_fn.call_flat(*flat, *captured)
-
-    def _observe(
-        self,
-        columns: Mapping[str, tf.Tensor],
-        is_first: tf.Tensor,
-        state: PolicyState,
-        noise: tf.Tensor,
-        *,
-        as_training: bool,
-    ) -> State:
-        step = self.rssm.observe_step_as_training if as_training else self.rssm.observe_step
-        before = State(state.h, state.index)
-        return step(before, state.action, is_first, self.encoder(columns), noise)
+        # longer than a small policy.
+        function = tf.function(act, autograph=False, jit_compile=True)
+        return function.get_concrete_function(*tensors)

@@ -122,33 +122,33 @@ class WorldModel(tf.Module):
 
         Args:
             batch: Record columns ``[B, T, ...]``.
-            uniform: float32 ``[T, B, S]`` in [0, 1), decides the posterior samples.
+            uniform: float32 ``[B, T, S]`` in [0, 1), decides the posterior samples.
             context: What came before the rows. None: every row starts from the initial state, and
                 ``is_first`` is set in column 0.
 
         Returns:
             States and distributions, flattened batch-major: record (b, t) is row b * T + t.
         """
-        rows, length = tf.shape(batch[IS_FIRST])[0], tf.shape(batch[IS_FIRST])[1]
         columns = {
             leaf.key: tf.reshape(batch[leaf.key], [-1, *leaf.shape])
             for leaf in self._observations.leaves
         }
+        rows, length = tf.shape(batch[IS_FIRST])[0], batch[IS_FIRST].shape[1]
         tokens = tf.reshape(self.encoder(columns), [rows, length, self.encoder.width])
         if context is None:
             context = self._no_context(rows)
         previous_action = tf.concat([context.action[:, None], batch[ACTION][:, :-1]], 1)
         posterior = self.rssm.observe(
-            _swap(tokens),
-            _swap(previous_action),
-            tf.transpose(batch[IS_FIRST]),
+            tokens,
+            previous_action,
+            tf.convert_to_tensor(batch[IS_FIRST]),
             uniform,
             context.state,
         )
-        state = State(*(_flatten(part) for part in posterior.state))
+        state = posterior.state.flat()
         return Observed(
             state=state,
-            posterior=_flatten(posterior.log_probs),
+            posterior=tf.reshape(posterior.log_probs, [-1, *posterior.log_probs.shape[2:]]),
             prior=self.rssm.prior(state.h),
             smallest_image=self.decoder.smallest_image(state),
         )
@@ -170,13 +170,3 @@ class WorldModel(tf.Module):
         h = tf.zeros([rows, self._settings.deterministic])
         index = tf.zeros([rows, self._settings.categoricals], tf.int32)
         return Context(State(h, index), tf.zeros([rows, self._actions.size]))
-
-
-def _swap(x: tf.Tensor) -> tf.Tensor:
-    """Swaps the batch and the time axis."""
-    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
-
-
-def _flatten(x: tf.Tensor) -> tf.Tensor:
-    """``[T, B, ...]`` -> ``[B * T, ...]``, batch-major."""
-    return tf.reshape(_swap(x), [-1, *x.shape[2:]])

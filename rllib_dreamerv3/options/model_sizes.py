@@ -1,6 +1,6 @@
 """The model sizes of both variants, and everything else that decides which networks are built."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from rllib_dreamerv3.errors import ConfigError, unknown_name
@@ -35,6 +35,10 @@ class LayerStyle:
     hidden_bias: bool = False
     weight_init: WeightInit = "fan_avg"
     compute_dtype: ComputeDtype = "float32"
+
+    def in_float32(self) -> "LayerStyle":
+        """The same, computed in float32."""
+        return replace(self, compute_dtype="float32")
 
 
 @dataclass(frozen=True)

@@ -224,8 +224,6 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             state,
             self.module.policy.draw_noise(self._rng, self.num_envs),
             mode=self._takes_mode,
-            # Training goes on from the states that are stored.
-            training_rows=self.config.batch_size_B if self._stores_latents else 0,
         )
         if random_actions:
             action = self._random_actions()

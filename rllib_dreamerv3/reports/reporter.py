@@ -51,7 +51,7 @@ def open_loop_prediction(
     Args:
         world: The world model.
         batch: Record columns ``[B, T, ...]``.
-        uniform: float32 ``[T, B, S]`` in [0, 1), decides all samples.
+        uniform: float32 ``[B, T, S]`` in [0, 1), decides all samples.
         observed: Number of observed records, 1 to T.
         context: What came before the rows; None if ``is_first`` is True in column 0.
 
@@ -59,7 +59,7 @@ def open_loop_prediction(
         Observation key -> prediction float32 ``[B, T, ...]``, as the decoder gives it.
     """
     seen = {key: x[:, :observed] for key, x in batch.items()}
-    output = world(seen, uniform[:observed], context)
+    output = world(seen, uniform[:, :observed], context)
     rows, length = batch[IS_FIRST].shape
 
     def by_row(flat: tf.Tensor) -> tf.Tensor:
@@ -77,7 +77,7 @@ def open_loop_prediction(
         imagined = world.rssm.imagine(State(*state), action, uniform, dense=False)
         return imagined.h, imagined.index
 
-    h, index = tf.scan(step, (actions, uniform[observed:]), last)
+    h, index = tf.scan(step, (actions, tf.transpose(uniform[:, observed:], [1, 0, 2])), last)
     flat_state = State(*(tf.reshape(x, [-1, x.shape[-1]]) for x in (h, index)))
     for key, flat in world.decoder(flat_state).items():
         by_time = tf.reshape(flat, [length - observed, rows, *flat.shape[1:]])
@@ -212,7 +212,7 @@ class Reporter:
 
     def _uniform(self, batch: Batch, seed: tf.Tensor) -> tf.Tensor:
         rows, length = batch[IS_FIRST].shape
-        return tf.random.stateless_uniform([length, rows, self._model_settings.categoricals], seed)
+        return tf.random.stateless_uniform([rows, length, self._model_settings.categoricals], seed)
 
     @staticmethod
     def _observed(records: Batch) -> int:
@@ -242,7 +242,7 @@ class Reporter:
             through_dynamics=False,
             start_mask=flat_mask(records),
         )
-        states = trajectory.flat_state()
+        states = trajectory.state.flat()
         shape = [settings.horizon + 1, -1]
         reward = tf.reshape(self._two_hot.mean(world.reward(states)), shape)
         continue_logits = tf.reshape(world.cont(states), shape)

@@ -1,16 +1,33 @@
-"""Products with block-diagonal kernels, and their gradients.
+"""Products with dense and with block-diagonal kernels, and their gradients.
 
-A block kernel ``[blocks, in, out]`` multiplies each block of x ``[N, blocks * in]`` with a part of
-its own; the results ``[N, blocks * out]`` stand side by side, block after block. With a kernel
-``[blocks, in, groups, out]`` every block gives several results; they are ordered by group first,
-``[N, groups * blocks * out]``, so that each group is one contiguous vector.
+A dense kernel is ``[in, out]``. A block kernel ``[blocks, in, out]`` multiplies each block of x
+``[N, blocks * in]`` with a part of its own; the results ``[N, blocks * out]`` stand side by side,
+block after block. With a kernel ``[blocks, in, groups, out]`` every block gives several results;
+they are ordered by group first, ``[N, groups * blocks * out]``, so that each group is one
+contiguous vector.
+
+The plain formula of a block product is a dense product for each block.
 """
 
 import tensorflow as tf
 
+from rllib_dreamerv3.options.model_sizes import ComputeDtype
+
+
+def product(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
+    """Product ``[..., in] -> [..., out]`` with either kind of kernel, in ``dtype``."""
+    x, kernel = tf.cast(x, dtype), tf.cast(kernel, dtype)
+    if kernel.shape.rank > 2:
+        rows = multiply_blocks(tf.reshape(x, [-1, x.shape[-1]]), kernel)
+        y = tf.reshape(rows, tf.concat([tf.shape(x)[:-1], [rows.shape[-1]]], 0))
+        return tf.ensure_shape(y, [*x.shape[:-1], rows.shape[-1]])
+    if x.shape.rank == 2:
+        return tf.matmul(x, kernel)
+    return tf.tensordot(x, kernel, 1)
+
 
 def multiply_blocks(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """The product: ``[N, blocks * in] -> [N, blocks * out]`` or ``[N, groups * blocks * out]``."""
+    """``[N, blocks * in] -> [N, blocks * out]`` or ``[N, groups * blocks * out]``."""
     blocks, inputs, *_, outputs = kernel.shape
     by_block = tf.transpose(tf.reshape(x, [-1, blocks, inputs]), [1, 0, 2])
     y = tf.matmul(by_block, tf.reshape(kernel, [blocks, inputs, -1]))
@@ -22,7 +39,7 @@ def multiply_blocks(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def gradient_by_x(upstream: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Gradient of a product by x ``[N, in]``, of a dense kernel ``[in, out]`` or a block kernel."""
+    """Gradient of a product by x, ``[N, in]``, from that of the result, ``[N, out]``."""
     if kernel.shape.rank == 2:
         return tf.matmul(upstream, kernel, transpose_b=True)
     blocks, inputs, *_ = kernel.shape
@@ -33,7 +50,7 @@ def gradient_by_x(upstream: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 
 def gradient_by_kernel(x: tf.Tensor, upstream: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Gradient of a product by the kernel, dense or in blocks, from x and the result's gradient."""
+    """Gradient of a product by the kernel, from ``x [N, in]`` and the result's, ``[N, out]``."""
     if kernel.shape.rank == 2:
         return tf.matmul(x, upstream, transpose_a=True)
     blocks, inputs, *_ = kernel.shape
