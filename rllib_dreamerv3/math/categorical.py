@@ -10,7 +10,9 @@ import tensorflow as tf
 _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 
-def unimix(logits: tf.Tensor, mix: float = 0.01) -> tf.Tensor:
+def unimix_probs(
+    logits: tf.Tensor, mix: float = 0.01, allowed: tf.Tensor | None = None
+) -> tf.Tensor:
     """Mixes a little of the uniform distribution into ``softmax(logits)``.
 
     No class ever loses all its probability, which keeps the KL between two of these distributions
@@ -18,64 +20,29 @@ def unimix(logits: tf.Tensor, mix: float = 0.01) -> tf.Tensor:
 
     Args:
         logits: float32 ``[..., C]``.
-        mix: Share of the uniform distribution; 0 gives plain log-softmax.
+        mix: Share of the uniform distribution.
+        allowed: Classes that are possible, bool ``[..., C]``, at least one in each distribution;
+            the uniform distribution is that over these. None: all of them.
 
     Returns:
-        Log-probabilities of the mixture, float32 ``[..., C]``.
+        Probabilities of the mixture, float32 ``[..., C]``; 0 where a class is not allowed.
     """
+    if allowed is None:
+        possible = tf.cast(tf.shape(logits)[-1], logits.dtype)
+    else:
+        possible = tf.reduce_sum(tf.cast(allowed, logits.dtype), -1, keepdims=True)
+        logits = tf.where(allowed, logits, logits.dtype.min)
+    probs = (1.0 - mix) * tf.nn.softmax(logits) + mix / possible
+    return probs if allowed is None else tf.where(allowed, probs, 0.0)
+
+
+def unimix(logits: tf.Tensor, mix: float = 0.01, allowed: tf.Tensor | None = None) -> tf.Tensor:
+    """Logarithm of `unimix_probs`, finite: a class that is not allowed has log(1e-30)."""
+    if allowed is not None:
+        return tf.math.log(tf.maximum(unimix_probs(logits, mix, allowed), 1e-30))
     if mix == 0:
         return tf.nn.log_softmax(logits)
     return tf.math.log(unimix_probs(logits, mix))
-
-
-def unimix_probs(logits: tf.Tensor, mix: float = 0.01) -> tf.Tensor:
-    """The probabilities themselves, where their logarithm is not needed; see `unimix`."""
-    classes = tf.cast(tf.shape(logits)[-1], logits.dtype)
-    return (1.0 - mix) * tf.nn.softmax(logits) + mix / classes
-
-
-def masked_unimix(logits: tf.Tensor, allowed: tf.Tensor, mix: float = 0.01) -> tf.Tensor:
-    """The same where only some classes are possible; the uniform part is shared among these.
-
-    Args:
-        logits: float32 ``[..., C]``.
-        allowed: bool ``[..., C]``, at least one in each distribution.
-        mix: Share of the uniform distribution.
-
-    Returns:
-        Log-probabilities, float32 ``[..., C]``, finite: a class that is not allowed has 1e-30.
-    """
-    share = tf.cast(allowed, tf.float32)
-    uniform = share / tf.reduce_sum(share, -1, keepdims=True)
-    possible = tf.nn.softmax(tf.where(allowed, logits, logits.dtype.min))
-    probs = (1.0 - mix) * possible + mix * uniform
-    return tf.math.log(tf.where(allowed, tf.maximum(probs, 1e-30), 1e-30))
-
-
-@tf.function(jit_compile=True, autograph=False)
-def sample_classes(logits: tf.Tensor, uniform: tf.Tensor, mix: float) -> tf.Tensor:
-    """Samples the classes of a model state, straight from raw logits.
-
-    The same as `inverse_cdf_sample` of `unimix_probs`, compiled: neither the probabilities nor
-    their running sums are normalised or mixed; the thresholds they are compared with are.
-
-    Args:
-        logits: float32 ``[N, S * C]``.
-        uniform: float32 ``[N, S]`` in [0, 1).
-        mix: Share of the uniform distribution.
-
-    Returns:
-        Classes, int32 ``[N, S]``.
-    """
-    classes = logits.shape[-1] // uniform.shape[-1]
-    rows = tf.reshape(logits, [-1, classes])
-    rows = tf.exp(rows - tf.reduce_max(rows, -1, keepdims=True))
-    cumulative = tf.linalg.matmul(rows, np.triu(np.ones((classes, classes), np.float32)))
-    mixed_in = (mix / classes) * np.arange(1, classes + 1, dtype=np.float32)
-    threshold = (tf.reshape(uniform, [-1, 1]) - mixed_in) * (cumulative[:, -1:] / (1.0 - mix))
-    sample = tf.reduce_sum(tf.cast(cumulative <= threshold, tf.int32), -1)
-    # Rounding may put the largest uniform numbers beyond the last class.
-    return tf.reshape(tf.minimum(sample, classes - 1), tf.shape(uniform))
 
 
 def inverse_cdf_sample(probs: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
@@ -99,17 +66,21 @@ def inverse_cdf_sample(probs: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     return tf.ensure_shape(tf.reshape(sample, tf.shape(uniform)), uniform.shape)
 
 
+@tf.custom_gradient
 def straight_through(one_hot: tf.Tensor, probs: tf.Tensor) -> tf.Tensor:
     """A sample whose gradient is that of the probabilities (arXiv 2301.04104v1, section 2).
+
+    The forward pass takes nothing from the probabilities, so that a compiled one that is not
+    differentiated does not compute them.
 
     Args:
         one_hot: Sampled classes, float32 ``[..., C]``.
         probs: Probabilities they were sampled from, float32 ``[..., C]``.
 
     Returns:
-        ``one_hot``, to the last bit.
+        ``one_hot``; its whole gradient goes to ``probs``.
     """
-    return one_hot + (probs - tf.stop_gradient(probs))
+    return tf.identity(one_hot), lambda upstream: (None, upstream)
 
 
 def kl_divergence(log_p: tf.Tensor, log_q: tf.Tensor) -> tf.Tensor:

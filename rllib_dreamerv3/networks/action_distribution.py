@@ -6,12 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.math import bounded_normal
-from rllib_dreamerv3.math.categorical import (
-    entropy,
-    inverse_cdf_sample,
-    masked_unimix,
-    unimix,
-)
+from rllib_dreamerv3.math.categorical import entropy, inverse_cdf_sample, unimix
 from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 
 
@@ -83,10 +78,9 @@ class ActionDistribution:
         for leaf, raw, places in zip(layout.leaves, parameters, layout.mask_slices, strict=True):
             if not isinstance(leaf, DiscreteAction):
                 self._parts.append(bounded_normal.parameters(*raw))
-            elif mask is None:
-                self._parts.append((unimix(raw[0], mix),))
             else:
-                self._parts.append((masked_unimix(raw[0], mask[:, places], mix),))
+                allowed = None if mask is None else mask[:, places]
+                self._parts.append((unimix(raw[0], mix, allowed),))
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
         """Samples ``[N, A]`` from ``noise [N, K]``; continuous parts carry gradient."""

@@ -10,7 +10,7 @@ from rllib_dreamerv3.kernels.strided_convolution import (
     convolve_up_to_pixels,
 )
 from rllib_dreamerv3.kernels.upsampled_convolution import convolve_upsampled
-from rllib_dreamerv3.networks.gru import BLOCKS
+from rllib_dreamerv3.networks.blocks import BLOCKS
 from rllib_dreamerv3.networks.layers import (
     Linear,
     NormSilu,

@@ -13,12 +13,10 @@ from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.kernels.compiled import compiled
 from rllib_dreamerv3.kernels.norm_silu import layer_norm
 from rllib_dreamerv3.kernels.parameters import View, multiply, read
+from rllib_dreamerv3.networks.blocks import BLOCKS
 from rllib_dreamerv3.networks.layers import Linear, NormSilu, Rng, hidden_init
 from rllib_dreamerv3.networks.state import multiply_z
 from rllib_dreamerv3.options.model_sizes import ComputeDtype, ModelSettings
-
-# Blocks of the block-diagonal GRU at every size (2025 code).
-BLOCKS = 8
 
 
 class SequenceModel(tf.Module):

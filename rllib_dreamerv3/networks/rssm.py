@@ -15,15 +15,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from rllib_dreamerv3.kernels.class_sampling import sample_classes
 from rllib_dreamerv3.kernels.one_hot_products import flat_one_hot
 from rllib_dreamerv3.kernels.parameters import View, multiply
 from rllib_dreamerv3.kernels.recurrence import Recurrence
-from rllib_dreamerv3.math.categorical import (
-    sample_classes,
-    straight_through,
-    unimix,
-    unimix_probs,
-)
+from rllib_dreamerv3.math.categorical import straight_through, unimix, unimix_probs
 from rllib_dreamerv3.networks.gru import make_sequence_model
 from rllib_dreamerv3.networks.layers import Linear, Mlp, NormSilu, Rng, hidden_init, output_init
 from rllib_dreamerv3.networks.state import State

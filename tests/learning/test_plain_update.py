@@ -12,7 +12,6 @@ from plain import SETTINGS, SIZES, C, Plain, S
 from rllib_dreamerv3.imagination import Trajectory, imagine
 from rllib_dreamerv3.kernels.compiled import compiled
 from rllib_dreamerv3.learning.trainer import Trainer
-from rllib_dreamerv3.math.categorical import inverse_cdf_sample, sample_classes, unimix_probs
 from rllib_dreamerv3.networks.model import DreamerModel
 from rllib_dreamerv3.networks.state import State, add_one_hot_matmul, flat_one_hot
 from rllib_dreamerv3.records import IS_TERMINAL
@@ -106,29 +105,6 @@ def test_actor_critic_update(observations, actions):
         assert_close(part.metrics[f"{name.upper()}_L_total"], loss)
         expected = tape.gradient(loss, plain.weights)
         assert_same_gradients(model, [getattr(model, name)], part.gradients, expected)
-
-
-@pytest.mark.parametrize("mix", [0.0, 0.01, 0.5])
-def test_classes_are_sampled_as_from_the_mixed_probabilities(mix):
-    rng = np.random.default_rng(0)
-    logits = tf.constant(rng.normal(0, 3, (500, S * C)), tf.float32)
-    uniform = synthetic.uniform(500, S)
-    probs = unimix_probs(tf.reshape(logits, [500, S, C]), mix)
-    expected = inverse_cdf_sample(probs, uniform)
-    sampled = sample_classes(logits, uniform, mix)
-    assert sampled.dtype == tf.int32
-    # A number that falls on a border to the last bit may fall on either side.
-    assert np.mean(sampled.numpy() != expected.numpy()) < 1e-3
-
-
-@pytest.mark.parametrize("logit", [-200.0, 0.0, 200.0])
-def test_classes_stay_in_range_at_the_ends(logit):
-    """The least and the greatest uniform number, with all probability on one class or on none."""
-    logits = np.zeros((2, S, C), np.float32)
-    logits[:, :, 1] = logit
-    uniform = np.stack([np.zeros(S), np.full(S, np.nextafter(np.float32(1), np.float32(0)))])
-    sampled = sample_classes(logits.reshape(2, S * C), tf.constant(uniform, tf.float32), 0.01)
-    np.testing.assert_array_equal(sampled, np.stack([np.zeros(S), np.full(S, C - 1)]))
 
 
 @pytest.mark.parametrize(("first", "after"), [(0, 0), (3, 0), (0, 2), (3, 2)])

@@ -112,6 +112,29 @@ def test_straight_through_is_one_hot_with_the_gradient_of_the_probabilities():
     np.testing.assert_array_equal(tape.gradient(loss, logits), tape.gradient(reference, logits))
 
 
+def test_straight_through_takes_nothing_from_the_probabilities_but_their_gradient():
+    one_hot, probs = tf.one_hot([2], 4), tf.fill([1, 4], np.nan)
+    with tf.GradientTape() as tape:
+        tape.watch([one_hot, probs])
+        sample = categorical.straight_through(one_hot, probs)
+    np.testing.assert_array_equal(sample, one_hot)
+    by_one_hot, by_probs = tape.gradient(sample, [one_hot, probs])
+    assert by_one_hot is None
+    np.testing.assert_array_equal(by_probs, np.ones([1, 4]))
+
+
+def test_unimix_over_allowed_classes():
+    logits = tf.constant(random_logits(20, 5, seed=7))
+    allowed = tf.constant(np.random.default_rng(8).random((20, 5)) < 0.4) | (tf.range(5) == 3)
+    probs = categorical.unimix_probs(logits, 0.1, allowed).numpy()
+    for row, mask, x in zip(probs, allowed.numpy(), logits.numpy(), strict=True):
+        assert (row[~mask] == 0).all()
+        expected = categorical.unimix_probs(x[mask], 0.1)
+        np.testing.assert_allclose(row[mask], expected, rtol=1e-5)
+    log_probs = categorical.unimix(logits, 0.1, allowed)
+    np.testing.assert_allclose(log_probs, np.log(np.maximum(probs, 1e-30)), rtol=1e-6)
+
+
 @pytest.mark.parametrize("classes", [1, 2, 6, 32, 64, 96])
 def test_sampling_inverts_the_cumulative_distribution(classes):
     rng = np.random.default_rng(classes)
