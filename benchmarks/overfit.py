@@ -26,13 +26,8 @@ from rllib_dreamerv3.networks.model import DreamerModel
 from rllib_dreamerv3.options.model_sizes import MODEL_SIZES, model_settings
 from rllib_dreamerv3.options.settings import AdamSettings, TrainerSettings
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, Columns
-from rllib_dreamerv3.reports.reporter import (
-    FILM_OBSERVED,
-    compare,
-    film_strip,
-    open_loop_prediction,
-    write_png,
-)
+from rllib_dreamerv3.reports.pictures import compare, film_strip, write_png
+from rllib_dreamerv3.reports.reporter import FILM_OBSERVED, open_loop_prediction
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 
 NEEDED_FACTOR = 10.0

@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rllib_dreamerv3.envs.env_options import EnvOptions, unknown_environment
+from rllib_dreamerv3.envs.env_config import EnvOptions, unknown_environment
 from rllib_dreamerv3.errors import ConfigError
 
 _ATARI_MODULE = "ale_py:"

@@ -7,7 +7,7 @@ from typing import ClassVar
 import gymnasium as gym
 from gymnasium.wrappers import FlattenObservation
 
-from rllib_dreamerv3.envs.env_options import EnvOptions
+from rllib_dreamerv3.envs.env_config import EnvOptions
 
 _NAMESPACE, _VERSION = "bsuite/", "-v0"
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 import numpy as np
 
-from rllib_dreamerv3.envs.env_options import EnvOptions
+from rllib_dreamerv3.envs.env_config import EnvOptions
 
 CRAFTER_IDS = ("crafter/CrafterReward-v1", "crafter/CrafterNoReward-v1")
 """The names that the package gives its two variants, in Gymnasium's form."""

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import gymnasium as gym
 from gymnasium.wrappers import AddRenderObservation
 
-from rllib_dreamerv3.envs.env_options import EnvOptions
+from rllib_dreamerv3.envs.env_config import EnvOptions
 from rllib_dreamerv3.envs.mujoco_renderer import check_renderer
 
 _NAMESPACE = "dm_control/"

@@ -9,7 +9,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.wrappers import FilterObservation, TransformObservation
 
-from rllib_dreamerv3.envs.env_options import EnvOptions
+from rllib_dreamerv3.envs.env_config import EnvOptions
 from rllib_dreamerv3.errors import ConfigError
 
 _VIEW = 7  # tiles that the agent sees each way; MiniGrid's own default

@@ -23,7 +23,7 @@ from rllib_dreamerv3.envs.dm_control import (
     dm_control_ids,
     make_dm_control,
 )
-from rllib_dreamerv3.envs.env_options import EnvOptions, unknown_environment
+from rllib_dreamerv3.envs.env_config import EnvOptions, unknown_environment
 from rllib_dreamerv3.envs.minigrid import MiniGridOptions, make_minigrid, minigrid_ids
 from rllib_dreamerv3.errors import ConfigError
 

@@ -1,8 +1,9 @@
-"""Layer norm, root-mean-square norm, and their fusion with SiLU.
+"""Bias, layer norm or root-mean-square norm, and SiLU, fused.
 
-One after the other and with TensorFlow's gradient, bias, norm and SiLU are a dozen passes through
-memory each way, which takes longer than the product before them. XLA makes a few of them. Mean and
-deviation of each row are kept for the way back, which would otherwise read everything twice more.
+The plain formula is `plain_norm_silu`. As separate operations, it is a dozen passes through memory
+in the forward pass and as many in the backward pass, and takes longer than the matrix product
+before it. Here each is one function compiled by XLA, with a gradient written by hand: mean and
+deviation of each row are kept for it, because computing them again would read x twice more.
 """
 
 import functools
@@ -43,6 +44,18 @@ def rms_norm(x: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
         float32 ``[..., size]``.
     """
     return x * (_inverse_root(x, RMS_NORM_EPSILON) * scale)
+
+
+def plain_norm_silu(
+    x: tf.Tensor,
+    scale: tf.Tensor,
+    offset: tf.Tensor | None = None,
+    bias: tf.Tensor | None = None,
+) -> tf.Tensor:
+    """See `norm_silu`; x and the result are float32."""
+    if bias is not None:
+        x += bias
+    return tf.nn.silu(rms_norm(x, scale) if offset is None else layer_norm(x, scale, offset))
 
 
 def norm_silu(
@@ -116,6 +129,7 @@ def _compiled(has_offset: bool, has_bias: bool, dtype: ComputeDtype) -> Callable
 
 
 def _inverse_root(x: tf.Tensor, epsilon: float) -> tf.Tensor:
+    """``1 / sqrt(mean(x^2) + epsilon)`` over the last axis: ``[..., size] -> [..., 1]``."""
     return tf.math.rsqrt(_mean(tf.square(x)) + epsilon)
 
 

@@ -1,7 +1,9 @@
-"""A mean over rows whose gradients are taken on the way forward, one slice of rows after the other.
+"""A mean loss over many rows whose gradients are taken slice by slice, in the forward pass.
 
-Ordinarily all that the way back needs is kept until the loss of the last row is known. The mean of
-losses of single rows need not wait for that: the memory of one slice is enough, at the same cost.
+The plain formula is ``tf.reduce_mean(function(rows, data)[0])`` (`size` None): TensorFlow keeps
+the activations of all rows from the forward to the backward pass. But the gradient of a mean is
+known before the mean is: each slice of rows can be differentiated right after its own forward pass.
+Activations of one slice at a time are in memory, and nothing is computed twice.
 """
 
 from collections.abc import Callable, Iterable
@@ -9,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-# Nested tuples and dicts of tensors with one row each, or None.
+# Nested tuples and dicts of tensors ``[N, ...]``, or None.
 Rows = Any
 
 
@@ -22,19 +24,19 @@ def mean_by_slices(
     """Mean of a loss over N rows.
 
     Args:
-        function: ``(rows [n], data [n]) -> (losses float32 [n], more [n])``; it reads variables.
-            What it gives for a row depends on that row alone.
-        rows: ``[N, ...]``, what gradients reach, N known. Integers among it are data.
-        data: ``[N, ...]``.
-        size: Rows of a slice, but for the last one. None: one slice.
+        function: ``(rows [n], data [n]) -> (losses float32 [n], more [n])``. The results for a row
+            depend on that row (and on variables) alone.
+        rows: ``[N, ...]``, N known statically: what is differentiated, except integers.
+        data: ``[N, ...]``, not differentiated.
+        size: Rows of a slice (the last one may have fewer). None: one slice, plain.
 
     Returns:
-        The mean ``[]``, with gradients to ``rows`` and to the variables; and ``more [N]``, which
-        is data if there are several slices.
+        The mean ``[]``, with gradients to ``rows`` and to the variables that the function reads;
+        and ``more [N]``, without gradients if there are several slices.
     """
     leaves = tf.nest.flatten(rows)
-    reached = [i for i, x in enumerate(leaves) if x is not None and x.dtype.is_floating]
-    n = leaves[reached[0]].shape[0]
+    floating = [i for i, x in enumerate(leaves) if x is not None and x.dtype.is_floating]
+    n = leaves[floating[0]].shape[0]
     if size is None or n <= size:
         losses, more = function(rows, data)
         return tf.reduce_mean(losses), more
@@ -43,19 +45,19 @@ def mean_by_slices(
     @tf.custom_gradient
     def mean(*inputs: tf.Tensor):
         given = list(leaves)
-        for i, x in zip(reached, inputs, strict=True):
+        for i, x in zip(floating, inputs, strict=True):
             given[i] = x
         total, by_inputs = tf.zeros([]), []
         by_variable: dict[Any, tf.Tensor] = {}
         before: list[tf.Tensor] = []
         for start in range(0, n, size):
-            # Else all slices would be under way together, and in memory.
+            # Without this TensorFlow would compute slices in parallel, all of them in memory.
             with tf.control_dependencies(before):
                 part, part_of_data = (
                     _map(lambda x, start=start: x[start : start + size], structure)
                     for structure in (given, data)
                 )
-                watched = [part[i] for i in reached]
+                watched = [part[i] for i in floating]
                 with tf.GradientTape() as tape:
                     tape.watch(watched)
                     losses, more = function(tf.nest.pack_sequence_as(rows, part), part_of_data)
@@ -78,7 +80,7 @@ def mean_by_slices(
 
         return total, gradient
 
-    total = mean(*(leaves[i] for i in reached))
+    total = mean(*(leaves[i] for i in floating))
     return total, _map(lambda *parts: tf.stop_gradient(tf.concat(parts, 0)), *all_more)
 
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from rllib_dreamerv3.kernels.compiled import compiled
 from rllib_dreamerv3.math.categorical import free_bits, kl_divergence
 from rllib_dreamerv3.math.two_hot import TwoHot
-from rllib_dreamerv3.networks.encoder import vector_target
+from rllib_dreamerv3.networks.observation_values import unit_image, vector_value
 from rllib_dreamerv3.networks.world_model import WorldModelOutput
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.settings import WorldModelScales
@@ -45,7 +45,7 @@ def image_loss(prediction: tf.Tensor, image: tf.Tensor, low: float, high: float)
 @functools.cache
 def _image_loss(low: float, high: float) -> Callable[..., tf.Tensor]:
     def error(prediction: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
-        return prediction - (tf.cast(image, tf.float32) - low) * (1.0 / (high - low))
+        return prediction - unit_image(image, low, high)
 
     def loss(prediction: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
         by_row = tf.reduce_sum(tf.square(error(prediction, image)), [2, 3])
@@ -104,7 +104,7 @@ def observation_losses(
         if isinstance(leaf, Image):
             losses[leaf.key] = image_loss(prediction, column, leaf.low, leaf.high)
             continue
-        target = vector_target(leaf, column, settings)
+        target = vector_value(leaf, column, settings)
         if isinstance(leaf, Categorical) and settings.discrete_observations == "categorical":
             losses[leaf.key] = class_loss(prediction, target, leaf.classes)
         else:

@@ -3,18 +3,18 @@
 import tensorflow as tf
 
 from rllib_dreamerv3.networks.cnn import ImageDecoder
-from rllib_dreamerv3.networks.encoder import image_side, vector_width
 from rllib_dreamerv3.networks.layers import Linear, Rng, output_init
+from rllib_dreamerv3.networks.observation_values import image_side, vector_width
 from rllib_dreamerv3.networks.state import State, StateMlp
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.spaces.layout import ObservationLayout
 
 
 class Decoder(tf.Module):
-    """CNN for images, MLP for everything else. Predicts means; nothing is sampled."""
+    """Transposed CNN for images, MLP for everything else; predicts means, samples nothing."""
 
     def __init__(self, layout: ObservationLayout, settings: ModelSettings, rng: Rng):
-        """Creates the networks that the layout needs."""
+        """Creates the networks; raises SpaceError for images that the CNN cannot take."""
         super().__init__()
         self._layout = layout
         self.cnn: ImageDecoder | None = None
@@ -30,22 +30,21 @@ class Decoder(tf.Module):
             self.outputs = [Linear(units, vector_width(leaf), rng, init) for leaf in layout.vectors]
 
     def smallest_image(self, state: State) -> tf.Tensor | None:
-        """What the CNN begins with, ``State [N] -> [N, s, s, depth]``; None without images."""
+        """Input of the CNN's stages, ``State [N] -> [N, s, s, depth]``; None without images."""
         return None if self.cnn is None else self.cnn.stem(state)
 
     def __call__(
         self, state: State, smallest_image: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """Predicts every observation column.
+        """Predicts all observation columns.
 
         Args:
             state: ``[N, ...]``.
-            smallest_image: :meth:`smallest_image` of the state, where it is known already.
+            smallest_image: :meth:`smallest_image` of the state, if it has been computed already.
 
         Returns:
-            Key -> images float32 ``[N, h, w, c]``, nominally in [0, 1]; vectors float32
-            ``[N, width]`` as ``vector_target`` gives them, but logits for classes that are
-            predicted as such.
+            Key -> image float32 ``[N, h, w, c]``, nominally in [0, 1], or float32 ``[N, width]``:
+            the mean of `vector_value`, or logits for classes that are predicted as classes.
         """
         predictions: dict[str, tf.Tensor] = {}
         if self.cnn is not None:

@@ -32,7 +32,7 @@ from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
-from rllib_dreamerv3.reports.reporter import write_png
+from rllib_dreamerv3.reports.pictures import write_png
 
 NAME = "DreamerV3"
 # Records that one call collects while replay is being filled, over all env runners.

@@ -19,7 +19,7 @@ from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 from ray.rllib.utils.typing import ResultDict
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
-from rllib_dreamerv3.envs.env_options import unknown_environment
+from rllib_dreamerv3.envs.env_config import unknown_environment
 from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
 from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.networks.policy import PolicyState

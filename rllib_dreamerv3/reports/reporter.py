@@ -1,12 +1,11 @@
 """Reports: what the networks predict, in more detail than the scalars of every update.
 
-All reports are computed by functions of their own, from a batch and from the networks as they are
-*after* the update with that batch. The compiled update computes nothing for them. Their losses are
-therefore a little lower than those which the update itself reports. Knows nothing of Ray.
+The compiled update computes nothing for them. They are computed separately, from a batch and from
+the networks as they are *after* the update with that batch; their losses are therefore a little
+lower than those which the update itself reports.
 """
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -21,17 +20,15 @@ from rllib_dreamerv3.networks.world_model import Context, Observed, WorldModel, 
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.settings import TrainerSettings
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL
-from rllib_dreamerv3.spaces.layout import ActionLayout, Image, ObservationLayout
+from rllib_dreamerv3.reports.pictures import compare, film_strip
+from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
 Batch = Mapping[str, np.ndarray | tf.Tensor]
 
-# Rows of a film strip, and records of a row that are observed before prediction begins (2023 code).
+# Sequences of a batch that are drawn, and records of each that are observed before prediction
+# begins (2023 code).
 FILM_ROWS = 6
 FILM_OBSERVED = 5
-
-# Pixels around each frame, green while the world model observes, red while it imagines (2025 code).
-BORDER = 2
-_OBSERVING, _IMAGINING = (0, 192, 0), (208, 0, 0)
 
 
 def open_loop_prediction(
@@ -41,19 +38,18 @@ def open_loop_prediction(
     observed: int,
     context: Context | None = None,
 ) -> dict[str, tf.Tensor]:
-    """Observes the first records of each row and imagines the others from the recorded actions.
+    """Observes the first records of each sequence and predicts the others from recorded actions.
 
-    Observed records are decoded from posterior samples, imagined ones from prior samples. An
-    episode that begins among the imagined records goes unnoticed, as nothing in the recorded
-    actions tells of it: prediction goes on in the old episode and no longer has a truth to match
-    (2023 code).
+    Observed records are decoded from posterior samples, the others from prior samples. The model
+    does not see ``is_first`` there: where a new episode begins, it goes on predicting the old one,
+    and the recorded images no longer show the truth (2023 code).
 
     Args:
         world: The world model.
         batch: Record columns ``[B, T, ...]``.
-        uniform: float32 ``[B, T, S]`` in [0, 1), decides all samples.
+        uniform: Random numbers of all samples, float32 ``[B, T, S]`` in [0, 1).
         observed: Number of observed records, 1 to T.
-        context: What came before the rows; None if ``is_first`` is True in column 0.
+        context: State before the first record (2025 code); None if ``is_first[:, 0]`` is True.
 
     Returns:
         Observation key -> prediction float32 ``[B, T, ...]``, as the decoder gives it.
@@ -86,52 +82,10 @@ def open_loop_prediction(
     return predictions
 
 
-def compare(image: Image, stored: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Puts truth, prediction and error below each other.
-
-    Args:
-        image: The observation leaf.
-        stored: Recorded images ``[B, T, h, w, c]``.
-        prediction: float32 ``[B, T, h, w, c]``, nominally in [0, 1].
-
-    Returns:
-        float32 ``[B, T, 3 * h, w, c]`` in [0, 1]. The error is (prediction - truth + 1) / 2: gray
-        where the two agree.
-    """
-    truth = (np.asarray(stored, np.float32) - image.low) / (image.high - image.low)
-    error = (prediction - truth + 1.0) / 2.0
-    return np.clip(np.concatenate([truth, prediction, error], 2), 0.0, 1.0)
-
-
-def film_strip(frames: np.ndarray, observed: int) -> np.ndarray:
-    """Lays frames out in one picture: time runs to the right, rows are below each other.
-
-    Args:
-        frames: float32 ``[B, T, height, w, c]`` in [0, 1]. Three channels are colours; of any
-            other number the last is shown in gray (of stacked frames it is the newest).
-        observed: The first so many frames of a row get a green border, all others a red one.
-
-    Returns:
-        uint8 ``[B * (height + 2 * BORDER), T * (w + 2 * BORDER), 3]``.
-    """
-    rows, length, height, width, channels = frames.shape
-    colours = frames if channels == 3 else frames[..., -1:]
-    cells = np.empty((rows, length, height + 2 * BORDER, width + 2 * BORDER, 3), np.uint8)
-    cells[:, :observed], cells[:, observed:] = _OBSERVING, _IMAGINING
-    cells[:, :, BORDER:-BORDER, BORDER:-BORDER] = np.rint(colours * 255.0)
-    return cells.swapaxes(1, 2).reshape(rows * cells.shape[2], length * cells.shape[3], 3)
-
-
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture uint8 ``[height, width, 3]``; creates the directory if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(tf.io.encode_png(picture).numpy())
-
-
 class Reporter:
-    """Computes reports; one compiled function for each kind, compiled when first asked for.
+    """Computes reports, each with a function that is traced when it is first asked for.
 
-    A report on one batch with one ``update`` is always the same.
+    Reports are deterministic: the seed and the number of updates so far decide all samples.
     """
 
     def __init__(
@@ -154,11 +108,11 @@ class Reporter:
         self._lose = tf.function(self._record_losses, autograph=False)
 
     def open_loop_image(self, batch: Batch, update: int) -> np.ndarray | None:
-        """Draws open-loop predictions of the first rows, see :func:`open_loop_prediction`.
+        """Draws open-loop predictions of the first sequences, see :func:`open_loop_prediction`.
 
         Args:
-            batch: Record columns ``[B, T, ...]``; up to ``FILM_ROWS`` rows are drawn, of which
-                ``FILM_OBSERVED`` records are observed (of shorter rows all but the last).
+            batch: Record columns ``[B, T, ...]``. Up to ``FILM_ROWS`` sequences are drawn;
+                ``FILM_OBSERVED`` records of each are observed (of shorter ones all but the last).
             update: Number of updates so far; decides the samples.
 
         Returns:
@@ -178,7 +132,7 @@ class Reporter:
         return np.concatenate(strips)
 
     def dream_data(self, batch: Batch, update: int) -> dict[str, list[float]]:
-        """Averages what is imagined from all records of a batch, separately for each step.
+        """Averages what is imagined from all records of a batch, for each step of the horizon.
 
         Args:
             batch: Record columns ``[B, T, ...]``.
@@ -194,7 +148,7 @@ class Reporter:
         return {f"DREAM_DATA_{name}_per_step": x.numpy().tolist() for name, x in data.items()}
 
     def record_losses(self, batch: Batch, update: int) -> dict[str, np.ndarray]:
-        """Computes the world model's losses of each single record.
+        """The world model's losses of each single record.
 
         Args:
             batch: Record columns ``[B, T, ...]``.
@@ -224,7 +178,7 @@ class Reporter:
         return open_loop_prediction(self._model.world_model, records, uniform, observed, context)
 
     def _filter(self, batch: Batch, seed: tf.Tensor) -> tuple[dict[str, tf.Tensor], Observed]:
-        """The records of a batch without their context, and what filtering makes of them."""
+        """The records of a batch without context records, and the posterior states there."""
         records, context = split_context(batch)
         uniform = self._uniform(records, seed)
         return records, self._model.world_model.observe(records, uniform, context)

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import tensorflow as tf
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import ConfigError
@@ -163,6 +162,9 @@ def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
 def _resize(images: np.ndarray, height: int, width: int, method: str) -> np.ndarray:
     if images.shape[1:3] == (height, width):
         return images
+    # Here, so that spaces without images need no TensorFlow.
+    import tensorflow as tf
+
     resized = tf.image.resize(images, (height, width), method).numpy()
     if images.dtype == np.uint8 and resized.dtype != np.uint8:
         resized = np.rint(resized)

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tiny import tiny_config
 
-from rllib_dreamerv3.reports.reporter import BORDER
+from rllib_dreamerv3.reports.pictures import BORDER
 
 PONG = "ale_py:ALE/Pong-v5"
 LOSSES = ("total", "decoder", "reward", "continue", "dynamics", "representation")

@@ -1,4 +1,4 @@
-"""Fast ways against TensorFlow's plain convolutions."""
+"""The fast forms against the plain formulas."""
 
 import numpy as np
 import pytest
@@ -14,6 +14,8 @@ from rllib_dreamerv3.kernels.strided_convolution import (
     convolve_up,
     convolve_up_to_pixels,
     kernel_gradient,
+    plain_convolve_down,
+    plain_convolve_up,
 )
 
 # What one rounding to bfloat16 may change, relative to the largest result.
@@ -35,7 +37,7 @@ def value_and_gradients(function, *inputs):
 
 
 def assert_as_plain(fast, plain, dtype, *inputs):
-    """Equal values and gradients; the plain way computes in float32 from rounded inputs."""
+    """Equal values and gradients; the plain formula computes in float32 from rounded inputs."""
     rounded = [tf.cast(tf.cast(x, dtype), tf.float32) for x in inputs]
     results = value_and_gradients(fast, *inputs), value_and_gradients(plain, *rounded)
     for a, b in zip(*results, strict=True):
@@ -49,7 +51,7 @@ def assert_as_plain(fast, plain, dtype, *inputs):
 def test_down(side, dtype):
     assert_as_plain(
         lambda x, kernel: convolve_down(x, kernel, dtype),
-        lambda x, kernel: tf.nn.conv2d(x, kernel, 2, "SAME"),
+        plain_convolve_down,
         dtype,
         synthetic.uniform(3, 2 * side, 2 * side, 6),
         synthetic.uniform(4, 4, 6, 5, seed=1),
@@ -59,7 +61,7 @@ def test_down(side, dtype):
 @pytest.mark.parametrize("style", ["layer", "rms"])
 @DTYPES
 def test_down_after_an_activation(style, dtype):
-    """Equal to one after the other, also where it is activated a second time on the way back."""
+    """Equal to one after the other, also where the backward pass recomputes the activations."""
     names = ("scale", "offset") if style == "layer" else ("scale", "bias")
 
     def together(x, kernel, *parameters):
@@ -83,8 +85,8 @@ def test_down_after_an_activation(style, dtype):
             np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
-def test_what_is_activated_is_not_kept():
-    """On the way back it is made of x again, after the gradient of the result is known."""
+def test_activations_are_not_kept():
+    """The backward pass computes them from x again, once the gradient of the result is known."""
 
     @tf.function(autograph=False)
     def run(x, kernel, scale, upstream):
@@ -107,10 +109,9 @@ def test_what_is_activated_is_not_kept():
 @DTYPES
 @SIDES
 def test_up(side, dtype):
-    shape = [3, 2 * side, 2 * side, 5]
     assert_as_plain(
         lambda x, kernel: convolve_up(x, kernel, dtype),
-        lambda x, kernel: tf.nn.conv2d_transpose(x, kernel, shape, 2, "SAME"),
+        plain_convolve_up,
         dtype,
         synthetic.uniform(3, side, side, 6),
         synthetic.uniform(4, 4, 5, 6, seed=1),
@@ -122,14 +123,9 @@ def test_up(side, dtype):
 def test_up_to_pixels(channels, dtype):
     side = 4
     bias = synthetic.uniform(channels, seed=2)
-
-    def plain(x, kernel):
-        shape = [3, 2 * side, 2 * side, channels]
-        return tf.nn.conv2d_transpose(x, kernel, shape, 2, "SAME") + bias
-
     assert_as_plain(
         lambda x, kernel: convolve_up_to_pixels(x, kernel, bias, dtype),
-        plain,
+        lambda x, kernel: plain_convolve_up(x, kernel) + bias,
         dtype,
         synthetic.uniform(3, side, side, 6),
         synthetic.uniform(4, 4, channels, 6, seed=1),
