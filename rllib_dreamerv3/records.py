@@ -1,6 +1,6 @@
-"""The record: what one stored step means, everywhere in this package.
+"""Records: what is stored of an environment's interaction, and in what order.
 
-A record holds everything that is known when the agent is about to choose an action:
+A *record* holds one observation, the reward that came with it, and the action chosen at it:
 
 ====================  =========  ==============================================================
 column                dtype      meaning
@@ -12,13 +12,23 @@ column                dtype      meaning
 ``is_terminal``       bool       the episode ends here by termination (implies ``is_last``)
 ``action``            float32    ``[A]``, chosen *at* the observation; zeros where ``is_last``
 ``action_mask``       uint8      ``[M]``, 1 for choices that are allowed at the observation; only of
-                                 environments that say so (see ``sampling/action_masks.py``)
-``latent/h``          float32    ``[D]``, the model state at the record; both latents only where
-                                 rows have a context record
-``latent/index``      uint8      ``[S]``, class of each categorical of z
+                                 environments that say so (see ``spaces/action_masks.py``)
+``latent/h``          float32    ``[D]``, deterministic part of the model state at the record; both
+                                 latents only where sequences have a context record (2025 code)
+``latent/index``      uint8      ``[S]``, class of each categorical of the stochastic part z
 ====================  =========  ==============================================================
 
-An episode of N actions therefore fills N+1 records and needs no "next observation" column.
+Words that go with it, everywhere in this package:
+
+* An *environment step* executes one action. It leads from a record to the next one. What the
+  literature calls a *transition*, (o_t, a_t, r_{t+1}, o_{t+1}), is thus spread over two records;
+  there is no "next observation" column. An episode of N steps fills N + 1 records.
+* A *time step* t of a sequence is one record; a *step of the RSSM* goes from one to the next.
+* A *stream* is all records of one environment in the order in which they came, episode after
+  episode.
+* A *sequence* is consecutive records of one stream, T of them for training; it may go on into the
+  next episode. A batch ``[B, T, ...]`` has B sequences, its *rows*.
+
 Source: 2023 code and 2025 code (the papers do not describe the layout).
 """
 
@@ -41,13 +51,13 @@ Columns = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class RecordChunk:
-    """Consecutive records of one environment, as they travel from sampling to replay.
+    """Consecutive records of one stream, as they travel from sampling to replay.
 
     Attributes:
-        stream: Name of the stream the records belong to. One environment of one env runner
-            writes one stream; a restarted env runner writes under new names.
+        stream: Name of the stream. One environment of one env runner writes one stream; a
+            restarted env runner writes under new names.
         start: Position of the first record in its stream, counted from 0. Replay uses it to
-            notice a gap: records behind a gap must never share a row with those before it.
+            notice a gap: no sequence may hold records from both sides of one.
         columns: Name -> array ``[n, ...]``, the same ``n`` for every column.
     """
 
@@ -60,7 +70,7 @@ class RecordChunk:
         return len(self.columns[IS_FIRST])
 
     def env_steps(self) -> int:
-        """Number of actions that were executed (records that do not end an episode)."""
+        """Environment steps: records that do not end an episode, as an action follows each."""
         return len(self) - int(np.count_nonzero(self.columns[IS_LAST]))
 
     def agent_steps(self) -> int:

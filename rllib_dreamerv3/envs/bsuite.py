@@ -14,13 +14,13 @@ _NAMESPACE, _VERSION = "bsuite/", "-v0"
 
 @dataclass(frozen=True)
 class BSuiteOptions(EnvOptions):
-    """There are none: an experiment's number decides everything."""
+    """No options: the number of an experiment decides everything."""
 
     benchmark: ClassVar[str] = "BSuite"
 
 
 def bsuite_ids() -> Collection[str]:
-    """All experiments by number, e.g. ``bsuite/catch-0-v0`` for bsuite's own ``catch/0``."""
+    """Ids of all experiments, e.g. ``bsuite/catch-0-v0`` for bsuite's own ``catch/0``."""
     from bsuite import sweep
 
     return [_NAMESPACE + number.replace("/", "-") + _VERSION for number in sweep.SWEEP]
@@ -31,7 +31,7 @@ def make_bsuite(env_id: str, options: BSuiteOptions) -> gym.Env:
 
     Args:
         env_id: One of :func:`bsuite_ids`.
-        options: None exist.
+        options: Not used.
 
     Returns:
         An environment with vectors ``[M]`` as observations. Ends with a dm_env discount of 0

@@ -9,7 +9,7 @@ import numpy as np
 from rllib_dreamerv3.envs.env_config import EnvOptions
 
 CRAFTER_IDS = ("crafter/CrafterReward-v1", "crafter/CrafterNoReward-v1")
-"""The names that the package gives its two variants, in Gymnasium's form."""
+"""Crafter's own names of its two variants, in the form of Gymnasium's ids."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class CrafterOptions(EnvOptions):
 
 
 class CrafterEnv(gym.Env):
-    """Crafter with Gymnasium's interface; the package itself only knows that of the old Gym.
+    """Crafter with Gymnasium's interface; its own is that of the old Gym.
 
     Observations are images ``uint8 [size, size, 3]``, actions ``Discrete(17)``. Death terminates,
     the step limit truncates. The info of an episode's last step holds ``achievements``: how many
@@ -44,7 +44,7 @@ class CrafterEnv(gym.Env):
 
         Args:
             reward: Whether achievements and health are rewarded.
-            options: See there.
+            options: Size of the image, length of an episode.
         """
         self._reward, self._options = reward, options
         self._game = self._new_game(seed=None)
@@ -55,7 +55,7 @@ class CrafterEnv(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Creates a new world; without a seed, the next one of the last seed."""
+        """Creates a new world: the seed's first one, or without a seed the next one of the last."""
         super().reset(seed=seed)
         if seed is not None:
             self._game = self._new_game(seed)
@@ -85,7 +85,7 @@ def make_crafter(env_id: str, options: CrafterOptions) -> gym.Env:
 
     Args:
         env_id: One of :data:`CRAFTER_IDS`.
-        options: See there.
+        options: Size of the image, length of an episode.
 
     Returns:
         The environment.

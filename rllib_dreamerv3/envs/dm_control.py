@@ -81,7 +81,7 @@ def make_dm_control(env_id: str, options: DmControlOptions) -> gym.Env:
 
     Args:
         env_id: E.g. ``dm_control/finger-spin-v0``.
-        options: See there.
+        options: Action repeat, and whether and how images are drawn.
 
     Returns:
         An environment whose observations are a Dict of float64 vectors, or images
@@ -104,5 +104,5 @@ def make_dm_control(env_id: str, options: DmControlOptions) -> gym.Env:
             "camera_id": camera,
         },
     )
-    # The other way round, the frames that the agent never sees would be drawn too.
+    # In this order only the last frame of each action repeat is drawn.
     return AddRenderObservation(ActionRepeat(env, options.action_repeat))

@@ -1,4 +1,4 @@
-"""What the options of the benchmark environments share: reading ``env_config``, and its errors."""
+"""Options of the benchmark environments: how ``env_config`` is read and checked."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -53,7 +53,7 @@ class EnvOptions:
             The options.
 
         Raises:
-            ConfigError: If an option is unknown (names the nearest), or a value cannot be.
+            ConfigError: If an option is unknown (names the nearest), or a value is invalid.
         """
         names = [field.name for field in fields(cls)]
         for name in env_config:
@@ -80,7 +80,8 @@ def unknown_environment(
     Args:
         env_id: The id that was given, with or without a module (``module:Name-v0``).
         known: The ids it may have meant; None for all that Gymnasium knows.
-        common: What all of them begin with, which would make any two look alike.
+        common: Prefix of all of them, left out when names are compared: it would make any two
+            similar.
         advice: Where to look if none is near.
 
     Returns:

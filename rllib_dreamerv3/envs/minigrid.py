@@ -66,12 +66,12 @@ def make_minigrid(env_id: str, options: MiniGridOptions) -> gym.Env:
 
     MiniGrid's own observation names each tile's object, colour and state by number, an array that
     is neither picture nor vector; the agent gets the same view drawn. The mission, a sentence, is
-    left out: it says nothing new where it never changes. Where it names the object to go to
-    (``Fetch``, ``GoToDoor``, ``GoToObject``, ``PutNear``), nobody could know.
+    left out: in most mazes it never changes. Mazes whose mission names the object to go to
+    (``Fetch``, ``GoToDoor``, ``GoToObject``, ``PutNear``) cannot be solved without it.
 
     Args:
         env_id: One of :func:`minigrid_ids`.
-        options: See there.
+        options: Sizes in pixels, length of an episode, window.
 
     Returns:
         An environment that observes a Dict: ``image`` ``uint8 [image_size, image_size, 3]``, what

@@ -1,17 +1,17 @@
 """Lets MuJoCo draw without a display, and beside TensorFlow.
 
-RLlib imports dm_control wherever it is installed, and dm_control decides then what it draws with.
-Where it is installed, importing this module before RLlib does two things:
+RLlib imports dm_control if it is installed, and dm_control chooses its renderer at import. If it is
+installed, importing this module before RLlib does two things:
 
 1. dm_control looks at the environment variable ``MUJOCO_GL``. Its own first choice, GLFW, needs a
    display, which servers and containers do not have. Unless the user has chosen, this chooses EGL
    or OSMesa, as installed.
 2. Without a GPU both draw with Mesa's software driver, which has an LLVM of its own, as TensorFlow
-   has. Loaded by dm_control, the driver takes some functions from TensorFlow's, and the first image
-   ends in a segmentation fault (TensorFlow 2.21, Mesa 22.3). Loaded here, with RTLD_DEEPBIND, it
-   looks for them in its own LLVM first, and dm_control finds it in place.
+   has. Loaded by dm_control, the driver is linked with some functions of TensorFlow's, and the
+   first image ends in a segmentation fault (TensorFlow 2.21, Mesa 22.3). Loaded here, with
+   RTLD_DEEPBIND, it is linked with its own, and dm_control uses the driver that is loaded.
 
-Where RLlib was imported first, neither can be made up for: images are refused, and with
+If RLlib was imported first, it is too late for both: images are refused, and with
 ``MUJOCO_GL`` set to egl or osmesa such a process may crash when it ends.
 """
 

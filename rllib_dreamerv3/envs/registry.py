@@ -1,7 +1,7 @@
-"""The benchmark environments, by name; everything else RLlib makes by its Gymnasium id.
+"""The benchmark environments, found by their ids; RLlib makes all others from Gymnasium's registry.
 
-Each benchmark has a file of its own beside this one. Atari is a vector environment itself; the
-others are single environments, put together here.
+Each benchmark has a file of its own beside this one. Atari comes as a vector environment; the
+others are single environments, which are made into one here.
 """
 
 import importlib
@@ -128,7 +128,7 @@ def options_of(env_id: str, env_config: Mapping[str, Any]) -> EnvOptions:
         The options of that benchmark.
 
     Raises:
-        ConfigError: If an option is unknown (names the nearest), or a value cannot be.
+        ConfigError: If an option is unknown (names the nearest), or a value is invalid.
     """
     suite = _find_suite(env_id)
     return (AtariOptions if suite is None else suite.options).from_env_config(env_config)
@@ -143,7 +143,7 @@ def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
 
     Raises:
         ConfigError: If there is no such environment (names the nearest), a package is missing
-            (says what to install), or an option cannot be.
+            (says what to install), or an option's value is invalid.
     """
     if not is_benchmark(env_id):
         module, _, name = env_id.rpartition(":")

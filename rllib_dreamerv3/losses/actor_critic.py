@@ -19,13 +19,13 @@ from rllib_dreamerv3.options.variants import ImaginedContinues
 
 
 class Returns(NamedTuple):
-    """What a trajectory is worth.
+    """Returns of imagined trajectories, and what belongs to them.
 
     Attributes:
         returns: lambda-returns R_i, float32 ``[H, N]``, in raw reward space.
         values: The fast critic's v_i, float32 ``[H, N]``.
-        weights: w_i, float32 ``[H, N]``, no gradient: the chance that the trajectory still runs
-            at s_i, discounted.
+        weights: w_i, float32 ``[H, N]``, no gradient: the discounted probability that the
+            episode has not ended before s_i.
     """
 
     returns: tf.Tensor
@@ -36,13 +36,13 @@ class Returns(NamedTuple):
 def imagined_continues(
     logits: tf.Tensor, start_is_terminal: tf.Tensor, kind: ImaginedContinues
 ) -> tf.Tensor:
-    """How far an imagined episode goes on in each state; carries no gradient.
+    """Whether an imagined episode goes on after each state; carries no gradient.
 
     Args:
         logits: The continue head's, float32 ``[H + 1, N]``.
         start_is_terminal: bool ``[N]``, of the records from which imagination started.
-        kind: ``"mode"``: 0 or 1, whichever is more likely, and what the real record says in s_0
-            (2023 code). ``"probability"``: the predicted probability, in s_0 too (2025 code).
+        kind: ``"mode"``: 0 or 1, whichever is more likely; in s_0, what was recorded (2023
+            code). ``"probability"``: the predicted probability, in s_0 too (2025 code).
 
     Returns:
         float32 ``[H + 1, N]``.
@@ -102,7 +102,7 @@ def actor_loss(
             rewards, values and the world model (2023 code, for continuous actions).
 
     Returns:
-        The scalar loss, and scalars worth reporting.
+        The scalar loss, and scalars for the results, by name.
     """
     advantage = (outcome.returns - outcome.values) / scale
     entropy = tf.reshape(policy.entropy(), tf.shape(advantage))
@@ -166,14 +166,13 @@ def replay_critic_loss(
 ) -> tf.Tensor:
     """The critic's loss on replayed records (2025 code).
 
-    Targets are lambda-returns of the recorded rewards, with the returns of the imagination that
-    started at each record in the place of values. Gradient flows through the logits into encoder
-    and RSSM, if the caller lets it.
+    Targets are lambda-returns of the recorded rewards that bootstrap from imagined returns instead
+    of values. Gradients flow through the logits into encoder and RSSM unless the caller stops them.
 
     Args:
         logits: The fast critic's at the posterior states, float32 ``[B, T, 255]``.
         slow_values: The slow critic's values there, float32 ``[B, T]``.
-        bootstrap: Imagined returns R_0 from each record, float32 ``[B, T]``.
+        bootstrap: Return R_0 of the imagination from each record, float32 ``[B, T]``.
         reward: float32 ``[B, T]``.
         is_last: bool ``[B, T]``.
         is_terminal: bool ``[B, T]``.

@@ -1,8 +1,8 @@
 """The world model's losses: L_pred, L_dyn and L_rep (arXiv 2301.04104v1, eq. 4 and 5).
 
-Each is given per record, ``[N]``; the caller takes the mean. There is no mask: every record of a
-batch counts. For observations the released code uses the plain squared error, without the factor
-1/2 and the constant of a unit-variance normal's log-likelihood in eq. 5.
+Each is given per record, ``[N]``; the caller takes the mean over all records of a batch. For
+observations the released code uses the plain squared error, without the factor 1/2 and the constant
+of a unit-variance normal's log-likelihood in eq. 5.
 """
 
 import functools
@@ -21,11 +21,11 @@ from rllib_dreamerv3.options.settings import WorldModelScales
 from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, REWARD
 from rllib_dreamerv3.spaces.layout import Categorical, Image, ObservationLayout
 
-# Squared errors below this do not count for vectors (2023 code; the 2025 code, which has no such
-# tolerance, differs by less than float32 can tell in a sum with anything else).
+# Squared errors of vectors below this count as 0 (2023 code). The 2025 code has no such tolerance;
+# in a loss of ordinary size the difference is below float32's resolution.
 SQUARED_ERROR_TOLERANCE = 1e-8
 
-# Bytes of one channel of the images whose losses are computed and differentiated together: 256
+# Bytes of one channel of the images that are decoded, compared and differentiated at a time: 256
 # images of 64x64 in float32, 512 in bfloat16.
 CHANNEL_BYTES_AT_A_TIME = 2**22
 
@@ -56,7 +56,7 @@ def _image_loss(low: float, high: float) -> Callable[..., tf.Tensor]:
     ) -> tuple[tf.Tensor, None]:
         return 2.0 * upstream[:, None, None, None] * error(prediction, image), None
 
-    # One pass over the pixels each way; they are the largest arrays of an update.
+    # Images are the largest arrays of an update: one pass through memory forward, one backward.
     return compiled(loss, gradient)
 
 
@@ -153,7 +153,7 @@ class WorldModelLosses(NamedTuple):
 
 
 def records_at_a_time(layout: ObservationLayout, settings: ModelSettings) -> int | None:
-    """Records whose decoded images take a bounded amount of memory; None without images."""
+    """Records to decode at a time so that memory is bounded; None (all) without images."""
     pixels = sum(image.height * image.width for image in layout.images)
     if not pixels:
         return None

@@ -1,4 +1,4 @@
-"""Pure functions: encodings, distributions, returns. They know nothing of Ray and hold no state.
+"""Encodings, distributions and returns, as pure functions.
 
-(The one exception to the latter, `normalizer.ReturnNormalizer`, holds two scalars.)
+The one exception, `normalizer.ReturnNormalizer`, holds two scalars.
 """

@@ -1,4 +1,4 @@
-"""The scale by which advantages are divided before the actor sees them."""
+"""The scale by which advantages are divided in the actor's loss."""
 
 import tensorflow as tf
 

@@ -1,7 +1,7 @@
-"""Lambda-returns of imagined and of replayed trajectories, and weights of imagined steps.
+"""Lambda-returns of imagined and replayed trajectories, and weights of imagined states.
 
-Nothing here stops gradients: actors that are trained through the dynamics need those of the
-returns. All others stop them at the loss.
+Nothing here stops gradients: an actor that is trained through the dynamics needs those of the
+returns. For all others the loss stops them.
 """
 
 import tensorflow as tf
@@ -39,7 +39,7 @@ def lambda_returns(
 
 
 def trajectory_weights(continues: tf.Tensor, gamma: float = 1.0) -> tf.Tensor:
-    """Probability that an imagined trajectory still lasts at each state, discounted.
+    """Discounted probability that an imagined episode has not ended before each state.
 
     ``w_i = (gamma * continues_0) * ... * (gamma * continues_i) / gamma`` (2023 code). Where the
     predicted continues already contain the discount factor, as in the 2025 code, gamma is 1.
@@ -62,7 +62,7 @@ def replay_lambda_returns(
     discount: float,
     lam: float,
 ) -> tf.Tensor:
-    """Lambda-returns of replayed rows, which may cross episode boundaries (2025 code).
+    """Lambda-returns of replayed sequences, which may cross episode boundaries (2025 code).
 
     With R_{T-1} = b_{T-1} and going backwards from t = T - 2, where b is ``bootstrap``::
 

@@ -40,7 +40,7 @@ class TwoHot(ABC):
         """Inverse of `_to_bin_space`."""
 
     def encode(self, x: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The two bins next to each number and their weights.
+        """The two-hot code: the bins next to each number and their weights.
 
         Args:
             x: Raw numbers, float32, any shape. Beyond the outermost bins they saturate.
@@ -57,7 +57,7 @@ class TwoHot(ABC):
         upper = tf.minimum(not_above, NUM_BINS - 1)
         to_lower = tf.abs(x - tf.gather(self.bins, lower))
         to_upper = tf.abs(tf.gather(self.bins, upper) - x)
-        # Saturated: both distances are the same, perhaps 0 or infinite; any split of weight does.
+        # Beyond the outermost bin: both are the same bin, so that any split of the weight is right.
         saturated = tf.equal(lower, upper)
         to_lower = tf.where(saturated, 1.0, to_lower)
         to_upper = tf.where(saturated, 1.0, to_upper)
@@ -95,7 +95,7 @@ class TwoHot(ABC):
             target: Raw numbers, float32 ``[...]``; no gradient flows into them.
 
         Returns:
-            float32 ``[...]``, in nats. Only first derivatives are right.
+            float32 ``[...]``, in nats; cannot be differentiated twice.
 
         Raises:
             ValueError: If the shapes do not fit each other, as far as they are known statically.
@@ -110,7 +110,7 @@ class TwoHot(ABC):
             targets: Raw numbers, float32 ``[...]`` each; no gradient flows into them.
 
         Returns:
-            float32 ``[...]`` for each target, in nats. Only first derivatives are right.
+            float32 ``[...]`` for each target, in nats; cannot be differentiated twice.
 
         Raises:
             ValueError: See :meth:`loss`.
@@ -132,7 +132,8 @@ def _reshape_like(x: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
 def _losses_and_log_sum(
     logits: tf.Tensor, lower: tf.Tensor, upper: tf.Tensor, w_lower: tf.Tensor, w_upper: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    # Cross-entropies [K, N] of logits [N, 255] against K codes of two weighted classes [K, N].
+    # Cross-entropies [K, N] of logits [N, 255] with K targets of two weighted bins each [K, N].
+    # The log-sum [N] is kept for the backward pass.
     log_sum = tf.reduce_logsumexp(logits, -1)
     losses = []
     for at, beside, w_at, w_beside in zip(
@@ -152,8 +153,8 @@ def _gradient_of_losses(
     log_sum: tf.Tensor,
     upstream: tf.Tensor,
 ) -> tuple[tf.Tensor | None, ...]:
-    # Softmax minus code. Derived from the gathers it would fill one more array of the size of the
-    # logits for each of them.
+    # The gradient of a cross-entropy: softmax minus target. TensorFlow's own would write, for each
+    # of the gathers, an array as large as the logits.
     by_logits = tf.exp(logits - log_sum[:, None]) * tf.reduce_sum(upstream, 0)[:, None]
     bins = tf.range(NUM_BINS)
     for index, weight in ((lower, w_lower), (upper, w_upper)):

@@ -1,4 +1,8 @@
-"""The policy's distribution over action vectors: one independent part for each action leaf."""
+"""The policy's distribution over action vectors.
+
+Each leaf of the action space (a number of choices, or a vector of numbers) has an independent
+part of its own.
+"""
 
 from collections.abc import Sequence
 
@@ -13,7 +17,7 @@ from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 def action_noise(
     layout: ActionLayout, shape: Sequence[int | tf.Tensor], seed: tf.Tensor
 ) -> tf.Tensor:
-    """Draws all random numbers that sampling takes, so that they can be drawn ahead of a loop.
+    """Draws all random numbers that `ActionDistribution.sample` needs, ahead of a loop over steps.
 
     Args:
         layout: The action layout.
@@ -45,16 +49,16 @@ def draw_action_noise(layout: ActionLayout, n: int, rng: np.random.Generator) ->
 
 
 def other_stream(seed: tf.Tensor) -> tf.Tensor:
-    """A seed, int32 ``[2]``, for random numbers independent of those that ``seed`` itself gives."""
+    """Another seed, int32 ``[2]``, whose random numbers are independent of those of ``seed``."""
     return seed + tf.constant([0, 1 << 20])
 
 
 class ActionDistribution:
     """Distribution over action vectors ``[N, A]``; log-probabilities and entropies add up.
 
-    Discrete parts are categoricals mixed with 1 % uniform. Continuous parts are normals with mean
-    ``tanh`` and standard deviation in (0.1, 1); a sample is not squashed, the environment clips it
-    to [-1, 1] (2023 code).
+    Discrete parts are categoricals mixed with a uniform distribution. Continuous parts are normals
+    with mean ``tanh`` and standard deviation in (0.1, 1); a sample is not squashed but clipped to
+    [-1, 1] where it is executed (2023 code).
     """
 
     def __init__(
@@ -64,7 +68,7 @@ class ActionDistribution:
         mix: float,
         mask: tf.Tensor | None = None,
     ):
-        """Wraps the actor's outputs.
+        """Turns the actor's outputs into distributions.
 
         Args:
             layout: The action layout.
@@ -83,7 +87,7 @@ class ActionDistribution:
                 self._parts.append((unimix(raw[0], mix, allowed),))
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
-        """Samples ``[N, A]`` from ``noise [N, K]``; continuous parts carry gradient."""
+        """Samples ``[N, A]`` from ``noise [N, K]``; only continuous parts can be differentiated."""
         parts, start = [], 0
         for leaf, part in zip(self._layout.leaves, self._parts, strict=True):
             if isinstance(leaf, DiscreteAction):

@@ -43,11 +43,20 @@ class StridedDown(tf.Module):
         self.activation = NormSilu(outputs, style)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the stage."""
+        """``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
         return self.activation(self.convolve(x))
 
     def convolve(self, x: tf.Tensor, before: NormSilu | None = None) -> tf.Tensor:
-        """Applies the activation of the stage before, if there is one, and the convolution."""
+        """Only the convolution, on the previous stage's output before its norm and SiLU.
+
+        Args:
+            x: ``[n, h, w, in]``.
+            before: The previous stage's norm and SiLU, applied to x here so that the backward pass
+                can recompute it; None for the first stage.
+
+        Returns:
+            ``[n, h / 2, w / 2, out]``, not yet normalised.
+        """
         if before is None:
             return convolve_down(x, self.kernel, self._dtype)
         return activate_and_convolve_down(x, before.parameters(), self.kernel, self._dtype)
@@ -64,7 +73,7 @@ class StridedUp(tf.Module):
         self.activation = NormSilu(outputs, style)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the stage."""
+        """``[n, h, w, in] -> [n, 2h, 2w, out]``."""
         return self.activation(convolve_up(x, self.kernel, self._dtype))
 
 
@@ -91,15 +100,15 @@ class PooledDown(tf.Module):
         super().__init__()
         init, self._dtype = hidden_init(style), style.compute_dtype
         self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
-        # A bias after pooling, which is where it is applied here, is the same as one before it.
+        # Its bias is added after pooling, which equals one before it.
         self.activation = NormSilu(outputs, style)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the stage."""
+        """``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
         return self.activation(self.convolve(x))
 
     def convolve(self, x: tf.Tensor, before: NormSilu | None = None) -> tf.Tensor:
-        """Applies the activation of the stage before, if there is one, convolves, and pools."""
+        """Only convolution and pooling, as :meth:`StridedDown.convolve`."""
         y = convolve(x if before is None else before(x), self.kernel, self._dtype)
         return tf.nn.max_pool2d(y, 2, 2, "VALID")
 
@@ -115,7 +124,7 @@ class PooledUp(tf.Module):
         self.activation = NormSilu(outputs, style)
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Applies the stage."""
+        """``[n, h, w, in] -> [n, 2h, 2w, out]``."""
         return self.activation(convolve_upsampled(x, self.kernel, self._dtype))
 
 
@@ -154,7 +163,7 @@ class BlockStem(tf.Module):
         self.z_hidden = Linear(settings.stochastic, 2 * units, rng, init, bias=False, dtype=dtype)
         self.z_activation = NormSilu(2 * units, style)
         self.from_z = Linear(2 * units, size, rng, init, bias=bias, dtype=dtype)
-        # Both layers before it have their own bias.
+        # The norm of A + B has no bias: both layers have one.
         self.scale = tf.Variable(tf.ones([depth]), name="scale")
         self.offset = (
             tf.Variable(tf.zeros([depth]), name="offset") if style.norm == "layer" else None
@@ -175,7 +184,6 @@ class DenseStem(tf.Module):
     """The strided decoder's smallest image: one layer, no norm, no activation (2023 code)."""
 
     def __init__(self, settings: ModelSettings, side: int, depth: int, rng: Rng):
-        """Creates the layer."""
         super().__init__()
         self._side, self._depth = side, depth
         init = output_init(settings.style)
@@ -195,7 +203,6 @@ class ImageEncoder(tf.Module):
     """CNN: ``[n, side, side, channels] -> [n, E]``."""
 
     def __init__(self, settings: ModelSettings, side: int, channels: int, rng: Rng):
-        """Creates the stages."""
         super().__init__()
         if settings.cnn == "strided":
             kind: type[StridedDown] | type[PooledDown] = StridedDown
@@ -210,7 +217,7 @@ class ImageEncoder(tf.Module):
         self.width = (side >> len(depths)) ** 2 * channels
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """Encodes images of nominally [-0.5, 0.5]."""
+        """``[n, side, side, channels]``, nominally in [-0.5, 0.5], ``-> [n, E]``."""
         activation = None
         for stage in self.stages:
             x = stage.convolve(x, activation)
@@ -219,14 +226,13 @@ class ImageEncoder(tf.Module):
 
 
 class ImageDecoder(tf.Module):
-    """CNN from the smallest image, which its stem makes of model states, to full size.
+    """CNN from the smallest image, which the stem makes of model states, up to full size.
 
     Attributes:
         stem: ``State [N] -> [N, s, s, depth]``.
     """
 
     def __init__(self, settings: ModelSettings, side: int, channels: int, rng: Rng):
-        """Creates stem and stages."""
         super().__init__()
         style = settings.style
         if settings.cnn == "strided":

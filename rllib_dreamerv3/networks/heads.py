@@ -26,7 +26,7 @@ class TwoHotHead(tf.Module):
         )
 
     def __call__(self, state: State) -> tf.Tensor:
-        """Computes the logits over the two-hot bins."""
+        """``State [N] -> [N, 255]``, logits over the two-hot bins."""
         return self.output(self.mlp(state))
 
 
@@ -34,13 +34,12 @@ class ContinueHead(tf.Module):
     """Bernoulli head: ``State [N] -> logits [N]`` of the episode going on."""
 
     def __init__(self, settings: ModelSettings, rng: Rng):
-        """Creates the MLP and the output."""
         super().__init__()
         self.mlp = StateMlp(settings, settings.units, settings.continue_layers, rng)
         self.output = Linear(settings.units, 1, rng, output_init(settings.style))
 
     def __call__(self, state: State) -> tf.Tensor:
-        """Computes the logits."""
+        """``State [N] -> [N]``, logits."""
         return self.output(self.mlp(state))[..., 0]
 
 
@@ -60,11 +59,11 @@ class MaskHead(tf.Module):
         self.output = Linear(settings.units, choices, rng, output_init(settings.style))
 
     def __call__(self, state: State) -> tf.Tensor:
-        """Computes the logits."""
+        """``State [N] -> [N, M]``, logits."""
         return self.output(self.mlp(state))
 
     def allowed(self, state: State) -> tf.Tensor:
-        """Choices that are more likely allowed than not, bool ``[N, M]``; never none of a part."""
+        """Choices predicted as allowed, bool ``[N, M]``; the likeliest of each part always is."""
         logits = self(state)
         parts = []
         for places in self._slices:
@@ -81,7 +80,6 @@ class Actor(tf.Module):
     """
 
     def __init__(self, settings: ModelSettings, layout: ActionLayout, rng: Rng):
-        """Creates the trunk and the outputs."""
         super().__init__()
         self._settings, self._layout = settings, layout
         self.mlp = StateMlp(settings, settings.units, settings.actor_layers, rng)

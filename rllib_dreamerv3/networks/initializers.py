@@ -1,7 +1,7 @@
 """Initial weights, drawn with NumPy so that they depend on the seed alone, not on the device.
 
-The last two axes of a shape are (inputs, outputs); the axes before them are the area of a kernel,
-or blocks.
+The last two axes of a shape are (inputs, outputs); the axes before them are height and width of a
+convolution kernel, or blocks.
 """
 
 import math
@@ -44,7 +44,7 @@ def uniform_fan_avg(shape: tuple[int, ...], scale: float, rng: np.random.Generat
 def truncated_normal_fan_in(
     shape: tuple[int, ...], scale: float, rng: np.random.Generator
 ) -> np.ndarray:
-    """Truncated normal by the number of inputs: every layer of the 2025 code.
+    """Truncated normal with variance about 1 / fan_in: every layer of the 2025 code.
 
     The number of inputs of a block kernel ``[blocks, in / blocks, out / blocks]`` is that of all
     blocks together, although each output sees those of its own block only (2025 code).

@@ -1,7 +1,7 @@
 """Which boxes are images, how they are read, and how they get a size that the CNN can take.
 
-Sizes are stretched, not padded: Atari's 210x160 has been shown to agents as a square ever since,
-and the border that padding adds would take up part of every image and of the decoder's work.
+Images are stretched, not padded: Atari's 210x160 pixels have always been shown to agents as a
+square, and a padded border would take up part of every image and of the decoder's capacity.
 """
 
 import functools
@@ -202,5 +202,5 @@ def _check_image_size(image_size: int, cnn: Cnn) -> None:
 
 @functools.cache
 def _warn_once(message: str) -> None:
-    """Warns once in a process: a module, its copies and its environments read the same spaces."""
+    """Warns once in a process, where networks and environments all read the same spaces."""
     logger.warning(message)

@@ -1,7 +1,8 @@
 """What the networks need to know of the observation and action spaces, without Gymnasium.
 
-``sampling/spaces.py`` turns Gymnasium spaces into these layouts; the module builds encoder,
-decoder and actor from them. A trained policy can thus be served where Gymnasium is not installed.
+``codecs.py`` turns Gymnasium spaces into these layouts; encoder, decoder and actor are built from
+them. A *leaf* is a part of a space that is not nested any further. A trained policy can thus be
+served where Gymnasium is not installed.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Literal
 import numpy as np
 
 Cnn = Literal["strided", "pooled"]
-"""How the CNN gets smaller pictures from larger ones, which decides what sizes it can take.
+"""How the CNN reduces the resolution, which decides what image sizes it can take.
 
 "strided" (2023 code) halves an image until it is 4x4: square images whose side is a power of two
 of at least 8 pixels. "pooled" (2025 code) halves it exactly four times, to 3x3 at least and 16x16

@@ -1,7 +1,8 @@
-"""How each kind of Gymnasium space that is no Dict and no Tuple is stored, and acted in.
+"""How each kind of leaf is stored as an observation and encoded as an action.
 
-``[N, ...]`` are arrays of N environments. ``images.py`` reads the boxes that are images, and
-``spaces.py`` puts the leaves of a nested space together.
+A leaf is a space that is no Dict and no Tuple; ``nesting.py`` walks through those, ``images.py``
+reads the boxes that are images, and ``codecs.py`` puts all together. Arrays ``[N, ...]`` are those
+of N environments.
 """
 
 from dataclasses import dataclass
@@ -231,7 +232,7 @@ class BoxAction:
         with np.errstate(over="ignore"):
             span = high - low
         self._scaled = space.bounded_below & space.bounded_above & np.isfinite(span)
-        # Where an element is passed through these only keep the arithmetic finite.
+        # For elements that are not scaled these are placeholders, which keep the arithmetic finite.
         self._low = np.where(self._scaled, low, -1.0)
         self._span = np.where(self._scaled, span, 2.0)
         self.leaves: tuple[ActionLeaf, ...] = (ContinuousAction(int(np.prod(space.shape))),)

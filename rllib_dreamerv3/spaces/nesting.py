@@ -1,4 +1,4 @@
-"""Walks through nested ``Dict`` and ``Tuple`` spaces and the values that nest as they do."""
+"""Walks through nested ``Dict`` and ``Tuple`` spaces and through values of the same nesting."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,8 +1,8 @@
-"""What XLA has compiled is kept on disk, so that the next process need not compile it again.
+"""A cache on disk of what XLA compiles, shared by all processes of a user.
 
-About half of what the first update of a process costs. TensorFlow reads where to keep it before its
-first operation, and does not tell executables apart that were made for different numbers of threads
-or other processors; their folders do.
+It halves the time of a process's first update. TensorFlow reads the cache's directory before its
+first operation. It would also load programs compiled for another number of threads or another
+processor, so each of these has a directory of its own.
 """
 
 import hashlib
@@ -19,16 +19,16 @@ DIRECTORY_FLAG = "--tf_xla_persistent_cache_directory"
 def use_compilation_cache(
     threads: int, environment: MutableMapping[str, str] = os.environ
 ) -> Path | None:
-    """Tells TensorFlow, before its first operation, where to keep what is compiled.
+    """Sets the directory of XLA's cache; to be called before TensorFlow's first operation.
 
     Args:
-        threads: Of TensorFlow in this process; not to be changed afterwards.
-        environment: Environment variables. A directory that users have set in ``TF_XLA_FLAGS``, an
-            empty one for none, is left as it is.
+        threads: Number of TensorFlow's threads in this process, which must not change afterwards.
+        environment: Environment variables. If the user has set a directory in ``TF_XLA_FLAGS``
+            (or an empty one, to turn the cache off), it stays.
 
     Returns:
-        The folder, below ``$XDG_CACHE_HOME`` (``~/.cache``); None if there is none, because users
-        want another or none, or because it cannot be written.
+        The directory, below ``$XDG_CACHE_HOME`` (``~/.cache``); None if the user has set one, or
+        if it cannot be written.
     """
     flags = environment.get(FLAGS_VARIABLE, "")
     if DIRECTORY_FLAG in flags:
@@ -46,11 +46,11 @@ def use_compilation_cache(
 
 
 def _machine() -> str:
-    """TensorFlow's version, and a hash of what this processor is and can do."""
+    """TensorFlow's version, and a hash of this processor's name and instruction sets."""
     try:
         version = metadata.version("tensorflow")
     except metadata.PackageNotFoundError:
-        version = "unknown"  # another distribution of it, tensorflow-cpu for example
+        version = "unknown"  # of another distribution, e.g. tensorflow-cpu
     processor = {platform.machine(), platform.processor()}
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

@@ -12,14 +12,14 @@ def prepare_tensorflow(threads: int | None = None) -> None:
     """Imports TensorFlow, in version-2 mode.
 
     Args:
-        threads: How many threads this process should compute with, known only in processes that
-            have a share of the machine. None leaves threads and cache as they are: a user's own
-            process computes on all cores, and may change that later.
+        threads: Number of threads of a process that has a share of the machine, such as an actor.
+            None leaves threads and the cache as they are: a user's own process computes on all
+            cores, and may change that later.
 
     Raises:
         RuntimeError: If RLlib was imported first and operations of version 1 exist already.
     """
-    # Both are read when TensorFlow is imported; what users have set stays.
+    # Environment variables are read when TensorFlow is imported; what users have set stays.
     if threads is not None:
         use_compilation_cache(threads)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
