@@ -1,6 +1,6 @@
-"""What exists only to be fast, each beside the plain formula that it is tested against.
+"""What exists only to be fast, each with the plain formula that it is tested against.
 
-Nothing here knows what it computes for: products, norms, convolutions, recurrences.
+Nothing here knows networks or losses: products, norms, convolutions, sampling, recurrences.
 """
 
 from rllib_dreamerv3.startup.tensorflow_setup import prepare_tensorflow

@@ -46,20 +46,20 @@ class StridedDown(tf.Module):
         """``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
         return self.activation(self.convolve(x))
 
-    def convolve(self, x: tf.Tensor, before: NormSilu | None = None) -> tf.Tensor:
-        """Only the convolution, on the previous stage's output before its norm and SiLU.
+    def convolve(self, x: tf.Tensor, activation: NormSilu | None = None) -> tf.Tensor:
+        """The convolution alone, for stages in a row.
 
         Args:
             x: ``[n, h, w, in]``.
-            before: The previous stage's norm and SiLU, applied to x here so that the backward pass
-                can recompute it; None for the first stage.
+            activation: Norm and SiLU of the previous stage, if x is what its convolution gave; done
+                here, so that the backward pass can recompute them.
 
         Returns:
-            ``[n, h / 2, w / 2, out]``, not yet normalised.
+            ``[n, h / 2, w / 2, out]``, before norm and SiLU.
         """
-        if before is None:
+        if activation is None:
             return convolve_down(x, self.kernel, self._dtype)
-        return activate_and_convolve_down(x, before.parameters(), self.kernel, self._dtype)
+        return activate_and_convolve_down(x, activation.parameters(), self.kernel, self._dtype)
 
 
 class StridedUp(tf.Module):
@@ -107,9 +107,9 @@ class PooledDown(tf.Module):
         """``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
         return self.activation(self.convolve(x))
 
-    def convolve(self, x: tf.Tensor, before: NormSilu | None = None) -> tf.Tensor:
-        """Only convolution and pooling, as :meth:`StridedDown.convolve`."""
-        y = convolve(x if before is None else before(x), self.kernel, self._dtype)
+    def convolve(self, x: tf.Tensor, activation: NormSilu | None = None) -> tf.Tensor:
+        """Convolution and pooling alone; see :meth:`StridedDown.convolve`."""
+        y = convolve(x if activation is None else activation(x), self.kernel, self._dtype)
         return tf.nn.max_pool2d(y, 2, 2, "VALID")
 
 
@@ -145,7 +145,7 @@ class PooledOutput(tf.Module):
 
 
 class BlockStem(tf.Module):
-    """The pooled decoder's smallest image, from h in blocks and from z (2025 code).
+    """Makes the pooled decoder's smallest image of a model state (2025 code).
 
     ``SiLU(norm(A + B))`` with A a block-diagonal layer on h, whose blocks become groups of
     channels, and B a layer on ``SiLU(norm(W z))``, both ``[side, side, depth]``.
@@ -181,7 +181,7 @@ class BlockStem(tf.Module):
 
 
 class DenseStem(tf.Module):
-    """The strided decoder's smallest image: one layer, no norm, no activation (2023 code)."""
+    """Makes the strided decoder's smallest image of a model state: one linear layer (2023 code)."""
 
     def __init__(self, settings: ModelSettings, side: int, depth: int, rng: Rng):
         super().__init__()
@@ -195,7 +195,7 @@ class DenseStem(tf.Module):
 
 
 def strided_stages(side: int) -> int:
-    """Stages of the strided CNN for images of that many pixels a side."""
+    """Number of stages of the strided CNN for images of this many pixels a side."""
     return (side // STRIDED_SMALLEST_SIDE).bit_length() - 1
 
 

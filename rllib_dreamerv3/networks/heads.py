@@ -14,7 +14,7 @@ class TwoHotHead(tf.Module):
     """Scalar head (reward, critic): ``State [N] -> logits [N, 255]``, zero at the start."""
 
     def __init__(self, settings: ModelSettings, layers: int, rng: Rng):
-        """Creates the MLP and the zero-initialised output (arXiv 2301.04104v1, app. C)."""
+        """Creates the MLP and the output, whose weights are 0 (arXiv 2301.04104v1, app. C)."""
         super().__init__()
         self.mlp = StateMlp(settings, settings.units, layers, rng)
         self.output = Linear(
@@ -51,7 +51,7 @@ class MaskHead(tf.Module):
     """
 
     def __init__(self, settings: ModelSettings, actions: ActionLayout, rng: Rng):
-        """Creates the MLP, as large as that of the continue head, and the output."""
+        """Creates the MLP, as large as the continue head's, and the output."""
         super().__init__()
         self._slices = [places for places in actions.mask_slices if places is not None]
         self.mlp = StateMlp(settings, settings.units, settings.continue_layers, rng)
@@ -92,7 +92,7 @@ class Actor(tf.Module):
             )
 
     def __call__(self, state: State, mask: tf.Tensor | None = None) -> ActionDistribution:
-        """Computes the distribution over action vectors for ``State [N]``.
+        """The distribution over action vectors ``[N, A]``.
 
         Args:
             state: ``[N, ...]``.

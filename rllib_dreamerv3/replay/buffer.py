@@ -1,4 +1,4 @@
-"""Which sequences replay serves: new ones first if wanted, else uniform over all places."""
+"""Which sequences replay serves: uniformly drawn ones, preceded by new ones if wanted."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,13 +16,13 @@ RECORDS_SAMPLED = "num_records_sampled_lifetime"
 LIFETIME_COUNTERS = (ENV_STEPS_ADDED, EPISODES_ADDED, RECORDS_SAMPLED)
 
 
-class Rows(NamedTuple):
-    """Sampled rows.
+class SampledSequences(NamedTuple):
+    """A sampled batch.
 
     Attributes:
         columns: Column name -> new array ``[B, K+T, ...]`` of the stored dtype: the K context
             records, then the T training records.
-        windows: Where each of the B rows came from, for `ReplayBuffer.write_back`.
+        windows: Where each of the B sequences is stored, for `ReplayBuffer.write_back`.
     """
 
     columns: Columns
@@ -30,15 +30,15 @@ class Rows(NamedTuple):
 
 
 class ReplayBuffer:
-    """Uniform replay of rows of consecutive records that freely cross episode boundaries.
+    """Uniform replay of sequences of consecutive records that freely cross episode boundaries.
 
-    A row is K context records followed by T training records. It never crosses a gap in its
+    A sequence is K context records followed by T training records. It never crosses a gap in its
     stream and never mixes streams. Each start position, the "item" of the literature, is equally
-    likely, and rows are drawn with replacement. Source: 2023 code and 2025 code (the papers only
-    say "uniform replay").
+    likely, and sequences are drawn with replacement. Source: 2023 code and 2025 code (the papers
+    only say "uniform replay").
 
-    With an online queue, rows that it holds are served before any are drawn, so that new records
-    are trained on soon after they arrive. Source: 2025 code.
+    With an online queue, sequences that it holds are served before any are drawn, so that new
+    records are trained on soon after they arrive. Source: 2025 code.
 
     Streams share the capacity, first in, first out. Records leave in chunks of at most 1/32 of
     the capacity (1024 records, 1 MiB), the chunk that was begun first before the others; the
@@ -47,10 +47,10 @@ class ReplayBuffer:
     Not thread-safe.
 
     Attributes:
-        length: Training records of a row, T.
+        length: Training records of a sequence, T.
         context: Records in front of them, K.
         storage: Where the records are.
-        online_queue: New rows that were not served yet; None without an online queue.
+        online_queue: New sequences that were not served yet; None without an online queue.
         rng: Source of all draws.
         lifetime: Counters that only grow, under the names they have in `metrics`.
     """
@@ -68,38 +68,38 @@ class ReplayBuffer:
         """Creates an empty buffer; memory is taken as records arrive.
 
         Args:
-            length: Training records of a row, T.
-            context: Records in front of them, K: 1 if rows start from the latents stored with
+            length: Training records of a sequence, T.
+            context: Records in front of them, K: 1 if sequences start from the latents stored with
                 the record before (2025 code), 0 if they start without any (2023 code).
-            online_queue: Whether to serve new rows before drawn ones.
+            online_queue: Whether to serve new sequences before drawn ones.
             capacity_records: Most records to hold, over all streams.
             capacity_bytes: Most bytes of records to hold; None for no such limit.
             seed: Seed of the draws; None for a different one each time.
 
         Raises:
-            ValueError: The capacity cannot hold one row, or ``length`` or ``context`` is not
+            ValueError: The capacity cannot hold one sequence, or ``length`` or ``context`` is not
                 possible.
         """
         if length < 1:
-            raise ValueError(f"A row must have at least 1 training record, not {length}.")
+            raise ValueError(f"A sequence must have at least 1 training record, not {length}.")
         if context not in (0, 1):
-            raise ValueError(f"A row has 0 or 1 context records, not {context}.")
+            raise ValueError(f"A sequence has 0 or 1 context records, not {context}.")
         self.length = length
         self.context = context
         self.storage = Storage(
-            row_length=self.row_length,
+            sequence_length=self.sequence_length,
             capacity_records=capacity_records,
             capacity_bytes=capacity_bytes,
         )
-        self.online_queue = OnlineQueue(self.row_length) if online_queue else None
+        self.online_queue = OnlineQueue(self.sequence_length) if online_queue else None
         self.rng = np.random.default_rng(seed)
         self.lifetime = dict.fromkeys(LIFETIME_COUNTERS, 0)
         self._table_version: int | None = None
         self._table: tuple[list[Segment], npt.NDArray[np.int64]]
 
     @property
-    def row_length(self) -> int:
-        """Records of a row, K + T."""
+    def sequence_length(self) -> int:
+        """Records of a sequence, K + T."""
         return self.context + self.length
 
     @property
@@ -109,7 +109,7 @@ class ReplayBuffer:
 
     @property
     def num_windows(self) -> int:
-        """Positions at which a row can start."""
+        """Positions at which a sequence can start."""
         return int(self._start_positions()[1][-1])
 
     @property
@@ -119,14 +119,14 @@ class ReplayBuffer:
 
     @property
     def can_sample(self) -> bool:
-        """Whether there is at least one row."""
+        """Whether there is at least one sequence."""
         return self.num_windows > 0
 
     def add(self, chunk: RecordChunk) -> None:
         """Stores a copy of consecutive records of one stream.
 
-        If they do not start where their stream ended, there is a gap, and no row will ever hold
-        records from both sides of it.
+        If they do not start where their stream ended, there is a gap, and no sequence will ever
+        hold records from both sides of it.
 
         Args:
             chunk: The records. The first ones ever added decide the columns.
@@ -141,16 +141,16 @@ class ReplayBuffer:
         self.lifetime[ENV_STEPS_ADDED] += chunk.env_steps()
         self.lifetime[EPISODES_ADDED] += int(np.count_nonzero(chunk.columns[IS_FIRST]))
 
-    def sample(self, batch_size: int) -> Rows:
-        """Takes rows from the online queue, and draws what it lacks uniformly with replacement.
+    def sample(self, batch_size: int) -> SampledSequences:
+        """Takes sequences from the online queue, and draws what is missing.
 
         Args:
-            batch_size: Number of rows, B.
+            batch_size: Number of sequences, B.
 
         Returns:
-            The rows, oldest of the online queue first. ``is_first[:, 0]`` is True, because
-            nothing is known of what came before a row (2023 and 2025 code); what is stored stays
-            as it was. With a context record it falls on that one.
+            The sequences, oldest of the online queue first. ``is_first[:, 0]`` is True whatever is
+            stored, because a sequence has no state from before its first record, be that a context
+            record or not (2023 and 2025 code).
 
         Raises:
             ValueError: No stretch of K + T consecutive records is stored yet, or ``batch_size``
@@ -158,22 +158,23 @@ class ReplayBuffer:
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, not {batch_size}.")
-        self._require_a_row()
+        self._require_a_sequence()
         queued = self.online_queue.pop(batch_size) if self.online_queue is not None else []
         windows = queued + self._draw(batch_size - len(queued))
-        columns = self.storage.gather(windows, self.row_length)
+        columns = self.storage.gather(windows, self.sequence_length)
         columns[IS_FIRST][:, 0] = True
         self.lifetime[RECORDS_SAMPLED] += batch_size * self.length
-        return Rows(columns, windows)
+        return SampledSequences(columns, windows)
 
     def write_back(self, windows: Sequence[Window], columns: Columns) -> None:
-        """Replaces values of the training records of sampled rows, such as refreshed latents.
+        """Replaces values of the training records of sampled sequences, such as refreshed latents.
 
-        Rows are written in their order: where they overlap, the last one stays. Records evicted
-        since they were sampled are skipped. Source: 2025 code, which writes one update late.
+        Sequences are written in their order: where they overlap, the last one stays. Records
+        evicted since they were sampled are skipped. Source: 2025 code, which writes one update
+        late.
 
         Args:
-            windows: Where the B rows came from, see `Rows`.
+            windows: Where the B sequences came from, see `SampledSequences`.
             columns: Column name -> array ``[B, T, ...]`` of the stored dtype and shape, without
                 the context records. Other columns stay as they are.
 
@@ -192,12 +193,12 @@ class ReplayBuffer:
         Returns:
             ``num_env_steps_stored`` (executed actions: records that do not end an episode),
             ``num_episodes_stored`` (episodes whose first record is stored), ``num_records``,
-            ``num_windows`` (start positions of rows), ``num_segments`` (stretches without a
+            ``num_windows`` (start positions of sequences), ``num_segments`` (stretches without a
             gap), ``num_bytes``, ``capacity_records`` (what the byte limit leaves of it, once the
             size of a record is known), ``num_env_steps_added_lifetime``,
             ``num_env_steps_evicted_lifetime``, ``num_episodes_added_lifetime``, and
             ``num_records_sampled_lifetime`` (B * T for each sample). With an online queue also
-            ``num_windows_queued`` (rows that wait in it).
+            ``num_windows_queued`` (sequences that wait in it).
         """
         stored = self.storage.num_records - self.storage.num_last
         counters = {
@@ -215,7 +216,7 @@ class ReplayBuffer:
             counters["num_windows_queued"] = len(self.online_queue.stored())
         return {name: float(value) for name, value in counters.items()}
 
-    def _check_write_back(self, name: str, column: np.ndarray, num_rows: int) -> None:
+    def _check_write_back(self, name: str, column: np.ndarray, num_sequences: int) -> None:
         spec = self.storage.specs.get(name)
         if spec is None:
             problem = f"replay stores only {', '.join(self.storage.specs) or 'nothing yet'}"
@@ -224,26 +225,26 @@ class ReplayBuffer:
         elif not isinstance(column, np.ndarray):
             problem = f"it must be a NumPy array, not {type(column).__name__}"
         else:
-            expected = ColumnSpec(spec.dtype, (num_rows, self.length, *spec.shape))
+            expected = ColumnSpec(spec.dtype, (num_sequences, self.length, *spec.shape))
             found = ColumnSpec(column.dtype, column.shape)
             if found == expected:
                 return
-            problem = f"it is {found}, but [rows, training records, ...] of it is {expected}"
+            problem = f"it is {found}, but [sequences, training records, ...] of it is {expected}"
         raise ValueError(f"Column {name!r} cannot be written back: {problem}.")
 
-    def _require_a_row(self) -> None:
+    def _require_a_sequence(self) -> None:
         if not self.can_sample:
             longest = max(map(len, self.storage.segments), default=0)
             raise ValueError(
-                f"Replay holds no {self.row_length} consecutive records yet: {self.num_records} "
-                f"records, the longest stretch without a gap has {longest}. Add more before "
-                "sampling."
+                f"Replay holds no {self.sequence_length} consecutive records yet: "
+                f"{self.num_records} records, the longest stretch without a gap has {longest}. Add "
+                "more before sampling."
             )
 
-    def _draw(self, num_rows: int) -> list[Window]:
-        """Draws the places where rows start."""
+    def _draw(self, num_sequences: int) -> list[Window]:
+        """Draws start positions of sequences, uniformly and with replacement."""
         segments, bounds = self._start_positions()
-        drawn = self.rng.integers(bounds[-1], size=num_rows)
+        drawn = self.rng.integers(bounds[-1], size=num_sequences)
         indices = np.searchsorted(bounds, drawn, side="right") - 1
         offsets = drawn - bounds[indices]
         return [
@@ -252,7 +253,7 @@ class ReplayBuffer:
         ]
 
     def _start_positions(self) -> tuple[list[Segment], npt.NDArray[np.int64]]:
-        """Numbers all start positions of rows, segment after segment.
+        """Numbers all start positions of sequences, segment after segment.
 
         Returns:
             The S segments, and ``bounds [S+1]``: segment i owns the numbers from ``bounds[i]``
@@ -262,6 +263,6 @@ class ReplayBuffer:
             segments = self.storage.segments
             lengths = np.fromiter(map(len, segments), np.int64, len(segments))
             bounds = np.zeros(len(segments) + 1, np.int64)
-            np.cumsum(np.maximum(lengths - self.row_length + 1, 0), out=bounds[1:])
+            np.cumsum(np.maximum(lengths - self.sequence_length + 1, 0), out=bounds[1:])
             self._table_version, self._table = self.storage.version, (segments, bounds)
         return self._table

@@ -2,8 +2,8 @@
 
 Each column file is an array ``[num_records, ...]`` with the records of all chunks, in the order
 in which the chunks were begun; the manifest says which records belong to which segment, and which
-rows wait in the online queue. There is no pickle. Records do not depend on the length of a row: a
-buffer with another one may load them.
+sequences wait in the online queue. There is no pickle. A buffer of sequences of another length may
+load the records.
 """
 
 import contextlib
@@ -71,9 +71,9 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
     """Replaces the content of a buffer by a checkpoint.
 
     The next `ReplayBuffer.sample` gives what the saved buffer would have given, provided that
-    rows have as many records, both or neither have an online queue, and the capacity holds all
-    records; of more records, the newest stay. A stream goes on where it was saved if its next
-    records start exactly there. Rows of another length do not wait in the queue any more.
+    sequences are as long, both or neither have an online queue, and the capacity holds all records;
+    of more records, the newest stay. A stream continues its segment if its next records start
+    exactly where it was saved. A queue of sequences of another length is emptied.
 
     Args:
         buffer: The buffer to fill. Its length and capacity stay as they are.
@@ -93,7 +93,7 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
     }
     segments = buffer.storage.restore(manifest.specs, manifest.segments, manifest.pieces(columns))
     if buffer.online_queue is not None:
-        fits = manifest.queue_row_length == buffer.row_length
+        fits = manifest.queue_sequence_length == buffer.sequence_length
         buffer.online_queue.replace(
             Window(segments[index], start) for index, start in (manifest.queue if fits else [])
         )
@@ -109,8 +109,8 @@ class _Manifest:
         specs: Column name -> dtype and shape.
         segments: Stream name, origin and start of each segment.
         chunks: Index of the segment, and number of records, of each chunk; oldest first.
-        queue: Index of the segment, and start, of each row in the online queue; oldest first.
-        queue_row_length: Records of each of them.
+        queue: Index of the segment, and start, of each sequence in the online queue; oldest first.
+        queue_sequence_length: Records of each of them.
         lifetime: The counters of `ReplayBuffer.lifetime`.
         rng: State of the bit generator.
     """
@@ -119,7 +119,7 @@ class _Manifest:
     segments: list[tuple[str, int, int]]
     chunks: list[tuple[int, int]]
     queue: list[tuple[int, int]]
-    queue_row_length: int
+    queue_sequence_length: int
     lifetime: dict[str, int]
     rng: dict[str, Any]
 
@@ -151,7 +151,7 @@ def _manifest_of(buffer: ReplayBuffer) -> dict[str, Any]:
         "segments": [[segment.stream, segment.origin, segment.start] for segment in segments],
         "chunks": [[indices[s], chunk.size] for s, chunk in storage.chunks_oldest_first()],
         "online_queue": {
-            "row_length": buffer.row_length,
+            "row_length": buffer.sequence_length,
             "rows": [[indices[window.segment], window.start] for window in queued],
         },
         "lifetime": buffer.lifetime,
@@ -200,7 +200,7 @@ def _parse(raw: dict[str, Any]) -> _Manifest:
         ],
         chunks=[(_count(segment), _count(records)) for segment, records in raw["chunks"]],
         queue=[(_count(segment), _count(start)) for segment, start in raw["online_queue"]["rows"]],
-        queue_row_length=_count(raw["online_queue"]["row_length"]),
+        queue_sequence_length=_count(raw["online_queue"]["row_length"]),
         lifetime={name: _count(value) for name, value in raw["lifetime"].items()},
         rng=raw["rng"],
     )
@@ -225,15 +225,19 @@ def _parse(raw: dict[str, Any]) -> _Manifest:
 
 
 def _check_queue(manifest: _Manifest) -> None:
-    """Raises ValueError if a row in the online queue is not among the records."""
+    """Raises ValueError if a sequence in the online queue is not among the records."""
     ends = [start for _, _, start in manifest.segments]
     for segment, records in manifest.chunks:
         ends[segment] += records
     for segment, start in manifest.queue:
         if segment >= len(ends):
-            raise ValueError("a row in its online queue does not belong to its segments")
-        if not manifest.segments[segment][2] <= start <= ends[segment] - manifest.queue_row_length:
-            raise ValueError("a row in its online queue has records that are not there")
+            raise ValueError("a sequence in its online queue does not belong to its segments")
+        if (
+            not manifest.segments[segment][2]
+            <= start
+            <= ends[segment] - manifest.queue_sequence_length
+        ):
+            raise ValueError("a sequence in its online queue has records that are not there")
 
 
 def _count(value: object) -> int:

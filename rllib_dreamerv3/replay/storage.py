@@ -1,4 +1,4 @@
-"""Where the bytes of replay live: segments of consecutive records, cut into chunks.
+"""Where the bytes of replay are: segments of consecutive records, cut into chunks.
 
 A *segment* is a stretch of one stream without a gap. Its records lie in *chunks*: fixed-size
 arrays, one for each column, filled from front to back. Room is made by dropping the chunk that
@@ -43,7 +43,7 @@ Specs = dict[str, ColumnSpec]
 
 @dataclass(slots=True, eq=False)
 class Chunk:
-    """Arrays ``[capacity, ...]``, one for each column, of which the first ``size`` rows are set."""
+    """An array ``[chunk_records, ...]`` for each column; the first ``size`` records are set."""
 
     columns: Columns
     size: int = 0
@@ -55,7 +55,7 @@ class Segment:
 
     Attributes:
         stream: Name of the stream.
-        origin: Position in the stream of the first record, be it stored still or not.
+        origin: Position in the stream of the first record, stored or evicted.
         start: Position in the stream of the oldest record that is still stored.
         end: Position one past the newest record.
         chunks: Oldest first. All but the last are full.
@@ -107,25 +107,25 @@ class Storage:
         version: Changes whenever records come or go.
     """
 
-    def __init__(self, *, row_length: int, capacity_records: int, capacity_bytes: int | None):
+    def __init__(self, *, sequence_length: int, capacity_records: int, capacity_bytes: int | None):
         """Creates an empty storage; memory is taken as records arrive.
 
         Args:
-            row_length: Records that a full storage must be able to hold in one segment.
+            sequence_length: Records that a full storage must be able to hold in one segment.
             capacity_records: Most records to hold.
             capacity_bytes: Most bytes of records to hold; None for no such limit.
 
         Raises:
-            ValueError: A capacity is too small to hold ``row_length`` records.
+            ValueError: A capacity is too small to hold ``sequence_length`` records.
         """
-        if capacity_records < row_length:
+        if capacity_records < sequence_length:
             raise ValueError(
-                f"A replay capacity of {capacity_records} records cannot hold one row of "
-                f"{row_length}. Raise the capacity or shorten the rows."
+                f"A replay capacity of {capacity_records} records cannot hold one sequence of "
+                f"{sequence_length}. Raise the capacity or shorten the sequences."
             )
         if capacity_bytes is not None and capacity_bytes < 1:
             raise ValueError(f"capacity_bytes must be positive or None, not {capacity_bytes}.")
-        self._row_length = row_length
+        self._sequence_length = sequence_length
         self._capacity_records = capacity_records
         self._capacity_bytes = capacity_bytes
         self.specs: Specs = {}
@@ -182,35 +182,35 @@ class Storage:
         return segment
 
     def gather(self, windows: Iterable[Window], length: int) -> Columns:
-        """Copies rows of consecutive records.
+        """Copies sequences.
 
         Args:
-            windows: Where each of the B rows starts.
-            length: Records in a row, L. Every window's segment must hold that many from there.
+            windows: Where each of the B sequences starts.
+            length: Records in a sequence, L. Every window's segment must hold that many from there.
 
         Returns:
             Column name -> new array ``[B, L, ...]``.
         """
         places = list(windows)
-        rows = {
+        sequences = {
             name: np.empty((len(places), length, *spec.shape), spec.dtype)
             for name, spec in self.specs.items()
         }
         for row, (segment, start) in enumerate(places):
             for chunk, place, part in self._pieces(segment, start, length):
-                for name, target in rows.items():
+                for name, target in sequences.items():
                     target[row, part] = chunk.columns[name][place]
-        return rows
+        return sequences
 
     def scatter(self, windows: Iterable[Window], length: int, columns: Columns) -> None:
         """Overwrites values of stored records, the reverse of `gather`.
 
-        Rows are written one after the other, so of rows that overlap the last one stays. Records
+        Sequences are written one after the other: where they overlap, the last one stays. Records
         that have been evicted are skipped.
 
         Args:
-            windows: Where each of the B rows starts.
-            length: Records in a row, L.
+            windows: Where each of the B sequences starts.
+            length: Records in a sequence, L.
             columns: Column name -> array ``[B, L, ...]`` of the stored dtype and shape. Never
                 `IS_FIRST` or `IS_LAST`, which are counted.
         """
@@ -222,7 +222,7 @@ class Storage:
                     chunk.columns[name][place] = value[part]
 
     def check_capacity(self, specs: Specs) -> None:
-        """Raises ValueError if a row of records with such columns exceeds the byte capacity."""
+        """Raises ValueError if a sequence of such records exceeds the capacity in bytes."""
         self._limits(specs)
 
     def clear(self) -> None:
@@ -271,18 +271,19 @@ class Storage:
         capacity = self._capacity_records
         if self._capacity_bytes is not None:
             capacity = min(capacity, self._capacity_bytes // record_bytes)
-        if capacity < self._row_length:
+        if capacity < self._sequence_length:
             raise ValueError(
-                f"A replay capacity of {self._capacity_bytes} bytes cannot hold one row: "
-                f"{self._row_length} records of {record_bytes} bytes are "
-                f"{self._row_length * record_bytes} bytes. Raise the capacity or shorten the rows."
+                f"A replay capacity of {self._capacity_bytes} bytes cannot hold one sequence: "
+                f"{self._sequence_length} records of {record_bytes} bytes are "
+                f"{self._sequence_length * record_bytes} bytes. Raise the capacity or shorten the "
+                "sequences."
             )
         chunk_records = min(
             MAX_CHUNK_RECORDS,
             MAX_CHUNK_BYTES // record_bytes,
             capacity // MIN_CHUNKS,
-            # What stays after an eviction still holds a row if it is all of one segment.
-            capacity - self._row_length + 1,
+            # So that a full storage of a single segment holds a sequence after an eviction too.
+            capacity - self._sequence_length + 1,
         )
         return capacity, max(1, chunk_records)
 
@@ -291,7 +292,7 @@ class Storage:
         self.specs = specs
 
     def _fill(self, segment: Segment, columns: Mapping[str, np.ndarray], num_records: int) -> None:
-        """Appends records to a segment that is registered already or will be."""
+        """Appends records to a segment, new or known."""
         done = 0
         while done < num_records:
             take = min(num_records - done, self._room(segment) or self.chunk_records)
@@ -387,7 +388,7 @@ def _specs_of(columns: Columns, expected: Specs) -> Specs:
     for name, column in columns.items():
         if not isinstance(column, np.ndarray) or column.ndim == 0:
             raise ValueError(
-                f"Column {name!r} must be an array [n, ...] with one row a record; "
+                f"Column {name!r} must be an array [n, ...] with one item for each record; "
                 f"it is {type(column).__name__} of shape {np.shape(column)}."
             )
     specs = {name: ColumnSpec(c.dtype, c.shape[1:]) for name, c in columns.items()}

@@ -1,4 +1,4 @@
-"""How many updates are due: the training ratio."""
+"""How many updates are due: the training ratio, kept while records arrive."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ class UpdateSchedule:
         if self._first_record is None:
             self._first_record, self._settled, self._updates = records, float(records), 1
             return 1
-        # The small term keeps ratios such as 1/3 from losing an update to rounding.
+        # Without the small term ratios such as 1/3 would lose an update to rounding.
         updates = int((records - self._settled) * self._updates_per_record + 1e-9)
         self._settled += updates / self._updates_per_record
         self._updates += updates

@@ -254,9 +254,9 @@ def test_full_buffer_of_one_stream_always_holds_a_row(length: int, capacity: int
 
 
 def test_impossible_capacities_are_refused():
-    with pytest.raises(ValueError, match="3 records cannot hold one row of 4"):
+    with pytest.raises(ValueError, match="3 records cannot hold one sequence of 4"):
         make_buffer(capacity=3)
-    with pytest.raises(ValueError, match="4 records cannot hold one row of 5"):
+    with pytest.raises(ValueError, match="4 records cannot hold one sequence of 5"):
         make_buffer(capacity=4, context=1)
     with pytest.raises(ValueError, match="at least 1 training record"):
         make_buffer(length=0, context=1)
@@ -265,7 +265,7 @@ def test_impossible_capacities_are_refused():
     with pytest.raises(ValueError, match="capacity_bytes must be positive"):
         make_buffer(capacity_bytes=0)
     buffer = make_buffer(capacity_bytes=50)
-    with pytest.raises(ValueError, match="50 bytes cannot hold one row: 4 records of"):
+    with pytest.raises(ValueError, match="50 bytes cannot hold one sequence: 4 records of"):
         buffer.add(make_chunk("a", 0, 1))
     assert buffer.num_records == 0
     assert not buffer.storage.specs
