@@ -2,9 +2,8 @@
 
 The plain formula is ``tf.reduce_mean(function(rows, data)[0])`` (`size` None): TensorFlow keeps
 the activations of all rows from the forward to the backward pass. But the gradient of a mean is
-known (but for a factor) before the mean is: each slice can be differentiated right after its own
-forward pass.
-Activations of one slice at a time are in memory, and nothing is computed twice.
+known, but for a factor, before the mean is: each slice can be differentiated right after its own
+forward pass. The activations of one slice at a time are in memory; nothing is computed twice.
 """
 
 from collections.abc import Callable, Iterable
