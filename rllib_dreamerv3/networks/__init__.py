@@ -5,8 +5,8 @@ Letters used for shapes everywhere in this package:
 ======  ==========================================================================
 letter  meaning
 ======  ==========================================================================
-B       rows of a training batch
-T       records of a row
+B       sequences of a training batch
+T       records of a sequence
 N       independent states: B * T imagination starts, or environments when acting
 H       imagination horizon
 S, C    categoricals of z, and classes of each

@@ -42,7 +42,7 @@ def open_loop_prediction(
 
     Observed records are decoded from posterior samples, the others from prior samples. The model
     does not see ``is_first`` there: where a new episode begins, it goes on predicting the old one,
-    and the recorded images no longer show the truth (2023 code).
+    and what is recorded is no longer what it should predict (2023 code).
 
     Args:
         world: The world model.
@@ -58,28 +58,32 @@ def open_loop_prediction(
     output = world(seen, uniform[:, :observed], context)
     rows, length = batch[IS_FIRST].shape
 
-    def by_row(flat: tf.Tensor) -> tf.Tensor:
+    def by_sequence(flat: tf.Tensor) -> tf.Tensor:
         return tf.reshape(flat, [rows, -1, *flat.shape[1:]])
 
-    predictions = {key: by_row(x) for key, x in output.observations.items()}
+    predictions = {key: by_sequence(x) for key, x in output.observations.items()}
     if observed == length:
         return predictions
 
-    last = (by_row(output.state.h)[:, -1], by_row(output.state.index)[:, -1])
-    actions = tf.transpose(tf.convert_to_tensor(batch[ACTION])[:, observed - 1 : -1], [1, 0, 2])
+    last = (by_sequence(output.state.h)[:, -1], by_sequence(output.state.index)[:, -1])
+    # The action at a record decides the next one. A scan runs over the first axis.
+    actions = tf.convert_to_tensor(batch[ACTION])[:, observed - 1 : -1]
+    inputs = (_swap_axes(actions), _swap_axes(uniform[:, observed:]))
 
     def step(state: tuple, inputs: tuple) -> tuple:
         action, uniform = inputs
         imagined = world.rssm.imagine(State(*state), action, uniform, dense=False)
         return imagined.h, imagined.index
 
-    h, index = tf.scan(step, (actions, tf.transpose(uniform[:, observed:], [1, 0, 2])), last)
-    flat_state = State(*(tf.reshape(x, [-1, x.shape[-1]]) for x in (h, index)))
-    for key, flat in world.decoder(flat_state).items():
-        by_time = tf.reshape(flat, [length - observed, rows, *flat.shape[1:]])
-        by_row_again = tf.transpose(by_time, [1, 0, *range(2, by_time.shape.rank)])
-        predictions[key] = tf.concat([predictions[key], by_row_again], 1)
+    states = State(*(_swap_axes(x) for x in tf.scan(step, inputs, last)))
+    for key, flat in world.decoder(states.flat()).items():
+        predictions[key] = tf.concat([predictions[key], by_sequence(flat)], 1)
     return predictions
+
+
+def _swap_axes(x: tf.Tensor) -> tf.Tensor:
+    """``[B, T, ...] -> [T, B, ...]``, and back."""
+    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
 
 
 class Reporter:

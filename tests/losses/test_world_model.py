@@ -51,7 +51,7 @@ def forward(
     if scramble:
         synthetic.scramble(model)
     records = synthetic.batch(layout, actions, rows, length)
-    uniform = synthetic.uniform(length, rows, NANO.categoricals)
+    uniform = synthetic.uniform(rows, length, NANO.categoricals)
     with tf.GradientTape(persistent=True) as tape:
         output = model.world_model(records, uniform)
         losses = losses_of(output, records, layout, settings, **kwargs)
@@ -221,10 +221,10 @@ def test_each_record_counts_once_and_the_total_is_their_mean(layout, settings, l
 def test_rows_of_a_batch_do_not_mix():
     """The losses of a row are those it has alone."""
     model, _, _, together, records = forward(synthetic.EVERYTHING)
-    uniform = synthetic.uniform(4, 3, NANO.categoricals)
+    uniform = synthetic.uniform(3, 4, NANO.categoricals)
     for b in range(3):
         alone = {name: x[b : b + 1] for name, x in records.items()}
-        output = model.world_model(alone, uniform[:, b : b + 1])
+        output = model.world_model(alone, uniform[b : b + 1])
         losses = losses_of(output, alone, synthetic.EVERYTHING)
         part = slice(4 * b, 4 * b + 4)
         np.testing.assert_allclose(losses.prediction, together.prediction[part], rtol=1e-4)
@@ -235,7 +235,7 @@ def test_rows_of_a_batch_do_not_mix():
 def test_action_of_a_record_matters_to_the_next_one_only(settings):
     """And that of a last record not at all, nor that of a row's last record."""
     model, _, output, _, records = forward(synthetic.VECTOR, synthetic.CONTINUOUS, settings)
-    uniform = synthetic.uniform(4, 3, NANO.categoricals)
+    uniform = synthetic.uniform(3, 4, NANO.categoricals)
     for t, first_change in ((1, 2), (3, None)):
         action = records["action"].numpy()
         action[:, t] += 0.5

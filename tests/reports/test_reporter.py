@@ -25,7 +25,7 @@ SETTINGS = TrainerSettings(
     world_model_scales=WorldModelScales(prediction=2.0, dynamics=0.7, representation=0.3),
 )
 CAMERA = synthetic.IMAGE.images[0].key
-UNIFORM = synthetic.uniform(T, B, NANO.categoricals, seed=5)
+UNIFORM = synthetic.uniform(B, T, NANO.categoricals, seed=5)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -94,7 +94,7 @@ def test_later_records_are_imagined_from_the_recorded_actions():
         for t in range(OBSERVED, T):
             action = batch[ACTION][row : row + 1, t - 1]
             # The same random numbers, one row at a time.
-            state = world.rssm.imagine(state, action, UNIFORM[t, row : row + 1], dense=False)
+            state = world.rssm.imagine(state, action, UNIFORM[row : row + 1, t], dense=False)
             expected = world.decoder(state)[CAMERA][0]
             np.testing.assert_allclose(prediction[row, t], expected, atol=1e-4)
 
@@ -168,7 +168,7 @@ def test_dream_data_are_means_over_all_trajectories():
     data = reporter_for(model).dream_data(batch, update=7)
     horizon, n = SETTINGS.horizon, B * T
     world, mean = model.world_model, make_two_hot("symlog").mean
-    uniform = tf.random.stateless_uniform([T, B, NANO.categoricals], [0, 7])
+    uniform = tf.random.stateless_uniform([B, T, NANO.categoricals], [0, 7])
     start = world(batch, uniform).state.stop_gradient()
     trajectory = imagine(
         world,
@@ -223,7 +223,7 @@ def test_record_losses_average_to_the_loss_of_the_world_model():
     names = ("total", "decoder", "reward", "continue", "dynamics", "representation")
     assert set(losses) == {f"WORLD_MODEL_L_{name}_BxT" for name in names}
     assert all(x.shape == (B, T) and x.dtype == np.float32 for x in losses.values())
-    uniform = tf.random.stateless_uniform([T, B, NANO.categoricals], [0, 3])
+    uniform = tf.random.stateless_uniform([B, T, NANO.categoricals], [0, 3])
     total = world_model_losses(
         model.world_model(batch, uniform),
         synthetic.flat(batch),
@@ -274,7 +274,7 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
     data = reporter.dream_data(batch, update=3)
     assert len(data["DREAM_DATA_returns_per_step"]) == settings.horizon
     records, context = split_context(batch)
-    uniform = tf.random.stateless_uniform([T, B, sizes.categoricals], [0, 3])
+    uniform = tf.random.stateless_uniform([B, T, sizes.categoricals], [0, 3])
     start = model.world_model(records, uniform, context).state.stop_gradient()
     trajectory = imagine(
         model.world_model,
