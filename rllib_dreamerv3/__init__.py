@@ -12,7 +12,7 @@ this algorithm, in RLlib and in Tune, as soon as the package is imported.
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from rllib_dreamerv3.startup.registration import register_when_imported
+from rllib_dreamerv3.startup.import_hooks import install_import_hooks
 
 if TYPE_CHECKING:
     from rllib_dreamerv3.networks.parameter_count import count_parameters
@@ -28,7 +28,7 @@ _MODULES = {
     "count_parameters": "rllib_dreamerv3.networks.parameter_count",
 }
 
-register_when_imported()
+install_import_hooks()
 
 
 def __getattr__(name: str) -> Any:

@@ -36,7 +36,9 @@ def modules_in(*places):
     files = [
         file
         for place in places
-        for file in ([PACKAGE / place] if place.endswith(".py") else (PACKAGE / place).rglob("*.py"))
+        for file in (
+            [PACKAGE / place] if place.endswith(".py") else (PACKAGE / place).rglob("*.py")
+        )
     ]
     names = [".".join(file.relative_to(REPOSITORY).with_suffix("").parts) for file in files]
     return sorted(name.removesuffix(".__init__") for name in names)

@@ -33,7 +33,7 @@ from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
 from rllib_dreamerv3.reports.reporter import write_png
-from rllib_dreamerv3.startup.registration import NAME
+from rllib_dreamerv3.startup.import_hooks import NAME
 
 # Records that one call collects while replay is being filled, over all env runners.
 PREFILL_RECORDS = 128

@@ -28,9 +28,9 @@ def prepare_tensorflow(threads: int | None = None) -> None:
     if not (tf.executing_eagerly() and tf.compat.v1.control_flow_v2_enabled()):
         if tf.compat.v1.get_default_graph().get_operations():
             raise RuntimeError(
-                "RLlib was imported before rllib_dreamerv3 was used and has put TensorFlow into "
-                "version-1 mode, and TensorFlow operations were created since. Say "
-                "`from rllib_dreamerv3 import DreamerV3` before `import ray.rllib`."
+                "RLlib was imported before rllib_dreamerv3 and has put TensorFlow into version-1 "
+                "mode, and TensorFlow operations were created since. Import rllib_dreamerv3 "
+                "before ray.rllib."
             )
         tf.compat.v1.reset_default_graph()
         tf.compat.v1.enable_v2_behavior()

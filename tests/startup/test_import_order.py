@@ -27,8 +27,8 @@ assert get_trainable_cls("DreamerV3").__module__ == ours
 with contextlib.suppress(Exception):
     get_trainable_cls("NoSuchAlgorithm")
 assert get_trainable_cls("DreamerV3").__module__ == ours
-from ray.rllib.algorithms.registry import get_algorithm_class
-algorithm, config = get_algorithm_class("DreamerV3", return_config=True)
+from ray.rllib.algorithms.registry import ALGORITHMS
+algorithm, config = ALGORITHMS["DreamerV3"]()
 assert algorithm is get_trainable_cls("DreamerV3") is __import__("rllib_dreamerv3").DreamerV3
 assert type(config).__module__ == "rllib_dreamerv3.plugin.config"
 import tensorflow as tf
@@ -105,8 +105,9 @@ def test_the_name_is_ours_with_pillow(order):
 
 @pytest.mark.slow
 def test_a_worker_needs_nothing_but_the_name():
+    """Of a driver that uses Tune, which hands its table to all workers."""
     check(
-        "import ray, rllib_dreamerv3\n"
+        "import ray, ray.tune, rllib_dreamerv3\n"
         "ray.init(num_cpus=1)\n"
         "@ray.remote\n"
         "def look_up(name):\n"
@@ -120,13 +121,24 @@ def test_a_worker_needs_nothing_but_the_name():
 
 
 @pytest.mark.slow
-def test_too_late_a_use_says_what_to_do():
+def test_too_late_an_import_says_what_to_do():
     finished = run(
-        "import rllib_dreamerv3\n"
         "import ray.rllib.algorithms.ppo\n"
         "import tensorflow as tf\n"
         "if not tf.executing_eagerly(): tf.constant(1)\n"
-        "from rllib_dreamerv3 import DreamerV3\n"
+        "import rllib_dreamerv3\n"
     )
     assert finished.returncode != 0
-    assert "`from rllib_dreamerv3 import DreamerV3` before `import ray.rllib`" in finished.stderr
+    assert "Import rllib_dreamerv3 before ray.rllib" in finished.stderr
+
+
+@pytest.mark.slow
+def test_rllib_leaves_tensorflow_in_version_2_mode_once_the_package_is_imported():
+    """Although no name of it has been used."""
+    check(
+        "import rllib_dreamerv3\n"
+        "import ray.rllib.algorithms.ppo\n"
+        "import tensorflow as tf\n"
+        "assert tf.executing_eagerly()\n"
+        "assert tf.compat.v1.control_flow_v2_enabled()\n"
+    )
