@@ -1,9 +1,12 @@
 """The algorithm on real environments and real Ray actors."""
 
+import os
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import ray
+import tensorflow as tf
 import tree
 from ray import tune
 from ray.rllib.callbacks.callbacks import RLlibCallback
@@ -201,30 +204,90 @@ def test_users_episode_callbacks_see_whole_episodes(build):
     assert result["my_length"] == result["episode_len_mean"]
 
 
-def test_evaluation_env_runners_play_the_learned_policy(build):
-    config = tiny_config().evaluation(
-        evaluation_interval=1, evaluation_duration=3, evaluation_duration_unit="episodes"
+@pytest.mark.parametrize("remote", [0, 1], ids=["local", "remote"])
+def test_evaluation_env_runners_play_the_learners_policy(build, remote):
+    """One that always takes the same of five choices, as no untrained or random one does."""
+
+    class PaysForTheThird(gym.Env):
+        observation_space, action_space = gym.spaces.Box(0, 1, (1,)), gym.spaces.Discrete(5)
+
+        def __init__(self, config):
+            self.left = 0
+
+        def reset(self, *, seed=None, options=None):
+            self.left = 20
+            return np.zeros(1, np.float32), {}
+
+        def step(self, action):
+            self.left -= 1
+            return np.zeros(1, np.float32), float(action == 2), self.left == 0, False, {}
+
+    config = tiny_config(PaysForTheThird).evaluation(
+        evaluation_interval=1000,
+        evaluation_num_env_runners=remote,
+        evaluation_duration=3,
+        evaluation_duration_unit="episodes",
+        evaluation_action="mode",
+        evaluation_config={"explore": False},
     )
-    result = build(config).train()
-    assert result["evaluation"]["env_runners"]["num_episodes"] == 3
-    assert result["evaluation"]["env_runners"]["episode_return_mean"] >= 3
+    config.env_runners(num_cpus_per_env_runner=0.5)
+    algorithm = build(config)
+    ((output,),) = algorithm.learner_group._learner.trainer.model.actor.outputs
+    output.kernel.assign(tf.zeros_like(output.kernel))
+    output.bias.assign(np.eye(5, dtype=np.float32)[2])
+    result = algorithm.evaluate()["env_runners"]
+    assert result["num_episodes"] == 3
+    assert result["episode_return_min"] == result["episode_return_max"] == 20
 
 
-def test_killed_env_runner_comes_back_and_no_row_crosses_the_gap(build):
-    config = tiny_config().env_runners(num_env_runners=2, num_cpus_per_env_runner=0.5)
+def test_no_row_crosses_the_gap_of_a_killed_env_runner_or_of_a_lost_answer(build):
+    class Counter(gym.Env):
+        """Shows its process, and how many observations it has given; episodes of five steps."""
+
+        observation_space, action_space = (
+            gym.spaces.Box(0, np.inf, (2,), np.float64),
+            gym.spaces.Discrete(2),
+        )
+
+        def __init__(self, config):
+            self.given = 0
+
+        def observe(self):
+            self.given += 1
+            return np.array([os.getpid(), self.given], np.float64)
+
+        def reset(self, *, seed=None, options=None):
+            self.left = 5
+            return self.observe(), {}
+
+        def step(self, action):
+            self.left -= 1
+            return self.observe(), 0.0, self.left == 0, False, {}
+
+    config = tiny_config(Counter, training_ratio=1).env_runners(
+        num_env_runners=2, rollout_fragment_length=4, num_cpus_per_env_runner=0.5
+    )
     config.fault_tolerance(restart_failed_env_runners=True)
     algorithm = build(config)
-    algorithm.train()
-    before = algorithm.replay_buffer.metrics()["num_segments"]
-    victim = next(iter(algorithm.env_runner_group._worker_manager.actors().values()))
-    ray.kill(victim, no_restart=False)
+    group, buffer = algorithm.env_runner_group, algorithm.replay_buffer
+    for _ in range(4):
+        algorithm.train()
+    segments = buffer.metrics()["num_segments"]
+    assert segments == 2
+    # Records that never arrive, as after sample_timeout_s.
+    group.foreach_env_runner(lambda runner: len(runner.sample()), local_env_runner=False)
+    ray.kill(next(iter(group._worker_manager.actors().values())), no_restart=False)
     for _ in range(400):
         algorithm.train()
-        if algorithm.replay_buffer.metrics()["num_segments"] > before:
+        if buffer.metrics()["num_segments"] == 4:
             break
-    assert algorithm.replay_buffer.metrics()["num_segments"] > before
-    for segment in algorithm.replay_buffer.storage.segments:
-        assert len(segment) >= 1
+    for _ in range(10):
+        algorithm.train()
+
+    process, given = np.moveaxis(buffer.sample(3000).columns["obs"], -1, 0)
+    assert len(np.unique(process)) == 3
+    np.testing.assert_array_equal(np.diff(process, axis=1), 0)
+    np.testing.assert_array_equal(np.diff(given, axis=1), 1)
 
 
 class NanCartPole(gym.Wrapper):
