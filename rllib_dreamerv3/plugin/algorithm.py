@@ -43,8 +43,8 @@ class DreamerV3(Algorithm):
     """Learns a world model from replay, and behaviour from imagination (arXiv 2301.04104v1).
 
     Attributes:
-        replay_buffer: Everything that was sampled, up to its capacity.
-        update_schedule: Decides how many updates follow the records.
+        replay_buffer: The records that were sampled, up to its capacity.
+        update_schedule: Says how many updates the records so far ask for.
     """
 
     config: DreamerV3Config
@@ -86,7 +86,7 @@ class DreamerV3(Algorithm):
         return NAME
 
     def _create_local_replay_buffer_if_necessary(self, config: DreamerV3Config) -> None:
-        # RLlib would create one of its own from the same options, which nothing would ever fill.
+        # RLlib would create a buffer of its own from the same options and leave it empty.
         return None
 
     @property
@@ -116,8 +116,8 @@ class DreamerV3(Algorithm):
 
         Ends when the iteration has lasted ``min_time_s_per_iteration``, so that results appear in
         time whatever an update costs. Updates that are still due then come first in the next call:
-        the sequence of records and updates does not depend on the clock. RLlib would call a shorter
-        step as often, but spends as much on each call as a small model on its update.
+        the sequence of records and updates does not depend on the clock. A shorter step would do as
+        well, RLlib calls it again and again; but each call costs as much as a small model's update.
         """
         updated = False
         while True:

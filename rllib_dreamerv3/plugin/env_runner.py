@@ -1,4 +1,4 @@
-"""RLlib's face of sampling: steps K environments with the policy and returns records."""
+"""Sampling as RLlib knows it: an env runner, which steps N environments and returns records."""
 
 import time
 import uuid
@@ -49,8 +49,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
 
     ``sample()`` returns record chunks instead of episodes. What users know of RLlib's env runner
     stays: metrics, seeds, callbacks, restarts after failures, and the options of
-    ``config.env_runners()``. Connectors are not used; the policy and the codecs are called
-    directly, which leaves little between one environment step and the next.
+    ``config.env_runners()``. There are no connectors, which would take as long as a small policy:
+    observations and actions are encoded and decoded here.
     """
 
     env: Any  # a vector environment, or None on a local env runner beside remote ones
@@ -67,6 +67,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         self._rng = np.random.default_rng(self._seed)
         self._episode_callbacks = EpisodeCallbacks.if_wanted(self)
         self._policy_state: PolicyState | None = None
+        # Name of the streams, position of the current records in them, and these records [N, ...]
+        # without their actions.
         self._stream = ""
         self._position = 0
         self._now: Columns = {}

@@ -1,4 +1,4 @@
-"""RLlib's face of the trainer."""
+"""The trainer as RLlib knows it: a Learner, with learning rate schedules, metrics and state."""
 
 import logging
 from collections.abc import Hashable, Sequence

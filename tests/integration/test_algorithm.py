@@ -51,6 +51,30 @@ def test_trains_and_reports_under_rllibs_keys(build, options):
     assert len(changed) > 0.8 * len(before)
 
 
+def test_records_and_updates_do_not_depend_on_the_clock(build):
+    """One long iteration does what many short ones do, in the same order."""
+
+    def three_updates_per_record():
+        return tiny_config(training_ratio=48)
+
+    long = build(three_updates_per_record().reporting(min_time_s_per_iteration=1))
+    updates = long.train()["num_grad_updates_lifetime"]
+    assert updates > 6
+    short = build(three_updates_per_record())
+    while short.update_schedule.get_state()["updates"] == 0:
+        short.train()
+    while short.metrics.peek("num_grad_updates_lifetime") < updates:
+        short.train()
+    assert short.iteration > 6
+    assert short.update_schedule.get_state() == long.update_schedule.get_state()
+    batches = [each.replay_buffer.sample(2).columns for each in (long, short)]
+    for name in batches[0]:
+        np.testing.assert_array_equal(batches[0][name], batches[1][name])
+    after = weights_of(short)
+    for name, value in weights_of(long).items():
+        np.testing.assert_array_equal(value, after[name])
+
+
 @pytest.mark.parametrize(
     ("runners", "envs"), [(0, 3), (1, 1), (2, 2)], ids=["local", "one remote", "two remote"]
 )
@@ -117,6 +141,7 @@ def test_older_checkpoint_can_be_restored_into_a_running_algorithm(build, tmp_pa
     path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
     for _ in range(4):
         algorithm.train()
+    assert any(np.any(value != saved[name]) for name, value in weights_of(algorithm).items())
     algorithm.restore_from_path(path)
     for name, value in weights_of(algorithm).items():
         np.testing.assert_array_equal(value, saved[name])
@@ -184,12 +209,25 @@ def test_tune_runs_it_by_name_in_a_remote_process(tmp_path):
 
 
 class Recorder(RLlibCallback):
-    """Counts what it sees into the env runner's metrics."""
+    """Logs what it has seen of the last episode."""
+
+    def on_episode_created(self, *, episode, **kwargs):
+        self.created, self.starts, self.steps = episode, 0, 0
+
+    def on_episode_start(self, *, episode, **kwargs):
+        assert episode is self.created
+        self.starts += 1
+
+    def on_episode_step(self, *, episode, **kwargs):
+        assert episode is self.created
+        self.steps += 1
 
     def on_episode_end(self, *, episode, metrics_logger, **kwargs):
-        """Logs the episode's own idea of its return."""
+        assert episode is self.created
         metrics_logger.log_value("my_return", episode.get_return(), window=1)
         metrics_logger.log_value("my_length", len(episode), window=1)
+        metrics_logger.log_value("my_starts", self.starts, window=1)
+        metrics_logger.log_value("my_steps", self.steps, window=1)
 
 
 def test_users_episode_callbacks_see_whole_episodes(build):
@@ -201,7 +239,8 @@ def test_users_episode_callbacks_see_whole_episodes(build):
         if result["num_episodes"]:
             break
     assert result["my_return"] == result["episode_return_mean"]
-    assert result["my_length"] == result["episode_len_mean"]
+    assert result["my_length"] == result["my_steps"] == result["episode_len_mean"]
+    assert result["my_starts"] == 1
 
 
 @pytest.mark.parametrize("remote", [0, 1], ids=["local", "remote"])

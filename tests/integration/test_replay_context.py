@@ -223,6 +223,7 @@ def test_v1_with_a_context_and_a_remote_env_runner():
         assert np.isfinite(result["learners"]["default_policy"]["WORLD_MODEL_L_total"])
         twin = copy.deepcopy(algorithm.replay_buffer)
         _, latents = algorithm._update()
+        assert latents.keys() == {LATENT_H, LATENT_INDEX}
         twin.write_back(twin.sample(2).windows, latents)
         assert_same_content(algorithm.replay_buffer, twin)
     finally:

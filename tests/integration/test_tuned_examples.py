@@ -187,5 +187,9 @@ def test_sweep_from_python_runs(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(sweep, "sweep_config", lambda: config.reporting(min_time_s_per_iteration=0))
     results = sweep.run(env_steps=40, storage_path=str(tmp_path))
-    assert len(results) == 2
     assert not results.errors
+    assert sorted(result.config["training_ratio"] for result in results) == [64, 256]
+    for result in results:
+        # An update trains on 2 x 8 records.
+        records = result.config["training_ratio"] * result.metrics["num_env_steps_sampled_lifetime"]
+        assert 0 < result.metrics["num_grad_updates_lifetime"] <= records / 16
