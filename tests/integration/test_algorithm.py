@@ -57,7 +57,8 @@ def test_records_and_updates_do_not_depend_on_the_clock(build):
     def three_updates_per_record():
         return tiny_config(training_ratio=48)
 
-    long = build(three_updates_per_record().reporting(min_time_s_per_iteration=1))
+    long = build(three_updates_per_record().reporting(min_time_s_per_iteration=2))
+    long.train()  # compiles, which may take longer
     updates = long.train()["num_grad_updates_lifetime"]
     assert updates > 6
     short = build(three_updates_per_record())

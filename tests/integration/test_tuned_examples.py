@@ -133,7 +133,7 @@ def test_example_is_valid_whether_or_not_its_package_is_installed(file):
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)
 def test_example_learns_what_it_says(file):
-    """Its variant and its spaces, in one update of all networks, and it can stop."""
+    """By its variant, from its spaces, with all networks; and what it stops by is reported."""
     config = first_config(file)
     missing = missing_package(config)
     if missing:
@@ -150,9 +150,10 @@ def test_example_learns_what_it_says(file):
     try:
         trainer = algorithm.learner_group._learner.trainer
         before = get_weights(trainer.model)
-        result = algorithm.train()
-        # Each environment has to fill a row before the first update.
-        while "num_grad_updates_lifetime" not in result and algorithm.iteration < 10:
+        # Each environment has to fill a row before the first update, and v2's learning rate is 0
+        # in that one.
+        while algorithm.metrics.peek("num_grad_updates_lifetime", default=0) < 2:
+            assert algorithm.iteration < 12
             result = algorithm.train()
         module = algorithm.env_runner.module
         layouts = module.observations.layout.leaves, module.actions.layout.leaves
@@ -160,7 +161,6 @@ def test_example_learns_what_it_says(file):
         after = get_weights(trainer.model)
     finally:
         algorithm.stop()
-    assert result["num_grad_updates_lifetime"] == 1
     losses = {
         name: value for name, value in result["learners"]["default_policy"].items() if "_L_" in name
     }
