@@ -7,6 +7,7 @@ check:  ## everything that answers within a minute or two
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
+	lint-imports --no-cache --no-logo
 	$(PYTHON) -m pytest -q -n auto -m "not slow"
 
 test:  ## all tests

@@ -276,7 +276,7 @@ class LiveDisplay(Display):
                 f"mean{last}; length {short(trial.episode_length)}",
             ),
             ("losses", "", losses),
-            ("time", duration(_seconds(trial)), f"iteration {whole(trial.iteration)}"),
+            ("time", duration(trial.seconds), f"iteration {whole(trial.iteration)}"),
             ("time to go", duration(to_go[0]), f"until {to_go[1]}") if to_go else ("", "", ""),
         ):
             if name:
@@ -305,11 +305,6 @@ class LiveDisplay(Display):
         if len(trials) > room:
             table.add_row(f"and {len(trials) - room} more")
         return table
-
-
-def _seconds(trial: TrialProgress) -> float | None:
-    value = trial.result.get("time_total_s")
-    return float(value) if value is not None else None
 
 
 def whole(number: float | None) -> str:

@@ -233,7 +233,7 @@ def _from_python(file: Path, verbosity: int) -> Experiment:
     import importlib.util
 
     with loading_libraries(verbosity):
-        import rllib_dreamerv3  # noqa: F401  has to come before RLlib, which the file may import
+        import rllib_dreamerv3.plugin  # noqa: F401  before RLlib, which the file may import
 
     spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file.resolve())
     assert spec is not None

@@ -132,6 +132,11 @@ class TrialProgress:
         """Mean length of recent episodes, in steps."""
         return look_up(self.result, "env_runners/episode_len_mean")
 
+    @property
+    def seconds(self) -> float | None:
+        """Time of all iterations so far."""
+        return look_up(self.result, "time_total_s")
+
     def losses(self) -> dict[str, float | None]:
         """The losses that are shown."""
         return {name: look_up(self.result, path) for name, path in LOSSES.items()}

@@ -10,10 +10,9 @@ this algorithm, in RLlib and in Tune, as soon as the package is imported.
 """
 
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-import wrapt
+from rllib_dreamerv3.startup.import_hooks import install_import_hooks
 
 if TYPE_CHECKING:
     from rllib_dreamerv3.networks.parameter_count import count_parameters
@@ -29,6 +28,8 @@ _MODULES = {
     "count_parameters": "rllib_dreamerv3.networks.parameter_count",
 }
 
+install_import_hooks()
+
 
 def __getattr__(name: str) -> Any:
     if name not in _MODULES:
@@ -38,14 +39,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted([*globals(), *__all__])
-
-
-@wrapt.when_imported("ray.rllib.algorithms.registry")
-def _replace_in_rllib(registry: ModuleType) -> None:
-    # Tune asks RLlib's registry for names that it does not know, and RLlib has another class of
-    # this name there, which needs PyTorch.
-    def import_ours() -> tuple[type, Any]:
-        algorithm = import_module(_MODULES["DreamerV3"])
-        return algorithm.DreamerV3, algorithm.DreamerV3.get_default_config()
-
-    registry.ALGORITHMS["DreamerV3"] = import_ours

@@ -60,8 +60,8 @@ def check_renderer() -> None:
     display = bool(os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"})
     if _TOO_LATE and not display:
         raise ConfigError(
-            f"{cannot}: ray.rllib was imported before rllib_dreamerv3, which must prepare EGL or "
-            "OSMesa first. Import rllib_dreamerv3 before ray.rllib."
+            f"{cannot}: ray.rllib was imported before this package could prepare EGL or OSMesa. "
+            "Say `from rllib_dreamerv3 import DreamerV3` before `import ray.rllib`."
         )
     if "MUJOCO_GL" not in os.environ and not display:
         raise ConfigError(

@@ -1,18 +1,12 @@
 """All that knows Ray: what RLlib sees of this package.
 
 ``config`` -> ``algorithm`` -> ``env_runner`` (records) -> replay -> ``learner`` (updates) ->
-weights back to the env runners. Importing any of it makes "DreamerV3" mean this algorithm in Tune.
+weights back to the env runners.
 """
 
 from rllib_dreamerv3.plugin.resources import threads_for_this_process
 from rllib_dreamerv3.startup.tensorflow_setup import prepare_tensorflow
 
-# Both before RLlib, which imports TensorFlow and dm_control as it pleases.
+# Both before RLlib, which would import TensorFlow and dm_control without preparing them.
 prepare_tensorflow(threads_for_this_process())
 from rllib_dreamerv3.envs import mujoco_renderer  # noqa: E402, F401
-
-from ray.tune.registry import register_trainable  # noqa: E402  isort: skip
-
-from rllib_dreamerv3.plugin.algorithm import NAME, DreamerV3  # noqa: E402
-
-register_trainable(NAME, DreamerV3)

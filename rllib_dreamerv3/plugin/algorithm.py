@@ -1,7 +1,5 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
-import pickle
-import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -25,16 +23,18 @@ from ray.rllib.utils.metrics import (
 
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.networks.model import get_weights, set_weights
+from rllib_dreamerv3.plugin.checkpoint_files import check_is_checkpoint
 from rllib_dreamerv3.plugin.config import DreamerV3Config
-from rllib_dreamerv3.plugin.episode_window import EpisodeWindow
+from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
+from rllib_dreamerv3.plugin.iteration import Iteration
 from rllib_dreamerv3.plugin.replay_component import COMPONENT_REPLAY_BUFFER, ReplayComponent
 from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
 from rllib_dreamerv3.reports.pictures import write_png
+from rllib_dreamerv3.startup.import_hooks import NAME
 
-NAME = "DreamerV3"
 # Records that one call collects while replay is being filled, over all env runners.
 PREFILL_RECORDS = 128
 
@@ -43,8 +43,8 @@ class DreamerV3(Algorithm):
     """Learns a world model from replay, and behaviour from imagination (arXiv 2301.04104v1).
 
     Attributes:
-        replay_buffer: Everything that was sampled, up to its capacity.
-        update_schedule: Decides how many updates follow the records.
+        replay_buffer: The records that were sampled, up to its capacity.
+        update_schedule: Says how many updates the records so far ask for.
     """
 
     config: DreamerV3Config
@@ -63,174 +63,168 @@ class DreamerV3(Algorithm):
         # Under Tune there is a placement group: all that is needed has been granted already.
         if ray.util.get_current_placement_group() is None:
             check_resources(self.config, ray.cluster_resources(), in_tune=False)
-        replay = self.config.replay_buffer_config
         self.replay_buffer = ReplayBuffer(
             length=self.config.batch_length_T,
             context=self.config.resolved("replay_context"),
             online_queue=self.config.resolved("online_queue"),
             capacity_records=self.config.replay_capacity,
-            capacity_bytes=replay["capacity_bytes"],
+            capacity_bytes=self.config.replay_buffer_config["capacity_bytes"],
             seed=self.config.seed,
         )
         self.update_schedule = UpdateSchedule(
             self.config.training_ratio / self.config.records_per_update
         )
-        self._episodes = EpisodeWindow(self.config.metrics_num_episodes_for_smoothing)
-        self._records, self._env_steps = 0, 0
-        self._pending_updates = 0
+        self._episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
+        self._records = self._env_steps = self._pending_updates = 0
         super().setup(config)
-        self._share_networks()
+        if self._acts_with_the_learners_networks:
+            learner = self.learner_group._learner
+            self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
 
     def __repr__(self) -> str:
         """The algorithm's name; RLlib's own fails where the config was refused."""
         return NAME
 
     def _create_local_replay_buffer_if_necessary(self, config: DreamerV3Config) -> None:
-        # RLlib would create one of its own from the same options, which nothing would ever fill.
+        # RLlib would create a buffer of its own from the same options and leave it empty.
         return None
 
-    def _share_networks(self) -> None:
-        """Lets a local env runner act with the local learner's networks; no copies, no syncing."""
-        if self._shares_networks:
-            learner = self.learner_group._learner
-            self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
-
     @property
-    def _shares_networks(self) -> bool:
+    def _acts_with_the_learners_networks(self) -> bool:
+        """Whether sampling happens in this process, where the learner's networks can be used."""
         return self.config.num_env_runners == 0
 
     def step(self) -> dict[str, Any]:
-        """Runs one iteration; see :meth:`training_step`."""
-        self._iteration_start = time.monotonic()
-        self._last_batch: Columns | None = None
-        self._reported: dict[str, Any] = {}
-        self._picture: Path | None = None
+        """Runs one iteration, see :meth:`training_step`, and completes its result."""
+        iteration = Iteration(self.config.min_time_s_per_iteration or 0)
+        self._this_iteration = iteration
         results = super().step()
         # Nothing is there yet where no env runner has answered in this iteration.
         results.setdefault(ENV_RUNNER_RESULTS, {}).update(self._episodes.results())
-        if self._last_batch is not None:
-            self._report_batch(self._last_batch, record_losses=True)
+        if iteration.last_batch is not None:
+            self._report(iteration.last_batch, record_losses=True)
         # Not through the metrics logger, which would repeat a report's keys, without values, in
         # the results of all iterations that have no such report.
-        if self._reported:
-            results[LEARNER_RESULTS][DEFAULT_MODULE_ID] |= self._reported
-        if self._picture is not None:
-            results["reports"] = {"open_loop_image": str(self._picture)}
+        if iteration.reports:
+            results[LEARNER_RESULTS][DEFAULT_MODULE_ID] |= iteration.reports
+        if iteration.picture is not None:
+            results["reports"] = {"open_loop_image": str(iteration.picture)}
         return results
 
     def training_step(self) -> None:
         """Samples until an update is due, then does all updates that are; again and again.
 
         Ends when the iteration has lasted ``min_time_s_per_iteration``, so that results appear in
-        time whatever an update costs. What was left over is done first in the next call: the
-        sequence of records and updates does not depend on the clock. RLlib would call a shorter
-        step as often, but spends as much on each call as a small model on its update.
+        time whatever an update costs. Updates that are still due then come first in the next call:
+        the sequence of records and updates does not depend on the clock. A shorter step would do as
+        well, RLlib calls it again and again; but each call costs as much as a small model's update.
         """
         updated = False
         while True:
             if not self._pending_updates:
-                self._sample()
+                self._store(self._sample())
+                self._pending_updates = self._updates_due()
             if self._pending_updates:
-                self._update_all_due()
+                self._update_from_replay()
+                self._sync_weights()
                 updated = True
-            if self._time_is_up or self._lost_env_runners:
+            if self._this_iteration.time_is_up or self._has_lost_env_runners:
                 break
-        if not self.env_runner_group.num_remote_env_runners():
-            self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
-        if updated:
-            (metrics, *_) = self.learner_group.foreach_learner(
-                lambda learner: learner.metrics.reduce()
-            )
-            self.metrics.aggregate([metrics.get()], key=LEARNER_RESULTS)
-        self._report()
-
-    def _update_all_due(self) -> None:
-        while self._pending_updates:
-            self._update()
-            self._pending_updates -= 1
-            if self._time_is_up:
-                break
-        self._sync_weights()
+        self._log_metrics(updated)
 
     @property
-    def _lost_env_runners(self) -> bool:
+    def _has_lost_env_runners(self) -> bool:
         # RLlib brings them back before the next training step.
         group = self.env_runner_group
         return group.num_healthy_remote_env_runners() < group.num_remote_env_runners()
 
-    @property
-    def _time_is_up(self) -> bool:
-        return time.monotonic() - self._iteration_start > (
-            self.config.min_time_s_per_iteration or 0
-        )
+    def _sample(self) -> list[RecordChunk]:
+        """Asks every env runner for records: for a rollout fragment, or for more before updates.
 
-    @property
-    def _is_filled(self) -> bool:
-        return self.replay_buffer.num_windows >= max(
-            1, self.config.num_steps_sampled_before_learning_starts
-        )
-
-    def _sample(self) -> None:
-        with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
-            while not self._is_filled:
-                # Uniformly random actions until replay can serve batches in the 2023 code, those of
-                # the untrained policy in the 2025 code.
-                random_actions = self.config.resolved("random_prefill")
-                self._add(self._collect(PREFILL_RECORDS, random_actions=random_actions))
-                if self._time_is_up:
-                    break
-            else:
-                self._add(self._collect(None, random_actions=False))
-        if self._is_filled:
-            self._pending_updates += self.update_schedule.due(self._records)
-
-    def _collect(self, records: int | None, *, random_actions: bool) -> list[RecordChunk]:
-        """Asks every env runner for records; None means one rollout fragment from each."""
+        Before updates begin, actions are uniformly random in the 2023 code, those of the untrained
+        policy in the 2025 code.
+        """
         group = self.env_runner_group
-        runners = max(1, group.num_remote_env_runners())
-        arguments = {
-            "num_timesteps": records and max(1, records // runners),
-            "random_actions": random_actions,
-        }
-        if not group.num_remote_env_runners():
-            return self.env_runner.sample(**arguments)
-        results = group.foreach_env_runner(
-            lambda runner: (runner.sample(**arguments), runner.get_metrics()),
-            local_env_runner=False,
-            timeout_seconds=self.config.sample_timeout_s,
-        )
-        if not results:
-            # RLlib brings env runners back before it calls the next training step.
-            return []
-        self.metrics.aggregate([metrics for _, metrics in results], key=ENV_RUNNER_RESULTS)
+        arguments: dict[str, Any] = {}
+        if not self._is_filled:
+            runners = max(1, group.num_remote_env_runners())
+            arguments = {
+                "num_timesteps": max(1, PREFILL_RECORDS // runners),
+                "random_actions": self.config.resolved("random_prefill"),
+            }
+        with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
+            if not group.num_remote_env_runners():
+                return self.env_runner.sample(**arguments)
+            results = group.foreach_env_runner(
+                lambda runner: (runner.sample(**arguments), runner.get_metrics()),
+                local_env_runner=False,
+                timeout_seconds=self.config.sample_timeout_s,
+            )
+        # Nobody answers where all env runners are lost.
+        if results:
+            self.metrics.aggregate([metrics for _, metrics in results], key=ENV_RUNNER_RESULTS)
         return [chunk for chunks, _ in results for chunk in chunks]
 
-    def _add(self, chunks: list[RecordChunk]) -> None:
+    def _store(self, chunks: list[RecordChunk]) -> None:
+        """Puts records into replay, and counts them."""
         for chunk in chunks:
             self.replay_buffer.add(chunk)
             self._episodes.add(chunk)
             self._records += len(chunk)
             self._env_steps += chunk.env_steps()
 
-    def _update(self) -> None:
+    @property
+    def _is_filled(self) -> bool:
+        """Whether replay holds enough for updates to begin."""
+        return self.replay_buffer.num_windows >= max(
+            1, self.config.num_steps_sampled_before_learning_starts
+        )
+
+    def _updates_due(self) -> int:
+        """Updates that the records so far ask for; none before replay is filled."""
+        return self.update_schedule.due(self._records) if self._is_filled else 0
+
+    def _update_from_replay(self) -> None:
+        """Does the updates that are due while time lasts, but at least one."""
+        while self._pending_updates:
+            batch, _ = self._update()
+            self._pending_updates -= 1
+            self._report_now_and_then(batch)
+            if self._this_iteration.time_is_up:
+                break
+
+    def _update(self) -> tuple[Columns, Columns]:
+        """Samples a batch, updates the networks with it, and stores the latents they give it.
+
+        Returns:
+            The batch as record columns ``[B, K+T, ...]``, and its latents as record columns
+            ``[B, T, ...]``, none without a replay context.
+        """
         with self.metrics.log_time((TIMERS, LEARN_ON_BATCH_TIMER)):
-            rows = self.replay_buffer.sample(self.config.batch_size_B)
-            batch = rows.columns
-            self.learner_group.update(
+            batch, windows = self.replay_buffer.sample(self.config.batch_size_B)
+            (latents,) = self.learner_group.update(
                 batch=MultiAgentBatch(
                     {DEFAULT_MODULE_ID: SampleBatch(batch)},
                     env_steps=self.config.records_per_update,
                 ),
                 timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._env_steps},
-                # Once an iteration is enough, and ten times cheaper than after every update.
-                _no_metrics_reduce=True,
             )
-            if self.config.resolved("replay_context"):
-                (latents, *_) = self.learner_group.foreach_learner(lambda learner: learner.latents)
-                self.replay_buffer.write_back(rows.windows, latents.get())
+            self.replay_buffer.write_back(windows, latents)
         self.metrics.log_value(NUM_GRAD_UPDATES_LIFETIME, 1, reduce="lifetime_sum")
+        return batch, latents
+
+    def _sync_weights(self) -> None:
+        if self._acts_with_the_learners_networks:
+            return
+        with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
+            self.env_runner_group.sync_weights(
+                from_worker_or_learner_group=self.learner_group, inference_only=True
+            )
+
+    def _report_now_and_then(self, batch: Columns) -> None:
+        """Computes the reports of every ``report_frequency``-th update; keeps the last batch."""
         if self.config.report_individual_batch_item_stats:
-            self._last_batch = batch
+            self._this_iteration.last_batch = batch
         wanted = {
             "open_loop_image": self.config.report_images_and_videos,
             "dream_data": self.config.report_dream_data,
@@ -238,28 +232,29 @@ class DreamerV3(Algorithm):
         if any(wanted.values()):
             updates = self.metrics.peek(NUM_GRAD_UPDATES_LIFETIME)
             if updates % self.config.report_frequency == 0:
-                self._report_batch(batch, **wanted)
+                self._report(batch, **wanted)
 
-    def _report_batch(self, batch: Columns, **wanted: bool) -> None:
-        """Lets a learner report on a batch, for the results of this iteration."""
+    def _report(self, batch: Columns, **wanted: bool) -> None:
+        """Lets the learner report on a batch, for the result of this iteration."""
         (answer, *_) = self.learner_group.foreach_learner(
             lambda learner: learner.report(batch, **wanted)
         )
         update, picture, values = answer.get()
-        self._reported |= values
+        self._this_iteration.reports |= values
         if picture is not None:
-            self._picture = Path(self.logdir) / "reports" / f"open_loop_{update:08d}.png"
-            write_png(self._picture, picture)
+            path = Path(self.logdir) / "reports" / f"open_loop_{update:08d}.png"
+            write_png(path, picture)
+            self._this_iteration.picture = path
 
-    def _sync_weights(self) -> None:
-        if self._shares_networks:
-            return
-        with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
-            self.env_runner_group.sync_weights(
-                from_worker_or_learner_group=self.learner_group, inference_only=True
+    def _log_metrics(self, updated: bool) -> None:
+        """Hands RLlib the metrics of env runner, learner and replay."""
+        if not self.env_runner_group.num_remote_env_runners():
+            self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
+        if updated:
+            (metrics, *_) = self.learner_group.foreach_learner(
+                lambda learner: learner.metrics.reduce()
             )
-
-    def _report(self) -> None:
+            self.metrics.aggregate([metrics.get()], key=LEARNER_RESULTS)
         replay = self.replay_buffer.metrics() | {
             "prefill_target": float(self.config.num_steps_sampled_before_learning_starts)
         }
@@ -312,7 +307,7 @@ class DreamerV3(Algorithm):
                 belongs to another model or environment. The algorithm is then as it was.
         """
         if "component" not in kwargs and "://" not in str(path):
-            _check_is_checkpoint(Path(path))
+            check_is_checkpoint(Path(path))
         trainer = self.learner_group._learner.trainer
         weights, trainer_state = get_weights(trainer.model), trainer.get_state()
         try:
@@ -350,36 +345,5 @@ class DreamerV3(Algorithm):
             CheckpointError: If the directory is no checkpoint of this algorithm.
         """
         if "://" not in str(path):
-            _check_is_checkpoint(Path(path))
+            check_is_checkpoint(Path(path))
         return super().from_checkpoint(path, *args, **kwargs)
-
-
-def _check_is_checkpoint(path: Path) -> None:
-    if not path.is_dir():
-        raise CheckpointError(f"There is no directory {path}.")
-    missing = [
-        name
-        for name in (
-            Algorithm.METADATA_FILE_NAME,
-            Algorithm.CLASS_AND_CTOR_ARGS_FILE_NAME,
-            f"{Algorithm.STATE_FILE_NAME}.pkl",
-            "learner_group",
-            COMPONENT_REPLAY_BUFFER,
-        )
-        if not (path / name).exists()
-    ]
-    if missing:
-        raise CheckpointError(
-            f"{path} is not a complete DreamerV3 checkpoint: it lacks {', '.join(missing)}. Give "
-            "the directory that save_to_path() returned, or a trial's checkpoint_* directory."
-        )
-    state_file = path / f"{Algorithm.STATE_FILE_NAME}.pkl"
-    try:
-        with state_file.open("rb") as file:
-            own = pickle.load(file)["dreamerv3"]
-    except Exception as error:
-        raise CheckpointError(
-            f"{state_file} is damaged: {error or type(error).__name__}"
-        ) from error
-    if not isinstance(own, dict):
-        raise CheckpointError(f"{state_file} does not hold the state of a DreamerV3 algorithm.")

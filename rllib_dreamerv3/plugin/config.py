@@ -7,6 +7,7 @@ from typing import Any, Literal
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
+import rllib_dreamerv3
 from rllib_dreamerv3.errors import unknown_name
 from rllib_dreamerv3.options.model_sizes import ComputeDtype, ModelSettings, VectorMlp, variant_of
 from rllib_dreamerv3.options.resolution import (
@@ -57,11 +58,8 @@ class DreamerV3Config(AlgorithmConfig):
 
     def __init__(self, algo_class: type | None = None):
         """Sets all defaults."""
-        if algo_class is None:
-            from rllib_dreamerv3.plugin.algorithm import DreamerV3
-
-            algo_class = DreamerV3
-        super().__init__(algo_class=algo_class)
+        # RLlib wants algorithm and config to name each other; the public name is looked up late.
+        super().__init__(algo_class=algo_class or rllib_dreamerv3.DreamerV3)
         self.framework_str = "tf2"
 
         self.model_size = "XS"

@@ -1,4 +1,4 @@
-"""RLlib's face of sampling: steps K environments with the policy and returns records."""
+"""Sampling as RLlib knows it: an env runner, which steps N environments and returns records."""
 
 import time
 import uuid
@@ -24,7 +24,7 @@ from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
 from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.networks.policy import PolicyState
 from rllib_dreamerv3.plugin.episode_callbacks import EpisodeCallbacks
-from rllib_dreamerv3.plugin.sampling_totals import Tally
+from rllib_dreamerv3.plugin.sampling_totals import SamplingTotals
 from rllib_dreamerv3.records import (
     ACTION,
     ACTION_MASK,
@@ -49,15 +49,15 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
 
     ``sample()`` returns record chunks instead of episodes. What users know of RLlib's env runner
     stays: metrics, seeds, callbacks, restarts after failures, and the options of
-    ``config.env_runners()``. Connectors are not used; the policy and the codecs are called
-    directly, which leaves little between one environment step and the next.
+    ``config.env_runners()``. There are no connectors, which would take as long as a small policy:
+    observations and actions are encoded and decoded here.
     """
 
     env: Any  # a vector environment, or None on a local env runner beside remote ones
 
     def __init__(self, *, config: Any, **kwargs: Any):
         """Creates environments and policy."""
-        # RLlib asks for a torch device and knows none for TensorFlow.
+        # RLlib asks for the device of its networks, and has an answer for PyTorch alone.
         get_device = rllib_env_runner.get_device
         rllib_env_runner.get_device = lambda *_: None
         try:
@@ -67,11 +67,13 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         self._rng = np.random.default_rng(self._seed)
         self._episode_callbacks = EpisodeCallbacks.if_wanted(self)
         self._policy_state: PolicyState | None = None
+        # Name of the streams, position of the current records in them, and these records [N, ...]
+        # without their actions.
         self._stream = ""
         self._position = 0
         self._now: Columns = {}
-        self._tally = Tally()
-        # Rows that start from stored latents need those of every record.
+        self._totals = SamplingTotals()
+        # Training starts its rows from the latents of any record.
         self._stores_latents = self.config.resolved("replay_context") > 0
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
@@ -164,7 +166,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         explore = self.config.explore if explore is None else explore
         self._takes_mode = not explore and self.config.evaluation_action == "mode"
 
-        self._tally.begin()
+        self._totals.begin_call()
         chunks, episodes = self._collect(num_timesteps, num_episodes, random_actions, force_reset)
         make_callback(
             "on_sample_end",
@@ -172,7 +174,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             callbacks_functions=self.config.callbacks_on_sample_end,
             kwargs={"env_runner": self, "metrics_logger": self.metrics, "samples": chunks},
         )
-        self._tally.end(sum(chunk.env_steps() for chunk in chunks), episodes)
+        self._totals.end_call(sum(chunk.env_steps() for chunk in chunks), episodes)
         return chunks
 
     def _collect(
@@ -185,7 +187,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         """Chunks, and the number of episodes that ended."""
         if force_reset or num_episodes is not None or self._needs_initial_reset:
             self._start_streams()
-        # As in RLlib: an episode-wise sample leaves the environments in the middle of nowhere.
+        # As in RLlib: after whole episodes of some environments, those of the others are cut short.
         self._needs_initial_reset = num_episodes is not None
 
         steps: list[Columns] = []
@@ -201,8 +203,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             self._position += 1
             ended = self._step(action)
             if ended is None:
-                # The environments were created anew; what was collected in this call may end in
-                # the middle of a failed step and is dropped, as RLlib does.
+                # The environments were created anew. The last record has an action without its
+                # outcome, so the records of this call are dropped, as RLlib does.
                 start, steps = self._position, []
                 continue
             episodes += ended
@@ -211,7 +213,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
     def _choose(self, random_actions: bool) -> np.ndarray:
         """Action vectors ``[N, A]`` for the current observations."""
         if random_actions and not self._stores_latents:
-            # The policy did not see these observations: it starts from scratch afterwards.
+            # The policy has not seen this observation, so its state ends here.
             self._policy_state = None
             return self._random_actions()
         is_first, state = self._now[IS_FIRST], self._policy_state
@@ -271,7 +273,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
 
     def _start_streams(self) -> None:
         """Resets all environments and gives their records new stream names."""
-        # Two env runners, or one before and after a restart, must never share a name.
+        # Never a name that another env runner has, or that this one had before a restart.
         self._stream = f"{self.worker_index or 0}-{uuid.uuid4().hex[:12]}"
         self._position, self._policy_state = 0, None
         observation, infos = self._try_env_reset(
@@ -339,12 +341,12 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         """Returns, and forgets, the metrics since the last call."""
         for episode in self.take_done_episodes():
             self._log_episode_metrics(*episode)
-        tally, self._tally = self._tally, Tally()
-        if tally.calls:
-            self._increase_sampled_metrics(tally.env_steps, tally.episodes)
-            if tally.env_steps:
-                self._log_env_steps(self._metrics_num_env_steps_sampled, tally.env_steps)
-            for name, seconds in tally.mean_seconds().items():
+        totals, self._totals = self._totals, SamplingTotals()
+        if totals.calls:
+            self._increase_sampled_metrics(totals.env_steps, totals.episodes)
+            if totals.env_steps:
+                self._log_env_steps(self._metrics_num_env_steps_sampled, totals.env_steps)
+            for name, seconds in totals.mean_seconds().items():
                 self.metrics.log_value(name, seconds)
             self.metrics.log_value(WEIGHTS_SEQ_NO, self._weights_seq_no, window=1)
         return self.metrics.reduce()

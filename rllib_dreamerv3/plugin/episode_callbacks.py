@@ -4,15 +4,13 @@ Sampling itself needs no episode objects; they are kept only if some callback wa
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.callbacks.utils import make_callback
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.spaces.space_utils import unbatch
-
-if TYPE_CHECKING:
-    from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 
 _EVENTS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end")
 
@@ -20,13 +18,13 @@ _EVENTS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_epis
 class EpisodeCallbacks:
     """Follows the running episodes of an env runner and calls the callbacks."""
 
-    def __init__(self, runner: "DreamerV3EnvRunner"):
+    def __init__(self, runner: SingleAgentEnvRunner):
         """Attaches to an env runner; nothing is called before its first reset."""
         self._runner = runner
         self._episodes: list[SingleAgentEpisode] = []
 
     @classmethod
-    def if_wanted(cls, runner: "DreamerV3EnvRunner") -> "EpisodeCallbacks | None":
+    def if_wanted(cls, runner: SingleAgentEnvRunner) -> "EpisodeCallbacks | None":
         """Attaches only if at least one callback for an episode event is configured."""
         overridden = any(
             getattr(type(callback), event) is not getattr(RLlibCallback, event)

@@ -1,4 +1,4 @@
-"""RLlib's face of the trainer."""
+"""The trainer as RLlib knows it: a Learner, with learning rate schedules, metrics and state."""
 
 import logging
 from collections.abc import Hashable, Sequence
@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 from ray.rllib.core import ALL_MODULES, DEFAULT_MODULE_ID
 from ray.rllib.core.learner.learner import Learner
+from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.policy.sample_batch import MultiAgentBatch
 from ray.rllib.utils.metrics import (
     MODULE_TRAIN_BATCH_SIZE_MEAN,
@@ -19,6 +20,7 @@ from ray.rllib.utils.metrics import (
     NUM_TRAINABLE_PARAMETERS,
     WEIGHTS_SEQ_NO,
 )
+from ray.rllib.utils.metrics.ray_metrics import TimerAndPrometheusLogger
 from ray.rllib.utils.schedules.scheduler import Scheduler
 
 from rllib_dreamerv3.errors import TrainingDivergedError
@@ -38,9 +40,7 @@ class DreamerV3Learner(Learner):
     separate losses, gradients and optimizers have nothing to do here and say so.
 
     Attributes:
-        trainer: What does the work.
-        latents: What the last update gave back for replay to store, as record columns
-            ``[B, T, ...]``; empty without a replay context.
+        trainer: Networks, optimizers and the compiled update.
     """
 
     framework = "tf2"
@@ -63,7 +63,6 @@ class DreamerV3Learner(Learner):
             logger.warning(
                 "report_images_and_videos has no effect: the observations contain no image."
             )
-        self.latents: Columns = {}
         self._parameters = module.model.count_parameters()
         self._lr_schedules = {
             name: Scheduler(fixed_value_or_schedule=rate, framework=None)
@@ -79,14 +78,53 @@ class DreamerV3Learner(Learner):
             if float(variable) != np.float32(rate):
                 variable.assign(rate)
 
-    def _update(self, batch: dict[str, Any], **kwargs: Any) -> tuple[Any, Any, Any]:
-        update = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
-        values = {name: value.numpy() for name, value in update.metrics.items()}
-        self.latents = {name: value.numpy() for name, value in update.latents.items()}
+    def update(
+        self,
+        batch: MultiAgentBatch | None = None,
+        *,
+        training_data: TrainingData | None = None,
+        timesteps: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Columns:
+        """Does one update of all networks.
+
+        Metrics are logged and stay with the learner: reducing them is ten times as expensive, and
+        once an iteration is enough.
+
+        Args:
+            batch: Record columns ``[B, K+T, ...]`` of the default module.
+            training_data: The same as a learner group hands it over.
+            timesteps: Env steps sampled so far, by RLlib's key; schedules of learning rates go by
+                them.
+            **kwargs: Options by which RLlib divides a batch. There is nothing to divide here.
+
+        Returns:
+            The latents that the update gave the batch, as record columns ``[B, T, ...]`` for replay
+            to store; empty without a replay context.
+
+        Raises:
+            TrainingDivergedError: If a metric is not finite; the networks are lost then.
+        """
+        self._check_is_built()
+        if batch is None:
+            assert training_data is not None
+            batch = training_data.batch
+        self.before_gradient_based_update(timesteps=timesteps or {})
+        with TimerAndPrometheusLogger(self._metrics_learner_inner_update):
+            update = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
+            values = {name: value.numpy() for name, value in update.metrics.items()}
         _check_finite(values, int(self.trainer.updates))
-        self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, reduce="mean", window=1)
+        self._weights_seq_no += 1
+        self._log_update(batch, values)
+        self.after_gradient_based_update(timesteps=timesteps or {})
+        return {name: value.numpy() for name, value in update.latents.items()}
+
+    def _log_update(self, batch: MultiAgentBatch, values: dict[str, np.ndarray]) -> None:
         total = sum(float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC"))
-        return {}, {DEFAULT_MODULE_ID: total}, {}
+        self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, reduce="mean", window=1)
+        self.metrics.log_value((DEFAULT_MODULE_ID, self.TOTAL_LOSS_KEY), total, window=1)
+        self._log_metrics(batch)
+        self._log_steps_trained_metrics(batch)
 
     def report(
         self,
@@ -139,7 +177,7 @@ class DreamerV3Learner(Learner):
         self.trainer.set_state(state)
 
     def configure_optimizers(self) -> None:
-        """Does nothing: the trainer creates its three optimizers itself, in :meth:`build`."""
+        """Does nothing: :meth:`build` creates the trainer, which brings its optimizers."""
 
     def get_parameters(self, module: DreamerV3RLModule) -> Sequence[tf.Variable]:
         """All parameters of a module."""
@@ -172,6 +210,9 @@ class DreamerV3Learner(Learner):
     @staticmethod
     def _get_global_norm_function() -> Any:
         return tf.linalg.global_norm
+
+    def _update(self, *args: Any, **kwargs: Any) -> Any:
+        raise _one_compiled_step("_update")
 
     def get_optimizer(self, *args: Any, **kwargs: Any) -> Any:
         """Not available; see the class."""

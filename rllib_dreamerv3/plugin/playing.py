@@ -1,30 +1,13 @@
 """Plays episodes with the policy of a checkpoint, without building the algorithm again."""
 
-import pickle
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-from ray.rllib.algorithms.algorithm import Algorithm
-from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.plugin.checkpoint_files import config_and_weights
 from rllib_dreamerv3.plugin.config import DreamerV3Config, EvaluationAction
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
-
-_MODULE_PATH = Path("learner_group") / "learner" / "rl_module" / DEFAULT_MODULE_ID
-
-
-class Episode(NamedTuple):
-    """One episode that was played.
-
-    Attributes:
-        ret: Undiscounted sum of rewards.
-        length: Env steps.
-    """
-
-    ret: float
-    length: int
+from rllib_dreamerv3.plugin.episode_statistics import Episode
 
 
 def play(
@@ -68,22 +51,8 @@ def play(
 def _runner(
     checkpoint: Path, env: str | None, render: bool, action: EvaluationAction | None
 ) -> DreamerV3EnvRunner:
-    constructor = checkpoint / Algorithm.CLASS_AND_CTOR_ARGS_FILE_NAME
-    weights = checkpoint / _MODULE_PATH / "module_state.pkl"
-    for path in (constructor, weights):
-        if not path.is_file():
-            raise CheckpointError(
-                f"{checkpoint} is not a DreamerV3 checkpoint: it has no "
-                f"{path.relative_to(checkpoint)}."
-            )
-    try:
-        with constructor.open("rb") as file:
-            (state,), _ = pickle.load(file)["ctor_args_and_kwargs"]
-        with weights.open("rb") as file:
-            module_state = pickle.load(file)
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{checkpoint} is damaged: {error}") from error
-    config = DreamerV3Config.from_state(state).copy(copy_frozen=False)
+    config_state, weights = config_and_weights(checkpoint)
+    config = DreamerV3Config.from_state(config_state).copy(copy_frozen=False)
     config.env_runners(num_env_runners=0, num_envs_per_env_runner=1, explore=False)
     if action is not None:
         config.evaluation(evaluation_action=action)
@@ -93,7 +62,7 @@ def _runner(
         config.environment(env_config={**config.env_config, "render_mode": "human"})
     runner = DreamerV3EnvRunner(config=config, worker_index=0)
     try:
-        runner.module.set_state(module_state)
+        runner.module.set_state(weights)
     except ValueError as error:
         raise CheckpointError(
             f"The policy in {checkpoint} does not fit {config.env!r}: {error}"

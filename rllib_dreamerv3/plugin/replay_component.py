@@ -1,4 +1,4 @@
-"""RLlib's face of the replay buffer: a component of the algorithm's checkpoints."""
+"""The replay buffer as RLlib knows it: a component of the algorithm's checkpoints."""
 
 import tempfile
 from pathlib import Path
@@ -16,8 +16,7 @@ COMPONENT_REPLAY_BUFFER = "replay_buffer"
 class ReplayComponent(Checkpointable):
     """Saves and restores a buffer as plain array files instead of a pickled state.
 
-    A buffer may hold more than fits in memory twice, so it has no state as an object: its files
-    are written from, and read into, the buffer directly.
+    A pickled state would be a second copy of the buffer in memory, for which there may be no room.
     """
 
     def __init__(self, buffer: ReplayBuffer):
@@ -72,11 +71,11 @@ class ReplayComponent(Checkpointable):
             checkpoint.load(self.buffer, local)
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Empty: see the class."""
+        """Empty; the files hold everything."""
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Does nothing: see the class."""
+        """Does nothing; the files hold everything."""
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The buffer is created by the algorithm, never from a checkpoint alone."""

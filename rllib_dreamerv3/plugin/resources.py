@@ -1,4 +1,7 @@
-"""What one run asks of Ray: refused at once if the cluster cannot give it, never waited for."""
+"""The CPUs and GPUs that a run asks Ray for; a run for which there are too few is refused.
+
+Ray itself would wait for them for ever.
+"""
 
 import math
 import os
@@ -241,9 +244,9 @@ def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
     if alone:
         return alone
 
-    # Not one part alone: take away what is missed least first.
+    # No part is large enough to make up for it alone: shrink several, the least important first.
     settings, excess = [], sum(part.total(resource) for part in parts) - have
-    for part in sorted(parts, key=_missed):
+    for part in sorted(parts, key=_importance):
         each = float(part.each.get(resource, 0) or 0)
         if excess <= 1 / _UNITS or not each:
             continue
@@ -258,7 +261,8 @@ def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
     return [" and ".join(settings)] if excess <= 1 / _UNITS else []
 
 
-def _missed(part: Part) -> int:
+def _importance(part: Part) -> int:
+    """Rank of a part among those of a run; without the last one there is none."""
     order = ["evaluation env runner", "aggregator", "env runner", "learner", "main process"]
     return order.index(part.name)
 

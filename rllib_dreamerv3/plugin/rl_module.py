@@ -1,4 +1,4 @@
-"""RLlib's face of the networks."""
+"""The networks as RLlib knows them: an RLModule, with weights, states and checkpoints."""
 
 from collections.abc import Collection
 from typing import Any

@@ -17,6 +17,13 @@ def console(**options):
     return Console(file=io.StringIO(), width=120, soft_wrap=True, **options)
 
 
+def drawn(live):
+    """The lines of a live display as they are now."""
+    plain = Console(file=io.StringIO(), width=100)
+    plain.print(live.draw())
+    return plain.file.getvalue().splitlines()
+
+
 def show_all(display, results=RESULTS):
     for result in results:
         display.trial_reports("t0", "00000", result)
@@ -89,14 +96,30 @@ def test_compiling_is_told_once_the_buffer_is_full():
     assert trial.waits_for == ""
 
 
-@pytest.mark.parametrize("make", [PlainDisplay, LiveDisplay])
-def test_results_without_any_known_number_are_shown_too(make):
-    display = make(console())
+# The first result is empty, in the second no value is a number.
+UNKNOWN = [{}, {"env_runners": None, "training_iteration": "x", "time_total_s": float("nan")}]
+
+
+def test_plain_display_shows_a_dash_for_every_number_it_does_not_know():
+    display = PlainDisplay(console())
+    display.begin({"training_iteration": 3}, expected_trials=1)
+    show_all(display, UNKNOWN)
+    header, *lines = display.console.file.getvalue().splitlines()
+    assert header.split()[:3] == ["iter", "env", "steps"]
+    assert [line.split() for line in lines] == [["-"] * 13, ["-"] * 13]
+
+
+def test_live_display_shows_a_dash_for_every_number_it_does_not_know():
+    display = LiveDisplay(console())
     with display:
         display.begin({"training_iteration": 3}, expected_trials=1)
-        display.trial_reports("t0", "00000", {})
-        display.trial_reports("t0", "00000", {"env_runners": None, "training_iteration": "x"})
-    assert "-" in display.console.file.getvalue()
+        show_all(display, UNKNOWN)
+    assert [line.split() for line in drawn(display)] == [
+        *(["env", "steps", "-", "-", "per", "second"], ["updates", "-", "-", "per", "second"]),
+        *(["training", "ratio", "-"], ["episode", "return", "-", "mean;", "length", "-"]),
+        ["losses", "world", "-,", "actor", "-,", "critic", "-"],
+        ["time", "-", "iteration", "-"],
+    ]
 
 
 def test_live_display_shows_the_last_state():
@@ -104,9 +127,7 @@ def test_live_display_shows_the_last_state():
     with display:
         display.begin({"num_env_steps_sampled_lifetime": 13500}, expected_trials=1)
         show_all(display)
-    plain = Console(file=io.StringIO(), width=100)
-    plain.print(display.draw())
-    text = plain.file.getvalue()
+    text = "\n".join(drawn(display))
     for part in ("12,051", "67.3 per second", "149", "mean; length 11.8", "world 7.96", "0:00:22"):
         assert part in text
 
@@ -134,9 +155,7 @@ def test_sweeps_count_trials_and_name_them():
         display.trial_ends("t1", "lr=[2]", failed=True)
         assert display.counts() == "1 running, 2 pending, 0 finished, 1 failed"
         display.close()
-    printed = Console(file=io.StringIO(), width=100)
-    printed.print(live.draw())
-    rows = printed.file.getvalue().splitlines()
+    rows = drawn(live)
     assert [row.split()[0] for row in rows[2:]] == ["lr=1", "lr=3", "lr=[2]"]
     assert rows[-1].split()[-1] == "failed"
     assert "lr=[2] failed; 1 running" in plain.console.file.getvalue()

@@ -180,7 +180,7 @@ def test_images_are_refused_if_rllib_was_imported_first() -> None:
     )
     assert finished.returncode != 0
     assert "state is fine" in finished.stdout
-    assert "Import rllib_dreamerv3 before ray.rllib" in finished.stderr
+    assert "`from rllib_dreamerv3 import DreamerV3` before `import ray.rllib`" in finished.stderr
 
 
 # ---- Crafter -------------------------------------------------------------------------------------

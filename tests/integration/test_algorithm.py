@@ -1,9 +1,12 @@
 """The algorithm on real environments and real Ray actors."""
 
+import os
+
 import gymnasium as gym
 import numpy as np
 import pytest
 import ray
+import tensorflow as tf
 import tree
 from ray import tune
 from ray.rllib.callbacks.callbacks import RLlibCallback
@@ -46,6 +49,31 @@ def test_trains_and_reports_under_rllibs_keys(build, options):
     changed = [name for name in before if not np.array_equal(before[name], after[name])]
     # All but the reward's and critic's hidden layers, which zero outputs shield at first, move.
     assert len(changed) > 0.8 * len(before)
+
+
+def test_records_and_updates_do_not_depend_on_the_clock(build):
+    """One long iteration does what many short ones do, in the same order."""
+
+    def three_updates_per_record():
+        return tiny_config(training_ratio=48)
+
+    long = build(three_updates_per_record().reporting(min_time_s_per_iteration=2))
+    updates = 0
+    while updates <= 6:  # more than one iteration only where compilation takes longer than that
+        updates = long.train()["num_grad_updates_lifetime"]
+    short = build(three_updates_per_record())
+    while short.update_schedule.get_state()["updates"] == 0:
+        short.train()
+    while short.metrics.peek("num_grad_updates_lifetime") < updates:
+        short.train()
+    assert short.iteration > long.iteration
+    assert short.update_schedule.get_state() == long.update_schedule.get_state()
+    batches = [each.replay_buffer.sample(2).columns for each in (long, short)]
+    for name in batches[0]:
+        np.testing.assert_array_equal(batches[0][name], batches[1][name])
+    after = weights_of(short)
+    for name, value in weights_of(long).items():
+        np.testing.assert_array_equal(value, after[name])
 
 
 @pytest.mark.parametrize(
@@ -114,6 +142,7 @@ def test_older_checkpoint_can_be_restored_into_a_running_algorithm(build, tmp_pa
     path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
     for _ in range(4):
         algorithm.train()
+    assert any(np.any(value != saved[name]) for name, value in weights_of(algorithm).items())
     algorithm.restore_from_path(path)
     for name, value in weights_of(algorithm).items():
         np.testing.assert_array_equal(value, saved[name])
@@ -181,12 +210,25 @@ def test_tune_runs_it_by_name_in_a_remote_process(tmp_path):
 
 
 class Recorder(RLlibCallback):
-    """Counts what it sees into the env runner's metrics."""
+    """Logs what it has seen of the last episode."""
+
+    def on_episode_created(self, *, episode, **kwargs):
+        self.created, self.starts, self.steps = episode, 0, 0
+
+    def on_episode_start(self, *, episode, **kwargs):
+        assert episode is self.created
+        self.starts += 1
+
+    def on_episode_step(self, *, episode, **kwargs):
+        assert episode is self.created
+        self.steps += 1
 
     def on_episode_end(self, *, episode, metrics_logger, **kwargs):
-        """Logs the episode's own idea of its return."""
+        assert episode is self.created
         metrics_logger.log_value("my_return", episode.get_return(), window=1)
         metrics_logger.log_value("my_length", len(episode), window=1)
+        metrics_logger.log_value("my_starts", self.starts, window=1)
+        metrics_logger.log_value("my_steps", self.steps, window=1)
 
 
 def test_users_episode_callbacks_see_whole_episodes(build):
@@ -198,33 +240,93 @@ def test_users_episode_callbacks_see_whole_episodes(build):
         if result["num_episodes"]:
             break
     assert result["my_return"] == result["episode_return_mean"]
-    assert result["my_length"] == result["episode_len_mean"]
+    assert result["my_length"] == result["my_steps"] == result["episode_len_mean"]
+    assert result["my_starts"] == 1
 
 
-def test_evaluation_env_runners_play_the_learned_policy(build):
-    config = tiny_config().evaluation(
-        evaluation_interval=1, evaluation_duration=3, evaluation_duration_unit="episodes"
+@pytest.mark.parametrize("remote", [0, 1], ids=["local", "remote"])
+def test_evaluation_env_runners_play_the_learners_policy(build, remote):
+    """One that always takes the same of five choices, as no untrained or random one does."""
+
+    class PaysForTheThird(gym.Env):
+        observation_space, action_space = gym.spaces.Box(0, 1, (1,)), gym.spaces.Discrete(5)
+
+        def __init__(self, config):
+            self.left = 0
+
+        def reset(self, *, seed=None, options=None):
+            self.left = 20
+            return np.zeros(1, np.float32), {}
+
+        def step(self, action):
+            self.left -= 1
+            return np.zeros(1, np.float32), float(action == 2), self.left == 0, False, {}
+
+    config = tiny_config(PaysForTheThird).evaluation(
+        evaluation_interval=1000,
+        evaluation_num_env_runners=remote,
+        evaluation_duration=3,
+        evaluation_duration_unit="episodes",
+        evaluation_action="mode",
+        evaluation_config={"explore": False},
     )
-    result = build(config).train()
-    assert result["evaluation"]["env_runners"]["num_episodes"] == 3
-    assert result["evaluation"]["env_runners"]["episode_return_mean"] >= 3
+    config.env_runners(num_cpus_per_env_runner=0.5)
+    algorithm = build(config)
+    ((output,),) = algorithm.learner_group._learner.trainer.model.actor.outputs
+    output.kernel.assign(tf.zeros_like(output.kernel))
+    output.bias.assign(np.eye(5, dtype=np.float32)[2])
+    result = algorithm.evaluate()["env_runners"]
+    assert result["num_episodes"] == 3
+    assert result["episode_return_min"] == result["episode_return_max"] == 20
 
 
-def test_killed_env_runner_comes_back_and_no_row_crosses_the_gap(build):
-    config = tiny_config().env_runners(num_env_runners=2, num_cpus_per_env_runner=0.5)
+def test_no_row_crosses_the_gap_of_a_killed_env_runner_or_of_a_lost_answer(build):
+    class Counter(gym.Env):
+        """Shows its process, and how many observations it has given; episodes of five steps."""
+
+        observation_space, action_space = (
+            gym.spaces.Box(0, np.inf, (2,), np.float64),
+            gym.spaces.Discrete(2),
+        )
+
+        def __init__(self, config):
+            self.given = 0
+
+        def observe(self):
+            self.given += 1
+            return np.array([os.getpid(), self.given], np.float64)
+
+        def reset(self, *, seed=None, options=None):
+            self.left = 5
+            return self.observe(), {}
+
+        def step(self, action):
+            self.left -= 1
+            return self.observe(), 0.0, self.left == 0, False, {}
+
+    config = tiny_config(Counter, training_ratio=1).env_runners(
+        num_env_runners=2, rollout_fragment_length=4, num_cpus_per_env_runner=0.5
+    )
     config.fault_tolerance(restart_failed_env_runners=True)
     algorithm = build(config)
-    algorithm.train()
-    before = algorithm.replay_buffer.metrics()["num_segments"]
-    victim = next(iter(algorithm.env_runner_group._worker_manager.actors().values()))
-    ray.kill(victim, no_restart=False)
+    group, buffer = algorithm.env_runner_group, algorithm.replay_buffer
+    for _ in range(4):
+        algorithm.train()
+    assert buffer.metrics()["num_segments"] == 2
+    # Records that never arrive, as after sample_timeout_s.
+    group.foreach_env_runner(lambda runner: len(runner.sample()), local_env_runner=False)
+    ray.kill(next(iter(group._worker_manager.actors().values())), no_restart=False)
     for _ in range(400):
         algorithm.train()
-        if algorithm.replay_buffer.metrics()["num_segments"] > before:
+        if buffer.metrics()["num_segments"] == 4:
             break
-    assert algorithm.replay_buffer.metrics()["num_segments"] > before
-    for segment in algorithm.replay_buffer.storage.segments:
-        assert len(segment) >= 1
+    for _ in range(10):
+        algorithm.train()
+
+    process, given = np.moveaxis(buffer.sample(3000).columns["obs/vector"], -1, 0)
+    assert len(np.unique(process)) == 3
+    np.testing.assert_array_equal(np.diff(process, axis=1), 0)
+    np.testing.assert_array_equal(np.diff(given, axis=1), 1)
 
 
 class NanCartPole(gym.Wrapper):

@@ -5,6 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
+import tensorflow as tf
 from tiny import tiny_config
 
 from rllib_dreamerv3.errors import CheckpointError
@@ -14,9 +15,12 @@ from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    """A checkpoint of a tiny CartPole run."""
+    """A checkpoint of a tiny CartPole run, whose policy prefers to push to the left."""
     algorithm = tiny_config().build_algo()
     algorithm.train()
+    ((output,),) = algorithm.learner_group._learner.trainer.model.actor.outputs
+    output.kernel.assign(tf.zeros_like(output.kernel))
+    output.bias.assign([0.3, 0.0])
     path = algorithm.save_to_path(str(tmp_path_factory.mktemp("run") / "checkpoint"))
     algorithm.stop()
     return path
@@ -27,6 +31,14 @@ def test_plays_the_number_of_episodes_asked_for(checkpoint):
     assert len(episodes) == 3
     # In CartPole every step is rewarded with 1.
     assert all(episode.ret == episode.length >= 5 for episode in episodes)
+
+
+def test_plays_the_policy_of_the_checkpoint(checkpoint):
+    """A pole that is always pushed to the left falls within 11 steps, at random after 22."""
+    episodes = list(play(checkpoint, episodes=20, action="mode"))
+    assert all(8 <= episode.length <= 11 for episode in episodes)
+    sampled = list(play(checkpoint, episodes=20, action="sample"))
+    assert max(episode.length for episode in sampled) > 11
 
 
 def test_stops_in_the_episode_that_reaches_the_steps(checkpoint):
@@ -47,6 +59,10 @@ def test_directory_that_is_no_checkpoint_is_refused(tmp_path):
 def test_module_of_a_checkpoint_acts_in_a_loop_of_the_users_own(checkpoint):
     path = f"{checkpoint}/learner_group/learner/rl_module/default_policy"
     module = DreamerV3RLModule.from_checkpoint(path)
+    with open(f"{path}/module_state.pkl", "rb") as file:
+        saved = pickle.load(file)
+    for name, value in module.get_state().items():
+        np.testing.assert_array_equal(value, saved[name])
     state = {key: value[None] for key, value in module.get_initial_state().items()}
     actions = set()
     for step in range(20):

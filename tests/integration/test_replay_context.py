@@ -9,7 +9,7 @@ import tensorflow as tf
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3
-from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.networks.model import DreamerModel, get_weights
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, LATENT_H, LATENT_INDEX
@@ -43,8 +43,8 @@ def make_runner():
     """Builds env runners of three environments, with weights that are anything but uniform."""
     built = []
 
-    def make(**evaluation):
-        config = config_v2().evaluation(**evaluation)
+    def make(variant="v2", **evaluation):
+        config = tiny_config(variant=variant, replay_context=1).evaluation(**evaluation)
         config.env_runners(num_envs_per_env_runner=3)
         built.append(DreamerV3EnvRunner(config=config, worker_index=0))
         synthetic.scramble(built[-1].module.model)
@@ -61,12 +61,11 @@ def make_runner():
 def transitions(runner, chunks):
     """Of each record: the h that follows from the record before it, and its own."""
     rssm = runner.module.model.rssm
-    h0, index0 = rssm.initial_state()
     for chunk in chunks:
         columns = chunk.columns
         for t in range(1, len(chunk)):
             if columns[IS_FIRST][t]:
-                state, action = State(h0, index0), tf.zeros([1, 2])
+                state, action = rssm.initial_state(), tf.zeros([1, 2])
             else:
                 index = columns[LATENT_INDEX][t - 1][None].astype(np.int32)
                 state = State(columns[LATENT_H][t - 1][None], tf.constant(index))
@@ -96,21 +95,27 @@ def test_records_carry_the_states_in_which_the_policy_acted(make_runner, random_
     np.testing.assert_allclose(stored, following, atol=1e-5)
 
 
-def test_stored_states_are_those_of_training_to_the_last_bit(make_runner):
-    """Executed as training executes it, each step gives the h that was stored."""
-    runner = make_runner()
-    chunks = [chunk.columns for chunk in runner.sample(num_timesteps=60)]
-    h, index, action, is_first = (
-        np.stack([columns[name] for columns in chunks])
-        for name in (LATENT_H, LATENT_INDEX, ACTION, IS_FIRST)
-    )
-    model = runner.module.model
-    # h follows from the record before alone.
-    tokens, uniform = tf.zeros([3, model.encoder.width]), synthetic.uniform(3, 4)
-    for t in range(1, h.shape[1]):
-        before = State(tf.constant(h[:, t - 1]), tf.constant(index[:, t - 1].astype(np.int32)))
-        args = tf.constant(action[:, t - 1]), tf.constant(is_first[:, t]), tokens, uniform
-        np.testing.assert_array_equal(model.rssm.observe_step_as_training(before, *args).h, h[:, t])
+@pytest.mark.parametrize("variant", ["v1", "v2"])
+def test_training_recomputes_the_states_that_were_stored(make_runner, variant):
+    """From observations and actions of whole streams, with the noise that acting drew."""
+    runner = make_runner(variant=variant)
+    rng = copy.deepcopy(runner._rng)
+    chunks = [chunk.columns for chunk in runner.sample(num_timesteps=120)]
+    records = {name: tf.constant(np.stack([x[name] for x in chunks])) for name in chunks[0]}
+    assert np.any(records[IS_FIRST][:, 1:])
+    module = runner.module
+    world = DreamerModel(
+        module.observations.layout, module.actions.layout, module.settings
+    ).world_model
+    for part in ("encoder", "rssm"):
+        acting = getattr(module.model, part).variables
+        for variable, other in zip(getattr(world, part).variables, acting, strict=True):
+            variable.assign(other)
+    noise = np.stack([module.policy.draw_noise(rng, 3).latent for _ in range(40)], 1)
+    observed = world.observe(records, tf.constant(noise))
+    h, index = observed.state.h, observed.state.index
+    np.testing.assert_allclose(tf.reshape(h, [3, 40, -1]), records[LATENT_H], atol=1e-5)
+    np.testing.assert_array_equal(tf.reshape(index, [3, 40, -1]), records[LATENT_INDEX])
 
 
 @pytest.mark.parametrize(
@@ -163,13 +168,11 @@ def test_new_records_are_trained_on_first(algorithm):
 
 def test_update_stores_the_latents_that_it_computed(algorithm):
     """In the training records of its rows, the last row's where they overlap; nothing else."""
-    learner = algorithm.learner_group._learner
     for _ in range(3):
         twin = copy.deepcopy(algorithm.replay_buffer)
         rows = twin.sample(2)
         before = content(twin)
-        algorithm._update()
-        latents = learner.latents
+        _, latents = algorithm._update()
         assert {name: x.shape for name, x in latents.items()} == {
             LATENT_H: (2, 8, 16),
             LATENT_INDEX: (2, 8, 4),
@@ -203,7 +206,7 @@ def test_replay_without_context_stores_no_latents():
     try:
         algorithm.train()
         assert not any(name.startswith("latent") for name in algorithm.replay_buffer.storage.specs)
-        assert algorithm.learner_group._learner.latents == {}
+        assert algorithm._update()[1] == {}
     finally:
         algorithm.stop()
 
@@ -218,8 +221,8 @@ def test_v1_with_a_context_and_a_remote_env_runner():
         assert result["num_grad_updates_lifetime"] == 1
         assert np.isfinite(result["learners"]["default_policy"]["WORLD_MODEL_L_total"])
         twin = copy.deepcopy(algorithm.replay_buffer)
-        algorithm._update()
-        latents = algorithm.learner_group._learner.latents
+        _, latents = algorithm._update()
+        assert latents.keys() == {LATENT_H, LATENT_INDEX}
         twin.write_back(twin.sample(2).windows, latents)
         assert_same_content(algorithm.replay_buffer, twin)
     finally:
@@ -231,12 +234,12 @@ def test_restored_algorithm_goes_on_with_the_same_rows_and_latents(algorithm, tm
     try:
         assert_same_content(algorithm.replay_buffer, restored.replay_buffer)
         for _ in range(2):
-            for each in (algorithm, restored):
-                each._update()
-        one, other = (a.learner_group._learner for a in (algorithm, restored))
-        for name, x in one.latents.items():
-            np.testing.assert_array_equal(x, other.latents[name])
+            (_, latents), (_, restored_latents) = algorithm._update(), restored._update()
+        assert latents.keys() == {LATENT_H, LATENT_INDEX}
+        for name, x in latents.items():
+            np.testing.assert_array_equal(x, restored_latents[name])
         assert_same_content(algorithm.replay_buffer, restored.replay_buffer)
+        one, other = (a.learner_group._learner for a in (algorithm, restored))
         weights = [get_weights(learner.trainer.model) for learner in (one, other)]
         for name, x in weights[0].items():
             np.testing.assert_array_equal(x, weights[1][name])

@@ -3,6 +3,7 @@
 import importlib.util
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -10,9 +11,76 @@ from ray.tune.search.variant_generator import generate_variants
 from tiny import TINY
 
 from rllib_cli.experiments import from_file
+from rllib_cli.progress import look_up
 from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.envs.registry import check_environment, is_benchmark, options_of
 from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.spaces.layout import (
+    ActionLeaf,
+    Categorical,
+    ContinuousAction,
+    DiscreteAction,
+    Image,
+    ObservationLeaf,
+    Vector,
+)
+
+
+class Learned(NamedTuple):
+    """What an example's text says that it learns, and from what."""
+
+    variant: str
+    observations: tuple[ObservationLeaf, ...]
+    actions: tuple[ActionLeaf, ...]
+
+
+def images(variant: str, action: ActionLeaf, size: int = 64, channels: int = 3) -> Learned:
+    return Learned(variant, (Image("obs/image", size, size, channels),), (action,))
+
+
+def vectors(variant: str, size: int, action: ActionLeaf) -> Learned:
+    return Learned(variant, (Vector("obs/vector", size),), (action,))
+
+
+def frozen_lake(squares: int) -> Learned:
+    return Learned("v1", (Categorical("obs/state", (squares,)),), (DiscreteAction(4),))
+
+
+LEARNED = {
+    "atari": images("v1", DiscreteAction(6)),
+    "atari_debug": images("v1", DiscreteAction(6)),
+    "atari100k_v2": images("v2", DiscreteAction(6)),
+    "atari200m": images("v2", DiscreteAction(18), 96, 1),
+    "bsuite": vectors("v2", 10 * 5, DiscreteAction(3)),
+    "cartpole": vectors("v1", 4, DiscreteAction(2)),
+    "cartpole_paper": vectors("v1", 4, DiscreteAction(2)),
+    "cartpole_v2": vectors("v2", 4, DiscreteAction(2)),
+    "crafter": images("v2", DiscreteAction(17)),
+    "dmc_proprio": Learned(
+        "v2",
+        (Vector("obs/position", 4), Vector("obs/touch", 2), Vector("obs/velocity", 3)),
+        (ContinuousAction(2),),
+    ),
+    "dmc_vision": images("v2", ContinuousAction(6)),
+    "frozenlake_2x2": frozen_lake(4),
+    "frozenlake_4x4": frozen_lake(16),
+    "minigrid": Learned(
+        "v2",
+        (Categorical("obs/direction", (4,)), Image("obs/image", 64, 64, 3)),
+        (DiscreteAction(7),),
+    ),
+    "pendulum": vectors("v1", 3, ContinuousAction(1)),
+    "pendulum_v2": vectors("v2", 3, ContinuousAction(1)),
+    "sweep": frozen_lake(4),
+}
+LOSSES = {
+    *(f"WORLD_MODEL_L_{name}" for name in ("total", "prediction", "decoder", "reward")),
+    *(f"WORLD_MODEL_L_{name}" for name in ("continue", "dynamics", "representation")),
+    *("ACTOR_L_total", "CRITIC_L_total"),
+    *("CRITIC_L_neg_logp_of_value_targets", "CRITIC_L_slow_critic_regularization"),
+}
+LOSSES_OF_V2 = {"CRITIC_L_replay"}
 
 EXAMPLES = Path(__file__).parents[2] / "tuned_examples"
 YAML_FILES = sorted(EXAMPLES.glob("*.yaml"))
@@ -36,10 +104,7 @@ def missing_package(config: DreamerV3Config) -> str | None:
 
 
 def test_there_are_examples():
-    names = {file.stem for file in YAML_FILES}
-    assert {"atari", "atari_debug", "cartpole", "frozenlake_2x2", "pendulum", "sweep"} <= names
-    assert {"atari100k_v2", "atari200m", "dmc_proprio", "dmc_vision"} <= names
-    assert {"crafter", "bsuite", "minigrid"} <= names
+    assert {file.stem for file in YAML_FILES} == set(LEARNED)
 
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)
@@ -67,13 +132,15 @@ def test_example_is_valid_whether_or_not_its_package_is_installed(file):
 
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)
-def test_example_trains_one_tiny_iteration(file):
+def test_example_learns_what_it_says(file):
+    """By its variant, from its spaces, with all networks; and what it stops by is reported."""
     config = first_config(file)
     missing = missing_package(config)
     if missing:
         # The packages of some benchmarks bring pillow, without which all else is tested here; the
         # message says what to install. What can be checked without them, the test above does.
         pytest.skip(missing)
+    learned = LEARNED[file.stem]
     # The smallest of the same variant.
     smallest = "1M" if re.fullmatch(r"\d+M", config.model_size) else "nano"
     config.training(**TINY).training(model_size=smallest)
@@ -81,16 +148,30 @@ def test_example_trains_one_tiny_iteration(file):
     config.env_runners(num_envs_per_env_runner=min(2, config.num_envs_per_env_runner))
     algorithm = config.build_algo()
     try:
-        result = algorithm.train()
-        # Each environment has to fill a row before the first update.
-        while "num_grad_updates_lifetime" not in result and algorithm.iteration < 10:
+        trainer = algorithm.learner_group._learner.trainer
+        before = get_weights(trainer.model)
+        # Each environment has to fill a row before the first update, and v2's learning rate is 0
+        # in that one.
+        while algorithm.metrics.peek("num_grad_updates_lifetime", default=0) < 2:
+            assert algorithm.iteration < 12
             result = algorithm.train()
+        module = algorithm.env_runner.module
+        layouts = module.observations.layout.leaves, module.actions.layout.leaves
+        assert layouts == (learned.observations, learned.actions)
+        after = get_weights(trainer.model)
     finally:
         algorithm.stop()
-    assert result["num_grad_updates_lifetime"] == 1
-    learner = result["learners"]["default_policy"]
-    for part in ("WORLD_MODEL", "ACTOR", "CRITIC"):
-        assert np.isfinite(learner[f"{part}_L_total"])
+    losses = {
+        name: value for name, value in result["learners"]["default_policy"].items() if "_L_" in name
+    }
+    assert set(losses) == LOSSES | (LOSSES_OF_V2 if learned.variant == "v2" else set())
+    assert np.isfinite(list(losses.values())).all()
+    assert losses["WORLD_MODEL_L_decoder"] > 0
+    changed = {name.split("/")[0] for name in before if np.any(before[name] != after[name])}
+    assert changed == {name.split("/")[0] for name in before}
+    (experiment,) = from_file(str(file))
+    for criterion in experiment.stop:
+        assert look_up(result, criterion) is not None
 
 
 def test_sweep_from_python_runs(tmp_path, monkeypatch):
@@ -106,5 +187,9 @@ def test_sweep_from_python_runs(tmp_path, monkeypatch):
     )
     monkeypatch.setattr(sweep, "sweep_config", lambda: config.reporting(min_time_s_per_iteration=0))
     results = sweep.run(env_steps=40, storage_path=str(tmp_path))
-    assert len(results) == 2
     assert not results.errors
+    assert sorted(result.config["training_ratio"] for result in results) == [64, 256]
+    for result in results:
+        # An update trains on 2 x 8 records.
+        records = result.config["training_ratio"] * result.metrics["num_env_steps_sampled_lifetime"]
+        assert 0 < result.metrics["num_grad_updates_lifetime"] <= records / 16

@@ -13,7 +13,8 @@ from rllib_dreamerv3.imagination import Trajectory, imagine
 from rllib_dreamerv3.kernels.compiled import compiled
 from rllib_dreamerv3.learning.trainer import Trainer
 from rllib_dreamerv3.networks.model import DreamerModel
-from rllib_dreamerv3.networks.state import State, add_one_hot_matmul, flat_one_hot
+from rllib_dreamerv3.kernels.one_hot_products import add_one_hot_product, flat_one_hot
+from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.records import IS_TERMINAL
 
 SEED = tf.constant([3, 4])
@@ -116,7 +117,7 @@ def test_one_hot_product_and_its_gradients(first, after):
     factor = rng.normal(size=(50, 6)).astype(np.float32)
     results = []
     for product in (
-        lambda: add_one_hot_matmul(total, index, tf.convert_to_tensor(kernel), C, first),
+        lambda: add_one_hot_product(total, index, tf.convert_to_tensor(kernel), C, first),
         lambda: total + tf.matmul(flat_one_hot(index, C), kernel[first : first + S * C]),
     ):
         with tf.GradientTape() as tape:

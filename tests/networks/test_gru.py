@@ -10,7 +10,6 @@ from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.kernels.norm_silu import layer_norm
 from rllib_dreamerv3.networks.gru import (
     BlockGru,
-    PlainArithmetic,
     gru_output,
     make_sequence_model,
     scale_action,
@@ -37,8 +36,7 @@ def rng():
 
 
 def step(model, state, action):
-    arithmetic = PlainArithmetic(model.kernels(), model.small(), "float32")
-    return model.step(arithmetic, state, model.action_product(action))
+    return model(state.h, state.z_or_index, model.embed_action(action))
 
 
 def test_layer_norm_gru_cell_vector():

@@ -163,33 +163,23 @@ def test_sampled_actions_have_the_actors_distribution():
 def test_acting_filters_as_training_does(settings, layout, n):
     """Policy steps and the learner's filter, given the same noise, reach the same states.
 
-    Bit for bit if told how many rows training has, else but for rounding. Rows begin with a stored
-    state, as those of a replay context do.
+    Rows begin with a stored state, as those of a replay context do.
     """
-    training_rows, steps = 4, 4
+    steps = 4
     policy = make_policy(layout, settings=settings)
     is_first = np.array([[1, 0, 0], [0, 0, 1], [0, 1, 0], [0, 0, 0]], bool)[:, :n]
-    # Environments beside copies of themselves make up the learner's batch.
-    places = np.arange(training_rows) % n
-    exact = fast = start = some_state(n)
+    state = start = some_state(n)
     acted, columns = [], []
     for t in range(steps):
         seen, drawn = observe(n, layout, seed=t), noise(policy, n, t)
-        tokens = policy.encoder({name: tf.gather(x, places) for name, x in seen.items()})
-        before = tf.gather(exact.action, places)
-        columns.append((tokens, before, is_first[t, places], drawn.latent[places]))
-        args = seen, tf.constant(is_first[t])
-        fast = policy.act(*args, fast, drawn, mode=False)
-        exact = policy.act(*args, exact, drawn, mode=False, training_rows=training_rows)
-        acted.append((exact, fast))
-    rows = [tf.stack(x) for x in zip(*columns, strict=True)]
-    first = State(tf.gather(start.h, places), tf.gather(start.index, places))
-    trained = policy.rssm.observe(*rows, first).state
-    for t, (exact, fast) in enumerate(acted):
-        for state in (exact, fast):
-            np.testing.assert_array_equal(state.index, trained.index[t, :n])
-        np.testing.assert_array_equal(exact.h, trained.h[t, :n])
-        np.testing.assert_allclose(fast.h, trained.h[t, :n], atol=1e-6)
+        columns.append((policy.encoder(seen), state.action, is_first[t], drawn.latent))
+        state = policy.act(seen, tf.constant(is_first[t]), state, drawn, mode=False)
+        acted.append(state)
+    rows = [tf.stack(x, 1) for x in zip(*columns, strict=True)]
+    trained = policy.rssm.observe(*rows, State(start.h, start.index)).state
+    for t, state in enumerate(acted):
+        np.testing.assert_array_equal(state.index, trained.index[:, t])
+        np.testing.assert_allclose(state.h, trained.h[:, t], atol=1e-5)
 
 
 @pytest.mark.parametrize("actions", [synthetic.DISCRETE, synthetic.CONTINUOUS, synthetic.MIXED])

@@ -37,9 +37,19 @@ def start(seed=0):
     return synthetic.states(NANO, B, seed)
 
 
+def observe_rows(rssm, tokens, action, is_first, noise, before):
+    """The posterior of rows, time-major as the reference below."""
+    args = [swap(x) for x in (tokens, action, is_first, noise)]
+    return tf.nest.map_structure(swap, rssm.observe(*args, before))
+
+
+def swap(x):
+    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+
+
 def observe(rssm, tokens, action, is_first, noise):
     """Rows whose first record begins an episode, so that what was before does not matter."""
-    return rssm.observe(tokens, action, is_first, noise, start())
+    return observe_rows(rssm, tokens, action, is_first, noise, start())
 
 
 def rows(seed=0, is_first=()):
@@ -71,7 +81,7 @@ def test_actions_beyond_one_count_as_one(rssm):
 
 
 def test_prior_and_posterior_are_mixed_with_uniform(rssm):
-    sharp = make_rssm()
+    sharp = make_rssm(rssm._settings)
     for variable in sharp.variables:
         variable.assign(variable * 20)
     tokens, action, is_first, noise = rows()
@@ -92,7 +102,7 @@ def test_unimix_share_is_a_setting():
 
 def test_initial_state_is_learned():
     rssm = make_rssm()
-    h, index = rssm.initial_state()
+    h, index, _ = rssm.initial_state()
     assert h.shape == (1, D)
     np.testing.assert_array_equal(index, tf.argmax(rssm.prior(h), -1))
     fresh = Rssm(NANO, E, A, np.random.default_rng(0))
@@ -105,7 +115,7 @@ def test_initial_state_is_learned():
 
 def test_initial_state_of_the_2025_code_is_zero():
     rssm = make_rssm(NANO_V2)
-    h, index = rssm.initial_state()
+    h, index, _ = rssm.initial_state()
     np.testing.assert_array_equal(h, np.zeros((1, D)))
     # Which stands for a z of zeros, not a one-hot vector.
     np.testing.assert_array_equal(index, np.full((1, S), -1))
@@ -129,7 +139,7 @@ def test_first_record_starts_from_the_initial_state_whatever_came_before(rssm):
     np.testing.assert_array_equal(results[0].h[:2], results[1].h[:2])
     np.testing.assert_array_equal(results[0].index[:2], results[1].index[:2])
     assert np.abs(results[0].h[2:] - results[1].h[2:]).max() > 0.01
-    h, index = rssm.initial_state()
+    h, index, _ = rssm.initial_state()
     by_hand = rssm.imagine(State(h, index), tf.zeros([1, A]), u[:1], dense=False)
     np.testing.assert_allclose(results[0].h[:2], tf.repeat(by_hand.h, 2, 0), atol=1e-6)
 
@@ -149,10 +159,10 @@ def test_rows_go_on_from_the_state_before_them(rssm):
     tokens, action, is_first, noise = rows(is_first=[(4, 1)])
     whole = observe(rssm, tokens, action, is_first, noise)
     middle = State(whole.state.h[1], whole.state.index[1])
-    rest = rssm.observe(tokens[2:], action[2:], is_first[2:], noise[2:], middle)
+    rest = observe_rows(rssm, tokens[2:], action[2:], is_first[2:], noise[2:], middle)
     np.testing.assert_allclose(rest.log_probs, whole.log_probs[2:], atol=1e-6)
     np.testing.assert_array_equal(rest.state.index, whole.state.index[2:])
-    other = rssm.observe(tokens[2:], action[2:], is_first[2:], noise[2:], start(seed=1))
+    other = observe_rows(rssm, tokens[2:], action[2:], is_first[2:], noise[2:], start(seed=1))
     assert np.abs(other.state.h[0] - rest.state.h[0]).max() > 1e-3
 
 
@@ -161,7 +171,7 @@ def test_no_gradient_reaches_the_state_before_a_row(rssm):
     before = start()
     with tf.GradientTape() as tape:
         tape.watch([before.h, tokens])
-        out = rssm.observe(tokens, action, tf.zeros([T, B], tf.bool), noise, before)
+        out = observe_rows(rssm, tokens, action, tf.zeros([T, B], tf.bool), noise, before)
         loss = tf.reduce_sum(out.state.h**2)
     by_state, by_tokens = tape.gradient(loss, [before.h, tokens])
     assert by_state is None
@@ -201,15 +211,15 @@ def test_rows_are_filtered_in_groups_of_which_the_last_may_be_smaller(rssm, monk
     filtered = []
     run_forward = rssm._filter._forward
 
-    def noting_rows(w, inputs, *state):
-        filtered.append(inputs.is_first.shape[1])
-        return run_forward(w, inputs, *state)
+    def noting_rows(values, start, *rest):
+        filtered.append(start[0].shape[0])
+        return run_forward(values, start, *rest)
 
     monkeypatch.setattr(rssm._filter, "_forward", noting_rows)
     states = []
     for rows_of_a_group in (n, 2):
         monkeypatch.setattr(filtering, "ROWS_OF_A_GROUP", rows_of_a_group)
-        states.append(rssm.observe(tokens, action, is_first, noise, before).state)
+        states.append(observe_rows(rssm, tokens, action, is_first, noise, before).state)
     assert filtered == [5, 2, 2, 1]
     np.testing.assert_array_equal(states[0].index, states[1].index)
     np.testing.assert_allclose(states[0].h, states[1].h, atol=1e-5)
@@ -217,7 +227,7 @@ def test_rows_are_filtered_in_groups_of_which_the_last_may_be_smaller(rssm, monk
 
 def test_samples_are_one_hot_and_follow_the_distribution(rssm):
     n = 4000
-    h, index = (tf.repeat(x, n, 0) for x in rssm.initial_state())
+    h, index = (tf.repeat(x, n, 0) for x in rssm.initial_state()[:2])
     action, grid = tf.zeros([n, A]), (np.arange(n) + 0.5) / n
     rng = np.random.default_rng(0)
     u = tf.constant(np.stack([rng.permutation(grid) for _ in range(S)], -1), tf.float32)

@@ -1,4 +1,4 @@
-"""Statistics over the last episodes, whatever iteration they ended in."""
+"""Returns and lengths of the last episodes, whatever iteration they ended in."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -31,11 +31,11 @@ class Episode(NamedTuple):
     length: int
 
 
-class EpisodeWindow:
-    """Follows episodes through record chunks and keeps the last ones that ended.
+class EpisodeStatistics:
+    """Follows episodes through record chunks and keeps those that ended last.
 
-    RLlib forgets its windows with every result, so that an iteration in which no episode ends
-    reports NaN. Long episodes and short iterations are the rule here.
+    RLlib's own statistics begin anew with every result, and are NaN in an iteration in which no
+    episode ends. That is the rule where an episode takes longer than an iteration.
     """
 
     def __init__(self, size: int):
