@@ -11,9 +11,9 @@ from plain import SETTINGS, SIZES, C, Plain, S
 
 from rllib_dreamerv3.imagination import Trajectory, imagine
 from rllib_dreamerv3.kernels.compiled import compiled
+from rllib_dreamerv3.kernels.one_hot_products import add_one_hot_product, flat_one_hot
 from rllib_dreamerv3.learning.trainer import Trainer
 from rllib_dreamerv3.networks.model import DreamerModel
-from rllib_dreamerv3.kernels.one_hot_products import add_one_hot_product, flat_one_hot
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.records import IS_TERMINAL
 
