@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rllib_dreamerv3.kernels import recurrence
 from rllib_dreamerv3.learning import trainer as trainer_module
 from rllib_dreamerv3.learning.trainer import PARTS, Trainer
 from rllib_dreamerv3.math import bounded_normal
@@ -181,7 +180,6 @@ def sampling_rule(golden: Golden) -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rssm, "sample_classes", classes)
-        patch.setattr(recurrence, "sample_classes", classes)
         patch.setattr(action_distribution, "inverse_cdf_sample", choice)
         patch.setattr(bounded_normal, "sample", numbers)
         yield
