@@ -7,7 +7,7 @@ both (see :mod:`~rllib_dreamerv3.kernels.recurrence`); the layers inside of its 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import tensorflow as tf
 
@@ -31,7 +31,7 @@ class View:
         return self._function(tf.convert_to_tensor(self._variable))
 
 
-Parameter = tf.Variable | View
+Parameter: TypeAlias = tf.Variable | View
 
 
 class Access(Protocol):

@@ -156,7 +156,7 @@ class Recurrence:
         start = tf.nest.map_structure(tf.stop_gradient, start)
         used = self._used_parameters(start, by_time, constants)
         values = [value_of(parameter) for parameter in used.parameters.values()]
-        state, output = self._differentiable(start, *by_time, constants, values, used)
+        state, output = self._differentiable(start, by_time, constants, values, used)
         return tf.nest.map_structure(_swap, (state, output))
 
     def _used_parameters(self, start: Nest, by_time: Nest, constants: Nest) -> _Noting:
@@ -165,8 +165,9 @@ class Recurrence:
             noting = _Noting()
 
             def one_step(start: Nest, by_time: Nest, constants: Nest) -> tuple[Nest, Nest]:
+                inputs, data = _at(by_time, 0)
                 with accessed_by(noting):
-                    return self._step(start, *_at(by_time, 0), constants)
+                    return self._step(start, inputs, data, constants)
 
             with tf.init_scope():
                 specs = tf.nest.map_structure(
@@ -179,13 +180,13 @@ class Recurrence:
     def _differentiable(
         self,
         start: Nest,
-        inputs: Nest,
-        data: Nest,
+        by_time: tuple[Nest, Nest],
         constants: Nest,
         values: list[tf.Tensor],
         used: _Noting,
     ) -> tuple[Nest, Nest]:
         """Forward pass of all rows, time-major, and the backward pass as its gradient."""
+        inputs, data = by_time
         reached = (inputs, _floating(constants), values)
         structure: list[Nest] = []
 
@@ -275,13 +276,14 @@ class Recurrence:
                 results = tf.nest.flatten(following) + _floating(output)
             # What a state does later comes back from the next step.
             by_state = [a + b for a, b in zip(tf.nest.flatten(by_next), upstream, strict=False)]
-            gradients = tape.gradient(
+            by_state, by_inputs, by_constants, by_read, by_products = tape.gradient(
                 results,
                 watched,
                 [*by_state, *upstream[states:]],
                 unconnected_gradients=tf.UnconnectedGradients.ZERO,
             )
-            return _Backward(*gradients, factors=tuple(replaying.factors))
+            factors = tuple(replaying.factors)
+            return _Backward(by_state, by_inputs, by_constants, by_read, by_products, factors)
 
         before = tf.nest.map_structure(
             lambda first, x: tf.concat([first[None], x[:-1]], 0), start, forward.state

@@ -8,13 +8,13 @@ from rllib_dreamerv3.options.variants import (
     CHOICES,
     NETWORK_OPTIONS,
     VARIANT_DEFAULTS,
+    Cnn,
     DiscreteObservations,
     InitialState,
     Norm,
     SequenceModel,
     WeightInit,
 )
-from rllib_dreamerv3.spaces.layout import Cnn
 
 ComputeDtype = Literal["float32", "bfloat16"]
 VectorMlp = Literal["scaled", "authors"]

@@ -11,6 +11,13 @@ Variant = Literal["v1", "v2"]
 SequenceModel = Literal["gru", "block_gru"]
 Norm = Literal["layer", "rms"]
 WeightInit = Literal["fan_avg", "fan_in"]
+Cnn = Literal["strided", "pooled"]
+"""How the CNN reduces the resolution, which decides what image sizes it can take.
+
+"strided" (2023 code) halves an image until it is 4x4: square images whose side is a power of two
+of at least 8 pixels. "pooled" (2025 code) halves it exactly four times, to 3x3 at least and 16x16
+at most: square images whose side is a multiple of 16 from 48 to 256 pixels.
+"""
 InitialState = Literal["learned", "zeros"]
 DiscreteObservations = Literal["vector", "categorical"]
 TwoHotBins = Literal["symlog", "symexp"]

@@ -10,15 +10,10 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 import rllib_dreamerv3
 from rllib_dreamerv3.errors import unknown_name
 from rllib_dreamerv3.options.model_sizes import ComputeDtype, ModelSettings, VectorMlp, variant_of
-from rllib_dreamerv3.options.resolution import (
-    LearningRate,
-    model_settings_of,
-    trainer_settings_of,
-)
 from rllib_dreamerv3.options.settings import ActorGrad, LaPropSettings, TrainerSettings
-from rllib_dreamerv3.options.validation import ADAM_OPTIONS, REPLAY_DEFAULTS, check
 from rllib_dreamerv3.options.variants import (
     VARIANT_DEFAULTS,
+    Cnn,
     DiscreteObservations,
     ImaginedContinues,
     InitialState,
@@ -29,10 +24,15 @@ from rllib_dreamerv3.options.variants import (
     Variant,
     WeightInit,
 )
+from rllib_dreamerv3.plugin.checks import ADAM_OPTIONS, REPLAY_DEFAULTS, check
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.learner import DreamerV3Learner
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
-from rllib_dreamerv3.spaces.layout import Cnn
+from rllib_dreamerv3.plugin.settings import (
+    LearningRate,
+    model_settings_of,
+    trainer_settings_of,
+)
 
 EvaluationAction = Literal["sample", "mode"]
 

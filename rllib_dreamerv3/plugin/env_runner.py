@@ -17,13 +17,13 @@ from ray.rllib.env.env_runner import ENV_STEP_FAILURE
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 from ray.rllib.utils.typing import ResultDict
-from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from rllib_dreamerv3.envs.env_config import unknown_environment
 from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
 from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.networks.policy import PolicyState
 from rllib_dreamerv3.plugin.episode_callbacks import EpisodeCallbacks
+from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
 from rllib_dreamerv3.plugin.sampling_totals import SamplingTotals
 from rllib_dreamerv3.records import (
     ACTION,
@@ -37,11 +37,6 @@ from rllib_dreamerv3.records import (
     Columns,
     RecordChunk,
 )
-
-
-def is_registered_with_tune(env: Any) -> bool:
-    """Whether the user has registered a function under this name with ``register_env``."""
-    return isinstance(env, str) and _global_registry.contains(ENV_CREATOR, env)
 
 
 class DreamerV3EnvRunner(SingleAgentEnvRunner):

@@ -25,8 +25,8 @@ from ray.rllib.utils.schedules.scheduler import Scheduler
 
 from rllib_dreamerv3.errors import TrainingDivergedError
 from rllib_dreamerv3.learning.trainer import Trainer
-from rllib_dreamerv3.options.resolution import learning_rates_of
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.plugin.settings import learning_rates_of
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.reports.reporter import Reporter
 

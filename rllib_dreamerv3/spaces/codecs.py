@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import SpaceError
+from rllib_dreamerv3.options.variants import Cnn
 from rllib_dreamerv3.records import ACTION_MASK, OBS_PREFIX, Columns
 from rllib_dreamerv3.spaces.action_masks import ActionMask, split_action_mask
 from rllib_dreamerv3.spaces.images import (
@@ -18,7 +19,7 @@ from rllib_dreamerv3.spaces.images import (
     image_observation,
     is_image,
 )
-from rllib_dreamerv3.spaces.layout import ActionLayout, Cnn, DiscreteAction, ObservationLayout
+from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction, ObservationLayout
 from rllib_dreamerv3.spaces.leaves import (
     ClassObservation,
     VectorObservation,

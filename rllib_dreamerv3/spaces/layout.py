@@ -6,17 +6,10 @@ served where Gymnasium is not installed.
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-Cnn = Literal["strided", "pooled"]
-"""How the CNN reduces the resolution, which decides what image sizes it can take.
-
-"strided" (2023 code) halves an image until it is 4x4: square images whose side is a power of two
-of at least 8 pixels. "pooled" (2025 code) halves it exactly four times, to 3x3 at least and 16x16
-at most: square images whose side is a multiple of 16 from 48 to 256 pixels.
-"""
+from rllib_dreamerv3.options.variants import Cnn
 
 
 def fits_cnn(side: int, cnn: Cnn) -> bool:

@@ -1,6 +1,6 @@
 """From the options of a config to what the networks and the trainer are told."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rllib_dreamerv3.options.model_sizes import ModelSettings, model_settings
 from rllib_dreamerv3.options.settings import (
@@ -10,9 +10,6 @@ from rllib_dreamerv3.options.settings import (
     WorldModelScales,
 )
 from rllib_dreamerv3.options.variants import NETWORK_OPTIONS
-
-if TYPE_CHECKING:
-    from rllib_dreamerv3.plugin.config import DreamerV3Config
 
 LearningRate = float | list[list[int | float]]
 """A number, or a schedule ``[[env step, rate], ...]``."""
@@ -29,7 +26,7 @@ _TRAINER_OPTIONS = (
 )
 
 
-def model_settings_of(config: "DreamerV3Config") -> ModelSettings:
+def model_settings_of(config: Any) -> ModelSettings:
     """Everything that decides the networks.
 
     Raises:
@@ -47,7 +44,7 @@ def model_settings_of(config: "DreamerV3Config") -> ModelSettings:
     )
 
 
-def learning_rates_of(config: "DreamerV3Config") -> dict[str, LearningRate]:
+def learning_rates_of(config: Any) -> dict[str, LearningRate]:
     """Rate, or schedule, of each optimizer, under the names that the trainer gives them."""
     if config.resolved("optimizer_type") == "laprop":
         return {"all": LaPropSettings.learning_rate if config.lr is None else config.lr}
@@ -58,7 +55,7 @@ def learning_rates_of(config: "DreamerV3Config") -> dict[str, LearningRate]:
     }
 
 
-def trainer_settings_of(config: "DreamerV3Config") -> TrainerSettings:
+def trainer_settings_of(config: Any) -> TrainerSettings:
     """Everything that decides an update; schedules begin with their first rate."""
     rates = {
         name: rate[0][1] if isinstance(rate, list | tuple) else rate

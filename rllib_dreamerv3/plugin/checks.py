@@ -1,15 +1,12 @@
 """What makes a config wrong: options alone, and options against each other."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rllib_dreamerv3.envs.registry import check_environment
 from rllib_dreamerv3.errors import ConfigError, unknown_name
 from rllib_dreamerv3.options.limits import LIMITS, POSITIVE_WHOLE
 from rllib_dreamerv3.options.variants import CHOICES
-from rllib_dreamerv3.plugin.env_runner import is_registered_with_tune
-
-if TYPE_CHECKING:
-    from rllib_dreamerv3.plugin.config import DreamerV3Config
+from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
 
 REPLAY_DEFAULTS: dict[str, Any] = {
     "type": "EpisodeReplayBuffer",
@@ -28,7 +25,7 @@ ADAM_OPTIONS: dict[str, float] = {
 """Options of the three Adams and their defaults."""
 
 
-def check(config: "DreamerV3Config") -> None:
+def check(config: Any) -> None:
     """Checks all options of DreamerV3.
 
     Raises:
@@ -43,7 +40,7 @@ def check(config: "DreamerV3Config") -> None:
         check_environment(config.env, config.env_config)
 
 
-def _check_values(config: "DreamerV3Config") -> None:
+def _check_values(config: Any) -> None:
     if config.framework_str != "tf2":
         raise ConfigError(f"framework must be 'tf2', not {config.framework_str!r}.")
     for name, choices in CHOICES.items():
@@ -61,7 +58,7 @@ def _check_values(config: "DreamerV3Config") -> None:
             raise ConfigError(f"{name} must be {limit.words}, not {value!r}.")
 
 
-def _check_replay(config: "DreamerV3Config") -> None:
+def _check_replay(config: Any) -> None:
     replay = config.replay_buffer_config
     for key in replay:
         if key not in REPLAY_DEFAULTS:
@@ -82,7 +79,7 @@ def _check_replay(config: "DreamerV3Config") -> None:
         )
 
 
-def _check_contradictions(config: "DreamerV3Config") -> None:
+def _check_contradictions(config: Any) -> None:
     if config.resolved("optimizer_type") == "adam":
         if config.lr is not None:
             raise ConfigError(
@@ -104,7 +101,7 @@ def _check_contradictions(config: "DreamerV3Config") -> None:
         )
 
 
-def _check_rllib_options(config: "DreamerV3Config") -> None:
+def _check_rllib_options(config: Any) -> None:
     if config.num_learners:
         if config.batch_size_B % config.num_learners:
             raise ConfigError(
