@@ -37,13 +37,21 @@ def value_and_gradients(function, *inputs):
 
 
 def assert_as_plain(fast, plain, dtype, *inputs):
-    """Equal values and gradients; the plain formula computes in float32 from rounded inputs."""
+    """Equal values and gradients; the plain formula computes in float32 from rounded inputs.
+
+    On processors without instructions for bfloat16 TensorFlow adds up kernel gradients in it, and
+    loses several hundredths. There the fast form may lose as much as TensorFlow's own does.
+    """
     rounded = [tf.cast(tf.cast(x, dtype), tf.float32) for x in inputs]
     results = value_and_gradients(fast, *inputs), value_and_gradients(plain, *rounded)
-    for a, b in zip(*results, strict=True):
+    tensorflows = value_and_gradients(lambda *x: plain(*(tf.cast(y, dtype) for y in x)), *inputs)
+    for a, b, own in zip(*results, tensorflows, strict=True):
         assert a.dtype == tf.float32
-        assert np.abs(b).max() > 0.1
-        np.testing.assert_allclose(a, b, atol=2 * TOLERANCE[dtype] * np.abs(b).max())
+        largest = np.abs(b).max()
+        assert largest > 0.1
+        lost = np.abs(own - b).max() if dtype == "bfloat16" else 0.0
+        limit = max(2 * TOLERANCE[dtype] * largest, 1.1 * lost)
+        np.testing.assert_allclose(a, b, rtol=0, atol=limit)
 
 
 @DTYPES
@@ -125,7 +133,7 @@ def test_up_to_pixels(channels, dtype):
     bias = synthetic.uniform(channels, seed=2)
     assert_as_plain(
         lambda x, kernel: convolve_up_to_pixels(x, kernel, bias, dtype),
-        lambda x, kernel: plain_convolve_up(x, kernel) + bias,
+        lambda x, kernel: plain_convolve_up(x, kernel) + tf.cast(bias, x.dtype),
         dtype,
         synthetic.uniform(3, side, side, 6),
         synthetic.uniform(4, 4, channels, 6, seed=1),
@@ -150,6 +158,14 @@ def test_kernel_gradient_does_not_depend_on_how_it_is_computed(side):
     found = kernel_gradient(large, small)
     assert found.dtype == tf.bfloat16
     assert found.shape == (4, 4, 6, 5)
-    np.testing.assert_allclose(
-        tf.cast(found, tf.float32), expected, atol=2**-8 * np.abs(expected).max()
+    own = tf.raw_ops.Conv2DBackpropFilter(
+        input=large,
+        filter_sizes=[4, 4, 6, 5],
+        out_backprop=small,
+        strides=[1, 2, 2, 1],
+        padding="SAME",
     )
+    # See assert_as_plain.
+    lost = np.abs(tf.cast(own, tf.float32) - expected).max()
+    limit = max(2**-8 * np.abs(expected).max(), 1.1 * lost)
+    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, rtol=0, atol=limit)
