@@ -145,15 +145,26 @@ def five_updates_of(name: str) -> dict[str, Limit]:
 @pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", [name for name in CASES if name != "v2_image_vector_discrete"])
 def test_bfloat16(name):
-    """But for images of v2: rounding turns one of its classes."""
+    """Rounding may turn a class, on some processors; what follows in its row is not compared.
+
+    Not for images of v2, of which the file has single pixels and rounding turns a class anywhere.
+    """
     case = golden.read(name)
-    limits = BFLOAT16
-    if name.startswith("v2"):
-        limits = limits | {"scalars": Limit(2e-2)}
     ours = golden.first_update(case, "bfloat16")
-    assert_within(limits, case, ours)
-    first = ours["return_normalizer"], case.expected["return_normalizer"][0]
-    assert difference(*first, "largest") <= 5e-3
+    turned = (ours["index"] != case.expected["index"]).any(-1).reshape(4, 8)
+    same = ~np.logical_or.accumulate(turned, 1).reshape(-1)
+    assert same.mean() >= 0.75
+    if same.all():
+        limits = BFLOAT16 | ({"scalars": Limit(2e-2)} if name.startswith("v2") else {})
+        assert_within(limits, case, ours)
+        first = ours["return_normalizer"], case.expected["return_normalizer"][0]
+        assert difference(*first, "largest") <= 5e-3
+        return
+    for array, expected in case.expected.items():
+        limit = BFLOAT16.get(kind_of(array, BFLOAT16) or "")
+        if limit is not None:
+            found = ours[array].reshape(expected.shape)
+            assert difference(found[same], expected[same], "largest") <= limit.largest, array
 
 
 def test_every_number_of_the_files_is_compared():
