@@ -58,7 +58,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     """
     display.wait("loading TensorFlow and Ray")
     with told_as(RunError, options.verbosity), loading_libraries(options.verbosity):
-        import rllib_dreamerv3  # noqa: F401  registers the algorithm with RLlib
+        import rllib_dreamerv3.plugin  # noqa: F401  registers the algorithm with RLlib
 
     checked = [_check(experiment, options) for experiment in experiments]
     scheduler = _scheduler(options)

@@ -66,7 +66,7 @@ def test_flat_states_are_time_major():
     model = make(synthetic.CONTINUOUS)
     for dense in (False, True):
         trajectory = roll(model, synthetic.CONTINUOUS, dense)
-        flat = trajectory.flat_state()
+        flat = trajectory.state.flat()
         np.testing.assert_array_equal(flat.h[2 * N + 3], trajectory.state.h[2, 3])
         np.testing.assert_array_equal(flat.index[2 * N + 3], trajectory.state.index[2, 3])
         assert (flat.z is None) is not dense

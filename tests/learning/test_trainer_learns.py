@@ -66,12 +66,15 @@ def bandit(actions, seed):
     ],
 )
 def test_learns_which_action_is_rewarded(actions, actor_grad):
-    """300 updates on random actions: the mode becomes the rewarded one. Nano model, seed 0."""
+    """450 updates on random actions: the mode becomes the rewarded one. Nano model, seed 0.
+
+    Most seeds need less than 300, but not this one with continuous actions and REINFORCE.
+    """
     layout = ObservationLayout((Vector("obs/x", 1),))
     trainer = make_trainer(
         layout, actions, with_rates(1e-2, 3e-3, 3e-3, actor_grad=actor_grad), scramble=False
     )
-    for seed in range(300):
+    for seed in range(450):
         run(trainer, bandit(actions, seed))
     policy = trainer.model.policy
     acted = policy.act(
