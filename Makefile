@@ -1,7 +1,7 @@
 # Uses the tools of the active environment: pip install -e '.[dev]'
 PYTHON ?= python3
 
-.PHONY: check test format
+.PHONY: check test format docs
 
 check:  ## everything that answers within a minute or two
 	$(PYTHON) -m ruff check .
@@ -16,3 +16,6 @@ test:  ## all tests
 format:
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
+
+docs:  ## what is written from the table of options
+	$(PYTHON) docs/write_options.py

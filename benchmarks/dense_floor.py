@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from rllib_dreamerv3.networks.cnn import POOLED_DEPTHS, STRIDED_SMALLEST_SIDE
 from rllib_dreamerv3.networks.model import DreamerModel
-from rllib_dreamerv3.options.settings import TrainerSettings
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
 MATRIX_SIZE = 2048
@@ -60,7 +60,7 @@ def dense_gflop(
     observations: ObservationLayout,
     actions: ActionLayout,
     cnn: str,
-    settings: TrainerSettings,
+    options: LearningOptions,
     records: int,
 ) -> float:
     """Floating point operations of an update's products, all of them dense, in 1e9.
@@ -73,11 +73,11 @@ def dense_gflop(
         observations: What they observe.
         actions: What they do.
         cnn: Which CNN they have.
-        settings: What the update consists of.
+        options: What the update consists of.
         records: B * T.
     """
     side = observations.images[0].height if observations.images else 0
-    counts, horizon = products(model, cnn, side), settings.horizon
+    counts, horizon = products(model, cnn, side), options.horizon_H
 
     def total(*prefixes: str) -> float:
         return sum(n for name, n in counts.items() if name.startswith(prefixes))
@@ -95,9 +95,9 @@ def dense_gflop(
     multiplications += horizon * total("actor/")
     for head in ("actor/", "critic/"):
         multiplications += horizon * (2 * total(head) - total(f"{head}mlp/first/"))
-    if settings.replay_critic_scale:
+    if options.replay_critic_scale:
         multiplications += 3 * total("critic/") + total("slow_critic/")
-    if settings.actor_grad == "auto" and actions.all_continuous:
+    if options.actor_grad == "auto" and actions.all_continuous:
         multiplications += horizon * (step + total("reward/", "critic/", "actor/outputs/"))
     return 2.0 * records * multiplications / 1e9
 

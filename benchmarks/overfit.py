@@ -24,7 +24,7 @@ from rllib_dreamerv3.envs.atari import make_atari
 from rllib_dreamerv3.learning.trainer import Trainer
 from rllib_dreamerv3.networks.model import DreamerModel
 from rllib_dreamerv3.options.model_sizes import MODEL_SIZES, model_settings
-from rllib_dreamerv3.options.settings import AdamSettings, TrainerSettings
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, Columns
 from rllib_dreamerv3.reports.pictures import compare, film_strip, write_png
 from rllib_dreamerv3.reports.reporter import FILM_OBSERVED, open_loop_prediction
@@ -121,7 +121,7 @@ def main() -> int:
     layouts = observations.layout, actions.layout
     model = DreamerModel(*layouts, sizes, seed=options.seed)
     # Behaviour is not looked at: one imagined step keeps its share of the time small.
-    settings = TrainerSettings(horizon=1, world_model=AdamSettings(options.lr, 1e-8, 1000.0))
+    settings = LearningOptions(horizon_H=1, world_model_lr=options.lr)
     trainer = Trainer(model, *layouts, sizes, settings, seed=options.seed)
 
     still = still_picture_loss(batch[observations.layout.images[0].key])

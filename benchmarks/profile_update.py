@@ -39,11 +39,13 @@ def trace(options: argparse.Namespace, folder: Path) -> None:
         horizon_H=options.horizon,
         compute_dtype=options.compute_dtype,
     )
-    sizes, settings = config.model_settings(), config.trainer_settings()
+    sizes, settings = config.model_settings(), config.learning_options()
     observations, actions = layouts(spaces)
     model = DreamerModel(observations, actions, sizes, seed=0)
     trainer = Trainer(model, observations, actions, sizes, settings)
-    batch = make_batch(spaces, options.batch, options.length, settings.replay_context, sizes)
+    batch = make_batch(
+        spaces, options.batch, options.length, config.resolved("replay_context"), sizes
+    )
 
     def update() -> None:
         trainer.update(batch).metrics["CRITIC_L_total"].numpy()

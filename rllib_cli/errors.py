@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import click
 
-from rllib_cli.quiet import loading_libraries
+from rllib_dreamerv3.errors import unknown_name
 
 
 class InputError(click.ClickException):
@@ -33,9 +33,6 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> InputError:
     Returns:
         The error, ready to be raised.
     """
-    with loading_libraries(verbosity=0):
-        from rllib_dreamerv3.errors import unknown_name
-
     return InputError(str(unknown_name(what, name, valid)))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from rllib_cli import stopping
+from rllib_cli import option_names, stopping
 from rllib_cli.errors import InputError, describe, unknown
 from rllib_cli.quiet import loading_libraries
 
@@ -168,6 +168,8 @@ def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> 
     config = {**config, **({"env": env} if env else {})}
     if not config.get("env"):
         raise InputError("Say which environment to train in: --env NAME.")
+    if algorithm == option_names.NAME:
+        option_names.check_config(config)
     return Experiment("default", algorithm, config)
 
 
@@ -213,6 +215,8 @@ def _from_spec(name: str, spec: Any) -> Experiment:
             f"Experiment {name!r} does not say which algorithm to run: `run: DreamerV3`."
         )
     config = {**_dict(spec, "config", name), **({"env": spec["env"]} if "env" in spec else {})}
+    if spec["run"] == option_names.NAME:
+        option_names.check_config(config)
     return Experiment(
         name=name,
         algorithm=str(spec["run"]),

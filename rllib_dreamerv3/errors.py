@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+# More than these nobody reads.
+_MOST_NAMES = 16
+
 
 class ConfigError(ValueError):
     """An option is unknown, out of range, or contradicts another one."""
@@ -42,5 +45,11 @@ def unknown_name(what: str, name: str, valid: Iterable[str]) -> ConfigError:
     names = sorted(valid)
     lower = {n.lower(): n for n in names}
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-    hint = f"Did you mean {lower[near[0]]!r}?" if near else f"Valid: {', '.join(names)}."
+    if near:
+        hint = f"Did you mean {lower[near[0]]!r}?"
+    elif len(names) <= _MOST_NAMES:
+        hint = f"Valid: {', '.join(names)}."
+    else:
+        nearest = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.0)
+        hint = f"The nearest of {len(names)}: {', '.join(lower[n] for n in nearest)}."
     return ConfigError(f"Unknown {what} {name!r}. {hint}")

@@ -46,11 +46,13 @@ def main() -> None:
         compute_dtype=options.compute_dtype,
         lr_warmup=0,
     )
-    sizes, settings = config.model_settings(), config.trainer_settings()
+    sizes, settings = config.model_settings(), config.learning_options()
     observations, actions = layouts(spaces)
     model = DreamerModel(observations, actions, sizes, seed=0)
     trainer = Trainer(model, observations, actions, sizes, settings)
-    batch = make_batch(spaces, options.batch, options.length, settings.replay_context, sizes)
+    batch = make_batch(
+        spaces, options.batch, options.length, config.resolved("replay_context"), sizes
+    )
     before = get_weights(model)
 
     def update() -> dict[str, float]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from rllib_dreamerv3.kernels.compiled import compiled_keeping
-from rllib_dreamerv3.options.model_sizes import ComputeDtype
+from rllib_dreamerv3.options.table import ComputeDtype
 
 LAYER_NORM_EPSILON = 1e-3
 RMS_NORM_EPSILON = 1e-4

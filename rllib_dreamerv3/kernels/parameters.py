@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 import tensorflow as tf
 
 from rllib_dreamerv3.kernels.products import product
-from rllib_dreamerv3.options.model_sizes import ComputeDtype
+from rllib_dreamerv3.options.table import ComputeDtype
 
 
 class View:

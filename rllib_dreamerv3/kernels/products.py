@@ -11,7 +11,7 @@ The plain formula of a block product is a dense product for each block.
 
 import tensorflow as tf
 
-from rllib_dreamerv3.options.model_sizes import ComputeDtype
+from rllib_dreamerv3.options.table import ComputeDtype
 
 
 def product(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:

@@ -14,7 +14,7 @@ import tensorflow as tf
 
 from rllib_dreamerv3.kernels.compiled import compiled
 from rllib_dreamerv3.kernels.norm_silu import norm_silu
-from rllib_dreamerv3.options.model_sizes import ComputeDtype
+from rllib_dreamerv3.options.table import ComputeDtype
 
 # Up to this many pixels a side (of the smaller image), a kernel gradient in bfloat16 is faster as
 # matrix products with patches: half the time of oneDNN's kernel at every size, a third at the

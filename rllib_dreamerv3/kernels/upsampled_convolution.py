@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.kernels.compiled import compiled
-from rllib_dreamerv3.options.model_sizes import ComputeDtype
+from rllib_dreamerv3.options.table import ComputeDtype
 
 
 def plain_convolve_upsampled(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:

@@ -31,7 +31,7 @@ from rllib_dreamerv3.networks.model import DreamerModel
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.networks.world_model import Context, Observed, split_context
 from rllib_dreamerv3.options.model_sizes import ModelSettings
-from rllib_dreamerv3.options.settings import AdamSettings, TrainerSettings
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import (
     IS_FIRST,
     IS_LAST,
@@ -46,6 +46,9 @@ Batch = Mapping[str, tf.Tensor]
 Metrics = dict[str, tf.Tensor]
 
 PARTS = ("world_model", "actor", "critic")
+
+# Added to the bias-corrected root of the second moment (2023 code).
+ADAM_EPSILONS = {"world_model": 1e-8, "actor": 1e-5, "critic": 1e-5}
 
 
 class Update(NamedTuple):
@@ -92,48 +95,47 @@ class Trainer(tf.Module):
         observations: ObservationLayout,
         actions: ActionLayout,
         model_settings: ModelSettings,
-        settings: TrainerSettings,
+        options: LearningOptions,
         seed: int = 0,
     ):
         """Creates the optimizers; nothing is compiled before the first update."""
         super().__init__()
         self.model = model
         self._observations, self._actions = observations, actions
-        self._model_settings, self._settings = model_settings, settings
-        self._two_hot = make_two_hot(settings.two_hot_bins)
+        self._model_settings, self._options = model_settings, options
+        self._two_hot = make_two_hot(options.two_hot_bins)
         self._seed = seed
-        self._through_dynamics = settings.actor_grad == "dynamics" or (
-            settings.actor_grad == "auto" and actions.all_continuous
+        self._through_dynamics = options.actor_grad == "dynamics" or (
+            options.actor_grad == "auto" and actions.all_continuous
         )
         self.updates = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self.return_normalizer = ReturnNormalizer(decay=settings.return_decay)
+        self.return_normalizer = ReturnNormalizer(decay=options.return_normalization_decay)
         self._trained = {name: getattr(model, name).trainable_variables for name in PARTS}
         self.optimizers = self._make_optimizers()
         self.update = tf.function(self._update, autograph=False)
 
     def _make_optimizers(self) -> dict[str, Optimizer]:
-        settings = self._settings
-        if settings.optimizer_type == "laprop":
+        options = self._options
+        rates = options.first_rates
+        if options.optimizer_type == "laprop":
             everything = [v for variables in self._trained.values() for v in variables]
-            laprop = settings.laprop
             return {
                 "all": LaProp(
                     everything,
-                    laprop.learning_rate,
-                    clip_share=laprop.clip_share,
-                    warmup=laprop.warmup,
+                    rates["all"],
+                    clip_share=options.adaptive_grad_clip,
+                    warmup=options.lr_warmup,
                 )
             }
-
-        def adam(name: str, its: AdamSettings) -> Adam:
-            return Adam(
+        return {
+            name: Adam(
                 self._trained[name],
-                learning_rate=its.learning_rate,
-                epsilon=its.epsilon,
-                clip_global_norm=its.clip,
+                learning_rate=rates[name],
+                epsilon=ADAM_EPSILONS[name],
+                clip_global_norm=getattr(options, f"{name}_grad_clip_by_global_norm"),
             )
-
-        return {name: adam(name, getattr(settings, name)) for name in PARTS}
+            for name in PARTS
+        }
 
     @property
     def _in_turn(self) -> bool:
@@ -142,8 +144,8 @@ class Trainer(tf.Module):
         So it is in the 2023 code. One optimizer for all, or a critic loss that reaches into the
         world model, ask for all gradients at the same parameters (2025 code).
         """
-        settings = self._settings
-        return settings.optimizer_type == "adam" and not settings.replay_critic_scale
+        options = self._options
+        return options.optimizer_type == "adam" and not options.replay_critic_scale
 
     def _update(self, batch: Batch) -> Update:
         """Does one update.
@@ -190,7 +192,7 @@ class Trainer(tf.Module):
         self, records: Batch, context: Context | None, seed: tf.Tensor
     ) -> tuple[State, Metrics]:
         """All gradients at the same parameters, with the critic's loss on replay (2025 code)."""
-        scale = self._settings.replay_critic_scale
+        scale = self._options.replay_critic_scale
         with tf.GradientTape() as tape:
             observed, loss, metrics = self._observe(records, context, seed)
             state = observed.state.stop_gradient()
@@ -214,7 +216,7 @@ class Trainer(tf.Module):
         self, records: Batch, context: Context | None, seed: tf.Tensor
     ) -> tuple[Observed, tf.Tensor, Metrics]:
         """The world model's forward pass, its loss, and scalars worth reporting."""
-        world, scales = self.model.world_model, self._settings.world_model_scales
+        world, options = self.model.world_model, self._options
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
         uniform = tf.random.stateless_uniform(
             [rows, length, self._model_settings.categoricals], seed
@@ -228,10 +230,10 @@ class Trainer(tf.Module):
                 self._observations,
                 self._two_hot,
                 self._model_settings,
-                free_nats=scales.free_nats,
-                continue_label=self._settings.continue_label,
+                free_nats=options.free_nats,
+                continue_label=options.continue_label,
             )
-            return losses.weighted(scales), losses
+            return losses.weighted(options), losses
 
         flat = {key: tf.reshape(x, [-1, *x.shape[2:]]) for key, x in records.items()}
         size = records_at_a_time(self._observations, self._model_settings)
@@ -256,10 +258,10 @@ class Trainer(tf.Module):
 
     def _imagine(self, start: State, records: Batch, seed: tf.Tensor) -> _Behaviour:
         """Imagines from all N = B * T states ``start [N]``; gradients of actor and critic."""
-        world, settings, two_hot = self.model.world_model, self._settings, self._two_hot
+        world, options, two_hot = self.model.world_model, self._options, self._two_hot
         if self._through_dynamics:
             start = start.with_dense_z(self._model_settings.classes)
-        h, n = settings.horizon, tf.shape(start.h)[0]
+        h, n = options.horizon_H, tf.shape(start.h)[0]
         with tf.GradientTape() as actor_tape, tf.GradientTape() as critic_tape:
             trajectory = imagine(
                 world,
@@ -284,11 +286,11 @@ class Trainer(tf.Module):
                 imagined_continues(
                     tf.reshape(world.cont(states), [h + 1, n]),
                     tf.reshape(records[IS_TERMINAL], [-1]),
-                    settings.imagined_continues,
+                    options.imagined_continues,
                 ),
                 tf.reshape(tf.concat(values, 0), [h + 1, n]),
-                gamma=settings.imagination_gamma,
-                gae_lambda=settings.gae_lambda,
+                gamma=options.imagination_gamma,
+                gae_lambda=options.gae_lambda,
             )
             self.return_normalizer.update(tf.stop_gradient(outcome.returns))
             actor_total, actor_metrics = actor_loss(
@@ -296,12 +298,12 @@ class Trainer(tf.Module):
                 tf.reshape(trajectory.action[:-1], [h * n, self._actions.size]),
                 outcome,
                 self.return_normalizer.scale(),
-                entropy_scale=settings.entropy_scale,
+                entropy_scale=options.entropy_scale,
                 through_dynamics=self._through_dynamics,
             )
             slow_values = two_hot.mean(self.model.slow_critic(acting_states))
             critic = critic_loss(critic_logits, outcome, slow_values, two_hot)
-            critic_total = critic.value + settings.slow_critic_scale * critic.slow
+            critic_total = critic.value + options.slow_critic_scale * critic.slow
         return _Behaviour(
             actor=_Gradients(
                 self._gradient(actor_tape, actor_total, "actor"),
@@ -331,7 +333,7 @@ class Trainer(tf.Module):
     def _replay_critic_loss(
         self, state: State, records: Batch, start_returns: tf.Tensor
     ) -> tf.Tensor:
-        settings, shape = self._settings, tf.shape(records[REWARD])
+        options, shape = self._options, tf.shape(records[REWARD])
         logits = self.model.critic(state)
         slow_values = self._two_hot.mean(self.model.slow_critic(state.stop_gradient()))
         # The recursion runs over T, which must therefore be known when the update is compiled.
@@ -344,9 +346,9 @@ class Trainer(tf.Module):
             records[IS_LAST],
             records[IS_TERMINAL],
             self._two_hot,
-            gamma=settings.gamma,
-            gae_lambda=settings.gae_lambda,
-            slow_critic_scale=settings.slow_critic_scale,
+            gamma=options.gamma,
+            gae_lambda=options.gae_lambda,
+            slow_critic_scale=options.slow_critic_scale,
         )
 
     def _gradient(self, tape: tf.GradientTape, loss: tf.Tensor, name: str) -> list[tf.Tensor]:
@@ -354,7 +356,7 @@ class Trainer(tf.Module):
 
     def _apply(self, gradients: Mapping[str, Sequence[tf.Tensor]]) -> Metrics:
         """Lets the optimizers step; the global norm of each part's gradients before clipping."""
-        if self._settings.optimizer_type == "adam":
+        if self._options.optimizer_type == "adam":
             norms = {name: self.optimizers[name].apply(g) for name, g in gradients.items()}
         else:
             # In the order in which the optimizer was given the variables.
@@ -363,7 +365,7 @@ class Trainer(tf.Module):
         return {f"{name.upper()}_gradients_global_norm": norm for name, norm in norms.items()}
 
     def _update_slow_critic(self) -> None:
-        decay = self._settings.slow_critic_decay
+        decay = self._options.slow_critic_decay
         fast, slow = self.model.critic.variables, self.model.slow_critic.variables
         for s, f in zip(slow, fast, strict=True):
             s.assign_sub((1.0 - decay) * (s - f))

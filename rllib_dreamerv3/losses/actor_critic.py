@@ -15,7 +15,7 @@ from rllib_dreamerv3.math.returns import (
 )
 from rllib_dreamerv3.math.two_hot import TwoHot
 from rllib_dreamerv3.networks.action_distribution import ActionDistribution
-from rllib_dreamerv3.options.variants import ImaginedContinues
+from rllib_dreamerv3.options.table import ImaginedContinues
 
 
 class Returns(NamedTuple):

@@ -17,7 +17,7 @@ from rllib_dreamerv3.math.two_hot import TwoHot
 from rllib_dreamerv3.networks.observation_values import unit_image, vector_value
 from rllib_dreamerv3.networks.world_model import WorldModelOutput
 from rllib_dreamerv3.options.model_sizes import ModelSettings
-from rllib_dreamerv3.options.settings import WorldModelScales
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, REWARD
 from rllib_dreamerv3.spaces.layout import Categorical, Image, ObservationLayout
 
@@ -139,17 +139,17 @@ class WorldModelLosses(NamedTuple):
         parts = [*self.observations.values(), self.reward, self.cont]
         return tf.add_n(parts if self.mask is None else [*parts, self.mask])
 
-    def weighted(self, scales: WorldModelScales) -> tf.Tensor:
+    def weighted(self, options: LearningOptions) -> tf.Tensor:
         """Weighted sum of the three losses, ``[N]``."""
         return (
-            scales.prediction * self.prediction
-            + scales.dynamics * self.dynamics
-            + scales.representation * self.representation
+            options.prediction_loss_scale * self.prediction
+            + options.dynamics_loss_scale * self.dynamics
+            + options.representation_loss_scale * self.representation
         )
 
-    def total(self, scales: WorldModelScales) -> tf.Tensor:
+    def total(self, options: LearningOptions) -> tf.Tensor:
         """The scalar that the world model minimises: weighted sum, mean over records."""
-        return tf.reduce_mean(self.weighted(scales))
+        return tf.reduce_mean(self.weighted(options))
 
 
 def records_at_a_time(layout: ObservationLayout, settings: ModelSettings) -> int | None:
@@ -178,7 +178,7 @@ def world_model_losses(
         layout: The observation layout.
         two_hot: Encoding of the reward.
         settings: How observations are predicted.
-        free_nats: See :class:`WorldModelScales`.
+        free_nats: See :class:`LearningOptions`.
         continue_label: See :func:`continue_loss`.
 
     Returns:

@@ -19,7 +19,8 @@ from rllib_dreamerv3.networks.layers import (
     output_init,
 )
 from rllib_dreamerv3.networks.state import State, StateLinear, multiply_z
-from rllib_dreamerv3.options.model_sizes import ComputeDtype, LayerStyle, ModelSettings
+from rllib_dreamerv3.options.model_sizes import LayerStyle, ModelSettings
+from rllib_dreamerv3.options.table import ComputeDtype
 
 # The strided CNN halves its input until this many pixels a side are left.
 STRIDED_SMALLEST_SIDE = 4

@@ -16,7 +16,8 @@ from rllib_dreamerv3.kernels.parameters import View, multiply, read
 from rllib_dreamerv3.networks.blocks import BLOCKS
 from rllib_dreamerv3.networks.layers import Linear, NormSilu, Rng, hidden_init
 from rllib_dreamerv3.networks.state import multiply_z
-from rllib_dreamerv3.options.model_sizes import ComputeDtype, ModelSettings
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.options.table import ComputeDtype
 
 
 class SequenceModel(tf.Module):

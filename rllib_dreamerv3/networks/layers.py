@@ -17,7 +17,8 @@ from rllib_dreamerv3.networks.initializers import (
     truncated_normal_fan_in,
     uniform_fan_avg,
 )
-from rllib_dreamerv3.options.model_sizes import ComputeDtype, LayerStyle
+from rllib_dreamerv3.options.model_sizes import LayerStyle
+from rllib_dreamerv3.options.table import ComputeDtype
 
 Rng = np.random.Generator
 Initializer = Callable[[tuple[int, ...], Rng], np.ndarray]

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from rllib_dreamerv3.errors import SpaceError
 from rllib_dreamerv3.math.scalars import symlog
-from rllib_dreamerv3.options.model_sizes import ComputeDtype, ModelSettings
-from rllib_dreamerv3.options.variants import Cnn
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.options.table import Cnn, ComputeDtype
 from rllib_dreamerv3.spaces.layout import (
     Categorical,
     Image,

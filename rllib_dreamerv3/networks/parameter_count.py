@@ -5,7 +5,8 @@ from typing import Any
 import gymnasium as gym
 
 from rllib_dreamerv3.networks.model import DreamerModel
-from rllib_dreamerv3.options.model_sizes import VectorMlp, model_settings
+from rllib_dreamerv3.options.model_sizes import model_settings
+from rllib_dreamerv3.options.table import VectorMlp
 from rllib_dreamerv3.spaces.codecs import make_codecs
 
 

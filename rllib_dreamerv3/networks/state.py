@@ -8,7 +8,8 @@ from rllib_dreamerv3.kernels.one_hot_products import add_one_hot_product, flat_o
 from rllib_dreamerv3.kernels.parameters import Parameter, multiply, read
 from rllib_dreamerv3.kernels.products import product
 from rllib_dreamerv3.networks.layers import Initializer, Linear, Mlp, NormSilu, Rng, hidden_init
-from rllib_dreamerv3.options.model_sizes import ComputeDtype, ModelSettings
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.options.table import ComputeDtype
 
 
 class State(NamedTuple):

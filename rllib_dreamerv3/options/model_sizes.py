@@ -1,23 +1,19 @@
 """The model sizes of both variants, and everything else that decides which networks are built."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
-from rllib_dreamerv3.errors import ConfigError, unknown_name
-from rllib_dreamerv3.options.variants import (
-    CHOICES,
-    NETWORK_OPTIONS,
-    VARIANT_DEFAULTS,
-    Cnn,
-    DiscreteObservations,
-    InitialState,
+from rllib_dreamerv3.errors import unknown_name
+from rllib_dreamerv3.options.option import options_of
+from rllib_dreamerv3.options.table import (
+    OPTIONS,
+    ComputeDtype,
+    NetworkOptions,
     Norm,
-    SequenceModel,
+    Variant,
+    VectorMlp,
     WeightInit,
 )
-
-ComputeDtype = Literal["float32", "bfloat16"]
-VectorMlp = Literal["scaled", "authors"]
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,9 @@ class LayerStyle:
         return replace(self, compute_dtype="float32")
 
 
-@dataclass(frozen=True)
-class ModelSettings:
-    """Everything that decides which networks are built. Plain values, no Ray.
+@dataclass(frozen=True, kw_only=True)
+class ModelSettings(NetworkOptions):
+    """Everything that decides which networks are built: kinds of layers, and their numbers.
 
     Attributes:
         deterministic: D, units of the recurrent state h.
@@ -59,19 +55,6 @@ class ModelSettings:
         vector_units: Units of the encoder's and decoder's MLP for vectors.
         vector_layers: Layers of the encoder's and decoder's MLP for vectors.
         cnn_depth: d, the unit of channels in the CNNs.
-        unimix: Share of the uniform distribution mixed into prior, posterior and actor.
-        symlog_vectors: Whether vector observations pass through symlog.
-        sequence_model: GRU with a common layer norm, or with block-diagonal kernels.
-        norm: See :class:`LayerStyle`.
-        hidden_bias: See :class:`LayerStyle`.
-        weight_init: See :class:`LayerStyle`.
-        actor_output_scale: Scale of the actor's initial output weights.
-        cnn: Strided 4x4 convolutions and transposed ones, or 5x5 convolutions with max-pooling and
-            nearest upsampling.
-        initial_state: A learned h with the prior's mode, or zeros.
-        discrete_observations: One-hot numbers like any other, with symlog and a squared error, or
-            classes with a cross-entropy.
-        compute_dtype: See :class:`LayerStyle`.
     """
 
     deterministic: int
@@ -87,17 +70,6 @@ class ModelSettings:
     vector_units: int
     vector_layers: int
     cnn_depth: int
-    unimix: float = 0.01
-    symlog_vectors: bool = True
-    sequence_model: SequenceModel = "gru"
-    norm: Norm = "layer"
-    hidden_bias: bool = False
-    weight_init: WeightInit = "fan_avg"
-    actor_output_scale: float = 1.0
-    cnn: Cnn = "strided"
-    initial_state: InitialState = "learned"
-    discrete_observations: DiscreteObservations = "vector"
-    compute_dtype: ComputeDtype = "float32"
 
     @property
     def stochastic(self) -> int:
@@ -108,6 +80,11 @@ class ModelSettings:
     def feature(self) -> int:
         """D + S * C, width of the model state that every head reads."""
         return self.deterministic + self.stochastic
+
+    @property
+    def symlog_vectors(self) -> bool:
+        """Whether vector observations pass through symlog."""
+        return self.symlog_obs is not False
 
     @property
     def style(self) -> LayerStyle:
@@ -146,7 +123,7 @@ MODEL_SIZES: tuple[str, ...] = (*_V1_SIZES, *_V2_SIZES)
 _AUTHORS_VECTOR_UNITS, _AUTHORS_VECTOR_LAYERS = 1024, 5
 
 
-def variant_of(model_size: str, variant: str | None = None) -> str:
+def variant_of(model_size: str, variant: Variant | None = None) -> Variant:
     """The variant that a size stands for, unless another one is asked for.
 
     Raises:
@@ -154,16 +131,15 @@ def variant_of(model_size: str, variant: str | None = None) -> str:
     """
     if model_size not in MODEL_SIZES:
         raise unknown_name("model_size", str(model_size), MODEL_SIZES)
-    if variant is None:
-        return "v1" if model_size in _V1_SIZES else "v2"
-    if variant not in CHOICES["variant"]:
-        raise unknown_name("variant", str(variant), CHOICES["variant"])
-    return variant
+    OPTIONS["variant"].check(variant)
+    if variant is not None:
+        return variant
+    return "v1" if model_size in _V1_SIZES else "v2"
 
 
 def model_settings(
     model_size: str,
-    variant: str | None = None,
+    variant: Variant | None = None,
     *,
     vector_mlp: VectorMlp = "scaled",
     **options: Any,
@@ -179,27 +155,24 @@ def model_settings(
             layers of the model size, as RLlib and the 2025 code do; ``"authors"`` gives them
             5 x 1024 at every size, as the 2023 code does. Deviation: scaled is the default,
             because 5 x 1024 costs more than the rest of a small model.
-        **options: Fields of :class:`ModelSettings` that differ from the variant's.
+        **options: Fields of :class:`ModelSettings` that differ from the size's and the variant's.
 
     Returns:
         The settings from which the networks are built.
 
     Raises:
-        ConfigError: If a name is unknown, or the options contradict each other.
+        ConfigError: If a name is unknown, or an option cannot have its value.
     """
     variant = variant_of(model_size, variant)
-    if vector_mlp not in ("scaled", "authors"):
-        raise unknown_name("vector_mlp", str(vector_mlp), ("scaled", "authors"))
-    defaults = {name: VARIANT_DEFAULTS[variant][name] for name in NETWORK_OPTIONS}
+    OPTIONS["vector_mlp"].check(vector_mlp)
+    kinds = options_of(NetworkOptions)
+    for name in kinds.keys() & options.keys():
+        kinds[name].check(options[name])
+    defaults = {name: row.default(variant) for name, row in kinds.items()}
     sizes = _v1_size(model_size) if model_size in _V1_SIZES else _v2_size(model_size)
     if vector_mlp == "authors":
         sizes |= {"vector_units": _AUTHORS_VECTOR_UNITS, "vector_layers": _AUTHORS_VECTOR_LAYERS}
-    settings = ModelSettings(**(sizes | defaults | options))
-    for name, choices in CHOICES.items():
-        value = getattr(settings, name, choices[0])
-        if value not in choices:
-            raise ConfigError(f"{name} must be {' or '.join(map(repr, choices))}, not {value!r}.")
-    return settings
+    return ModelSettings(**(sizes | defaults | options))
 
 
 def _v1_size(name: str) -> dict[str, int]:

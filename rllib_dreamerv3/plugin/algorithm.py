@@ -63,12 +63,14 @@ class DreamerV3(Algorithm):
         # Under Tune there is a placement group: all that is needed has been granted already.
         if ray.util.get_current_placement_group() is None:
             check_resources(self.config, ray.cluster_resources(), in_tune=False)
+        replay = self.config.replay_buffer_options()
         self.replay_buffer = ReplayBuffer(
             length=self.config.batch_length_T,
             context=self.config.resolved("replay_context"),
             online_queue=self.config.resolved("online_queue"),
-            capacity_records=self.config.replay_capacity,
-            capacity_bytes=self.config.replay_buffer_config["capacity_bytes"],
+            capacity_records=replay["capacity"],
+            capacity_bytes=replay["capacity_bytes"],
+            needed_records=self.config.records_to_start,
             seed=self.config.seed,
         )
         self.update_schedule = UpdateSchedule(

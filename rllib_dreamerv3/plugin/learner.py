@@ -26,7 +26,6 @@ from ray.rllib.utils.schedules.scheduler import Scheduler
 from rllib_dreamerv3.errors import TrainingDivergedError
 from rllib_dreamerv3.learning.trainer import Trainer
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
-from rllib_dreamerv3.plugin.settings import learning_rates_of
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.reports.reporter import Reporter
 
@@ -50,12 +49,13 @@ class DreamerV3Learner(Learner):
         """Builds the module and the trainer around its networks."""
         super().build()
         module: DreamerV3RLModule = self.module[DEFAULT_MODULE_ID]
+        options = self.config.learning_options()
         parts = (
             module.model,
             module.observations.layout,
             module.actions.layout,
             module.settings,
-            self.config.trainer_settings(),
+            options,
             self.config.seed or 0,
         )
         self.trainer, self._reporter = Trainer(*parts), Reporter(*parts)
@@ -66,7 +66,7 @@ class DreamerV3Learner(Learner):
         self._parameters = module.model.count_parameters()
         self._lr_schedules = {
             name: Scheduler(fixed_value_or_schedule=rate, framework=None)
-            for name, rate in learning_rates_of(self.config).items()
+            for name, rate in options.learning_rates.items()
         }
 
     def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.options.table import EvaluationAction
 from rllib_dreamerv3.plugin.checkpoint_files import config_and_weights
-from rllib_dreamerv3.plugin.config import DreamerV3Config, EvaluationAction
+from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.episode_statistics import Episode
 

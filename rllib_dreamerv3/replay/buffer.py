@@ -63,6 +63,7 @@ class ReplayBuffer:
         online_queue: bool = False,
         capacity_records: int,
         capacity_bytes: int | None = None,
+        needed_records: int = 0,
         seed: int | None = None,
     ):
         """Creates an empty buffer; memory is taken as records arrive.
@@ -74,6 +75,8 @@ class ReplayBuffer:
             online_queue: Whether to serve new sequences before drawn ones.
             capacity_records: Most records to hold, over all streams.
             capacity_bytes: Most bytes of records to hold; None for no such limit.
+            needed_records: Records that the capacity in bytes must have room for; `add` raises
+                if the first records show that it has not.
             seed: Seed of the draws; None for a different one each time.
 
         Raises:
@@ -90,6 +93,7 @@ class ReplayBuffer:
             sequence_length=self.sequence_length,
             capacity_records=capacity_records,
             capacity_bytes=capacity_bytes,
+            needed_records=needed_records,
         )
         self.online_queue = OnlineQueue(self.sequence_length) if online_queue else None
         self.rng = np.random.default_rng(seed)

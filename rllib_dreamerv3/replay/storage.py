@@ -107,13 +107,22 @@ class Storage:
         version: Changes whenever records come or go.
     """
 
-    def __init__(self, *, sequence_length: int, capacity_records: int, capacity_bytes: int | None):
+    def __init__(
+        self,
+        *,
+        sequence_length: int,
+        capacity_records: int,
+        capacity_bytes: int | None,
+        needed_records: int = 0,
+    ):
         """Creates an empty storage; memory is taken as records arrive.
 
         Args:
             sequence_length: Records that a full storage must be able to hold in one segment.
             capacity_records: Most records to hold.
             capacity_bytes: Most bytes of records to hold; None for no such limit.
+            needed_records: Records that the capacity in bytes must have room for; whether it has
+                is known with the first record.
 
         Raises:
             ValueError: A capacity is too small to hold ``sequence_length`` records.
@@ -126,6 +135,7 @@ class Storage:
         if capacity_bytes is not None and capacity_bytes < 1:
             raise ValueError(f"capacity_bytes must be positive or None, not {capacity_bytes}.")
         self._sequence_length = sequence_length
+        self._needed_records = max(sequence_length, needed_records)
         self._capacity_records = capacity_records
         self._capacity_bytes = capacity_bytes
         self.specs: Specs = {}
@@ -271,13 +281,13 @@ class Storage:
         capacity = self._capacity_records
         if self._capacity_bytes is not None:
             capacity = min(capacity, self._capacity_bytes // record_bytes)
-        if capacity < self._sequence_length:
-            raise ValueError(
-                f"A replay capacity of {self._capacity_bytes} bytes cannot hold one sequence: "
-                f"{self._sequence_length} records of {record_bytes} bytes are "
-                f"{self._sequence_length * record_bytes} bytes. Raise the capacity or shorten the "
-                "sequences."
-            )
+            if capacity < min(self._needed_records, self._capacity_records):
+                raise ValueError(
+                    f"A replay capacity_bytes of {self._capacity_bytes} has room for {capacity} "
+                    f"records of {record_bytes} bytes, but {self._needed_records} are needed "
+                    "before any learning: at least "
+                    f"{self._needed_records * record_bytes} bytes."
+                )
         chunk_records = min(
             MAX_CHUNK_RECORDS,
             MAX_CHUNK_BYTES // record_bytes,

@@ -18,7 +18,7 @@ from rllib_dreamerv3.networks.model import DreamerModel
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.networks.world_model import Context, Observed, WorldModel, split_context
 from rllib_dreamerv3.options.model_sizes import ModelSettings
-from rllib_dreamerv3.options.settings import TrainerSettings
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL
 from rllib_dreamerv3.reports.pictures import compare, film_strip
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
@@ -98,14 +98,14 @@ class Reporter:
         observations: ObservationLayout,
         actions: ActionLayout,
         model_settings: ModelSettings,
-        settings: TrainerSettings,
+        options: LearningOptions,
         seed: int = 0,
     ):
         """Takes what a :class:`~rllib_dreamerv3.learning.trainer.Trainer` takes."""
         self._model = model
         self._observations, self._actions = observations, actions
-        self._model_settings, self._settings = model_settings, settings
-        self._two_hot = make_two_hot(settings.two_hot_bins)
+        self._model_settings, self._options = model_settings, options
+        self._two_hot = make_two_hot(options.two_hot_bins)
         self._seed = seed
         self._predict = tf.function(self._open_loop, autograph=False)
         self._dream = tf.function(self._dream_data, autograph=False)
@@ -188,20 +188,20 @@ class Reporter:
         return records, self._model.world_model.observe(records, uniform, context)
 
     def _dream_data(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        model, world, settings = self._model, self._model.world_model, self._settings
+        model, world, options = self._model, self._model.world_model, self._options
         records, observed = self._filter(batch, seed)
         trajectory = imagine(
             world,
             model.actor,
             self._actions,
             observed.state.stop_gradient(),
-            settings.horizon,
+            options.horizon_H,
             seed + tf.constant([1, 0]),
             through_dynamics=False,
             start_mask=flat_mask(records),
         )
         states = trajectory.state.flat()
-        shape = [settings.horizon + 1, -1]
+        shape = [options.horizon_H + 1, -1]
         reward = tf.reshape(self._two_hot.mean(world.reward(states)), shape)
         continue_logits = tf.reshape(world.cont(states), shape)
         values = tf.reshape(self._two_hot.mean(model.critic(states)), shape)
@@ -210,11 +210,11 @@ class Reporter:
             imagined_continues(
                 continue_logits,
                 tf.reshape(records[IS_TERMINAL], [-1]),
-                settings.imagined_continues,
+                options.imagined_continues,
             ),
             values,
-            gamma=settings.imagination_gamma,
-            gae_lambda=settings.gae_lambda,
+            gamma=options.imagination_gamma,
+            gae_lambda=options.gae_lambda,
         )
         data = {
             "rewards": reward,
@@ -225,7 +225,7 @@ class Reporter:
         return {name: tf.reduce_mean(x, 1) for name, x in data.items()}
 
     def _record_losses(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        scales = self._settings.world_model_scales
+        options = self._options
         records, observed = self._filter(batch, seed)
         losses = world_model_losses(
             self._model.world_model.predict(observed),
@@ -233,11 +233,11 @@ class Reporter:
             self._observations,
             self._two_hot,
             self._model_settings,
-            free_nats=scales.free_nats,
-            continue_label=self._settings.continue_label,
+            free_nats=options.free_nats,
+            continue_label=options.continue_label,
         )
         by_name = {
-            "total": losses.weighted(scales),
+            "total": losses.weighted(options),
             "decoder": tf.add_n(list(losses.observations.values())),
             "reward": losses.reward,
             "continue": losses.cont,

@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import SpaceError
-from rllib_dreamerv3.options.variants import Cnn
+from rllib_dreamerv3.options.table import Cnn
 from rllib_dreamerv3.records import ACTION_MASK, OBS_PREFIX, Columns
 from rllib_dreamerv3.spaces.action_masks import ActionMask, split_action_mask
 from rllib_dreamerv3.spaces.images import (

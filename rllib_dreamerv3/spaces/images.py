@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.options.variants import Cnn
+from rllib_dreamerv3.options.table import Cnn
 from rllib_dreamerv3.records import OBS_PREFIX
 from rllib_dreamerv3.spaces.layout import Image, fits_cnn, nearest_fitting_sides
 from rllib_dreamerv3.spaces.leaves import check_finite, into_box, to_float32

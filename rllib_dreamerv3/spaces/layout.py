@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rllib_dreamerv3.options.variants import Cnn
+from rllib_dreamerv3.options.table import Cnn
 
 
 def fits_cnn(side: int, cnn: Cnn) -> bool:

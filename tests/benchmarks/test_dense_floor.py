@@ -9,7 +9,7 @@ from peers.workloads import SPACES
 
 from rllib_dreamerv3.networks.model import DreamerModel
 from rllib_dreamerv3.options.model_sizes import model_settings
-from rllib_dreamerv3.options.settings import TrainerSettings
+from rllib_dreamerv3.options.table import LearningOptions
 
 # "nano": D = units = 16, S = C = 4, so that z has 16 numbers; 255 bins; one layer each.
 D, U, Z, BINS = 16, 16, 16, 255
@@ -51,7 +51,7 @@ def test_operations_of_an_update() -> None:
     model, layout = nano("vector")
 
     def gflop(records: int, **settings) -> float:
-        return dense_gflop(model, *layout, "strided", TrainerSettings(**settings), records)
+        return dense_gflop(model, *layout, "strided", LearningOptions(**settings), records)
 
     assert gflop(20) == pytest.approx(2 * gflop(10))
     # One more imagined step: a step of the model; all heads; the way back of actor and critic.
@@ -60,7 +60,7 @@ def test_operations_of_an_update() -> None:
     actor, critic = first + U * 2, first + last
     forward = step + actor + (first + last) + (first + U) + critic + critic
     backward = actor + (2 * actor - first) + (2 * critic - first)
-    assert gflop(10, horizon=4) - gflop(10, horizon=3) == pytest.approx(
+    assert gflop(10, horizon_H=4) - gflop(10, horizon_H=3) == pytest.approx(
         2 * 10 * (forward + backward) / 1e9
     )
     assert math.isclose(

@@ -19,9 +19,6 @@ def trainer_and_batch(variant, dtype):
         batch = synthetic.batch(layout, ACTIONS)
     else:
         settings, sizes, layout = V2, NANO_V2, synthetic.EVERYTHING_48
-        # Without a warm-up, which would make the first updates too small to be seen.
-        laprop = dataclasses.replace(V2.laprop, warmup=0)
-        settings = dataclasses.replace(settings, laprop=laprop)
         batch = v2_batch(layout, ACTIONS)
     sizes = dataclasses.replace(sizes, compute_dtype=dtype)
     return make_trainer(layout, ACTIONS, settings, sizes=sizes), batch

@@ -89,7 +89,7 @@ def test_actor_critic_update(observations, actions):
         model.actor,
         actions,
         begin,
-        SETTINGS.horizon,
+        SETTINGS.horizon_H,
         SEED + tf.constant([1, 0]),
         through_dynamics=through_dynamics,
     )

@@ -23,7 +23,6 @@ from trainers import (
 from vectors import case
 
 from rllib_dreamerv3.networks.model import get_weights
-from rllib_dreamerv3.options.settings import LaPropSettings
 from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 
 # What it reports
@@ -209,7 +208,7 @@ MIXTURES = {
     "v2 through the dynamics": (NANO_V2, dataclasses.replace(V2, actor_grad="dynamics")),
     "v1 with LaProp": (
         NANO,
-        dataclasses.replace(V1, optimizer_type="laprop", laprop=LaPropSettings(warmup=0)),
+        dataclasses.replace(V1, optimizer_type="laprop", lr_warmup=0),
     ),
     "v1 with a replay context": (NANO, dataclasses.replace(V1, replay_context=1)),
     "v1 with a critic loss on replay": (NANO, dataclasses.replace(V1, replay_critic_scale=0.3)),
@@ -256,7 +255,7 @@ def test_auto_chooses_by_action_type(actions, chosen):
     norms = {
         how: run(
             make_trainer(
-                synthetic.VECTOR, actions, dataclasses.replace(V1, actor_grad=how, horizon=2)
+                synthetic.VECTOR, actions, dataclasses.replace(V1, actor_grad=how, horizon_H=2)
             ),
             batch,
         )["ACTOR_gradients_global_norm"]

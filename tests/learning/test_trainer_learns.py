@@ -21,7 +21,7 @@ def test_overfits_one_batch_of_images():
     """
     layout = ObservationLayout((Image("obs/camera", 16, 16, 3),))
     actions = synthetic.DISCRETE
-    settings = with_rates(1e-2, 3e-5, 3e-5, horizon=1)
+    settings = with_rates(1e-2, 3e-5, 3e-5, horizon_H=1)
     trainer = make_trainer(layout, actions, settings, sizes=model_settings("micro"), scramble=False)
     batch = synthetic.batch(layout, actions, rows=2, length=4)
     # Coarse patterns: their average predicts none of them, and finer ones need longer.

@@ -17,7 +17,7 @@ from rllib_dreamerv3.losses.world_model import (
 from rllib_dreamerv3.math.categorical import unimix
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.networks.world_model import WorldModelOutput
-from rllib_dreamerv3.options.settings import WorldModelScales
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import IS_TERMINAL, REWARD
 from rllib_dreamerv3.spaces.layout import Categorical, Image, ObservationLayout, Vector
 
@@ -93,7 +93,7 @@ def test_reconstruction_vector():
     losses = observation_losses(predictions, columns, layout, NANO)
     np.testing.assert_allclose(losses["obs/v"], [expected["vector"]], rtol, atol)
     np.testing.assert_allclose(losses["obs/i"], [expected["image"]], rtol, atol)
-    without = dataclasses.replace(NANO, symlog_vectors=False)
+    without = dataclasses.replace(NANO, symlog_obs=False)
     raw = observation_losses(predictions, columns, layout, without)
     by_hand = np.square(inputs["pred"] - inputs["obs"]).sum()
     np.testing.assert_allclose(raw["obs/v"], [by_hand], rtol)
@@ -164,13 +164,13 @@ def test_kl_vector(which, gradient):
             continue_logits=tf.zeros([1]),
         )
         losses = losses_of(output, records, layout)
-        only_kl = losses.total(WorldModelScales(prediction=0.0))
+        only_kl = losses.total(LearningOptions(prediction_loss_scale=0.0))
     np.testing.assert_allclose(losses.kl, [expected[f"kl_{which}"]], rtol, atol)
     for clipped in (losses.dynamics, losses.representation):
         np.testing.assert_allclose(clipped, [expected[f"clipped_{which}"]], rtol, atol)
     weighted = expected["weighted_A_v1"] if which == "A" else 0.5 + 0.1
     np.testing.assert_allclose(only_kl, weighted, rtol, atol)
-    only_kl = losses.total(WorldModelScales(prediction=0.0, dynamics=1.0))
+    only_kl = losses.total(LearningOptions(prediction_loss_scale=0.0, dynamics_loss_scale=1.0))
     weighted = expected["weighted_A_v2"] if which == "A" else 1.0 + 0.1
     np.testing.assert_allclose(only_kl, weighted, rtol, atol)
     for loss, reached, stopped in (
@@ -196,7 +196,9 @@ def test_initial_losses(settings):
     ids=["v1", "v2"],
 )
 def test_each_record_counts_once_and_the_total_is_their_mean(layout, settings, label):
-    scales = WorldModelScales(prediction=0.7, dynamics=0.3, representation=0.2)
+    options = LearningOptions(
+        prediction_loss_scale=0.7, dynamics_loss_scale=0.3, representation_loss_scale=0.2
+    )
     _, _, output, losses, records = forward(layout, settings=settings, continue_label=label)
     assert losses.observations.keys() == {leaf.key for leaf in layout.leaves}
     parts = [*losses.observations.values(), losses.reward, losses.cont]
@@ -205,7 +207,7 @@ def test_each_record_counts_once_and_the_total_is_their_mean(layout, settings, l
     prediction = sum(part.numpy() for part in parts)
     np.testing.assert_allclose(losses.prediction, prediction, rtol=1e-5)
     total = 0.7 * prediction + 0.3 * losses.dynamics.numpy() + 0.2 * losses.representation.numpy()
-    np.testing.assert_allclose(losses.total(scales), total.mean(), rtol=1e-5)
+    np.testing.assert_allclose(losses.total(options), total.mean(), rtol=1e-5)
     # Record (b, t) is row b * T + t, in predictions as in columns.
     np.testing.assert_allclose(
         losses.reward, TWO_HOT.loss(output.reward_logits, tf.reshape(records[REWARD], [-1]))

@@ -9,7 +9,7 @@ from rllib_dreamerv3.networks.encoder import Encoder
 from rllib_dreamerv3.spaces.layout import Image, ObservationLayout
 
 NANO = synthetic.NANO
-NO_SYMLOG = dataclasses.replace(NANO, symlog_vectors=False)
+NO_SYMLOG = dataclasses.replace(NANO, symlog_obs=False)
 
 
 def rng():

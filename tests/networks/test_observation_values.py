@@ -10,7 +10,7 @@ from rllib_dreamerv3.networks.observation_values import centred_image, unit_imag
 from rllib_dreamerv3.spaces.layout import Categorical, Vector
 
 NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2
-NO_SYMLOG = dataclasses.replace(NANO, symlog_vectors=False)
+NO_SYMLOG = dataclasses.replace(NANO, symlog_obs=False)
 
 
 def test_encoder_pixel_vector():

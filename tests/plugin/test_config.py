@@ -4,13 +4,13 @@ import dataclasses
 
 import pytest
 import synthetic
+from rllib_dreamerv3.options.settings import LaPropSettings, TrainerSettings
+from rllib_dreamerv3.options.variants import CHOICES, VARIANT_DEFAULTS
+from rllib_dreamerv3.plugin.settings import learning_rates_of
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.options.settings import LaPropSettings, TrainerSettings
-from rllib_dreamerv3.options.variants import CHOICES, VARIANT_DEFAULTS
-from rllib_dreamerv3.plugin.settings import learning_rates_of
 
 
 def test_defaults_are_those_of_the_paper_and_of_rllibs_former_dreamer():

@@ -11,18 +11,20 @@ from rllib_dreamerv3.losses.world_model import world_model_losses
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.networks.world_model import split_context
-from rllib_dreamerv3.options.settings import TrainerSettings, WorldModelScales
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, LATENT_H, REWARD
 from rllib_dreamerv3.reports.pictures import BORDER, write_png
 from rllib_dreamerv3.reports.reporter import Reporter, open_loop_prediction
 
 NANO = synthetic.NANO
 B, T, OBSERVED = 3, 8, 4
-SETTINGS = TrainerSettings(
-    horizon=3,
+SETTINGS = LearningOptions(
+    horizon_H=3,
     gamma=0.9,
     gae_lambda=0.8,
-    world_model_scales=WorldModelScales(prediction=2.0, dynamics=0.7, representation=0.3),
+    prediction_loss_scale=2.0,
+    dynamics_loss_scale=0.7,
+    representation_loss_scale=0.3,
 )
 CAMERA = synthetic.IMAGE.images[0].key
 UNIFORM = synthetic.uniform(B, T, NANO.categoricals, seed=5)
@@ -166,7 +168,7 @@ def test_there_is_no_picture_without_images():
 def test_dream_data_are_means_over_all_trajectories():
     model, batch = scrambled(), records()
     data = reporter_for(model).dream_data(batch, update=7)
-    horizon, n = SETTINGS.horizon, B * T
+    horizon, n = SETTINGS.horizon_H, B * T
     world, mean = model.world_model, make_two_hot("symlog").mean
     uniform = tf.random.stateless_uniform([B, T, NANO.categoricals], [0, 7])
     start = world(batch, uniform).state.stop_gradient()
@@ -231,7 +233,7 @@ def test_record_losses_average_to_the_loss_of_the_world_model():
         make_two_hot("symlog"),
         NANO,
         free_nats=1.0,
-    ).total(SETTINGS.world_model_scales)
+    ).total(SETTINGS)
     assert losses["WORLD_MODEL_L_total_BxT"].mean() == pytest.approx(float(total), rel=1e-4)
     parts = {name: losses[f"WORLD_MODEL_L_{name}_BxT"] for name in names}
     prediction = parts["decoder"] + parts["reward"] + parts["continue"]
@@ -272,7 +274,7 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
 
     # With the discount in the continues: R_0 = r_1 + c_1 (r_2 + ...), mixed with values.
     data = reporter.dream_data(batch, update=3)
-    assert len(data["DREAM_DATA_returns_per_step"]) == settings.horizon
+    assert len(data["DREAM_DATA_returns_per_step"]) == settings.horizon_H
     records, context = split_context(batch)
     uniform = tf.random.stateless_uniform([B, T, sizes.categoricals], [0, 3])
     start = model.world_model(records, uniform, context).state.stop_gradient()
@@ -281,7 +283,7 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
         model.actor,
         actions,
         start,
-        settings.horizon,
+        settings.horizon_H,
         tf.constant([1, 3]),
         through_dynamics=False,
     )

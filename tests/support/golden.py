@@ -19,18 +19,13 @@ import pytest
 import tensorflow as tf
 
 from rllib_dreamerv3.learning import trainer as trainer_module
-from rllib_dreamerv3.learning.trainer import PARTS, Trainer
+from rllib_dreamerv3.learning.trainer import ADAM_EPSILONS, PARTS, Trainer
 from rllib_dreamerv3.math import bounded_normal
 from rllib_dreamerv3.math.categorical import unimix
 from rllib_dreamerv3.networks import action_distribution, rssm
 from rllib_dreamerv3.networks.model import DreamerModel, set_weights
 from rllib_dreamerv3.options.model_sizes import ModelSettings
-from rllib_dreamerv3.options.settings import (
-    AdamSettings,
-    LaPropSettings,
-    TrainerSettings,
-    WorldModelScales,
-)
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
 from rllib_dreamerv3.spaces.layout import (
     ActionLayout,
@@ -117,7 +112,7 @@ def _below(prefix: str, arrays: Arrays) -> Arrays:
 def make_trainer(golden: Golden, compute_dtype: str = "float32") -> Trainer:
     """A trainer as it was before the first update."""
     observations, actions = _layouts(golden)
-    sizes = ModelSettings(**golden.settings["model_settings"] | {"compute_dtype": compute_dtype})
+    sizes = _model_settings(golden, compute_dtype)
     model = DreamerModel(observations, actions, sizes)
     assert golden.parameters.keys() == model.named_variables().keys()
     set_weights(model, golden.parameters)
@@ -127,16 +122,40 @@ def make_trainer(golden: Golden, compute_dtype: str = "float32") -> Trainer:
     return trainer
 
 
-def _options(golden: Golden) -> TrainerSettings:
-    kinds = {
-        "world_model_scales": WorldModelScales,
-        "world_model": AdamSettings,
-        "actor": AdamSettings,
-        "critic": AdamSettings,
-        "laprop": LaPropSettings,
-    }
-    given = golden.settings["trainer_settings"]
-    return TrainerSettings(**{k: kinds[k](**v) if k in kinds else v for k, v in given.items()})
+# The files' names of options that have others in the table.
+_OPTIONS = {
+    "horizon": "horizon_H",
+    "return_decay": "return_normalization_decay",
+    "world_model_scales/prediction": "prediction_loss_scale",
+    "world_model_scales/dynamics": "dynamics_loss_scale",
+    "world_model_scales/representation": "representation_loss_scale",
+    "world_model_scales/free_nats": "free_nats",
+    "laprop/learning_rate": "lr",
+    "laprop/warmup": "lr_warmup",
+    "laprop/clip_share": "adaptive_grad_clip",
+    **{f"{part}/learning_rate": f"{part}_lr" for part in PARTS},
+    **{f"{part}/clip": f"{part}_grad_clip_by_global_norm" for part in PARTS},
+}
+
+
+def _options(golden: Golden) -> LearningOptions:
+    flat: dict[str, Any] = {}
+    for name, value in golden.settings["trainer_settings"].items():
+        if isinstance(value, dict):
+            flat |= {f"{name}/{key}": x for key, x in value.items()}
+        else:
+            flat[name] = value
+    # It is the batch that has the context record.
+    del flat["replay_context"]
+    for part in PARTS:
+        assert flat.pop(f"{part}/epsilon") == ADAM_EPSILONS[part]
+    return LearningOptions(**{_OPTIONS.get(name, name): value for name, value in flat.items()})
+
+
+def _model_settings(golden: Golden, compute_dtype: str) -> ModelSettings:
+    given = dict(golden.settings["model_settings"])
+    given |= {"compute_dtype": compute_dtype, "symlog_obs": given.pop("symlog_vectors")}
+    return ModelSettings(**given)
 
 
 def _layouts(golden: Golden) -> tuple[ObservationLayout, ActionLayout]:

@@ -12,7 +12,7 @@ import synthetic
 import tensorflow as tf
 
 from rllib_dreamerv3.networks.model import DreamerModel
-from rllib_dreamerv3.options.settings import TrainerSettings
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, REWARD
 from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction, ObservationLayout
 
@@ -26,7 +26,7 @@ SIZES = dataclasses.replace(
     vector_layers=2,
 )
 S, C = SIZES.categoricals, SIZES.classes
-SETTINGS = TrainerSettings(horizon=3)
+SETTINGS = LearningOptions(horizon_H=3)
 
 
 def dense(index: tf.Tensor) -> tf.Tensor:
@@ -249,7 +249,7 @@ class Plain:
 
     def actor_and_critic_loss(self, trajectory, is_terminal, scale, through_dynamics):
         """Both losses on a trajectory whose samples are given; h is computed again."""
-        horizon, stop = SETTINGS.horizon, tf.stop_gradient
+        horizon, stop = SETTINGS.horizon_H, tf.stop_gradient
         index, actions = trajectory.state.index, tf.cast(trajectory.action, tf.float64)
         h, z = tf.cast(trajectory.state.h[0], tf.float64), dense(index[0])
         features = [tf.concat([h, z], -1)]

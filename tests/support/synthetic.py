@@ -11,7 +11,7 @@ import tensorflow as tf
 from rllib_dreamerv3.networks.model import DreamerModel
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.options.model_sizes import ModelSettings, model_settings
-from rllib_dreamerv3.options.settings import LaPropSettings, TrainerSettings, WorldModelScales
+from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import (
     ACTION,
     IS_FIRST,
@@ -59,19 +59,8 @@ NANO = model_settings("nano")
 NANO_V2 = model_settings("nano", "v2")
 
 # Few imagined steps; all else as published, but for the warm-up, in which little happens.
-TRAINER = TrainerSettings(horizon=3)
-TRAINER_V2 = TrainerSettings(
-    horizon=3,
-    actor_grad="reinforce",
-    two_hot_bins="symexp",
-    discount_in_continue=True,
-    imagined_continues="probability",
-    replay_critic_scale=0.3,
-    replay_context=1,
-    world_model_scales=WorldModelScales(dynamics=1.0),
-    optimizer_type="laprop",
-    laprop=LaPropSettings(warmup=0),
-)
+TRAINER = LearningOptions(horizon_H=3)
+TRAINER_V2 = LearningOptions.of_variant("v2", horizon_H=3, lr_warmup=0)
 
 
 def model(

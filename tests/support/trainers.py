@@ -3,13 +3,11 @@
 Tests say ``from trainers import ...``; pytest has this folder on its path.
 """
 
-import dataclasses
-
 import numpy as np
 import synthetic
 
 from rllib_dreamerv3.learning.trainer import Trainer
-from rllib_dreamerv3.options.settings import AdamSettings, LaPropSettings, TrainerSettings
+from rllib_dreamerv3.options.table import LearningOptions
 
 NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2
 V1, V2 = synthetic.TRAINER, synthetic.TRAINER_V2
@@ -25,16 +23,12 @@ def make_trainer(
 
 
 def with_rates(world_model, actor, critic, **kwargs):
-    return TrainerSettings(
-        world_model=AdamSettings(world_model, 1e-8, 1000.0),
-        actor=AdamSettings(actor, 1e-5, 100.0),
-        critic=AdamSettings(critic, 1e-5, 100.0),
-        **{"horizon": 3, **kwargs},
-    )
+    rates = {"world_model_lr": world_model, "actor_lr": actor, "critic_lr": critic}
+    return LearningOptions(**{"horizon_H": 3, **rates, **kwargs})
 
 
 def with_laprop(**options):
-    return dataclasses.replace(V2, laprop=LaPropSettings(**options))
+    return LearningOptions.of_variant("v2", horizon_H=3, **options)
 
 
 def make_v2(settings=V2, observations=synthetic.VECTOR, actions=synthetic.DISCRETE, **options):

@@ -1,0 +1,101 @@
+"""Checks the options of an experiment before Ray and TensorFlow are imported, which takes seconds.
+
+What is wrong here would be found later too; this only answers sooner.
+"""
+
+import ast
+import importlib.util
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rllib_cli.errors import InputError, unknown
+from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.options.checks import check_options
+from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
+from rllib_dreamerv3.options.table import OPTIONS
+
+NAME = "DreamerV3"
+
+# Keys of RLlib's config dicts that are no attributes of its config object.
+DICT_ONLY_KEYS = {"env", "model_config", "multiagent"}
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Checks names of all options, and values of DreamerV3's own where they are not searched.
+
+    Args:
+        config: RLlib's config of DreamerV3, as a file holds it.
+
+    Raises:
+        InputError: If an option is unknown or cannot have its value.
+    """
+    if not config.keys() <= OPTIONS.keys() | FORMER_OPTIONS.keys() | DICT_ONLY_KEYS:
+        rllibs = rllib_option_names()
+        if rllibs is not None:
+            names = OPTIONS.keys() | FORMER_OPTIONS.keys() | DICT_ONLY_KEYS | rllibs
+            for key in config:
+                if key not in names:
+                    public = {name for name in names if not name.startswith("_")}
+                    raise unknown("option", str(key), public)
+    if _is_searched(config):
+        return
+    own = {name: value for name, value in config.items() if name in OPTIONS}
+    runners, per_runner = (
+        config.get(name, default)
+        for name, default in (("num_env_runners", 0), ("num_envs_per_env_runner", 1))
+    )
+    try:
+        for name in FORMER_OPTIONS.keys() & config.keys():
+            check_former_option(name, config[name])
+        counts = isinstance(runners, int) and isinstance(per_runner, int)
+        check_options(own, max(1, runners) * per_runner if counts else 1)
+    except ConfigError as error:
+        raise InputError(str(error)) from None
+
+
+def rllib_option_names() -> set[str] | None:
+    """The options that RLlib's source gives every config, and their former names.
+
+    Returns:
+        The names; None if the source of the installed Ray does not say them where they are known
+        to be.
+    """
+    spec = importlib.util.find_spec("ray")
+    if spec is None or spec.origin is None:
+        return None
+    file = Path(spec.origin).parent / "rllib" / "algorithms" / "algorithm_config.py"
+    if not file.is_file():
+        return None
+    methods = {
+        method.name: method
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and node.name == "AlgorithmConfig"
+        for method in node.body
+        if isinstance(method, ast.FunctionDef)
+    }
+    if not {"__init__", "_translate_special_keys"} <= methods.keys():
+        return None
+    translated = methods["_translate_special_keys"]
+    return {*_attributes_set(methods["__init__"]), *_compared_with(translated)} | {"class"}
+
+
+def _attributes_set(function: ast.FunctionDef) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+
+
+def _compared_with(function: ast.FunctionDef) -> Iterator[str]:
+    for node in ast.walk(function):
+        if isinstance(node, ast.Compare):
+            for other in node.comparators:
+                if isinstance(other, ast.Constant):
+                    yield str(other.value)
+
+
+def _is_searched(value: Any) -> bool:
+    """Whether a value holds a search such as ``{"grid_search": [...]}`` anywhere."""
+    if isinstance(value, Mapping):
+        return "grid_search" in value or any(map(_is_searched, value.values()))
+    return isinstance(value, list | tuple) and any(map(_is_searched, value))

@@ -1,0 +1,116 @@
+"""What makes options wrong: each alone, and against each other. Plain values; no Ray."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rllib_dreamerv3.errors import ConfigError, unknown_name
+from rllib_dreamerv3.options.model_sizes import variant_of
+from rllib_dreamerv3.options.option import Option
+from rllib_dreamerv3.options.table import OPTIONS, REPLAY_BUFFER
+
+# Reward, three flags, one byte of observation and one float of an action: no record is smaller.
+SMALLEST_RECORD_BYTES = 12
+
+
+def resolve(rows: Mapping[str, Option], given: Mapping[str, Any], variant: str) -> dict[str, Any]:
+    """Completes options by a variant's defaults.
+
+    Args:
+        rows: The options that are wanted.
+        given: Those that are set; None where a late one is not.
+        variant: "v1" or "v2".
+
+    Returns:
+        Name -> value, for every row.
+    """
+    return {
+        name: row.default(variant) if given.get(name) is None else given[name]
+        for name, row in rows.items()
+    }
+
+
+def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
+    """Checks the options of the table.
+
+    Args:
+        given: Name -> value of those that are set; others count as unset.
+        environments: Environments that fill the replay buffer at the same time.
+
+    Raises:
+        ConfigError: For the first one that is wrong; says what it may be.
+    """
+    size = given.get("model_size") or OPTIONS["model_size"].v1
+    variant = variant_of(size, given.get("variant"))
+    for name, row in OPTIONS.items():
+        if name in given and not (given[name] is None and row.is_late):
+            row.check(given[name])
+    options = resolve(OPTIONS, given, variant)
+    replay = check_replay_buffer(options["replay_buffer_config"], variant)
+    _check_that_learning_starts(options, replay, environments)
+    _check_contradictions(options, given)
+
+
+def check_replay_buffer(given: Mapping[str, Any], variant: str) -> dict[str, Any]:
+    """Checks ``replay_buffer_config``, and completes it by a variant's defaults.
+
+    Raises:
+        ConfigError: If a key is unknown or cannot have its value.
+    """
+    for key in given:
+        if key not in REPLAY_BUFFER:
+            raise unknown_name("replay_buffer_config key", str(key), REPLAY_BUFFER)
+    replay = resolve(REPLAY_BUFFER, given, variant)
+    for name, row in REPLAY_BUFFER.items():
+        try:
+            row.check(replay[name])
+        except ConfigError as error:
+            raise ConfigError(f"replay_buffer_config {error}") from None
+    return replay
+
+
+def records_to_start(options: Mapping[str, Any], environments: int) -> int:
+    """Records that replay must be able to hold so that updates begin.
+
+    Of each environment's records a sequence has no start of its own yet.
+    """
+    sequence = options["replay_context"] + options["batch_length_T"]
+    return options["num_steps_sampled_before_learning_starts"] + environments * sequence
+
+
+def _check_that_learning_starts(
+    options: Mapping[str, Any], replay: Mapping[str, Any], environments: int
+) -> None:
+    records = records_to_start(options, environments)
+    needed = "num_steps_sampled_before_learning_starts + a sequence for each environment"
+    if replay["capacity"] < records:
+        raise ConfigError(
+            f"replay_buffer_config capacity must be at least {records} records ({needed}), not "
+            f"{replay['capacity']}: training would never start."
+        )
+    # Only a lower limit: the size of a record is known when the environment is. Replay checks it
+    # once more then.
+    least, given = records * SMALLEST_RECORD_BYTES, replay["capacity_bytes"]
+    if given is not None and given < least:
+        raise ConfigError(
+            f"replay_buffer_config capacity_bytes must be at least {least} for {records} records "
+            f"({needed}) of the smallest kind, not {given}: training would never start."
+        )
+
+
+def _check_contradictions(options: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    for name, row in OPTIONS.items():
+        if row.only_with is None or given.get(name) is None:
+            continue
+        other, needed = row.only_with
+        if options[other] != needed:
+            instead = [x.name for x in OPTIONS.values() if x.only_with == (other, options[other])]
+            raise ConfigError(
+                f"{name} has no meaning with {other}: {options[other]!r}, which has "
+                f"{', '.join(instead)}. Leave it out, or set {other}: {needed!r}."
+            )
+    if options["discount_in_continue"] and options["imagined_continues"] == "mode":
+        raise ConfigError(
+            "discount_in_continue puts the discount into the predicted probability to go on, which "
+            'imagined_continues: "mode" does not use: nothing would be discounted. Set '
+            'imagined_continues: "probability", or discount_in_continue: false.'
+        )

@@ -1,0 +1,165 @@
+"""The table of options as people read it: docstrings, signatures, and Markdown."""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
+from rllib_dreamerv3.options.option import Option, options_of
+from rllib_dreamerv3.options.table import (
+    OPTIONS,
+    REPLAY_BUFFER,
+    TRAINING_GROUPS,
+    EvaluationOptions,
+    ReplayBufferOptions,
+    ReportingOptions,
+)
+
+_INDENT = " " * 12
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+_INTRODUCTION = """\
+# Options
+
+All of RLlib's `AlgorithmConfig`, and these. Names are those of a config's methods and of the keys
+in a file's `config:`. A misspelt one is an error that names the nearest, a value that an option
+cannot have is one that says what it may be.
+
+**v1** is arXiv 2301.04104v1 with the authors' code of 2023, **v2** the revision in Nature (2025)
+with their code of 2025. Everything in which the two differ is an option, and any mixture runs.
+Options with two defaults, and those that only one kind of optimizer has, are None in a config until
+they are set; `config.resolved("norm")` says what they then stand for.
+
+Learning rates may be schedules `[[env step, rate], ...]`, linear in between: the first point at env
+step 0, the others in the order of their env steps.
+"""
+
+
+def with_options(*groups: type, unset: Any) -> Callable[[_Method], _Method]:
+    """Gives a method of the config the signature and documentation of its options.
+
+    Args:
+        *groups: Groups of the table that the method sets. The method's docstring has to have an
+            ``Args:`` section, before whose entries those of the options are put.
+        unset: What stands for an option that is not given.
+
+    Returns:
+        A decorator.
+    """
+
+    def decorate(method: _Method) -> _Method:
+        rows = options_of(*groups).values()
+        head, _, tail = (method.__doc__ or "").partition("Args:\n")
+        entries = "".join(_entry(row) for row in rows)
+        method.__doc__ = f"{head}Args:\n{entries}{tail}"
+        signature = inspect.signature(method)
+        given = list(signature.parameters.values())
+        options = [
+            inspect.Parameter(
+                row.name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=unset,
+                annotation=row.kind | None if row.optional or row.is_late else row.kind,
+            )
+            for row in rows
+        ]
+        method.__signature__ = signature.replace(  # type: ignore[attr-defined]
+            parameters=[given[0], *options, *given[1:]]
+        )
+        return method
+
+    return decorate
+
+
+def _entry(row: Option) -> str:
+    """What a docstring's ``Args:`` say about an option."""
+    may_be = row.words[0].upper() + row.words[1:] + _unit(row)
+    text = f"{row.name}: {row.sentence} {may_be}. Default: {_default(row)}.".replace("`", "")
+    lines = textwrap.wrap(text, 100, initial_indent=_INDENT, subsequent_indent=_INDENT + " " * 4)
+    return "\n".join(lines) + "\n"
+
+
+def options_page() -> str:
+    """All options as a Markdown page."""
+    parts = [_INTRODUCTION]
+    methods: list[tuple[str, type[Any]]] = [(".training()", group) for group in TRAINING_GROUPS]
+    methods += [
+        (".training(replay_buffer_config={...})", ReplayBufferOptions),
+        (".evaluation()", EvaluationOptions),
+        (".reporting()", ReportingOptions),
+    ]
+    for call, group in methods:
+        title = (group.__doc__ or "").strip()
+        parts.append(f"## {title.partition(chr(10))[0].rstrip('.')}\n")
+        parts.append(f"Of `{call}`.\n")
+        parts.append(
+            _table(
+                ("option", "may be", "v1", "v2", "meaning"),
+                (
+                    (f"`{row.name}`", row.words + _unit(row), *_two_defaults(row), _meaning(row))
+                    for row in options_of(group).values()
+                ),
+            )
+        )
+    parts.append(f"Model sizes: {', '.join(MODEL_SIZES)}.\n")
+    return "\n".join(parts)
+
+
+def short_table() -> str:
+    """The options that most users meet first, as a Markdown table."""
+    rows = [(f"`{row.name}`", row) for row in OPTIONS.values() if row.common]
+    rows += [
+        (f"`{row.name}` of `replay_buffer_config`", row)
+        for row in REPLAY_BUFFER.values()
+        if row.common
+    ]
+    return _table(
+        ("option", "default", "meaning"),
+        ((name, _default(row), _meaning(row)) for name, row in rows),
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head)]
+    lines.append(["---"] * len(lines[0]))
+    lines += [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _meaning(row: Option) -> str:
+    if row.only_with is None:
+        return row.sentence
+    other, value = row.only_with
+    return f"{row.sentence} Only with `{other}: {value}`."
+
+
+def _two_defaults(row: Option) -> tuple[str, str]:
+    if row.only_with is not None:
+        return tuple(  # type: ignore[return-value]
+            _value(row, x) if OPTIONS[row.only_with[0]].default(variant) == row.only_with[1] else ""
+            for variant, x in (("v1", row.v1), ("v2", row.v2))
+        )
+    return _value(row, row.v1), _value(row, row.v2)
+
+
+def _default(row: Option) -> str:
+    if row.v1 == row.v2:
+        return _value(row, row.v1)
+    return f"v1: {_value(row, row.v1)}, v2: {_value(row, row.v2)}"
+
+
+def _value(row: Option, value: Any) -> str:
+    if value is None:
+        return "`None`"
+    if isinstance(value, bool | str | dict):
+        return f"`{value!r}`"
+    if row.name == "gamma":
+        return "1 - 1/333"
+    if isinstance(value, int):
+        return f"{value:_}" if value >= 10_000 else str(value)
+    return f"{value:g}".replace("e-0", "e-")
+
+
+def _unit(row: Option) -> str:
+    return f", in {row.unit}" if row.unit else ""

@@ -1,0 +1,192 @@
+"""What a row of the table of options holds, and the check that follows from it."""
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from numbers import Integral, Real
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.options.learning_rate import LearningRate, check_learning_rate
+
+_ROW = "option"
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of the config.
+
+    Attributes:
+        name: What users call it.
+        kind: ``bool``, ``int``, ``float``, ``str``, ``dict``, :data:`LearningRate`, or a
+            ``Literal`` of its choices.
+        optional: Whether None is a value of its own.
+        v1: Default of the variant "v1".
+        v2: Default of the variant "v2".
+        sentence: What it does.
+        least: Smallest value.
+        above: Value that it must exceed.
+        most: Largest value.
+        unit: Of a number, in the plural.
+        only_with: Another option, and the value without which this one has no meaning.
+        common: Whether it is among the few that most users meet first.
+    """
+
+    name: str
+    kind: Any
+    optional: bool
+    v1: Any
+    v2: Any
+    sentence: str
+    least: float | None
+    above: float | None
+    most: float | None
+    unit: str
+    only_with: tuple[str, Any] | None
+    common: bool
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """All values there are; empty if they cannot be listed."""
+        return get_args(self.kind) if get_origin(self.kind) is Literal else ()
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the config holds None until the user sets it, as other options decide it."""
+        return self.v1 != self.v2 or self.only_with is not None
+
+    @property
+    def config_default(self) -> Any:
+        """What a new config holds."""
+        return None if self.is_late else self.v1
+
+    def default(self, variant: str) -> Any:
+        """What the option is where nobody sets it."""
+        return self.v2 if variant == "v2" else self.v1
+
+    @property
+    def words(self) -> str:
+        """What it may be, in words."""
+        if self.choices:
+            return " or ".join(map(_as_written, self.choices))
+        if self.kind == LearningRate:
+            return "a number above 0 or a schedule [[env step, rate], ...]"
+        words = {bool: "true or false", dict: "a mapping", str: "a name"}.get(self.kind)
+        words = words or self._words_of_number()
+        return f"{words} or None" if self.optional else words
+
+    def _words_of_number(self) -> str:
+        words = "a whole number" if self.kind is int else "a number"
+        if self.least is not None and self.most is not None:
+            return f"{words} from {self.least:g} to {self.most:g}"
+        if self.least is not None:
+            return f"{words} of at least {self.least:g}"
+        return words if self.above is None else f"{words} above {self.above:g}"
+
+    def check(self, value: Any) -> None:
+        """Checks a value that is about to be used.
+
+        Raises:
+            ConfigError: If it is none that the option can have; says what it can be.
+        """
+        if value is None and self.optional:
+            return
+        if self.kind == LearningRate:
+            check_learning_rate(self.name, value)
+        elif not self._allows(value):
+            near = _nearest_choice(self, value)
+            raise ConfigError(f"{self.name} must be {self.words}, not {value!r}.{near}")
+
+    def _allows(self, value: Any) -> bool:
+        if self.choices:
+            # Types count: True equals 1, and is something else.
+            return any(type(value) is type(x) and value == x for x in self.choices)
+        if self.kind in (bool, str, dict):
+            return isinstance(value, self.kind)
+        number = Integral if self.kind is int else Real
+        if isinstance(value, bool) or not isinstance(value, number) or not math.isfinite(value):
+            return False
+        x = float(value)
+        return (
+            (self.least is None or x >= self.least)
+            and (self.above is None or x > self.above)
+            and (self.most is None or x <= self.most)
+        )
+
+
+def option(
+    default: Any,
+    sentence: str,
+    *,
+    v2: Any = dataclasses.MISSING,
+    least: float | None = None,
+    above: float | None = None,
+    most: float | None = None,
+    unit: str = "",
+    only_with: tuple[str, Any] | None = None,
+    common: bool = False,
+) -> Any:
+    """One row of the table: the default of a dataclass's field, with all else there is to know.
+
+    Args:
+        default: Of v1; and of v2, unless that is given.
+        sentence: What the option does, for users.
+        v2: Default of v2, where it is another one.
+        least: See :class:`Option`, as for all the others.
+        above: See there.
+        most: See there.
+        unit: See there.
+        only_with: See there.
+        common: See there.
+
+    Returns:
+        A field for the body of a dataclass.
+    """
+    row = {
+        "sentence": sentence,
+        "v1": default,
+        "v2": default if v2 is dataclasses.MISSING else v2,
+        "least": least,
+        "above": above,
+        "most": most,
+        "unit": unit,
+        "only_with": only_with,
+        "common": common,
+    }
+    if isinstance(default, dict):
+        return dataclasses.field(default_factory=lambda: dict(default), metadata={_ROW: row})
+    return dataclasses.field(default=default, metadata={_ROW: row})
+
+
+def options_of(*groups: type[Any]) -> Mapping[str, Option]:
+    """The rows of dataclasses by their names, in the order of the table."""
+    found = {}
+    for group in groups:
+        hints = get_type_hints(group)
+        for field in dataclasses.fields(group):
+            if _ROW in field.metadata:
+                kind, optional = _kind(hints[field.name])
+                row = field.metadata[_ROW]
+                found[field.name] = Option(field.name, kind, optional, **row)
+    return found
+
+
+def _kind(hint: Any) -> tuple[Any, bool]:
+    """Takes ``None`` out of a union of two types."""
+    if hint != LearningRate and get_origin(hint) in (Union, UnionType):
+        kinds = [x for x in get_args(hint) if x is not type(None)]
+        return kinds[0], True
+    return get_origin(hint) if get_origin(hint) is dict else hint, False
+
+
+def _as_written(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else repr(value)
+
+
+def _nearest_choice(option: Option, value: Any) -> str:
+    names: Iterable[str] = [x for x in option.choices if isinstance(x, str)]
+    near = difflib.get_close_matches(str(value), names, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
