@@ -200,7 +200,7 @@ def test_warm_up_begins_with_an_update_that_trains_nothing():
 
 
 MIXTURES = {
-    "networks of v1, losses of v2": (NANO, dataclasses.replace(V2, replay_context=0)),
+    "networks of v1, losses of v2": (NANO, V2),
     "networks of v2, three Adams": (
         NANO_V2,
         dataclasses.replace(V2, optimizer_type="adam", replay_critic_scale=0.0),
@@ -210,7 +210,7 @@ MIXTURES = {
         NANO,
         dataclasses.replace(V1, optimizer_type="laprop", lr_warmup=0),
     ),
-    "v1 with a replay context": (NANO, dataclasses.replace(V1, replay_context=1)),
+    "v1": (NANO, V1),
     "v1 with a critic loss on replay": (NANO, dataclasses.replace(V1, replay_critic_scale=0.3)),
     "v1, with normed blocks": (
         dataclasses.replace(NANO, sequence_model="block_gru", hidden_bias=True),
@@ -224,19 +224,20 @@ MIXTURES = {
 
 
 @pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("context", [0, 1], ids=["", "replay context"])
 @pytest.mark.parametrize("mixture", MIXTURES)
-def test_mixtures_of_the_variants_train_everything(mixture):
+def test_mixtures_of_the_variants_train_everything(mixture, context):
     sizes, settings = MIXTURES[mixture]
     actions = synthetic.CONTINUOUS if settings.actor_grad == "dynamics" else synthetic.DISCRETE
     trainer = make_trainer(synthetic.VECTOR, actions, settings, sizes=sizes)
-    if settings.replay_context:
+    if context:
         batch = v2_batch(actions=actions, sizes=sizes)
     else:
         batch = synthetic.batch(synthetic.VECTOR, actions)
     before = get_weights(trainer.model)
     update = trainer.update(batch)
     assert all(np.isfinite(value) for value in update.metrics.values())
-    assert bool(update.latents) is bool(settings.replay_context)
+    assert bool(update.latents) is bool(context)
     assert ("CRITIC_L_replay" in update.metrics) is (settings.replay_critic_scale > 0)
     assert changed(before, get_weights(trainer.model)) == set(before)
 

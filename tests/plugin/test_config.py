@@ -1,16 +1,26 @@
 """Options: defaults, validation, and errors that say what to do."""
 
-import dataclasses
+import inspect
 
+import numpy as np
 import pytest
-import synthetic
-from rllib_dreamerv3.options.settings import LaPropSettings, TrainerSettings
-from rllib_dreamerv3.options.variants import CHOICES, VARIANT_DEFAULTS
-from rllib_dreamerv3.plugin.settings import learning_rates_of
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.options.table import (
+    EVALUATION,
+    OPTIONS,
+    REPORTING,
+    TRAINING,
+    LearningOptions,
+)
+
+CHOICES = {name: x.choices for name, x in OPTIONS.items() if {str} == set(map(type, x.choices))}
+VARIANT_DEFAULTS = {
+    variant: {name: row.default(variant) for name, row in OPTIONS.items() if row.v1 != row.v2}
+    for variant in ("v1", "v2")
+}
 
 
 def test_defaults_are_those_of_the_paper_and_of_rllibs_former_dreamer():
@@ -20,33 +30,35 @@ def test_defaults_are_those_of_the_paper_and_of_rllibs_former_dreamer():
     assert config.enable_env_runner_and_connector_v2
     assert (config.model_size, config.training_ratio) == ("XS", 1024)
     assert (config.batch_size_B, config.batch_length_T, config.horizon_H) == (16, 64, 15)
-    assert (config.world_model_lr, config.actor_lr, config.critic_lr) == (1e-4, 3e-5, 3e-5)
+    rates = [config.resolved(f"{part}_lr") for part in ("world_model", "actor", "critic")]
+    assert rates == [1e-4, 3e-5, 3e-5]
     assert (config.gae_lambda, config.entropy_scale) == (0.95, 3e-4)
     assert config.gamma == pytest.approx(1 - 1 / 333)
-    assert config.replay_capacity == 1_000_000
+    assert config.replay_buffer_options()["capacity"] == 1_000_000
     config.environment("CartPole-v1").validate()
     # What the trainer takes for v1 unless told otherwise.
-    assert config.trainer_settings() == TrainerSettings()
+    assert config.learning_options() == LearningOptions()
 
 
 def test_size_of_the_2025_revision_brings_its_defaults():
     config = DreamerV3Config().environment("CartPole-v1").training(model_size="12M")
     config.validate()
-    assert (config.resolved("replay_context"), config.replay_capacity) == (1, 5_000_000)
+    assert config.resolved("replay_context") == 1
+    assert config.replay_buffer_options()["capacity"] == 5_000_000
     assert (config.resolved("online_queue"), config.resolved("random_prefill")) == (True, False)
-    assert learning_rates_of(config) == {"all": 4e-5}
     assert (config.model_settings().deterministic, config.model_settings().norm) == (2048, "rms")
-    expected = dataclasses.replace(synthetic.TRAINER_V2, horizon=15, laprop=LaPropSettings())
-    assert config.trainer_settings() == expected
-    assert config.trainer_settings().laprop == LaPropSettings(4e-5, 0.3, 1000)
-    assert config.trainer_settings().continue_label == pytest.approx(1 - 1 / 333)
-    assert config.trainer_settings().imagination_gamma == 1
+    options = config.learning_options()
+    assert options == LearningOptions.of_variant("v2")
+    assert options.learning_rates == {"all": 4e-5}
+    assert (options.lr_warmup, options.adaptive_grad_clip) == (1000, 0.3)
+    assert options.continue_label == pytest.approx(1 - 1 / 333)
+    assert options.imagination_gamma == 1
 
 
 @pytest.mark.parametrize(("size", "own"), [("nano", "v1"), ("1M", "v2")])
 def test_variant_and_options_override_each_other_in_turn(size, own):
     """An option that is set counts, else the variant, else that of the model size."""
-    names = set(VARIANT_DEFAULTS["v1"]) - {"replay_capacity"}
+    names = set(VARIANT_DEFAULTS["v1"])
     config = tiny_config(model_size=size)
     assert {name: config.resolved(name) for name in names} == {
         name: VARIANT_DEFAULTS[own][name] for name in names
@@ -80,7 +92,7 @@ def test_options_reach_networks_and_trainer():
         gamma=0.9,
     )
     config.validate()
-    networks, trainer = config.model_settings(), config.trainer_settings()
+    networks, trainer = config.model_settings(), config.learning_options()
     assert (networks.norm, networks.cnn, networks.sequence_model) == (
         "layer",
         "strided",
@@ -88,8 +100,9 @@ def test_options_reach_networks_and_trainer():
     )
     assert trainer.imagined_continues == "mode"
     assert (trainer.continue_label, trainer.imagination_gamma) == (1.0, 0.9)
-    assert (trainer.replay_critic_scale, trainer.world_model_scales.dynamics) == (0.1, 0.25)
-    assert trainer.laprop == LaPropSettings(1e-3, 0.2, 7)
+    assert (trainer.replay_critic_scale, trainer.dynamics_loss_scale) == (0.1, 0.25)
+    assert trainer.first_rates == {"all": 1e-3}
+    assert (trainer.adaptive_grad_clip, trainer.lr_warmup) == (0.2, 7)
 
 
 @pytest.mark.parametrize("name", CHOICES)
@@ -103,9 +116,15 @@ def test_choice_that_does_not_exist_is_refused_with_those_that_do(name):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"lr": 1e-4}, 'lr has no meaning.*world_model_lr.*"laprop"'),
+        ({"lr": 1e-4}, "lr has no meaning.*world_model_lr.*'laprop'"),
+        # Its default says so just as well: it was set.
+        ({"lr": 4e-5}, "lr has no meaning"),
+        ({"lr_warmup": 10}, "lr_warmup has no meaning"),
         ({"variant": "v2", "optimizer_type": "adam", "lr": 1e-4}, "lr has no meaning"),
-        ({"variant": "v2", "world_model_lr": 1e-3}, 'world_model_lr has no meaning.*"adam"'),
+        (
+            {"variant": "v2", "world_model_lr": 1e-3},
+            "world_model_lr has no meaning.*lr, lr_warmup, adaptive_grad_clip.*'adam'",
+        ),
         ({"model_size": "1M", "actor_lr": 1e-3}, "actor_lr has no meaning"),
         ({"optimizer_type": "laprop", "critic_grad_clip_by_global_norm": 1.0}, "critic_grad_clip"),
         ({"discount_in_continue": True}, "nothing would be discounted"),
@@ -132,7 +151,7 @@ def test_contradictions_are_refused(options, words):
 def test_mixtures_of_the_variants_are_allowed(options):
     config = tiny_config(**options)
     config.validate()
-    config.trainer_settings()
+    config.learning_options()
 
 
 @pytest.mark.parametrize(
@@ -158,6 +177,23 @@ def test_mixtures_of_the_variants_are_allowed(options):
         ("adaptive_grad_clip", 0),
         ("lr_warmup", 0.5),
         ("image_size", 0),
+        ("free_nats", -1.0),
+        ("free_nats", float("inf")),
+        ("entropy_scale", float("nan")),
+        ("unimix", 1.5),
+        ("horizon_H", 0),
+        ("horizon_H", True),
+        ("training_ratio", float("inf")),
+        ("num_steps_sampled_before_learning_starts", -1),
+        ("report_frequency", 0),
+        ("report_dream_data", 1),
+        ("evaluation_action", "best"),
+        ("world_model_grad_clip_by_global_norm", float("inf")),
+        ("world_model_lr", float("nan")),
+        ("world_model_lr", []),
+        ("world_model_lr", [[0, 1e-4]]),
+        ("world_model_lr", [[0, 1e-4], [100, -1e-4]]),
+        ("model_size", None),
         ("train_batch_size", 512),
         ("lr", 1e-3),
     ],
@@ -192,7 +228,7 @@ def test_dict_takes_everything_that_a_config_gives(options):
     again = DreamerV3Config().update_from_dict(config.to_dict())
     again.validate()
     assert again.to_dict() == config.to_dict()
-    assert again.trainer_settings() == config.trainer_settings()
+    assert again.learning_options() == config.learning_options()
     assert again.model_settings() == config.model_settings()
 
 
@@ -215,6 +251,9 @@ def test_dict_takes_rllibs_aliases_and_a_partial_replay_config():
         # A row of 8 and 32 before updates begin; with a context record a row is one longer.
         ({"replay_buffer_config": {"capacity": 39}}, "at least 40"),
         ({"replay_buffer_config": {"capacity": 40}, "replay_context": 1}, "at least 41"),
+        ({"replay_buffer_config": {"capacity": "10000"}}, "replay_buffer_config capacity must"),
+        ({"replay_buffer_config": {"capacity_bytes": 0}}, "replay_buffer_config capacity_bytes"),
+        ({"replay_buffer_config": {"capacity_bytes": 479}}, "capacity_bytes must be at least 480"),
         ({"replay_buffer_config": {"capcity": 10_000}}, "capacity"),
         ({"replay_buffer_config": {"type": "ReplayBuffer"}}, "EpisodeReplayBuffer"),
     ],
@@ -254,4 +293,108 @@ def test_unknown_atari_option_names_the_nearest():
 def test_learning_rate_schedule_starts_with_its_first_rate():
     config = tiny_config(actor_lr=[[0, 1e-3], [1000, 1e-4]])
     config.validate()
-    assert config.trainer_settings().actor.learning_rate == 1e-3
+    assert config.learning_options().first_rates["actor"] == 1e-3
+
+
+def test_each_environment_needs_room_for_a_sequence_before_learning_starts():
+    config = tiny_config(replay_buffer_config={"capacity": 40})
+    config.validate()
+    config.env_runners(num_env_runners=2, num_envs_per_env_runner=2)
+    with pytest.raises(ConfigError, match="at least 64 records"):
+        config.validate()
+
+
+def test_capacity_in_bytes_is_checked_again_with_the_size_of_a_real_record():
+    """One of CartPole has 31 bytes; 40 of them are needed."""
+    config = tiny_config(replay_buffer_config={"capacity_bytes": 40 * 31 - 1})
+    algorithm = config.build_algo()
+    with pytest.raises(ValueError, match=r"capacity_bytes of 1239 .*at least 1240 bytes"):
+        algorithm.train()
+    algorithm.stop()
+
+
+def test_numbers_of_numpy_are_numbers():
+    """Tune draws some of them."""
+    config = tiny_config(horizon_H=np.int64(4), entropy_scale=np.float32(1e-3))
+    config.validate()
+
+
+@pytest.mark.parametrize(
+    ("method", "rows"),
+    [("training", TRAINING), ("evaluation", EVALUATION), ("reporting", REPORTING)],
+)
+def test_methods_have_the_options_of_the_table_in_signature_and_documentation(method, rows):
+    method = getattr(DreamerV3Config, method)
+    assert set(rows) < set(inspect.signature(method).parameters)
+    for name, row in rows.items():
+        assert f"\n            {name}: {row.sentence.split()[0]}" in method.__doc__
+
+
+def test_every_option_is_taken_by_its_method_and_from_a_dict():
+    values = dict.fromkeys(OPTIONS, "given") | {"replay_buffer_config": {"capacity": 7}}
+    config = DreamerV3Config()
+    for method, rows in (
+        (config.training, TRAINING),
+        (config.evaluation, EVALUATION),
+        (config.reporting, REPORTING),
+    ):
+        method(**{name: values[name] for name in rows})
+    from_dict = DreamerV3Config().update_from_dict(values)
+    expected = values | {
+        "replay_buffer_config": {
+            "type": "EpisodeReplayBuffer",
+            "capacity": 7,
+            "capacity_bytes": None,
+        }
+    }
+    assert len(expected) == len(TRAINING) + len(EVALUATION) + len(REPORTING)
+    for config_object in (config, from_dict):
+        assert {name: getattr(config_object, name) for name in OPTIONS} == expected
+
+
+def test_options_of_other_methods_are_refused_by_a_method():
+    with pytest.raises(ConfigError, match="Unknown training option 'evaluation_action'"):
+        DreamerV3Config().training(evaluation_action="mode")
+    with pytest.raises(
+        ConfigError, match=r"Unknown reporting option 'report_frequenzy'.*'report_f"
+    ):
+        DreamerV3Config().reporting(report_frequenzy=3)
+
+
+def test_resolving_an_unknown_option_names_the_nearest():
+    with pytest.raises(ConfigError, match=r"'free_nat'.*'free_nats'"):
+        DreamerV3Config().resolved("free_nat")
+
+
+FORMER = {
+    "train_actor": (True, False),
+    "train_critic": (True, False),
+    "use_float16": (False, True),
+    "use_curiosity": (False, True),
+    "intrinsic_rewards_scale": (0.1, "0.1"),
+    "gc_frequency_train_steps": (100, "often"),
+}
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_former_options_pass_where_they_ask_for_nothing(name):
+    harmless, other = FORMER[name]
+    for config in (
+        DreamerV3Config().training(**{name: harmless}),
+        DreamerV3Config().update_from_dict({name: harmless}),
+    ):
+        assert not hasattr(config, name)
+    for take in (
+        lambda options: DreamerV3Config().training(**options),
+        DreamerV3Config().update_from_dict,
+    ):
+        with pytest.raises(ConfigError, match=name) as info:
+            take({name: other})
+        # A sentence of its own, and no list of all options.
+        assert len(str(info.value)) < 250
+        assert "Valid" not in str(info.value)
+
+
+def test_float16_is_told_of_bfloat16():
+    with pytest.raises(ConfigError, match='compute_dtype: "bfloat16"'):
+        DreamerV3Config().training(use_float16=True)

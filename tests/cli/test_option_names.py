@@ -1,0 +1,101 @@
+"""What is wrong with options is said before Ray and TensorFlow are imported."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+
+from rllib_cli.errors import InputError
+from rllib_cli.option_names import check_config, rllib_option_names
+from rllib_dreamerv3 import DreamerV3Config
+
+# Says how long the command took, and what it had imported when it ended.
+REPORT = """
+import json, sys, time
+from rllib_cli.main import main
+sys.argv = ["rllib", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as end:
+    code = end.code
+loaded = [name for name in ("ray", "tensorflow", "gymnasium", "numpy") if name in sys.modules]
+print("\\n" + json.dumps({"code": code, "loaded": loaded, "seconds": time.process_time()}))
+"""
+
+
+def ended(*arguments):
+    """Runs the command in a process of its own: report, and what it said."""
+    process = subprocess.run(
+        [sys.executable, "-c", REPORT, *arguments], capture_output=True, text=True, timeout=60
+    )
+    return json.loads(process.stdout.splitlines()[-1]), process.stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("  config: {trainin_ratio: 4}", "Unknown option 'trainin_ratio'.*'training_ratio'"),
+        ("  config: {num_env_runer: 1}", "Unknown option 'num_env_runer'.*'num_env_runners'"),
+        ("  config: {batch_size_B: 0}", "batch_size_B must be a whole number of at least 1"),
+        ("  config: {use_float16: true}", "compute_dtype"),
+        ("  confg: {}", "Unknown key in experiment 'x'.*'config'"),
+    ],
+)
+def test_mistake_in_a_file_is_answered_at_once(tmp_path, line, said):
+    file = tmp_path / "x.yaml"
+    file.write_text(f"x:\n  run: DreamerV3\n  env: CartPole-v1\n{line}\n")
+    report, stderr = ended("train", "file", str(file))
+    with pytest.raises(InputError, match=f"x.yaml: .*{said}"):
+        raise InputError(stderr.partition("Error: ")[2])
+    assert report["code"] == 2
+    assert report["loaded"] == []
+    # CPU time, of which the imports of Ray and TensorFlow alone take more.
+    assert report["seconds"] < 2
+
+
+def test_mistake_in_an_option_of_the_command_line_is_answered_at_once():
+    report, stderr = ended(
+        *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--config", '{"horizonH": 3}')
+    )
+    assert "Unknown option 'horizonH'. Did you mean 'horizon_H'?" in stderr
+    assert (report["code"], report["loaded"]) == (2, [])
+
+
+def test_names_read_from_rllibs_source_are_those_of_its_config():
+    names = rllib_option_names()
+    assert set(vars(AlgorithmConfig())) <= names
+    for alias in ("framework", "num_workers", "callbacks", "lambda"):
+        assert alias in names
+
+
+def test_every_key_that_a_config_gives_is_known():
+    config = DreamerV3Config().environment("CartPole-v1").to_dict()
+    check_config(config)
+    check_config({"env": "CartPole-v1", "train_actor": True})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"training_ratio": {"grid_search": [0, 1]}},
+        {"batch_size_B": 0, "actor_lr": {"grid_search": [1e-4, 1e-3]}},
+        {"replay_buffer_config": {"capacity": {"grid_search": [1, 2]}}},
+    ],
+)
+def test_values_of_a_search_are_left_to_its_trials(config):
+    check_config(config)
+    with pytest.raises(InputError, match="Unknown option"):
+        check_config(config | {"horizon": 3})
+
+
+def test_capacity_is_compared_with_what_all_environments_need():
+    options = {
+        "replay_buffer_config": {"capacity": 300},
+        "num_steps_sampled_before_learning_starts": 100,
+    }
+    check_config(options)
+    check_config(options | {"num_env_runners": 2})
+    with pytest.raises(InputError, match="at least 356 records"):
+        check_config(options | {"num_env_runners": 2, "num_envs_per_env_runner": 2})
