@@ -69,7 +69,7 @@ def test_numbers_that_look_like_numbers_are_numbers(number):
 
 
 def test_words_stay_words():
-    (experiment,) = from_file(write("x: {run: DreamerV3, config: {a: e4, b: 4e, c: 1e5x}}"))
+    (experiment,) = from_file(write("x: {run: Other, config: {a: e4, b: 4e, c: 1e5x}}"))
     assert experiment.config == {"a": "e4", "b": "4e", "c": "1e5x"}
 
 

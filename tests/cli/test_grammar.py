@@ -160,7 +160,8 @@ def test_wrong_experiments_are_refused_before_ray_starts(options, message):
 
 
 def test_verbose_adds_the_traceback():
-    arguments = ["train", "--algo", "DreamerV3", "--env", "X", "--config", '{"model_sise": 1}']
+    # Only RLlib finds it.
+    arguments = ["train", "--algo", "DreamerV3", "--env", "X"]
     assert "Traceback" not in call(*arguments).output
     assert "Traceback (most recent call last)" in call(*arguments, "-v").output
 
@@ -182,7 +183,7 @@ def test_what_needs_neither_tensorflow_nor_ray_imports_neither(arguments):
     assert done.returncode == 0, done.stderr
     imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert "rllib_cli.main" in imported or "rllib_cli" in imported
-    assert not {"tensorflow", "ray", "rllib_dreamerv3"} & imported
+    assert not {"tensorflow", "ray", "numpy"} & imported
     assert done.stdout.startswith(("Usage:", "rllib-dreamerv3"))
 
 
