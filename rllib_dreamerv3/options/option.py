@@ -71,7 +71,8 @@ class Option:
     def words(self) -> str:
         """What it may be, in words."""
         if self.choices:
-            return " or ".join(map(_as_written, self.choices))
+            none = ["None"] if self.optional else []
+            return " or ".join([*map(_as_written, self.choices), *none])
         if self.kind == LearningRate:
             return "a number above 0 or a schedule [[env step, rate], ...]"
         words = {bool: "true or false", dict: "a mapping", str: "a name"}.get(self.kind)

@@ -31,8 +31,7 @@ def eager():
 def make_trainer(variant, actions=synthetic.DISCRETE, **changes):
     """A trainer without free bits, below which the KL losses train nothing."""
     sizes, settings = VARIANTS[variant]
-    scales = dataclasses.replace(settings.world_model_scales, free_nats=0.0)
-    settings = dataclasses.replace(settings, world_model_scales=scales, **changes)
+    settings = dataclasses.replace(settings, **{"free_nats": 0.0, **changes})
     model = synthetic.model(LAYOUT, actions, sizes)
     synthetic.scramble(model)
     return Trainer(model, LAYOUT, actions, sizes, settings)

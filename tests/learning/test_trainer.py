@@ -60,7 +60,7 @@ def test_first_losses_of_v2():
     vector = case("uniform_init_losses").expected
     actions = ActionLayout((DiscreteAction(17),))
     # Everything steps at once: however large the first step, imagination does not see it.
-    trainer = make_v2(with_laprop(learning_rate=0.1, warmup=0), actions=actions, scramble=False)
+    trainer = make_v2(with_laprop(lr=0.1, lr_warmup=0), actions=actions, scramble=False)
     batch = v2_batch(actions=actions)
     metrics = run(trainer, batch)
     np.testing.assert_allclose(metrics["WORLD_MODEL_L_reward"], vector["xent"], rtol=1e-6)
@@ -183,7 +183,7 @@ def test_an_update_of_v2_changes_everything():
 @pytest.mark.usefixtures("eager")
 def test_warm_up_begins_with_an_update_that_trains_nothing():
     """It fills the moments and the normaliser, and lets the slow critic follow."""
-    trainer = make_v2(with_laprop(warmup=1000))
+    trainer = make_v2(with_laprop(lr_warmup=1000))
     weights, states = [get_weights(trainer.model)], [trainer.get_state()]
     batch = v2_batch()
     for _ in range(2):

@@ -31,7 +31,7 @@ from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
 @pytest.mark.parametrize("sizes", [NANO, NANO_V2], ids=["v1", "v2"])
 def test_latents_are_the_posterior_of_the_batch(sizes):
     trainer = make_trainer(
-        synthetic.VECTOR, synthetic.DISCRETE, with_laprop(warmup=1000), sizes=sizes
+        synthetic.VECTOR, synthetic.DISCRETE, with_laprop(lr_warmup=1000), sizes=sizes
     )
     batch = v2_batch(sizes=sizes)
     records, context = split_context(batch)
@@ -127,7 +127,7 @@ def test_restored_trainer_continues_to_the_last_bit(observations, actions):
 
 def test_restored_trainer_of_v2_continues_to_the_last_bit():
     batches = [v2_batch(seed=seed) for seed in range(4)]
-    settings = with_laprop(learning_rate=1e-3, warmup=10)
+    settings = with_laprop(lr=1e-3, lr_warmup=10)
     trainer = make_v2(settings)
     for batch in batches[:2]:
         run(trainer, batch)

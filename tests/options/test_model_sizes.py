@@ -190,9 +190,9 @@ def test_authors_vector_mlp_is_the_same_for_all_sizes():
 def test_unknown_names_are_refused_with_the_nearest():
     with pytest.raises(ConfigError, match=r"model_size 'xll'.*Did you mean 'XL'"):
         model_settings("xll")
-    with pytest.raises(ConfigError, match=r"vector_mlp 'author'.*Did you mean 'authors'"):
+    with pytest.raises(ConfigError, match=r"vector_mlp must be .*'author'.*Did you mean 'authors'"):
         model_settings("S", vector_mlp="author")
-    with pytest.raises(ConfigError, match=r"variant 'v3'.*Did you mean 'v[12]'"):
+    with pytest.raises(ConfigError, match=r"variant must be 'v1' or 'v2' or None, not 'v3'"):
         model_settings("S", "v3")
     with pytest.raises(ConfigError, match=r"cnn must be 'strided' or 'pooled', not 'dense'"):
         model_settings("S", cnn="dense")

@@ -369,7 +369,7 @@ def test_columns_that_do_not_fit_are_refused(tmp_path: Path):
 def test_byte_capacity_below_one_row_is_refused(tmp_path: Path):
     checkpoint.save(filled_buffer(), tmp_path / "replay")
     live = make_buffer(capacity_bytes=20)
-    with pytest.raises(CheckpointError, match="20 bytes cannot hold one sequence"):
+    with pytest.raises(CheckpointError, match="capacity_bytes of 20 has room for 0 records"):
         checkpoint.load(live, tmp_path / "replay")
     assert live.num_records == 0
     assert not live.storage.specs
