@@ -7,7 +7,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import ray.rllib.env.single_agent_env_runner as rllib_env_runner
-import tensorflow as tf
 from gymnasium.wrappers.vector import DictInfoToList
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -224,8 +223,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         )
         if random_actions:
             action = self._random_actions()
-            self._policy_state = self._policy_state._replace(action=tf.constant(action))
-        return self._policy_state.action.numpy()
+            self._policy_state = self._policy_state._replace(action=action)
+        return self._policy_state.action
 
     def _random_actions(self) -> np.ndarray:
         mask = self._now.get(ACTION_MASK)
@@ -237,8 +236,8 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             return {}
         assert self._policy_state is not None
         return {
-            LATENT_H: self._policy_state.h.numpy(),
-            LATENT_INDEX: self._policy_state.index.numpy().astype(np.uint8),
+            LATENT_H: self._policy_state.h,
+            LATENT_INDEX: self._policy_state.index.astype(np.uint8),
         }
 
     def _step(self, action: np.ndarray) -> int | None:

@@ -69,9 +69,7 @@ class DreamerV3RLModule(RLModule):
     def get_initial_state(self) -> dict[str, np.ndarray]:
         """State of one environment before its episode starts, without batch axis."""
         state = self.policy.initial_state(1)
-        return {key: np.asarray(x[0]) for key, x in state._asdict().items()} | {
-            _IS_FIRST: np.asarray(True)
-        }
+        return {key: x[0] for key, x in state._asdict().items()} | {_IS_FIRST: np.asarray(True)}
 
     def _forward(self, batch: dict[str, Any], *, mode: bool, **kwargs: Any) -> dict[str, Any]:
         state = {key: np.asarray(x) for key, x in batch[Columns.STATE_IN].items()}
@@ -84,11 +82,10 @@ class DreamerV3RLModule(RLModule):
             self.policy.draw_noise(self._rng, len(is_first)),
             mode=mode,
         )
-        action = self.actions.decode(next_state.action.numpy())
+        action = self.actions.decode(next_state.action)
         return {
             Columns.ACTIONS: _map_leaves(lambda x: x[:, None], action),
-            Columns.STATE_OUT: {key: x.numpy() for key, x in next_state._asdict().items()}
-            | {_IS_FIRST: np.zeros_like(is_first)},
+            Columns.STATE_OUT: next_state._asdict() | {_IS_FIRST: np.zeros_like(is_first)},
         }
 
     def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:

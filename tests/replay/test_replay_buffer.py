@@ -266,7 +266,7 @@ def test_impossible_capacities_are_refused():
         make_buffer(capacity_bytes=0)
     buffer = make_buffer(capacity_bytes=50)
     with pytest.raises(
-        ValueError, match="capacity_bytes of 50 has room for 0 records .*, but 4 are needed"
+        ValueError, match=r"capacity_bytes of 50 has room for 0 records .*, but 4 are needed"
     ):
         buffer.add(make_chunk("a", 0, 1))
     assert buffer.num_records == 0
