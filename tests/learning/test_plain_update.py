@@ -1,6 +1,6 @@
 """What is fused, reordered or written by hand for speed, against plain formulas in float64.
 
-The plain ones are in `plain.py`.
+The plain ones are in `plain.py` and `plain_v2.py`.
 """
 
 import numpy as np
@@ -8,6 +8,7 @@ import pytest
 import synthetic
 import tensorflow as tf
 from plain import SETTINGS, SIZES, C, Plain, S
+from plain_v2 import OPTIONS_V2, SIZES_V2, PlainV2
 
 from rllib_dreamerv3.imagination import Trajectory, imagine
 from rllib_dreamerv3.kernels.compiled import compiled
@@ -15,6 +16,7 @@ from rllib_dreamerv3.kernels.one_hot_products import add_one_hot_product, flat_o
 from rllib_dreamerv3.learning.trainer import Trainer
 from rllib_dreamerv3.networks.model import DreamerModel
 from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.networks.world_model import split_context
 from rllib_dreamerv3.records import IS_TERMINAL
 
 SEED = tf.constant([3, 4])
@@ -68,9 +70,9 @@ def test_world_model_update(observations, actions):
     with tf.GradientTape() as tape:
         tape.watch(plain.weights)
         index = tf.reshape(start.index, [3, 5, S])
-        plain_loss, h = plain.world_model_loss(records, index)
+        plain_loss, feature = plain.world_model_loss(records, index)
     assert_close(loss, plain_loss)
-    assert_close(start.h, h)
+    assert_close(start.h, feature[:, : SIZES.deterministic])
     expected = tape.gradient(plain_loss, plain.weights)
     assert_same_gradients(model, [model.world_model], gradients, expected)
 
@@ -97,7 +99,7 @@ def test_actor_critic_update(observations, actions):
     plain = Plain(model, observations, actions)
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(plain.weights)
-        actor_loss, critic_loss, h = plain.actor_and_critic_loss(
+        actor_loss, critic_loss, h, _ = plain.actor_and_critic_loss(
             trajectory, is_terminal, scale, through_dynamics
         )
     assert_close(trajectory.state.h, h)
@@ -106,6 +108,57 @@ def test_actor_critic_update(observations, actions):
         assert_close(part.metrics[f"{name.upper()}_L_total"], loss)
         expected = tape.gradient(loss, plain.weights)
         assert_same_gradients(model, [getattr(model, name)], part.gradients, expected)
+
+
+@pytest.mark.parametrize(
+    ("observations", "actions"),
+    [
+        (synthetic.VECTOR, synthetic.DISCRETE),
+        (synthetic.VECTOR, synthetic.CONTINUOUS),
+        (synthetic.EVERYTHING_48, synthetic.MIXED),
+    ],
+    ids=["vector", "vector-continuous", "everything"],
+)
+def test_update_of_v2(observations, actions, monkeypatch):
+    """All losses, and what one update's optimizer is given, from rows with a context record."""
+    model = DreamerModel(observations, actions, SIZES_V2, seed=0)
+    synthetic.scramble(model)
+    for part in ("reward", "critic", "slow_critic"):
+        # Fewer hundreds of millions among the predictions, beside which all else would vanish.
+        bias = model.named_variables()[f"{part}/output/bias"]
+        bias.assign_sub(0.3 * np.abs(np.arange(255, dtype=np.float32) - 127))
+    trainer = Trainer(model, observations, actions, SIZES_V2, OPTIONS_V2)
+    batch = synthetic.batch_with_context(observations, actions, SIZES_V2, rows=3, length=5)
+    records, context = split_context(batch)
+    gradients = {}
+    monkeypatch.setattr(trainer, "_apply", lambda given: gradients.update(given) or {})
+    state, metrics = trainer._gradients_together(records, context, SEED)
+    trajectory: Trajectory = imagine(
+        model.world_model,
+        model.actor,
+        actions,
+        state,
+        OPTIONS_V2.horizon_H,
+        SEED + tf.constant([1, 0]),
+        through_dynamics=False,
+    )
+    scale = tf.cast(trainer.return_normalizer.scale(), tf.float64)
+    plain = PlainV2(model, observations, actions)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(plain.weights)
+        index = tf.reshape(state.index, [3, 5, S])
+        world, feature = plain.world_model_loss(records, index, context)
+        actor, critic, h, returns = plain.actor_and_critic_loss(trajectory, None, scale, False)
+        replay = plain.replay_critic_loss(feature, records, returns[0])
+        total = world + actor + critic + 0.3 * replay
+    assert_close(state.h, feature[:, : SIZES_V2.deterministic])
+    assert_close(trajectory.state.h, h)
+    for name, loss in (("WORLD_MODEL", world), ("ACTOR", actor), ("CRITIC", critic)):
+        assert_close(metrics[f"{name}_L_total"], loss, name)
+    assert_close(metrics["CRITIC_L_replay"], replay)
+    expected = tape.gradient(total, plain.weights)
+    for part in ("world_model", "actor", "critic"):
+        assert_same_gradients(model, [getattr(model, part)], gradients[part], expected)
 
 
 @pytest.mark.parametrize(("first", "after"), [(0, 0), (3, 0), (0, 2), (3, 2)])

@@ -1,8 +1,9 @@
-"""Networks and losses written out once more, in float64 and as plainly as can be.
+"""Networks and losses of v1 written out once more, in float64 and as plainly as can be.
 
 Dense products with one-hot vectors, one step after the other, no gradient but TensorFlow's own.
 `Plain` is given the samples, so that both sides go through the same states. Tests say
-``from plain import Plain``; pytest has this folder on its path.
+``from plain import Plain``; pytest has this folder on its path. What v2 has of its own is in
+`plain_v2.py`.
 """
 
 import dataclasses
@@ -46,16 +47,6 @@ def symexp(x: tf.Tensor) -> tf.Tensor:
 BINS = tf.constant(np.linspace(-20, 20, 255))
 
 
-def predicted(logits: tf.Tensor) -> tf.Tensor:
-    return symexp(tf.linalg.matvec(tf.nn.softmax(logits), BINS))
-
-
-def two_hot_loss(logits: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    target = tf.stop_gradient(symlog(target))
-    code = tf.maximum(0.0, 1.0 - tf.abs(target[..., None] - BINS) / (BINS[1] - BINS[0]))
-    return -tf.reduce_sum(code * tf.nn.log_softmax(logits), -1)
-
-
 def mixed_log_probs(logits: tf.Tensor) -> tf.Tensor:
     return tf.math.log(0.99 * tf.nn.softmax(logits) + 0.01 / logits.shape[-1])
 
@@ -67,9 +58,26 @@ def kl(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
 class Plain:
     """The networks of a model, by the names of their parameters, in float64."""
 
+    dynamics_scale, representation_scale = 0.5, 0.1
+    discount = SETTINGS.gamma
+    continue_label = 1.0
+
     def __init__(self, model: DreamerModel, observations: ObservationLayout, actions: ActionLayout):
         self.observations, self.actions = observations, actions
         self.weights = {k: tf.cast(v, tf.float64) for k, v in model.named_variables().items()}
+
+    @staticmethod
+    def predicted(logits):
+        return symexp(tf.linalg.matvec(tf.nn.softmax(logits), BINS))
+
+    @staticmethod
+    def two_hot(target):
+        distance = tf.abs(symlog(target)[..., None] - BINS)
+        return tf.maximum(0.0, 1.0 - distance / (BINS[1] - BINS[0]))
+
+    def two_hot_loss(self, logits, target):
+        code = tf.stop_gradient(self.two_hot(target))
+        return -tf.reduce_sum(code * tf.nn.log_softmax(logits), -1)
 
     def norm_silu(self, x, name):
         scale, offset = self.weights[f"{name}/scale"], self.weights[f"{name}/offset"]
@@ -122,7 +130,7 @@ class Plain:
             x, i = self.images(records) - 0.5, 0
             while f"encoder/cnn/stages/{i}/kernel" in self.weights:
                 name = f"encoder/cnn/stages/{i}"
-                x = tf.nn.conv2d(x, self.weights[f"{name}/kernel"], 2, "SAME")
+                x = self.halved(x, self.weights[f"{name}/kernel"])
                 x, i = self.norm_silu(x, f"{name}/activation"), i + 1
             tokens.append(tf.reshape(x, [x.shape[0], -1]))
         if self.observations.vectors:
@@ -130,26 +138,42 @@ class Plain:
             tokens.append(self.mlp(vectors, "encoder/mlp"))
         return tf.concat(tokens, -1)
 
+    @staticmethod
+    def halved(x, kernel):
+        return tf.nn.conv2d(x, kernel, 2, "SAME")
+
+    @staticmethod
+    def doubled(x, kernel):
+        shape = [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], kernel.shape[2]]
+        return tf.nn.conv2d_transpose(x, kernel, shape, 2)
+
+    def stem(self, feature):
+        x = self.linear(feature, "decoder/cnn/stem/linear/linear")
+        return tf.reshape(x, [x.shape[0], 4, 4, -1])
+
+    def output_image(self, x):
+        return x + 0.5
+
     def observation_loss(self, feature, records):
         loss = 0.0
         if self.observations.images:
-            x = self.linear(feature, "decoder/cnn/stem/linear/linear")
-            x, i = tf.reshape(x, [x.shape[0], 4, 4, -1]), 0
+            x, i = self.stem(feature), 0
             while f"decoder/cnn/stages/{i}/kernel" in self.weights:
                 name = f"decoder/cnn/stages/{i}"
-                kernel = self.weights[f"{name}/kernel"]
-                shape = [x.shape[0], 2 * x.shape[1], 2 * x.shape[2], kernel.shape[2]]
-                x, i = tf.nn.conv2d_transpose(x, kernel, shape, 2), i + 1
+                x, i = self.doubled(x, self.weights[f"{name}/kernel"]), i + 1
                 if f"{name}/bias" in self.weights:
                     x += self.weights[f"{name}/bias"]
                 else:
                     x = self.norm_silu(x, f"{name}/activation")
-            loss += tf.reduce_sum((x + 0.5 - self.images(records)) ** 2, [1, 2, 3])
+            loss += tf.reduce_sum((self.output_image(x) - self.images(records)) ** 2, [1, 2, 3])
         hidden = self.mlp(feature, "decoder/mlp") if self.observations.vectors else None
-        for i, target in enumerate(self.vectors(records).values()):
-            error = (self.linear(hidden, f"decoder/outputs/{i}") - target) ** 2
-            loss += tf.reduce_sum(tf.where(error < 1e-8, 0.0, error), -1)
+        for i, (key, target) in enumerate(self.vectors(records).items()):
+            loss += self.vector_loss(key, self.linear(hidden, f"decoder/outputs/{i}"), target)
         return loss
+
+    def vector_loss(self, key, predicted, target):
+        error = (predicted - target) ** 2
+        return tf.reduce_sum(tf.where(error < 1e-8, 0.0, error), -1)
 
     def next_h(self, h, z, action):
         action = action / tf.stop_gradient(tf.maximum(1.0, tf.abs(action)))
@@ -175,19 +199,29 @@ class Plain:
         probs = tf.reshape(tf.exp(log_probs), [*index.shape[:-1], S * C])
         return dense(index) + probs - tf.stop_gradient(probs)
 
-    def world_model_loss(self, records, index):
-        """The scalar loss for samples ``index [B, T, S]``, and h ``[B * T, D]``."""
+    def initial(self):
+        h = tf.tanh(self.weights["rssm/initial"])[None]
+        return h, dense(tf.argmax(self.prior(h), -1))
+
+    def world_model_loss(self, records, index, context=None):
+        """The scalar loss for samples ``index [B, T, S]``, and features ``[B * T, D + S * C]``.
+
+        ``context`` is the state and the action before the first record, if rows go on from one.
+        """
         rows, length = records[IS_FIRST].shape
         flat = synthetic.flat(records)
         tokens = tf.reshape(self.encode(flat), [rows, length, -1])
         actions = tf.cast(records[ACTION], tf.float64)
-        h0 = tf.tanh(self.weights["rssm/initial"])[None]
-        z0 = dense(tf.argmax(self.prior(h0), -1))
-        h, z = tf.repeat(h0, rows, 0), tf.repeat(z0, rows, 0)
+        h0, z0 = self.initial()
+        h, z, before = tf.repeat(h0, rows, 0), tf.repeat(z0, rows, 0), actions[:, 0]
+        if context is not None:
+            h, z = tf.cast(context.state.h, tf.float64), dense(context.state.index)
+            before = tf.cast(context.action, tf.float64)
         steps = []
         for t in range(length):
             first = records[IS_FIRST][:, t, None]
-            action = tf.where(first, tf.constant(0.0, tf.float64), actions[:, max(t - 1, 0)])
+            action = before if t == 0 else actions[:, t - 1]
+            action = tf.where(first, tf.constant(0.0, tf.float64), action)
             h = self.next_h(tf.where(first, h0, h), tf.where(first, z0, z), action)
             hidden = self.linear(tf.concat([h, tokens[:, t]], -1), "rssm/posterior_hidden")
             hidden = self.norm_silu(hidden, "rssm/posterior_activation")
@@ -202,14 +236,14 @@ class Plain:
         going_on = 1.0 - tf.cast(flat[IS_TERMINAL], tf.float64)
         loss = (
             self.observation_loss(feature, flat)
-            + two_hot_loss(self.head(feature, "reward"), tf.cast(flat[REWARD], tf.float64))
+            + self.two_hot_loss(self.head(feature, "reward"), tf.cast(flat[REWARD], tf.float64))
             + tf.nn.sigmoid_cross_entropy_with_logits(
-                going_on, self.head(feature, "continue")[:, 0]
+                self.continue_label * going_on, self.head(feature, "continue")[:, 0]
             )
-            + 0.5 * tf.maximum(1.0, kl(stop(posterior), prior))
-            + 0.1 * tf.maximum(1.0, kl(posterior, stop(prior)))
+            + self.dynamics_scale * tf.maximum(1.0, kl(stop(posterior), prior))
+            + self.representation_scale * tf.maximum(1.0, kl(posterior, stop(prior)))
         )
-        return tf.reduce_mean(loss), h
+        return tf.reduce_mean(loss), feature
 
     def policy(self, feature):
         hidden, parts = self.mlp(feature, "actor/mlp"), []
@@ -248,7 +282,10 @@ class Plain:
         return log_prob, entropy
 
     def actor_and_critic_loss(self, trajectory, is_terminal, scale, through_dynamics):
-        """Both losses on a trajectory whose samples are given; h is computed again."""
+        """Both losses on a trajectory whose samples are given, h, and returns ``[H, N]``.
+
+        h is computed again.
+        """
         horizon, stop = SETTINGS.horizon_H, tf.stop_gradient
         index, actions = trajectory.state.index, tf.cast(trajectory.action, tf.float64)
         h, z = tf.cast(trajectory.state.h[0], tf.float64), dense(index[0])
@@ -260,17 +297,15 @@ class Plain:
             features.append(tf.concat([h, z], -1))
         if not through_dynamics:
             features = [stop(x) for x in features]
-        rewards = [predicted(self.head(x, "reward")) for x in features]
-        values = [predicted(self.head(x, "critic")) for x in features]
-        going_on = [1.0 - tf.cast(is_terminal, tf.float64)] + [
-            tf.cast(self.head(x, "continue")[:, 0] > 0, tf.float64) for x in features[1:]
-        ]
+        rewards = [self.predicted(self.head(x, "reward")) for x in features]
+        values = [self.predicted(self.head(x, "critic")) for x in features]
+        going_on = self.going_on(features, is_terminal)
         returns, weights = [values[-1]], [going_on[0]]
         for i in reversed(range(horizon)):
             mixed = 0.05 * values[i + 1] + 0.95 * returns[0]
-            returns.insert(0, rewards[i + 1] + SETTINGS.gamma * going_on[i + 1] * mixed)
+            returns.insert(0, rewards[i + 1] + self.discount * going_on[i + 1] * mixed)
         for i in range(1, horizon):
-            weights.append(weights[-1] * SETTINGS.gamma * going_on[i])
+            weights.append(weights[-1] * self.discount * going_on[i])
         actor_loss, critic_loss = 0.0, 0.0
         for i in range(horizon):
             feature, weight = stop(features[i]), stop(weights[i])
@@ -279,7 +314,14 @@ class Plain:
             objective = advantage if through_dynamics else log_prob * stop(advantage)
             actor_loss -= tf.reduce_mean(weight * (objective + 3e-4 * entropy)) / horizon
             logits = self.head(feature, "critic")
-            slow = predicted(self.head(feature, "slow_critic"))
-            loss = two_hot_loss(logits, returns[i]) + two_hot_loss(logits, slow)
+            slow = self.predicted(self.head(feature, "slow_critic"))
+            loss = self.two_hot_loss(logits, returns[i]) + self.two_hot_loss(logits, slow)
             critic_loss += tf.reduce_mean(weight * loss) / horizon
-        return actor_loss, critic_loss, tf.stack([x[:, : h.shape[1]] for x in features])
+        h = tf.stack([x[:, : h.shape[1]] for x in features])
+        return actor_loss, critic_loss, h, tf.stack(returns[:horizon])
+
+    def going_on(self, features, is_terminal):
+        """Whether each imagined state is none in which an episode ended; hard decisions."""
+        return [1.0 - tf.cast(is_terminal, tf.float64)] + [
+            tf.cast(self.head(x, "continue")[:, 0] > 0, tf.float64) for x in features[1:]
+        ]
