@@ -135,7 +135,7 @@ def by_part(trainer):
 
 def separate_gradients(trainer, records, context):
     """Gradients by part, of each loss for itself."""
-    own, scale = by_part(trainer), trainer._settings.replay_critic_scale
+    own, scale = by_part(trainer), trainer._options.replay_critic_scale
     with tf.GradientTape() as tape:
         output, loss, _ = trainer._observe(records, context, SEED)
     gradients = {"world_model": tape.gradient(loss, own["world_model"])}
