@@ -3,18 +3,22 @@
     pip install matplotlib
     python benchmarks/plot_curves.py --out docs/learning.png
 
-CartPole and Pendulum by env steps, a line for each seed, with the goal that results/README.md names;
-and CartPole by minutes, in turns with RLlib's own DreamerV3.
+CartPole and Pendulum by env steps, a line for each run with the settings of the tuned example (seed
+0 was run several times); and a run of CartPole by minutes, at the same time as RLlib's own. Dotted:
+the goal that results/README.md names.
 """
 
 import argparse
 import json
+import math
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 RESULTS = Path(__file__).with_name("results")
 WHOLE_RUN = RESULTS / "end_to_end_cartpole.json"
 
+# How the files of runs with the same settings are called, behind the example's name.
+RUNS = ("", "_again", "_two_threads", "_restructured")
 BLUE, ORANGE, GREY = "tab:blue", "tab:orange", "tab:gray"
 
 
@@ -43,18 +47,18 @@ class Panel(NamedTuple):
     curves: list[Curve]
 
 
-def seeds(name: str, label: str, colour: str) -> list[Curve]:
-    """The curves ``NAME_seed*.jsonl`` of learn.py, one for each seed, from the first episode on."""
+def by_env_steps(name: str, label: str, colour: str) -> list[Curve]:
+    """All runs of a tuned example, each from its first episode's end on."""
     curves = []
-    for path in sorted(RESULTS.glob(f"{name}_seed[0-9].jsonl")):
+    for path in (x for run in RUNS for x in sorted(RESULTS.glob(f"{name}{run}_seed[0-9].jsonl"))):
         rows = [json.loads(line) for line in path.read_text().splitlines()]
-        rows = [row for row in rows if row["return"] == row["return"]]
+        rows = [row for row in rows if not math.isnan(row["return"])]
         steps, returns = ([row[key] for row in rows] for key in ("env_steps", "return"))
         curves.append(Curve(label, colour, steps, returns))
     return curves
 
 
-def whole_run() -> list[Curve]:
+def by_minutes() -> list[Curve]:
     """The two sides of end_to_end.py by minutes since the algorithm was built."""
     result = json.loads(WHOLE_RUN.read_text())
     sides = (("own", "this package", BLUE), ("peer", "RLlib's own", GREY))
@@ -73,17 +77,17 @@ def panels() -> list[Panel]:
             "env steps",
             400.0,
             [
-                *seeds("cartpole", "v1, continues of v2", BLUE),
-                *seeds("cartpole_v2", "v2", ORANGE),
+                *by_env_steps("cartpole", "v1 with v2's continues", BLUE),
+                *by_env_steps("cartpole_v2", "v2", ORANGE),
             ],
         ),
         Panel(
             "Pendulum-v1",
             "env steps",
             -250.0,
-            [*seeds("pendulum", "v1", BLUE), *seeds("pendulum_v2", "v2", ORANGE)],
+            [*by_env_steps("pendulum", "v1", BLUE), *by_env_steps("pendulum_v2", "v2", ORANGE)],
         ),
-        Panel("CartPole-v1, one core each", "minutes", 400.0, whole_run()),
+        Panel("CartPole-v1 by the clock, a core each", "minutes", 400.0, by_minutes()),
     ]
 
 
@@ -97,7 +101,7 @@ def plot(panels: list[Panel], path: Path) -> None:
         for curve in panel.curves:
             label = None if curve.label in labels else curve.label
             labels.add(curve.label)
-            axes.plot(curve.x, curve.returns, color=curve.colour, label=label, linewidth=1.3)
+            axes.plot(curve.x, curve.returns, color=curve.colour, label=label, linewidth=1.2)
         axes.axhline(panel.goal, color="black", linestyle=":", linewidth=1)
         axes.set(title=panel.title, xlabel=panel.axis, ylabel="return")
         axes.set_xlim(left=0)
@@ -108,7 +112,7 @@ def plot(panels: list[Panel], path: Path) -> None:
 
 def main() -> None:
     """Draws."""
-    parser: Any = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--out", type=Path, required=True, help="PNG file to draw")
     plot(panels(), parser.parse_args().out)
 
