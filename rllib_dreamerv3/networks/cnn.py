@@ -12,6 +12,7 @@ from rllib_dreamerv3.kernels.strided_convolution import (
 from rllib_dreamerv3.kernels.upsampled_convolution import convolve_upsampled
 from rllib_dreamerv3.networks.blocks import BLOCKS
 from rllib_dreamerv3.networks.layers import (
+    Initializer,
     Linear,
     NormSilu,
     Rng,
@@ -33,15 +34,45 @@ def convolve(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
     return tf.nn.conv2d(tf.cast(x, dtype), tf.cast(kernel, dtype), 1, "SAME")
 
 
-class StridedDown(tf.Module):
-    """Convolution 4x4 of stride 2, norm, SiLU: ``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
+class _Stage(tf.Module):
+    """A convolution with norm and SiLU after it."""
+
+    kernel_side: int
+    transposed = False
 
     def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
-        """Creates the kernel ``[4, 4, in, out]``."""
+        """Creates the kernel ``[k, k, in, out]``, of a transposed one ``[k, k, out, in]``."""
         super().__init__()
-        init, self._dtype = hidden_init(style), style.compute_dtype
-        self.kernel = tf.Variable(init((4, 4, inputs, outputs), rng), name="kernel")
+        self.kernel = _kernel(self, inputs, outputs, hidden_init(style), rng)
         self.activation = NormSilu(outputs, style)
+        self._dtype = style.compute_dtype
+
+
+class _Output(tf.Module):
+    """The decoder's last convolution, with a bias after it."""
+
+    kernel_side: int
+    transposed = False
+
+    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
+        """Creates the kernel as a stage has it, and the bias ``[out]`` (zeros)."""
+        super().__init__()
+        self.kernel = _kernel(self, inputs, outputs, output_init(style), rng)
+        self.bias = tf.Variable(tf.zeros([outputs]), name="bias")
+        self._dtype = style.compute_dtype
+
+
+def _kernel(
+    layer: _Stage | _Output, inputs: int, outputs: int, init: Initializer, rng: Rng
+) -> tf.Variable:
+    channels = (outputs, inputs) if layer.transposed else (inputs, outputs)
+    return tf.Variable(init((layer.kernel_side, layer.kernel_side, *channels), rng), name="kernel")
+
+
+class StridedDown(_Stage):
+    """Convolution 4x4 of stride 2, norm, SiLU: ``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
+
+    kernel_side = 4
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
@@ -63,46 +94,32 @@ class StridedDown(tf.Module):
         return activate_and_convolve_down(x, activation.parameters(), self.kernel, self._dtype)
 
 
-class StridedUp(tf.Module):
+class StridedUp(_Stage):
     """Transposed convolution 4x4 of stride 2, norm, SiLU: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
 
-    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
-        """Creates the kernel ``[4, 4, out, in]``."""
-        super().__init__()
-        init, self._dtype = hidden_init(style), style.compute_dtype
-        self.kernel = tf.Variable(init((4, 4, outputs, inputs), rng), name="kernel")
-        self.activation = NormSilu(outputs, style)
+    kernel_side = 4
+    transposed = True
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """``[n, h, w, in] -> [n, 2h, 2w, out]``."""
         return self.activation(convolve_up(x, self.kernel, self._dtype))
 
 
-class StridedOutput(tf.Module):
+class StridedOutput(_Output):
     """The strided decoder's last stage: transposed convolution and bias, plus 0.5 (2023 code)."""
 
-    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
-        """Creates the kernel ``[4, 4, out, in]`` and the bias ``[out]`` (zeros)."""
-        super().__init__()
-        init, self._dtype = output_init(style), style.compute_dtype
-        self.kernel = tf.Variable(init((4, 4, outputs, inputs), rng), name="kernel")
-        self.bias = tf.Variable(tf.zeros([outputs]), name="bias")
+    kernel_side = 4
+    transposed = True
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """``[n, h, w, in] ->`` float32 ``[n, 2h, 2w, out]``."""
         return convolve_up_to_pixels(x, self.kernel, self.bias + 0.5, self._dtype)
 
 
-class PooledDown(tf.Module):
+class PooledDown(_Stage):
     """Convolution 5x5, 2x2 max-pool, norm, SiLU: ``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
 
-    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
-        """Creates the kernel ``[5, 5, in, out]``."""
-        super().__init__()
-        init, self._dtype = hidden_init(style), style.compute_dtype
-        self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
-        # Its bias is added after pooling, which equals one before it.
-        self.activation = NormSilu(outputs, style)
+    kernel_side = 5
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
@@ -110,34 +127,25 @@ class PooledDown(tf.Module):
 
     def convolve(self, x: tf.Tensor, activation: NormSilu | None = None) -> tf.Tensor:
         """Convolution and pooling alone; see :meth:`StridedDown.convolve`."""
+        # The norm's bias is added after pooling, which equals one before it.
         y = convolve(x if activation is None else activation(x), self.kernel, self._dtype)
         return tf.nn.max_pool2d(y, 2, 2, "VALID")
 
 
-class PooledUp(tf.Module):
+class PooledUp(_Stage):
     """Upsampling by 2, convolution 5x5, norm, SiLU: ``[n, h, w, in] -> [n, 2h, 2w, out]``."""
 
-    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
-        """Creates the kernel ``[5, 5, in, out]``."""
-        super().__init__()
-        init, self._dtype = hidden_init(style), style.compute_dtype
-        self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
-        self.activation = NormSilu(outputs, style)
+    kernel_side = 5
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """``[n, h, w, in] -> [n, 2h, 2w, out]``."""
         return self.activation(convolve_upsampled(x, self.kernel, self._dtype))
 
 
-class PooledOutput(tf.Module):
+class PooledOutput(_Output):
     """The pooled decoder's last stage: upsampling, convolution 5x5, bias, sigmoid (2025 code)."""
 
-    def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
-        """Creates the kernel ``[5, 5, in, out]`` and the bias ``[out]`` (zeros)."""
-        super().__init__()
-        init, self._dtype = output_init(style), style.compute_dtype
-        self.kernel = tf.Variable(init((5, 5, inputs, outputs), rng), name="kernel")
-        self.bias = tf.Variable(tf.zeros([outputs]), name="bias")
+    kernel_side = 5
 
     def __call__(self, x: tf.Tensor) -> tf.Tensor:
         """``[n, h, w, in] ->`` float32 ``[n, 2h, 2w, out]``."""
