@@ -40,6 +40,7 @@ setup(
         "click>=8.1",
         "rich>=13",
         "pyyaml>=6",
+        "safetensors>=0.5",
         "wrapt",
     ],
     extras_require={

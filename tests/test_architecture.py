@@ -79,7 +79,13 @@ def test_the_core_needs_no_ray():
 
 def test_records_replay_and_options_need_numpy_at_most():
     alone = modules_in(
-        "__init__.py", "errors.py", "records.py", "spaces/layout.py", "replay", "options"
+        "__init__.py",
+        "errors.py",
+        "records.py",
+        "spaces/layout.py",
+        "replay",
+        "checkpoints",
+        "options",
     )
     assert len(alone) > 10
     import_all(alone, without=["ray", "tensorflow", "tensorflow_probability", "gymnasium"])

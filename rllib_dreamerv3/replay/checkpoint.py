@@ -1,16 +1,12 @@
-"""Replay on disk: a directory with one plain ``.npy`` file a column, and ``manifest.json``.
+"""Replay on disk: a directory with one plain ``.npy`` file a column, and ``index.json``.
 
 Each column file is an array ``[num_records, ...]`` with the records of all chunks, in the order
-in which the chunks were begun; the manifest says which records belong to which segment, and which
+in which the chunks were begun; the index says which records belong to which segment, and which
 sequences wait in the online queue. There is no pickle. A buffer of sequences of another length may
 load the records.
 """
 
-import contextlib
 import json
-import os
-import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +15,8 @@ from urllib.parse import quote
 
 import numpy as np
 
+from rllib_dreamerv3.checkpoints.directory import replacing
+from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.replay.buffer import LIFETIME_COUNTERS, ReplayBuffer
@@ -31,7 +29,7 @@ from rllib_dreamerv3.replay.storage import (
     describe_difference,
 )
 
-MANIFEST = "manifest.json"
+INDEX = "index.json"
 FORMAT = "rllib_dreamerv3.replay"
 FORMAT_VERSION = 2
 
@@ -39,9 +37,8 @@ FORMAT_VERSION = 2
 def save(buffer: ReplayBuffer, directory: str | Path) -> None:
     """Writes all records of a buffer, its online queue, counters and random generator's state.
 
-    Everything is written beside ``directory`` first and renamed at the end: after a crash there
-    is never half a checkpoint under that name. An older checkpoint there is replaced. Needs no
-    memory worth mentioning.
+    After a crash there is never half a checkpoint under that name. An older one there is replaced.
+    Needs no memory worth mentioning.
 
     Args:
         buffer: The buffer to save; it does not change.
@@ -51,20 +48,10 @@ def save(buffer: ReplayBuffer, directory: str | Path) -> None:
         CheckpointError: ``directory`` exists and is neither empty nor a replay checkpoint.
         OSError: The disk is full, or writing is not allowed.
     """
-    target = Path(directory).absolute()
-    _refuse_foreign(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _sibling(target, "tmp")
-    temporary.mkdir()
-    try:
+    with replacing(Path(directory), _is_replay) as written:
         for name, spec in buffer.storage.specs.items():
-            _write_column(temporary / _file_name(name), buffer, name, spec)
-        with open(temporary / MANIFEST, "w", encoding="utf-8") as file:
-            json.dump(_manifest_of(buffer), file)
-            _to_disk(file)
-        _rename_over(temporary, target)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+            _write_column(written / _file_name(name), buffer, name, spec)
+        (written / INDEX).write_text(json.dumps(_index_of(buffer)), encoding="utf-8")
 
 
 def load(buffer: ReplayBuffer, directory: str | Path) -> None:
@@ -84,26 +71,26 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
             records that do not fit into this buffer. The buffer is unchanged then.
     """
     source = Path(directory).absolute()
-    manifest = _read_manifest(source)
-    if manifest.specs:
-        _check_fit(buffer, manifest.specs, source / MANIFEST)
+    index = _read_index(source)
+    if index.specs:
+        _check_fit(buffer, index.specs, source / INDEX)
     columns = {
-        name: _open_column(source / _file_name(name), spec, manifest.num_records)
-        for name, spec in manifest.specs.items()
+        name: _open_column(source / _file_name(name), spec, index.num_records)
+        for name, spec in index.specs.items()
     }
-    segments = buffer.storage.restore(manifest.specs, manifest.segments, manifest.pieces(columns))
+    segments = buffer.storage.restore(index.specs, index.segments, index.pieces(columns))
     if buffer.online_queue is not None:
-        fits = manifest.queue_sequence_length == buffer.sequence_length
+        fits = index.queue_sequence_length == buffer.sequence_length
         buffer.online_queue.replace(
-            Window(segments[index], start) for index, start in (manifest.queue if fits else [])
+            Window(segments[segment], start) for segment, start in (index.queue if fits else [])
         )
-    buffer.lifetime.update(manifest.lifetime)
-    buffer.rng.bit_generator.state = manifest.rng
+    buffer.lifetime.update(index.lifetime)
+    buffer.rng.bit_generator.state = index.rng
 
 
 @dataclass(frozen=True)
-class _Manifest:
-    """The validated content of ``manifest.json``.
+class _Index:
+    """The validated content of ``index.json``.
 
     Attributes:
         specs: Column name -> dtype and shape.
@@ -135,7 +122,7 @@ class _Manifest:
             start += records
 
 
-def _manifest_of(buffer: ReplayBuffer) -> dict[str, Any]:
+def _index_of(buffer: ReplayBuffer) -> dict[str, Any]:
     storage = buffer.storage
     segments = storage.segments
     indices: dict[Segment, int] = {segment: i for i, segment in enumerate(segments)}
@@ -159,18 +146,18 @@ def _manifest_of(buffer: ReplayBuffer) -> dict[str, Any]:
     }
 
 
-def _read_manifest(source: Path) -> _Manifest:
-    path = source / MANIFEST
+def _read_index(source: Path) -> _Index:
+    path = source / INDEX
     if not source.is_dir():
         raise CheckpointError(f"There is no directory {source}. Check the path.")
     if not path.is_file():
         raise CheckpointError(
-            f"{source} is not a replay checkpoint: it has no {MANIFEST}. Check the path."
+            f"{source} is not a replay checkpoint: it has no {INDEX}. Check the path."
         )
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise _damaged(path, f"it is not valid JSON ({error})") from error
+        raise damaged(path, f"it is not valid JSON ({error})") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise CheckpointError(f"{path} does not describe a replay checkpoint. Check the path.")
     if raw.get("format_version") != FORMAT_VERSION:
@@ -179,17 +166,17 @@ def _read_manifest(source: Path) -> _Manifest:
             f"rllib_dreamerv3 reads {FORMAT_VERSION}. Restore it with the version that wrote it."
         )
     try:
-        manifest = _parse(raw)
+        index = _parse(raw)
     except KeyError as error:
-        raise _damaged(path, f"the entry {error} is missing") from error
+        raise damaged(path, f"the entry {error} is missing") from error
     except (TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise _damaged(path, str(error)) from error
-    return manifest
+        raise damaged(path, str(error)) from error
+    return index
 
 
-def _parse(raw: dict[str, Any]) -> _Manifest:
-    """Turns JSON into a manifest; any error means that the file is damaged."""
-    manifest = _Manifest(
+def _parse(raw: dict[str, Any]) -> _Index:
+    """Turns JSON into an index; any error means that the file is damaged."""
+    index = _Index(
         specs={
             name: ColumnSpec(np.dtype(_text(column["dtype"])), tuple(map(_count, column["shape"])))
             for name, column in raw["columns"].items()
@@ -204,39 +191,33 @@ def _parse(raw: dict[str, Any]) -> _Manifest:
         lifetime={name: _count(value) for name, value in raw["lifetime"].items()},
         rng=raw["rng"],
     )
-    if manifest.num_records != raw["num_records"]:
-        raise ValueError(
-            f"its chunks have {manifest.num_records} records, not {raw['num_records']}"
-        )
-    if {segment for segment, _ in manifest.chunks} != set(range(len(manifest.segments))):
+    if index.num_records != raw["num_records"]:
+        raise ValueError(f"its chunks have {index.num_records} records, not {raw['num_records']}")
+    if {segment for segment, _ in index.chunks} != set(range(len(index.segments))):
         raise ValueError("its chunks do not belong to its segments")
-    if not all(records for _, records in manifest.chunks):
+    if not all(records for _, records in index.chunks):
         raise ValueError("it has a chunk without records")
-    if any(origin > start for _, origin, start in manifest.segments):
+    if any(origin > start for _, origin, start in index.segments):
         raise ValueError("it has a segment that starts before its own origin")
-    _check_queue(manifest)
-    if manifest.chunks and not manifest.specs:
+    _check_queue(index)
+    if index.chunks and not index.specs:
         raise ValueError("it has records but no columns")
-    if manifest.lifetime.keys() != set(LIFETIME_COUNTERS):
+    if index.lifetime.keys() != set(LIFETIME_COUNTERS):
         raise ValueError(f"its lifetime counters are not {', '.join(LIFETIME_COUNTERS)}")
     # The generator itself knows best whether it can go on from a state.
-    np.random.default_rng().bit_generator.state = manifest.rng
-    return manifest
+    np.random.default_rng().bit_generator.state = index.rng
+    return index
 
 
-def _check_queue(manifest: _Manifest) -> None:
+def _check_queue(index: _Index) -> None:
     """Raises ValueError if a sequence in the online queue is not among the records."""
-    ends = [start for _, _, start in manifest.segments]
-    for segment, records in manifest.chunks:
+    ends = [start for _, _, start in index.segments]
+    for segment, records in index.chunks:
         ends[segment] += records
-    for segment, start in manifest.queue:
+    for segment, start in index.queue:
         if segment >= len(ends):
             raise ValueError("a sequence in its online queue does not belong to its segments")
-        if (
-            not manifest.segments[segment][2]
-            <= start
-            <= ends[segment] - manifest.queue_sequence_length
-        ):
+        if not index.segments[segment][2] <= start <= ends[segment] - index.queue_sequence_length:
             raise ValueError("a sequence in its online queue has records that are not there")
 
 
@@ -250,10 +231,6 @@ def _text(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError(f"{value!r} stands where a name belongs")
     return value
-
-
-def _damaged(path: Path, what: str) -> CheckpointError:
-    return CheckpointError(f"{path} is damaged: {what}. Restore an older checkpoint.")
 
 
 def _check_fit(buffer: ReplayBuffer, specs: Specs, path: Path) -> None:
@@ -272,7 +249,7 @@ def _check_fit(buffer: ReplayBuffer, specs: Specs, path: Path) -> None:
 
 
 def _file_name(column: str) -> str:
-    # Also keeps a manifest from pointing outside its directory.
+    # Also keeps an index from pointing outside its directory.
     return quote(column, safe="") + ".npy"
 
 
@@ -283,7 +260,6 @@ def _write_column(path: Path, buffer: ReplayBuffer, name: str, spec: ColumnSpec)
         np.lib.format.write_array_header_2_0(file, header)
         for _, chunk in buffer.storage.chunks_oldest_first():
             chunk.columns[name][: chunk.size].tofile(file)
-        _to_disk(file)
 
 
 def _open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
@@ -295,64 +271,19 @@ def _open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
     try:
         column = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise _damaged(path, f"NumPy cannot read it ({error})") from error
+        raise damaged(path, f"NumPy cannot read it ({error})") from error
     if not isinstance(column, np.memmap):
-        raise _damaged(path, "it is not an array file")
+        raise damaged(path, "it is not an array file")
     expected = ColumnSpec(spec.dtype, (num_records, *spec.shape))
     found = ColumnSpec(column.dtype, column.shape)
     if found != expected:
-        raise _damaged(path, f"it holds {found} where {MANIFEST} says {expected}")
+        raise damaged(path, f"it holds {found} where {INDEX} says {expected}")
     return column
 
 
-def _refuse_foreign(target: Path) -> None:
-    """Replaces nothing but older checkpoints."""
-    if not target.exists():
-        return
-    if not target.is_dir():
-        raise CheckpointError(f"{target} is a file. Choose another directory.")
-    names = {entry.name for entry in target.iterdir()}
-    if not names:
-        return
-    foreign = sorted(name for name in names if name != MANIFEST and not name.endswith(".npy"))
-    if foreign or MANIFEST not in names:
-        raise CheckpointError(
-            f"{target} is not a replay checkpoint (it holds {(foreign or sorted(names))[0]!r}) and "
-            "is not overwritten. Choose another directory."
-        )
-    # Not parsed: a damaged checkpoint may be replaced too.
-    if FORMAT not in (target / MANIFEST).read_text(encoding="utf-8", errors="replace"):
-        raise CheckpointError(
-            f"{target / MANIFEST} does not describe a replay checkpoint and is not overwritten. "
-            "Choose another directory."
-        )
-
-
-def _rename_over(temporary: Path, target: Path) -> None:
-    """Puts a finished directory in the place of an older one, if there is one."""
-    older = _sibling(target, "old")
-    if target.exists():
-        target.rename(older)
+def _is_replay(directory: Path) -> bool:
+    """Whether a directory was meant to be a replay checkpoint, whole or damaged."""
     try:
-        temporary.rename(target)
+        return FORMAT in (directory / INDEX).read_text(encoding="utf-8", errors="replace")
     except OSError:
-        if older.exists():
-            older.rename(target)
-        raise
-    shutil.rmtree(older, ignore_errors=True)
-    # Makes the rename itself outlive a power failure, where directories can be opened.
-    with contextlib.suppress(OSError):
-        descriptor = os.open(target.parent, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _sibling(target: Path, kind: str) -> Path:
-    return target.with_name(f".{target.name}.{uuid.uuid4().hex}.{kind}")
-
-
-def _to_disk(file: Any) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+        return False

@@ -165,7 +165,7 @@ def test_directory_holds_plain_arrays_only(tmp_path: Path):
     assert {p.name for p in tmp_path.iterdir()} == {"replay"}
     files = sorted(p.name for p in (tmp_path / "replay").iterdir())
     columns = ["action", "is_first", "is_last", "is_terminal", "obs%2Fcameras%2Ffront", "reward"]
-    assert files == sorted([*(c + ".npy" for c in columns), "manifest.json"])
+    assert files == sorted([*(c + ".npy" for c in columns), "index.json"])
     reward = np.load(tmp_path / "replay" / "reward.npy", allow_pickle=False)
     assert reward.shape == (buffer.num_records,)
 
@@ -239,7 +239,7 @@ def test_failed_save_leaves_the_older_checkpoint(tmp_path: Path):
     assert restored.metrics() == expected
 
 
-@pytest.mark.parametrize("content", ["notes.txt", "manifest.json", "reward.npy"])
+@pytest.mark.parametrize("content", ["notes.txt", "index.json", "reward.npy"])
 def test_foreign_directory_is_not_overwritten(tmp_path: Path, content: str):
     (tmp_path / content).write_text("{}")
     with pytest.raises(CheckpointError, match="not overwritten"):
@@ -250,10 +250,10 @@ def test_foreign_directory_is_not_overwritten(tmp_path: Path, content: str):
 
 
 def edit(directory: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    path = directory / checkpoint.MANIFEST
-    manifest = json.loads(path.read_text())
-    change(manifest)
-    path.write_text(json.dumps(manifest))
+    path = directory / checkpoint.INDEX
+    index = json.loads(path.read_text())
+    change(index)
+    path.write_text(json.dumps(index))
 
 
 def truncate(path: Path) -> None:
@@ -267,9 +267,9 @@ def edits(**entries: Any) -> Callable[[Path], None]:
 def edits_deep(*keys: Any) -> Callable[[Path], None]:
     """Replaces the value under a chain of keys, whose last element is the new value."""
 
-    def change(manifest: dict[str, Any]) -> None:
+    def change(index: dict[str, Any]) -> None:
         *path, last, value = keys
-        place: Any = manifest
+        place: Any = index
         for key in path:
             place = place[key]
         place[last] = value
@@ -279,10 +279,10 @@ def edits_deep(*keys: Any) -> Callable[[Path], None]:
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "no directory": (shutil.rmtree, "There is no directory"),
-    "no manifest": (lambda d: (d / "manifest.json").unlink(), "it has no manifest.json"),
-    "half a manifest": (lambda d: truncate(d / "manifest.json"), "not valid JSON"),
-    "binary manifest": (lambda d: (d / "manifest.json").write_bytes(b"\xff\xfe"), "not valid JSON"),
-    "other JSON": (lambda d: (d / "manifest.json").write_text("[1]"), "does not describe"),
+    "no index": (lambda d: (d / "index.json").unlink(), "it has no index.json"),
+    "half a index": (lambda d: truncate(d / "index.json"), "not valid JSON"),
+    "binary index": (lambda d: (d / "index.json").write_bytes(b"\xff\xfe"), "not valid JSON"),
+    "other JSON": (lambda d: (d / "index.json").write_text("[1]"), "does not describe"),
     "other format": (edits(format="x"), "does not describe a replay checkpoint"),
     "newer version": (edits(format_version=3), "format version 3; .* reads 2"),
     "no entry": (lambda d: edit(d, lambda m: m.pop("chunks")), "entry 'chunks' is missing"),
@@ -299,37 +299,37 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "column shape": (
         lambda d: np.save(d / "reward.npy", np.zeros(3, np.float32)),
-        r"reward.npy is damaged: it holds float32\[3\] where manifest.json says float32\[3",
+        r"reward.npy is damaged: it holds float32\[3\] where index.json says float32\[3",
     ),
     "column dtype": (
         lambda d: np.save(d / "reward.npy", np.load(d / "reward.npy").astype(np.float64)),
         "reward.npy is damaged: it holds float64",
     ),
     "object dtype": (edits_deep("columns", "reward", "dtype", "|O"), "'reward' is object"),
-    "odd dtype": (edits_deep("columns", "reward", "dtype", "zz"), "manifest.json is damaged"),
-    "no dtype": (edits_deep("columns", "reward", "dtype", None), "manifest.json is damaged"),
-    "odd shape": (edits_deep("columns", "reward", "shape", [-1]), "manifest.json is damaged"),
+    "odd dtype": (edits_deep("columns", "reward", "dtype", "zz"), "index.json is damaged"),
+    "no dtype": (edits_deep("columns", "reward", "dtype", None), "index.json is damaged"),
+    "odd shape": (edits_deep("columns", "reward", "shape", [-1]), "index.json is damaged"),
     "no columns": (edits(columns={}), "records but no columns"),
-    "columns list": (edits(columns=[]), "manifest.json is damaged"),
+    "columns list": (edits(columns=[]), "index.json is damaged"),
     "count": (edits(num_records=1), "not 1"),
     "no segments": (edits(segments=[]), "do not belong to its segments"),
     "odd stream": (edits_deep("segments", 0, [7, 0, 0]), "7 stands where a name belongs"),
     "odd start": (edits_deep("segments", 0, ["a", 0, -3]), "-3 stands where a number"),
     "odd origin": (edits_deep("segments", 0, ["a", 9999, 0]), "before its own origin"),
-    "odd chunk": (edits_deep("chunks", 0, [0]), "manifest.json is damaged"),
+    "odd chunk": (edits_deep("chunks", 0, [0]), "index.json is damaged"),
     "empty chunk": (
         lambda d: edit(d, lambda m: m["chunks"].append([0, 0])),
         "chunk without records",
     ),
-    "no queue": (edits(online_queue=None), "manifest.json is damaged"),
+    "no queue": (edits(online_queue=None), "index.json is damaged"),
     "queue without segment": (edits_deep("online_queue", "rows", [[9, 0]]), "does not belong"),
     "queue before the records": (edits_deep("online_queue", "rows", [[0, 0]]), "are not there"),
     "queue after the records": (edits_deep("online_queue", "rows", [[0, 237]]), "are not there"),
     "counters": (edits(lifetime={}), "lifetime counters"),
-    "other generator": (edits_deep("rng", "bit_generator", "MT19937"), "manifest.json is damaged"),
+    "other generator": (edits_deep("rng", "bit_generator", "MT19937"), "index.json is damaged"),
     "generator state": (edits_deep("rng", "state", {"state": "x", "inc": 1}), "is damaged"),
-    "huge state": (edits_deep("rng", "state", "state", 2**200), "manifest.json is damaged"),
-    "no generator": (edits(rng=None), "manifest.json is damaged"),
+    "huge state": (edits_deep("rng", "state", "state", 2**200), "index.json is damaged"),
+    "no generator": (edits(rng=None), "index.json is damaged"),
 }
 
 

@@ -1,0 +1,215 @@
+"""The list of all files of a checkpoint, by which damage is noticed before anything is read.
+
+``manifest.json`` lies in the checkpoint's directory and is written last. It holds the size and the
+SHA-256 checksum of every file below, what wrote them, and how far training was.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rllib_dreamerv3.errors import CheckpointError
+
+MANIFEST = "manifest.json"
+FORMAT = "rllib_dreamerv3.checkpoint"
+FORMAT_VERSION = 1
+
+_PACKAGE = "rllib-dreamerv3"
+_BLOCK_BYTES = 1 << 20
+# Stands in the manifest in place of its own checksum while that is computed.
+_NO_CHECKSUM = "0" * 64
+
+
+class File(NamedTuple):
+    """What is known of a file: its size in bytes, and its SHA-256 checksum in hexadecimal."""
+
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a checkpoint says of itself.
+
+    Attributes:
+        format_version: Version of the layout of its files.
+        package_version: Version of this package that wrote it.
+        created: When, in UTC, as ISO 8601.
+        env_steps: Env steps sampled so far.
+        updates: Updates done so far.
+        files: Path below the directory, with "/" -> size and checksum.
+    """
+
+    format_version: int
+    package_version: str
+    created: str
+    env_steps: int
+    updates: int
+    files: dict[str, File]
+
+
+def write(directory: Path, *, env_steps: int, updates: int) -> Manifest:
+    """Lists the files of a finished directory in its manifest.
+
+    Raises:
+        OSError: A file cannot be read, or the manifest cannot be written.
+    """
+    names = sorted(_names_below(directory))
+    with ThreadPoolExecutor(_threads()) as pool:
+        files = pool.map(lambda name: _describe(directory / name), names)
+    manifest = Manifest(
+        format_version=FORMAT_VERSION,
+        package_version=_package_version(),
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        env_steps=env_steps,
+        updates=updates,
+        files=dict(zip(names, files, strict=True)),
+    )
+    content = {"format": FORMAT, "checksum": _NO_CHECKSUM, **vars(manifest)}
+    content["files"] = {name: file._asdict() for name, file in manifest.files.items()}
+    text = json.dumps(content, indent=1) + "\n"
+    text = text.replace(_NO_CHECKSUM, hashlib.sha256(text.encode()).hexdigest(), 1)
+    (directory / MANIFEST).write_text(text, encoding="utf-8")
+    return manifest
+
+
+def read(directory: Path) -> Manifest:
+    """Reads a manifest, without looking at the files that it lists.
+
+    Raises:
+        CheckpointError: There is no such directory or manifest, it is damaged, or it was written by
+            a newer version.
+    """
+    if not directory.is_dir():
+        raise CheckpointError(f"There is no directory {directory}.")
+    path = directory / MANIFEST
+    try:
+        text = path.read_bytes()
+        content = json.loads(text)
+    except FileNotFoundError:
+        raise CheckpointError(
+            f"{directory} is not a complete checkpoint of DreamerV3: it has no {MANIFEST}. Give "
+            "the directory that save_to_path() returned, or a trial's checkpoint_* directory."
+        ) from None
+    except ValueError as error:
+        raise damaged(path, "it is not valid JSON") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise CheckpointError(f"{path} does not describe a checkpoint of DreamerV3.")
+    if content.get("format_version") != FORMAT_VERSION:
+        raise CheckpointError(
+            f"{path} has format version {content.get('format_version')!r}; this version of the "
+            f"package reads {FORMAT_VERSION}. Restore it with {_PACKAGE} "
+            f"{content.get('package_version')}."
+        )
+    checksum = str(content.get("checksum"))
+    without = text.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
+    if hashlib.sha256(without).hexdigest() != checksum:
+        raise damaged(path, "it has another checksum than when it was written")
+    try:
+        return _parse(content)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, f"it has no valid {error}") from error
+
+
+def verify(directory: Path, only: Iterable[str] | None = None) -> Manifest:
+    """Compares the files of a checkpoint with its manifest.
+
+    Files that the manifest does not list are not looked at: others may add theirs.
+
+    Args:
+        directory: The checkpoint.
+        only: The files that are going to be read, if not all of them; with "/".
+
+    Returns:
+        The manifest.
+
+    Raises:
+        CheckpointError: A file is missing or was changed; the message names it.
+    """
+    manifest = read(directory)
+    names = list(manifest.files if only is None else only)
+    with ThreadPoolExecutor(_threads()) as pool:
+        for problem in pool.map(lambda name: _problem(directory, name, manifest), names):
+            if problem is not None:
+                raise problem
+    return manifest
+
+
+def is_checkpoint(directory: Path) -> bool:
+    """Whether a directory was meant to be a checkpoint, whole or damaged."""
+    try:
+        return FORMAT in (directory / MANIFEST).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
+def damaged(path: Path, what: str) -> CheckpointError:
+    """The error for a file that is not as it was written."""
+    return CheckpointError(f"{path} is damaged: {what}. Take an earlier checkpoint.")
+
+
+def _names_below(directory: Path) -> Iterable[str]:
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            yield Path(folder, name).relative_to(directory).as_posix()
+
+
+def _describe(path: Path) -> File:
+    checksum, size = hashlib.sha256(), 0
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(_BLOCK_BYTES):
+            checksum.update(block)
+            size += len(block)
+    return File(size, checksum.hexdigest())
+
+
+def _problem(directory: Path, name: str, manifest: Manifest) -> CheckpointError | None:
+    path = directory / name
+    expected = manifest.files.get(name)
+    if expected is None:
+        return damaged(directory / MANIFEST, f"it does not list {name}")
+    try:
+        size = path.stat().st_size
+        if size != expected.size:
+            return damaged(path, f"it has {size} bytes, but was written with {expected.size}")
+        if _describe(path) != expected:
+            return damaged(path, "it has another checksum than when it was written")
+    except FileNotFoundError:
+        return CheckpointError(f"{path} is missing. Take an earlier checkpoint.")
+    except OSError as error:
+        return damaged(path, f"it cannot be read ({error.strerror})")
+    return None
+
+
+def _parse(content: dict[str, Any]) -> Manifest:
+    files = {}
+    for name, file in content["files"].items():
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise ValueError(f"file name {name!r}")
+        files[name] = File(int(file["size"]), str(file["sha256"]))
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        package_version=str(content["package_version"]),
+        created=str(content["created"]),
+        env_steps=int(content["env_steps"]),
+        updates=int(content["updates"]),
+        files=files,
+    )
+
+
+def _package_version() -> str:
+    try:
+        return version(_PACKAGE)
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _threads() -> int:
+    return min(4, os.cpu_count() or 1)

@@ -1,0 +1,132 @@
+"""Directories that are whole or not there, whatever happens to the process that writes them."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from rllib_dreamerv3.checkpoints import directory
+from rllib_dreamerv3.errors import CheckpointError
+
+FILES = 40
+
+
+def always(_: Path) -> bool:
+    return True
+
+
+def write(target: Path, content: str) -> None:
+    with directory.replacing(target, always) as written:
+        for i in range(FILES):
+            (written / f"{i:02}").write_text(content)
+
+
+def content_of(target: Path) -> set[str]:
+    """What the files hold; one value in a directory that was written by one call."""
+    files = sorted(target.iterdir())
+    assert len(files) == FILES
+    return {file.read_text() for file in files}
+
+
+WRITER = """
+import sys
+from pathlib import Path
+from rllib_dreamerv3.checkpoints import directory
+if sys.argv[2] == "two-renames":
+    directory._exchange = lambda one, other: False
+print("ready", flush=True)
+for n in range(10_000):
+    with directory.replacing(Path(sys.argv[1]), lambda _: True) as written:
+        for i in range(40):
+            (written / f"{i:02}").write_text(str(n))
+"""
+
+
+@pytest.mark.parametrize("way", ["exchange", "two-renames"])
+def test_a_killed_writer_leaves_the_old_or_the_new(tmp_path: Path, way: str):
+    target = tmp_path / "a" / "checkpoint"
+    write(target, "first")
+    rng = random.Random(0)
+    for _ in range(12):
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(target), way], stdout=subprocess.PIPE, text=True
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(rng.uniform(0.0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        directory.recover(target)
+        assert len(content_of(target)) == 1
+    # The next writer removes what the killed ones left.
+    write(target, "last")
+    assert content_of(target) == {"last"}
+    assert os.listdir(target.parent) == ["checkpoint"]
+
+
+def test_an_error_leaves_the_old_one(tmp_path: Path):
+    target = tmp_path / "checkpoint"
+    write(target, "old")
+    with pytest.raises(RuntimeError), directory.replacing(target, always) as written:
+        (written / "half").write_text("new")
+        raise RuntimeError
+    assert content_of(target) == {"old"}
+    assert os.listdir(tmp_path) == ["checkpoint"]
+
+
+def test_the_old_one_is_there_until_the_block_ends(tmp_path: Path):
+    target = tmp_path / "checkpoint"
+    write(target, "old")
+    with directory.replacing(target, always) as written:
+        (written / "00").write_text("new")
+        assert content_of(target) == {"old"}
+    assert (target / "00").read_text() == "new"
+
+
+def test_a_writer_at_work_is_left_alone(tmp_path: Path):
+    target = tmp_path / "checkpoint"
+    with directory.replacing(target, always) as slow:
+        (slow / "00").write_text("slow")
+        write(target, "quick")
+        assert (slow / "00").exists()
+    assert (target / "00").read_text() == "slow"
+
+
+def test_what_is_something_else_is_not_replaced(tmp_path: Path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    (notes / "diary.txt").write_text("dear diary")
+    with (
+        pytest.raises(CheckpointError, match=r"diary\.txt.*not overwritten"),
+        directory.replacing(notes, lambda _: False),
+    ):
+        raise AssertionError("must not be reached")
+    file = tmp_path / "file"
+    file.write_text("x")
+    with pytest.raises(CheckpointError, match="is a file"), directory.replacing(file, always):
+        raise AssertionError("must not be reached")
+
+
+def test_an_empty_directory_and_a_link_are_filled(tmp_path: Path):
+    real = tmp_path / "real"
+    real.mkdir(mode=0o700)
+    link = tmp_path / "link"
+    link.symlink_to(real)
+    with directory.replacing(link, lambda _: False) as written:
+        (written / "00").write_text("x")
+    assert link.is_symlink()
+    assert (real / "00").read_text() == "x"
+    assert real.stat().st_mode & 0o777 == 0o700
+
+
+def test_names_with_pattern_letters(tmp_path: Path):
+    target = tmp_path / "lr=[1]*"
+    write(target, "old")
+    write(target, "new")
+    assert content_of(target) == {"new"}
+    assert os.listdir(tmp_path) == [target.name]

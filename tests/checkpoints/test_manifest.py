@@ -1,0 +1,90 @@
+"""Every change of a file is noticed, and told by the file's name."""
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.errors import CheckpointError
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    directory = tmp_path / "checkpoint"
+    (directory / "a" / "b").mkdir(parents=True)
+    (directory / "one.bin").write_bytes(bytes(range(256)) * 10)
+    (directory / "a" / "b" / "two.json").write_text(json.dumps({"x": 1}))
+    (directory / "empty").write_bytes(b"")
+    manifest.write(directory, env_steps=12, updates=3)
+    return directory
+
+
+def test_a_whole_checkpoint_verifies(checkpoint: Path):
+    found = manifest.verify(checkpoint)
+    assert found == manifest.read(checkpoint)
+    assert (found.env_steps, found.updates) == (12, 3)
+    assert set(found.files) == {"one.bin", "a/b/two.json", "empty"}
+    assert manifest.is_checkpoint(checkpoint)
+    assert not manifest.is_checkpoint(checkpoint / "a")
+
+
+def test_any_flipped_bit_is_noticed(checkpoint: Path):
+    rng = random.Random(0)
+    for path in [checkpoint / "one.bin", checkpoint / "a/b/two.json", checkpoint / "manifest.json"]:
+        original = path.read_bytes()
+        for _ in range(60):
+            changed = bytearray(original)
+            changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+            path.write_bytes(changed)
+            with pytest.raises(CheckpointError) as error:
+                manifest.verify(checkpoint)
+            assert path.name in str(error.value)
+        path.write_bytes(original)
+    manifest.verify(checkpoint)
+
+
+@pytest.mark.parametrize("name", ["one.bin", "a/b/two.json", "manifest.json"])
+def test_truncation_and_loss_are_noticed(checkpoint: Path, name: str):
+    path = checkpoint / name
+    original = path.read_bytes()
+    for length in (0, 1, len(original) // 2, len(original) - 1):
+        path.write_bytes(original[:length])
+        with pytest.raises(CheckpointError, match=name):
+            manifest.verify(checkpoint)
+    path.unlink()
+    with pytest.raises(CheckpointError, match=name):
+        manifest.verify(checkpoint)
+
+
+def test_only_what_is_going_to_be_read_need_be_whole(checkpoint: Path):
+    (checkpoint / "one.bin").write_bytes(b"")
+    manifest.verify(checkpoint, only=["a/b/two.json"])
+    with pytest.raises(CheckpointError, match=r"one\.bin"):
+        manifest.verify(checkpoint, only=["one.bin"])
+    with pytest.raises(CheckpointError, match=r"does not list three"):
+        manifest.verify(checkpoint, only=["three"])
+
+
+def test_files_of_others_do_not_matter(checkpoint: Path):
+    (checkpoint / ".is_checkpoint").write_text("")
+    manifest.verify(checkpoint)
+
+
+def test_a_newer_format_is_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(manifest, "FORMAT_VERSION", 99)
+    manifest.write(checkpoint, env_steps=1, updates=1)
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="format version 99"):
+        manifest.read(checkpoint)
+
+
+def test_other_directories_are_told_apart(tmp_path: Path):
+    with pytest.raises(CheckpointError, match="no directory"):
+        manifest.read(tmp_path / "nothing")
+    with pytest.raises(CheckpointError, match="has no manifest.json"):
+        manifest.read(tmp_path)
+    (tmp_path / "manifest.json").write_text("{}")
+    with pytest.raises(CheckpointError, match="does not describe"):
+        manifest.read(tmp_path)
