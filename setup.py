@@ -39,6 +39,8 @@ setup(
         "ale-py>=0.12",
         "click>=8.1",
         "rich>=13",
+        "fsspec",
+        "pyarrow",
         "pyyaml>=6",
         "safetensors>=0.5",
         "wrapt",

@@ -124,15 +124,9 @@ def get_weights(model: DreamerModel | PolicyModel) -> Weights:
     return {name: variable.numpy() for name, variable in model.named_variables().items()}
 
 
-def set_weights(model: DreamerModel | PolicyModel, weights: Mapping[str, np.ndarray]) -> None:
-    """Assigns parameters by name; names that the model lacks are left out.
-
-    Raises:
-        ValueError: If a parameter of the model is missing or has another shape. Nothing is
-            assigned then.
-    """
-    variables = model.named_variables()
-    for name, variable in variables.items():
+def check_weights(model: DreamerModel | PolicyModel, weights: Mapping[str, np.ndarray]) -> None:
+    """Raises ValueError if a parameter of the model is missing or has another shape."""
+    for name, variable in model.named_variables().items():
         if name not in weights:
             raise ValueError(f"The weights lack {name!r}: they belong to another model.")
         if tuple(weights[name].shape) != tuple(variable.shape):
@@ -140,7 +134,17 @@ def set_weights(model: DreamerModel | PolicyModel, weights: Mapping[str, np.ndar
                 f"Weights {name!r} have shape {tuple(weights[name].shape)}, but the model needs "
                 f"{tuple(variable.shape)}: they belong to another model_size or environment."
             )
-    for name, variable in variables.items():
+
+
+def set_weights(model: DreamerModel | PolicyModel, weights: Mapping[str, np.ndarray]) -> None:
+    """Assigns parameters by name; names that the model lacks are left out.
+
+    Raises:
+        ValueError: If a parameter of the model is missing or has another shape. Nothing is
+            assigned then.
+    """
+    check_weights(model, weights)
+    for name, variable in model.named_variables().items():
         variable.assign(weights[name])
 
 

@@ -11,6 +11,7 @@ from rllib_dreamerv3.options.table import (
     OPTIONS,
     REPLAY_BUFFER,
     TRAINING_GROUPS,
+    CheckpointingOptions,
     EvaluationOptions,
     ReplayBufferOptions,
     ReportingOptions,
@@ -88,6 +89,7 @@ def options_page() -> str:
         (".training(replay_buffer_config={...})", ReplayBufferOptions),
         (".evaluation()", EvaluationOptions),
         (".reporting()", ReportingOptions),
+        (".checkpointing()", CheckpointingOptions),
     ]
     for call, group in methods:
         title = (group.__doc__ or "").strip()

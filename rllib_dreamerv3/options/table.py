@@ -331,6 +331,17 @@ class ReportingOptions:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckpointingOptions:
+    """Checkpoints."""
+
+    exact_resume: bool = option(
+        False,
+        "Whether saving ends all running episodes, also in the run that goes on, so that a run "
+        "resumed from the checkpoint goes on bit for bit as that one does.",
+    )
+
+
 TRAINING_GROUPS = (SizeOptions, NetworkOptions, LearningOptions, ReplayOptions)
 """The options of ``.training()``."""
 
@@ -338,6 +349,7 @@ TRAINING = options_of(*TRAINING_GROUPS)
 REPLAY_BUFFER = options_of(ReplayBufferOptions)
 EVALUATION = options_of(EvaluationOptions)
 REPORTING = options_of(ReportingOptions)
+CHECKPOINTING = options_of(CheckpointingOptions)
 
-OPTIONS = {**TRAINING, **EVALUATION, **REPORTING}
+OPTIONS = {**TRAINING, **EVALUATION, **REPORTING, **CHECKPOINTING}
 """Name -> option, of all that the config holds beside RLlib's own."""

@@ -1,11 +1,10 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import ray
-from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import (
@@ -18,16 +17,12 @@ from ray.rllib.utils.metrics import (
     SAMPLE_TIMER,
     SYNCH_WORKER_WEIGHTS_TIMER,
     TIMERS,
-    WEIGHTS_SEQ_NO,
 )
 
-from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.networks.model import get_weights, set_weights
-from rllib_dreamerv3.plugin.checkpoint_files import check_is_checkpoint
+from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.iteration import Iteration
-from rllib_dreamerv3.plugin.replay_component import COMPONENT_REPLAY_BUFFER, ReplayComponent
 from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
@@ -39,15 +34,13 @@ from rllib_dreamerv3.startup.import_hooks import NAME
 PREFILL_RECORDS = 128
 
 
-class DreamerV3(Algorithm):
+class DreamerV3(CheckpointedAlgorithm):
     """Learns a world model from replay, and behaviour from imagination (arXiv 2301.04104v1).
 
     Attributes:
         replay_buffer: The records that were sampled, up to its capacity.
         update_schedule: Says how many updates the records so far ask for.
     """
-
-    config: DreamerV3Config
 
     @classmethod
     def get_default_config(cls) -> DreamerV3Config:
@@ -77,7 +70,7 @@ class DreamerV3(Algorithm):
             self.config.training_ratio / self.config.records_per_update
         )
         self._episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
-        self._records = self._env_steps = self._pending_updates = 0
+        self._records = self._env_steps = self._pending_updates = self.generation = 0
         super().setup(config)
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
@@ -264,88 +257,21 @@ class DreamerV3(Algorithm):
         ratio = self.update_schedule.reached(self._records) * self.config.records_per_update
         self.metrics.log_value("actual_training_ratio", ratio, window=1)
 
-    def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """RLlib's components and the replay buffer."""
-        return [
-            *super().get_checkpointable_components(),
-            (COMPONENT_REPLAY_BUFFER, ReplayComponent(self.replay_buffer)),
-        ]
-
-    def get_state(
-        self,
-        components: str | Collection[str] | None = None,
-        *,
-        not_components: str | Collection[str] | None = None,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """Adds the update schedule and the record count to RLlib's state."""
-        state = super().get_state(components, not_components=not_components, **kwargs)
-        if self._check_component(COMPONENT_REPLAY_BUFFER, components, not_components):
-            # Its files are written by the component itself.
-            state[COMPONENT_REPLAY_BUFFER] = {}
-        state["dreamerv3"] = {
+    def get_counters(self) -> dict[str, Any]:
+        """What the algorithm has counted, as JSON."""
+        return {
             "update_schedule": self.update_schedule.get_state(),
             "episodes": self._episodes.get_state(),
             "records": self._records,
             "env_steps": self._env_steps,
             "pending_updates": self._pending_updates,
+            "generation": self.generation,
         }
-        return state
 
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Restores what :meth:`get_state` gave."""
-        super().set_state(state)
-        own = state["dreamerv3"]
-        self.update_schedule.set_state(own["update_schedule"])
-        self._episodes.set_state(own["episodes"])
-        self._records, self._env_steps = own["records"], own["env_steps"]
-        self._pending_updates = own["pending_updates"]
-
-    def restore_from_path(self, path: str | Path, *args: Any, **kwargs: Any) -> None:
-        """Restores networks, optimizers, normalisers, counters and replay.
-
-        Raises:
-            CheckpointError: If the directory is no checkpoint of this algorithm, is damaged, or
-                belongs to another model or environment. The algorithm is then as it was.
-        """
-        if "component" not in kwargs and "://" not in str(path):
-            check_is_checkpoint(Path(path))
-        trainer = self.learner_group._learner.trainer
-        weights, trainer_state = get_weights(trainer.model), trainer.get_state()
-        try:
-            super().restore_from_path(path, *args, **kwargs)
-        except Exception as error:
-            # Replay, restored last, refuses a damaged directory before it changes anything.
-            set_weights(trainer.model, weights)
-            trainer.set_state(trainer_state)
-            if isinstance(error, CheckpointError):
-                raise
-            raise CheckpointError(
-                f"The checkpoint in {path} cannot be restored here. {error} It must come from "
-                "the same environment and the same model options."
-            ) from error
-        self._push_weights()
-
-    def _push_weights(self) -> None:
-        # Env runners ignore weights that look older than their own, as those of an earlier
-        # checkpoint do; sequence number 0 means: take them whatever you have.
-        state = self.learner_group.get_state(components="learner/rl_module", inference_only=True)[
-            "learner"
-        ]
-        reference = ray.put({**state, WEIGHTS_SEQ_NO: 0})
-        for group in (self.env_runner_group, self.eval_env_runner_group):
-            if group is not None and group.num_remote_env_runners():
-                group.foreach_env_runner(
-                    "set_state", kwargs={"state": reference}, local_env_runner=False
-                )
-
-    @classmethod
-    def from_checkpoint(cls, path: str | Path, *args: Any, **kwargs: Any) -> "DreamerV3":
-        """Builds the algorithm that a checkpoint was saved from, in the state it had.
-
-        Raises:
-            CheckpointError: If the directory is no checkpoint of this algorithm.
-        """
-        if "://" not in str(path):
-            check_is_checkpoint(Path(path))
-        return super().from_checkpoint(path, *args, **kwargs)
+    def set_counters(self, counters: Mapping[str, Any]) -> None:
+        """Restores what :meth:`get_counters` gave."""
+        self.update_schedule.set_state(counters["update_schedule"])
+        self._episodes.set_state(counters["episodes"])
+        self._records, self._env_steps = counters["records"], counters["env_steps"]
+        self._pending_updates = counters["pending_updates"]
+        self.generation = counters["generation"]

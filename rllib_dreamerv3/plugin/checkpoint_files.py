@@ -1,75 +1,108 @@
-"""What must be in a checkpoint's directory, and what is read from it without RLlib."""
+"""Which files a checkpoint has, and what of them is enough to act.
 
-import pickle
+``policy.json`` and the networks' arrays are all that playing reads. Both are plain data: acting on
+a checkpoint from a stranger executes nothing of it.
+"""
+
+import contextlib
+import json
 from pathlib import Path
 from typing import Any
 
-from ray.rllib.algorithms.algorithm import Algorithm
-from ray.rllib.core import DEFAULT_MODULE_ID
+import gymnasium as gym
+from ray.rllib.core import (
+    COMPONENT_LEARNER,
+    COMPONENT_LEARNER_GROUP,
+    COMPONENT_OPTIMIZER,
+    COMPONENT_RL_MODULE,
+    DEFAULT_MODULE_ID,
+)
 
+from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.checkpoints.manifest import damaged
+from rllib_dreamerv3.envs.registry import is_benchmark
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.networks.model import Weights
-from rllib_dreamerv3.plugin.replay_component import COMPONENT_REPLAY_BUFFER
+from rllib_dreamerv3.options.table import OPTIONS
+from rllib_dreamerv3.plugin.checkpoint_components import ARRAYS_FILE
+from rllib_dreamerv3.plugin.config import DreamerV3Config
+from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
 
-_WEIGHTS = Path("learner_group", "learner", "rl_module", DEFAULT_MODULE_ID, "module_state.pkl")
+_LEARNER = Path(COMPONENT_LEARNER_GROUP, COMPONENT_LEARNER)
+NETWORKS_FILE = (_LEARNER / COMPONENT_RL_MODULE / DEFAULT_MODULE_ID / ARRAYS_FILE).as_posix()
+OPTIMIZER_FILE = (_LEARNER / COMPONENT_OPTIMIZER / ARRAYS_FILE).as_posix()
+POLICY_FILE = "policy.json"
+
+# RLlib's options that decide how a policy acts in its environment; all of DreamerV3's own are kept.
+_RLLIB_OPTIONS = (
+    "env_config",
+    "gym_env_vectorize_mode",
+    "disable_env_checking",
+    "explore",
+    "seed",
+)
+_ACTING_OPTIONS = {*OPTIONS, *_RLLIB_OPTIONS}
 
 
-def check_is_checkpoint(path: Path) -> None:
-    """Checks that an algorithm can be restored from a directory, as far as its files tell.
+def write_policy(directory: Path, config: DreamerV3Config) -> None:
+    """Writes the options that playing needs.
 
-    Raises:
-        CheckpointError: If files are missing, or if the algorithm's state cannot be read.
+    An environment that is not a name, and options that are no plain data, are left out; then
+    playing asks for the environment.
     """
-    if not path.is_dir():
-        raise CheckpointError(f"There is no directory {path}.")
-    missing = [
-        name
-        for name in (
-            Algorithm.METADATA_FILE_NAME,
-            Algorithm.CLASS_AND_CTOR_ARGS_FILE_NAME,
-            f"{Algorithm.STATE_FILE_NAME}.pkl",
-            "learner_group",
-            COMPONENT_REPLAY_BUFFER,
-        )
-        if not (path / name).exists()
-    ]
-    if missing:
-        raise CheckpointError(
-            f"{path} is not a complete DreamerV3 checkpoint: it lacks {', '.join(missing)}. Give "
-            "the directory that save_to_path() returned, or a trial's checkpoint_* directory."
-        )
-    state_file = path / f"{Algorithm.STATE_FILE_NAME}.pkl"
-    try:
-        with state_file.open("rb") as file:
-            own = pickle.load(file)["dreamerv3"]
-    except Exception as error:
-        raise CheckpointError(
-            f"{state_file} is damaged: {error or type(error).__name__}"
-        ) from error
-    if not isinstance(own, dict):
-        raise CheckpointError(f"{state_file} does not hold the state of a DreamerV3 algorithm.")
+    options = {}
+    for name in sorted(_ACTING_OPTIONS):
+        with contextlib.suppress(TypeError, ValueError):
+            options[name] = json.loads(json.dumps(getattr(config, name), allow_nan=False))
+    env = config.env
+    content = {
+        "env": env if isinstance(env, str) else None,
+        "env_class": f"{env.__module__}.{env.__qualname__}" if isinstance(env, type) else None,
+        "options": options,
+    }
+    (directory / POLICY_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
-def config_and_weights(path: Path) -> tuple[dict[str, Any], Weights]:
+def read_policy(directory: Path, env: Any = None) -> tuple[DreamerV3Config, Weights]:
     """Reads what is needed to play: all of replay and of the optimizers stays where it is.
 
+    Args:
+        directory: A checkpoint.
+        env: The environment to play in; None for the one that was trained in.
+
     Returns:
-        The state of the algorithm's config, and the weights of its networks by name.
+        A config with the options of the checkpoint, and the weights of its networks by name.
 
     Raises:
-        CheckpointError: If the directory is no checkpoint, or its files are damaged.
+        CheckpointError: If the directory is no checkpoint, its files are damaged, or its
+            environment can only be had by importing a module that the checkpoint names.
     """
-    constructor = path / Algorithm.CLASS_AND_CTOR_ARGS_FILE_NAME
-    for file_path in (constructor, path / _WEIGHTS):
-        if not file_path.is_file():
-            raise CheckpointError(
-                f"{path} is not a DreamerV3 checkpoint: it has no {file_path.relative_to(path)}."
-            )
+    manifest.verify(directory, only=[POLICY_FILE, NETWORKS_FILE])
+    path = directory / POLICY_FILE
     try:
-        with constructor.open("rb") as file:
-            (config,), _ = pickle.load(file)["ctor_args_and_kwargs"]
-        with (path / _WEIGHTS).open("rb") as file:
-            weights = pickle.load(file)
-    except (pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged: {error}") from error
-    return config, weights
+        content = json.loads(path.read_text(encoding="utf-8"))
+        named, class_name = content["env"], content["env_class"]
+        options = {key: content["options"][key] for key in _ACTING_OPTIONS & {*content["options"]}}
+    except (ValueError, KeyError, TypeError) as error:
+        raise damaged(path, f"{error or type(error).__name__}") from error
+    if env is None:
+        env = _trusted(directory, named, class_name)
+    config = DreamerV3Config().update_from_dict(options).environment(env)
+    return config, tensors.load(directory / NETWORKS_FILE)
+
+
+def _trusted(directory: Path, name: str | None, class_name: str | None) -> str:
+    """The environment that a checkpoint names, if that can be made without importing for it."""
+    if name is None:
+        which = f" ({class_name})" if class_name else ""
+        raise CheckpointError(
+            f"{directory} was trained in an environment that has no name{which}: say which one to "
+            "play in (env=..., --env on the command line)."
+        )
+    if is_benchmark(name) or name in gym.registry or is_registered_with_tune(name):
+        return name
+    raise CheckpointError(
+        f"{directory} was trained in {name!r}, for which a module would have to be imported "
+        "because the checkpoint says so. If you trust it, name the environment yourself (env=..., "
+        "--env on the command line)."
+    )

@@ -16,12 +16,14 @@ from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.model_sizes import ModelSettings, model_settings, variant_of
 from rllib_dreamerv3.options.option import Option, options_of
 from rllib_dreamerv3.options.table import (
+    CHECKPOINTING,
     EVALUATION,
     OPTIONS,
     REPLAY_BUFFER,
     REPORTING,
     TRAINING,
     TRAINING_GROUPS,
+    CheckpointingOptions,
     EvaluationOptions,
     LearningOptions,
     NetworkOptions,
@@ -127,6 +129,21 @@ class DreamerV3Config(AlgorithmConfig):
             ConfigError: If an option is unknown; the message names the nearest one.
         """
         return self._set(REPORTING, super().reporting, kwargs)
+
+    @with_options(CheckpointingOptions, unset=NotProvided)
+    def checkpointing(self, **kwargs: Any) -> "DreamerV3Config":
+        """Sets how checkpoints are made.
+
+        Args:
+            **kwargs: RLlib's own checkpointing options.
+
+        Returns:
+            This config.
+
+        Raises:
+            ConfigError: If an option is unknown; the message names the nearest one.
+        """
+        return self._set(CHECKPOINTING, super().checkpointing, kwargs)
 
     def _set(
         self, rows: Mapping[str, Option], rllibs: Callable[..., Any], given: Mapping[str, Any]

@@ -265,6 +265,10 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             self._length[i], self._return[i], self._started[i] = 0, 0.0, now
         return len(ended)
 
+    def begin_generation(self, generation: int) -> None:
+        """Ends the running streams; the next sample begins with a reset."""
+        self._needs_initial_reset = True
+
     def _start_streams(self) -> None:
         """Resets all environments and gives their records new stream names."""
         # Never a name that another env runner has, or that this one had before a restart.

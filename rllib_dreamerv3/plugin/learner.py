@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
-from ray.rllib.core import ALL_MODULES, DEFAULT_MODULE_ID
+from ray.rllib.core import ALL_MODULES, COMPONENT_OPTIMIZER, DEFAULT_MODULE_ID
 from ray.rllib.core.learner.learner import Learner
 from ray.rllib.core.learner.training_data import TrainingData
 from ray.rllib.policy.sample_batch import MultiAgentBatch
@@ -25,6 +25,7 @@ from ray.rllib.utils.schedules.scheduler import Scheduler
 
 from rllib_dreamerv3.errors import TrainingDivergedError
 from rllib_dreamerv3.learning.trainer import Trainer
+from rllib_dreamerv3.plugin.checkpoint_components import ArrayFiles
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.reports.reporter import Reporter
@@ -169,6 +170,11 @@ class DreamerV3Learner(Learner):
             log((owner, NUM_NON_TRAINABLE_PARAMETERS), self._parameters["critic"], window=1)
         log((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")
         log((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
+
+    def get_checkpointable_components(self) -> list[tuple[str, Any]]:
+        """The module, and the optimizers with the trainer's other state as a plain file."""
+        optimizer = ArrayFiles(self.trainer.get_state, self.trainer.set_state)
+        return [*super().get_checkpointable_components(), (COMPONENT_OPTIMIZER, optimizer)]
 
     def _get_optimizer_state(self) -> dict[str, np.ndarray]:
         return self.trainer.get_state()

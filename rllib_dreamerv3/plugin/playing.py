@@ -5,8 +5,7 @@ from pathlib import Path
 
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.options.table import EvaluationAction
-from rllib_dreamerv3.plugin.checkpoint_files import config_and_weights
-from rllib_dreamerv3.plugin.config import DreamerV3Config
+from rllib_dreamerv3.plugin.checkpoint_files import read_policy
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.episode_statistics import Episode
 
@@ -52,13 +51,10 @@ def play(
 def _runner(
     checkpoint: Path, env: str | None, render: bool, action: EvaluationAction | None
 ) -> DreamerV3EnvRunner:
-    config_state, weights = config_and_weights(checkpoint)
-    config = DreamerV3Config.from_state(config_state).copy(copy_frozen=False)
+    config, weights = read_policy(checkpoint, env)
     config.env_runners(num_env_runners=0, num_envs_per_env_runner=1, explore=False)
     if action is not None:
         config.evaluation(evaluation_action=action)
-    if env is not None:
-        config.environment(env)
     if render:
         config.environment(env_config={**config.env_config, "render_mode": "human"})
     runner = DreamerV3EnvRunner(config=config, worker_index=0)

@@ -1,6 +1,8 @@
 """The networks as RLlib knows them: an RLModule, with weights, states and checkpoints."""
 
+import tempfile
 from collections.abc import Collection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,8 @@ from rllib_dreamerv3.networks.model import (
 )
 from rllib_dreamerv3.networks.policy import Policy, PolicyState
 from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.plugin.checkpoint_components import ARRAYS_FILE, ArrayFiles
+from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.spaces.codecs import make_codecs
 
 _IS_FIRST = "is_first"
@@ -120,6 +124,37 @@ class DreamerV3RLModule(RLModule):
             ValueError: If the state belongs to another model. Nothing is assigned then.
         """
         set_weights(self.model, state)
+
+    def save_to_path(
+        self,
+        path: Any = None,
+        *,
+        state: Weights | None = None,
+        filesystem: Any = None,
+        use_msgpack: bool = False,
+    ) -> str:
+        """Saves the parameters in a plain file, and RLlib's description of the module beside it."""
+        path = path or Path(tempfile.mkdtemp())
+        place = CheckpointPlace.of(path, filesystem)
+        weights = self._files()
+        with place.writing(weights.may_replace) as directory:
+            # RLlib pickles the state that it is given.
+            super().save_to_path(str(directory), state={"arrays": ARRAYS_FILE})
+            weights.write(directory, state)
+        return str(place)
+
+    def restore_from_path(
+        self, path: Any, *, component: str | None = None, filesystem: Any = None, **kwargs: Any
+    ) -> None:
+        """Restores the parameters.
+
+        Raises:
+            CheckpointError: If the file is missing, damaged or of another model.
+        """
+        self._files().restore_from_path(path, filesystem=filesystem)
+
+    def _files(self) -> ArrayFiles:
+        return ArrayFiles(lambda: get_weights(self.model), self.set_state)
 
 
 def _map_leaves(function: Any, nested: Any) -> Any:

@@ -48,7 +48,7 @@ def save(buffer: ReplayBuffer, directory: str | Path) -> None:
         CheckpointError: ``directory`` exists and is neither empty nor a replay checkpoint.
         OSError: The disk is full, or writing is not allowed.
     """
-    with replacing(Path(directory), _is_replay) as written:
+    with replacing(Path(directory), is_replay) as written:
         for name, spec in buffer.storage.specs.items():
             _write_column(written / _file_name(name), buffer, name, spec)
         (written / INDEX).write_text(json.dumps(_index_of(buffer)), encoding="utf-8")
@@ -281,7 +281,7 @@ def _open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
     return column
 
 
-def _is_replay(directory: Path) -> bool:
+def is_replay(directory: Path) -> bool:
     """Whether a directory was meant to be a replay checkpoint, whole or damaged."""
     try:
         return FORMAT in (directory / INDEX).read_text(encoding="utf-8", errors="replace")

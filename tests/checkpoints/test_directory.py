@@ -72,9 +72,14 @@ def test_a_killed_writer_leaves_the_old_or_the_new(tmp_path: Path, way: str):
 def test_an_error_leaves_the_old_one(tmp_path: Path):
     target = tmp_path / "checkpoint"
     write(target, "old")
-    with pytest.raises(RuntimeError), directory.replacing(target, always) as written:
-        (written / "half").write_text("new")
-        raise RuntimeError
+
+    def write_half() -> None:
+        with directory.replacing(target, always) as written:
+            (written / "half").write_text("new")
+            raise RuntimeError("full")
+
+    with pytest.raises(RuntimeError, match="full"):
+        write_half()
     assert content_of(target) == {"old"}
     assert os.listdir(tmp_path) == ["checkpoint"]
 

@@ -83,7 +83,7 @@ def test_a_newer_format_is_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatc
 def test_other_directories_are_told_apart(tmp_path: Path):
     with pytest.raises(CheckpointError, match="no directory"):
         manifest.read(tmp_path / "nothing")
-    with pytest.raises(CheckpointError, match="has no manifest.json"):
+    with pytest.raises(CheckpointError, match=r"has no manifest\.json"):
         manifest.read(tmp_path)
     (tmp_path / "manifest.json").write_text("{}")
     with pytest.raises(CheckpointError, match="does not describe"):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import ray
 import tensorflow as tf
-import tree
 from ray import tune
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.tune.registry import get_trainable_cls
@@ -15,7 +14,6 @@ from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3, DreamerV3Config
 from rllib_dreamerv3.errors import (
-    CheckpointError,
     EnvironmentDataError,
     ResourceError,
     SpaceError,
@@ -102,87 +100,6 @@ def test_remote_env_runners_get_the_learners_weights(build):
     assert remote
     for name, value in remote.items():
         np.testing.assert_array_equal(value, learner[name])
-
-
-@pytest.mark.parametrize("variant", ["v1", "v2"])
-def test_checkpoint_restores_everything_and_the_next_update_is_the_same(build, tmp_path, variant):
-    algorithm = build(tiny_config(variant=variant))
-    for _ in range(4):
-        algorithm.train()
-    path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
-    restored = DreamerV3.from_checkpoint(path)
-    try:
-        assert restored.replay_buffer.num_records == algorithm.replay_buffer.num_records
-        assert restored.update_schedule.get_state() == algorithm.update_schedule.get_state()
-        batches = [a.replay_buffer.sample(2).columns for a in (algorithm, restored)]
-        tree.assert_same_structure(*batches)
-        for name in batches[0]:
-            np.testing.assert_array_equal(batches[0][name], batches[1][name])
-        for each in (algorithm, restored):
-            each.learner_group._learner.trainer.update(batches[0])
-        one, other = weights_of(algorithm), weights_of(restored)
-        for name in one:
-            np.testing.assert_array_equal(one[name], other[name])
-        state = [a.learner_group._learner.trainer.get_state() for a in (algorithm, restored)]
-        for name in state[0]:
-            np.testing.assert_array_equal(state[0][name], state[1][name])
-        result = restored.train()
-        assert result["training_iteration"] == 5
-        assert result["num_grad_updates_lifetime"] > 4
-    finally:
-        restored.stop()
-
-
-def test_older_checkpoint_can_be_restored_into_a_running_algorithm(build, tmp_path):
-    config = tiny_config().env_runners(num_env_runners=1, num_cpus_per_env_runner=0.5)
-    algorithm = build(config)
-    for _ in range(2):
-        algorithm.train()
-    saved = weights_of(algorithm)
-    path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
-    for _ in range(4):
-        algorithm.train()
-    assert any(np.any(value != saved[name]) for name, value in weights_of(algorithm).items())
-    algorithm.restore_from_path(path)
-    for name, value in weights_of(algorithm).items():
-        np.testing.assert_array_equal(value, saved[name])
-    (remote,) = algorithm.env_runner_group.foreach_env_runner(
-        lambda runner: runner.module.get_state(), local_env_runner=False
-    )
-    for name, value in remote.items():
-        np.testing.assert_array_equal(value, saved[name])
-    algorithm.train()
-
-
-@pytest.mark.parametrize("damage", ["empty", "no replay", "truncated state", "foreign"])
-def test_bad_checkpoint_gives_one_error_and_changes_nothing(build, tmp_path, damage):
-    algorithm = build(tiny_config())
-    algorithm.train()
-    path = tmp_path / "checkpoint"
-    if damage == "foreign":
-        other = build(tiny_config(model_size="micro"))
-        other.train()
-        other.save_to_path(str(path))
-    else:
-        algorithm.save_to_path(str(path))
-    if damage == "empty":
-        path = tmp_path / "nothing"
-        path.mkdir()
-    elif damage == "no replay":
-        (path / "replay_buffer" / "manifest.json").unlink()
-    elif damage == "truncated state":
-        (path / "algorithm_state.pkl").write_bytes(b"")
-    # What is restored would differ from what is there.
-    algorithm.train()
-    before, records = weights_of(algorithm), algorithm.replay_buffer.num_records
-    trainer_state = algorithm.learner_group._learner.trainer.get_state()
-    with pytest.raises(CheckpointError):
-        algorithm.restore_from_path(str(path))
-    for name, value in weights_of(algorithm).items():
-        np.testing.assert_array_equal(value, before[name])
-    for name, value in algorithm.learner_group._learner.trainer.get_state().items():
-        np.testing.assert_array_equal(value, trainer_state[name])
-    assert algorithm.replay_buffer.num_records == records
 
 
 def test_the_name_is_ours_in_tune_and_rllib():

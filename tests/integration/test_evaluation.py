@@ -1,14 +1,16 @@
 """Playing from a checkpoint alone."""
 
 import itertools
-import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tiny import tiny_config
 
+from rllib_dreamerv3.checkpoints import tensors
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE
 from rllib_dreamerv3.plugin.playing import play
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 
@@ -52,15 +54,14 @@ def test_policy_that_does_not_fit_the_environment_is_refused(checkpoint):
 
 
 def test_directory_that_is_no_checkpoint_is_refused(tmp_path):
-    with pytest.raises(CheckpointError, match="not a DreamerV3 checkpoint"):
+    with pytest.raises(CheckpointError, match="not a complete checkpoint"):
         next(play(tmp_path, episodes=1))
 
 
 def test_module_of_a_checkpoint_acts_in_a_loop_of_the_users_own(checkpoint):
     path = f"{checkpoint}/learner_group/learner/rl_module/default_policy"
     module = DreamerV3RLModule.from_checkpoint(path)
-    with open(f"{path}/module_state.pkl", "rb") as file:
-        saved = pickle.load(file)
+    saved = tensors.load(Path(path, "arrays.safetensors"))
     for name, value in module.get_state().items():
         np.testing.assert_array_equal(value, saved[name])
     state = {key: value[None] for key, value in module.get_initial_state().items()}
@@ -76,9 +77,6 @@ def test_module_of_a_checkpoint_acts_in_a_loop_of_the_users_own(checkpoint):
 
 
 def test_weights_in_the_checkpoint_are_plain_arrays_by_name(checkpoint):
-    path = f"{checkpoint}/learner_group/learner/rl_module/default_policy/module_state.pkl"
-    with open(path, "rb") as file:
-        weights = pickle.load(file)
-    assert all(isinstance(value, np.ndarray) for value in weights.values())
+    weights = tensors.load(Path(checkpoint, NETWORKS_FILE))
     parts = {name.split("/")[0] for name in weights}
     assert set(itertools.chain(["encoder", "rssm", "decoder"], ["actor", "slow_critic"])) <= parts

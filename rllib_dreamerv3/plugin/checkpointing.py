@@ -1,0 +1,269 @@
+"""Saving and restoring of the algorithm: as one thing, verified first, and without pickle of ours.
+
+A checkpoint's directory holds what RLlib writes, with these parts in plain files (see
+``checkpoint_files.py`` and ``checkpoint_components.py``): networks, optimizers with normalisers,
+replay, counters, and what acting needs. ``manifest.json`` lists all of them.
+"""
+
+import contextlib
+import tempfile
+import uuid
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.rllib.algorithms.algorithm import Algorithm
+from ray.rllib.core import (
+    COMPONENT_LEARNER,
+    COMPONENT_LEARNER_GROUP,
+    COMPONENT_RL_MODULE,
+    DEFAULT_MODULE_ID,
+)
+from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
+
+from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.networks.model import check_weights, get_weights, set_weights
+from rllib_dreamerv3.plugin.checkpoint_components import (
+    COMPONENT_COUNTERS,
+    COMPONENT_REPLAY_BUFFER,
+    CounterFiles,
+    ReplayFiles,
+)
+from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE, OPTIMIZER_FILE, write_policy
+from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
+from rllib_dreamerv3.plugin.config import DreamerV3Config
+from rllib_dreamerv3.replay.buffer import ReplayBuffer
+
+
+class CheckpointedAlgorithm(Algorithm):
+    """An algorithm whose checkpoints are whole or not there.
+
+    Subclasses bring ``replay_buffer`` and the counters.
+
+    Attributes:
+        replay_buffer: The records that were sampled.
+        generation: Counts restores, and with ``exact_resume`` saves: from it come the seeds of
+            environments and actions.
+    """
+
+    config: DreamerV3Config
+    replay_buffer: ReplayBuffer
+    generation: int
+
+    def get_counters(self) -> dict[str, Any]:
+        """Everything that is neither networks, optimizers, replay nor RLlib's; as JSON."""
+        raise NotImplementedError
+
+    def set_counters(self, counters: Mapping[str, Any]) -> None:
+        """Restores what :meth:`get_counters` gave."""
+        raise NotImplementedError
+
+    @property
+    def last_checkpoint(self) -> str | None:
+        """The newest checkpoint of this run that verifies; None if there is none here."""
+        for directory in [self._last_saved, *reversed(self._tune_checkpoints())]:
+            with contextlib.suppress(CheckpointError):
+                if directory is not None:
+                    manifest.verify(directory)
+                    return str(directory)
+        return None
+
+    _last_saved: Path | None = None
+
+    def _tune_checkpoints(self) -> list[Path]:
+        """Where Tune has put the checkpoints of this trial, oldest first; those on this machine."""
+        storage = self._storage
+        if storage is None:
+            return []
+        place = CheckpointPlace.of(storage.trial_fs_path, storage.storage_filesystem)
+        return [] if place.filesystem else sorted(Path(place.path).glob("checkpoint_*"))
+
+    def get_checkpointable_components(self) -> list[tuple[str, Any]]:
+        """The replay buffer and the counters, and RLlib's components.
+
+        Replay is restored first: it refuses what does not fit before anything has changed.
+        """
+        return [
+            (COMPONENT_REPLAY_BUFFER, ReplayFiles(self.replay_buffer)),
+            *super().get_checkpointable_components(),
+            (COMPONENT_COUNTERS, CounterFiles(self.get_counters, self.set_counters)),
+        ]
+
+    def get_state(
+        self,
+        components: str | Collection[str] | None = None,
+        *,
+        not_components: str | Collection[str] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Adds the counters to RLlib's state. Replay is only in checkpoints."""
+        state = super().get_state(components, not_components=not_components, **kwargs)
+        if self._check_component(COMPONENT_REPLAY_BUFFER, components, not_components):
+            state[COMPONENT_REPLAY_BUFFER] = None
+        if self._check_component(COMPONENT_COUNTERS, components, not_components):
+            state[COMPONENT_COUNTERS] = self.get_counters()
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restores what :meth:`get_state` gave, or any part of it."""
+        super().set_state(state)
+        if COMPONENT_COUNTERS in state:
+            self.set_counters(state[COMPONENT_COUNTERS])
+
+    def set_weights(self, weights: Mapping[str, Any]) -> None:
+        """Sets the networks by module, as ``get_weights()`` gives them.
+
+        Raises:
+            ValueError: If they belong to another model. Nothing has changed then.
+        """
+        # RLlib's own would end in a method of env runners that it has taken away.
+        learner = {COMPONENT_LEARNER: {COMPONENT_RL_MODULE: weights}}
+        self.set_state({COMPONENT_LEARNER_GROUP: learner})
+        self._push_weights()
+
+    def save_to_path(
+        self,
+        path: Any = None,
+        *,
+        state: Any = None,
+        filesystem: Any = None,
+        use_msgpack: bool = False,
+    ) -> str:
+        """Saves networks, optimizers, normalisers, counters and replay.
+
+        An older checkpoint at the same place is replaced in one step, when the new one is complete.
+
+        Args:
+            path: Directory, with or without ``~``, or a URI; None for a new temporary directory.
+            state: Saves only what this state has; by default everything.
+            filesystem: A file system of PyArrow or fsspec that ``path`` belongs to.
+            use_msgpack: RLlib's own parts as msgpack instead of pickle.
+
+        Returns:
+            Where it was saved: an absolute path, or the path within ``filesystem``.
+
+        Raises:
+            CheckpointError: The networks are not finite, or the place holds something else.
+            OSError: Writing failed. What was there before is as it was.
+        """
+        if path is None:
+            path = Path(tempfile.gettempdir()) / uuid.uuid4().hex
+        place = CheckpointPlace.of(path, filesystem)
+        if self.config.exact_resume:
+            self._begin_generation(self.generation + 1)
+        with place.writing(manifest.is_checkpoint) as directory:
+            super().save_to_path(str(directory), state=state, use_msgpack=use_msgpack)
+            write_policy(directory, self.config)
+            counters = self.get_counters()
+            manifest.write(directory, env_steps=counters["env_steps"], updates=self._updates)
+        if place.filesystem is None:
+            self._last_saved = Path(place.path)
+        return str(place)
+
+    def restore_from_path(
+        self, path: Any, *, component: str | None = None, filesystem: Any = None, **kwargs: Any
+    ) -> None:
+        """Restores networks, optimizers, normalisers, counters and replay.
+
+        All files are compared with the manifest before any is read. RLlib's own parts are then
+        unpickled, which can run code: restore only what you trust.
+
+        Args:
+            path: What :meth:`save_to_path` takes, or a Ray ``Checkpoint``.
+            component: Restores this part alone, from its own directory.
+            filesystem: A file system of PyArrow or fsspec that ``path`` belongs to.
+            **kwargs: RLlib's.
+
+        Raises:
+            CheckpointError: If the directory is no checkpoint of this algorithm, is damaged, or
+                belongs to another model or environment. The algorithm is then as it was.
+        """
+        place = CheckpointPlace.of(path, filesystem)
+        with place.reading() as directory:
+            if component is not None:
+                _verify_around(directory)
+                super().restore_from_path(str(directory), component=component, **kwargs)
+            else:
+                manifest.verify(directory)
+                with self._unchanged_on_error(place):
+                    self._require_fit(directory)
+                    super().restore_from_path(str(directory), **kwargs)
+                if place.filesystem is None:
+                    self._last_saved = directory
+                # A run that goes on twice from one checkpoint goes on in the same way, but not by
+                # starting the episodes again that it has seen.
+                self._begin_generation(self.generation + (not self.config.exact_resume))
+        self._push_weights()
+
+    @classmethod
+    def from_checkpoint(cls, path: Any, filesystem: Any = None, **kwargs: Any) -> Any:
+        """Builds the algorithm that a checkpoint was saved from, in the state it had.
+
+        Its config is unpickled, which can run code: do this only with what you trust.
+
+        Raises:
+            CheckpointError: If the directory is no checkpoint of this algorithm, or is damaged.
+        """
+        with CheckpointPlace.of(path, filesystem).reading() as directory:
+            manifest.verify(directory)
+            return super().from_checkpoint(str(directory), **kwargs)
+
+    @property
+    def _updates(self) -> int:
+        return int(self.learner_group._learner.trainer.updates)
+
+    def _require_fit(self, directory: Path) -> None:
+        """Raises ValueError or CheckpointError if the networks are of another model."""
+        learner = self.learner_group._learner
+        check_weights(
+            learner.module[DEFAULT_MODULE_ID].model, tensors.load(directory / NETWORKS_FILE)
+        )
+        tensors.load(directory / OPTIMIZER_FILE)
+
+    @contextlib.contextmanager
+    def _unchanged_on_error(self, place: CheckpointPlace) -> Iterator[None]:
+        trainer = self.learner_group._learner.trainer
+        weights, trainer_state = get_weights(trainer.model), trainer.get_state()
+        counters = self.get_counters()
+        try:
+            yield
+        except Exception as error:
+            set_weights(trainer.model, weights)
+            trainer.set_state(trainer_state)
+            self.set_counters(counters)
+            raise CheckpointError(
+                f"The checkpoint in {place} cannot be restored here. {error} It must come from "
+                "the same environment and the same model options."
+            ) from error
+
+    def _begin_generation(self, generation: int) -> None:
+        """Ends all running episodes; the next begin with the seeds of another generation."""
+        self.generation = generation
+        for group in (self.env_runner_group, self.eval_env_runner_group):
+            if group is not None:
+                group.foreach_env_runner(lambda runner: runner.begin_generation(generation))
+
+    def _push_weights(self) -> None:
+        # Env runners ignore weights that look older than their own, as those of an earlier
+        # checkpoint do; sequence number 0 means: take them whatever you have.
+        state = self.learner_group.get_state(components="learner/rl_module", inference_only=True)[
+            "learner"
+        ]
+        reference = ray.put({**state, WEIGHTS_SEQ_NO: 0})
+        for group in (self.env_runner_group, self.eval_env_runner_group):
+            if group is not None and group.num_remote_env_runners():
+                group.foreach_env_runner(
+                    "set_state", kwargs={"state": reference}, local_env_runner=False
+                )
+
+
+def _verify_around(directory: Path) -> None:
+    """Verifies the files of a part, if the checkpoint around it can be found."""
+    for parent in directory.parents[:4]:
+        if manifest.is_checkpoint(parent):
+            inside = directory.relative_to(parent).as_posix() + "/"
+            files = manifest.read(parent).files
+            manifest.verify(parent, only=[name for name in files if name.startswith(inside)])
+            return

@@ -1,0 +1,301 @@
+"""Checkpoints of the algorithm: whole, verified, and readable without pickle."""
+
+import os
+import pickle
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pyarrow.fs
+import pytest
+import tree
+from ray.tune import Checkpoint
+from tiny import tiny_config
+
+from rllib_dreamerv3 import DreamerV3
+from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE
+from rllib_dreamerv3.plugin.playing import play
+
+
+def weights_of(algorithm):
+    return get_weights(algorithm.learner_group._learner.trainer.model)
+
+
+def rewrite_with_nan(path):
+    """A checkpoint that verifies, but whose networks were destroyed before it was written."""
+    weights = tensors.load(path / NETWORKS_FILE)
+    weights[min(weights)][...] = np.nan
+    with pytest.MonkeyPatch.context() as unchecked:
+        unchecked.setattr(tensors, "require_finite", lambda *_: None)
+        tensors.save(path / NETWORKS_FILE, weights)
+    (path / manifest.MANIFEST).unlink()
+    manifest.write(path, env_steps=1, updates=1)
+
+
+@pytest.mark.parametrize("variant", ["v1", "v2"])
+def test_checkpoint_restores_everything_and_the_next_update_is_the_same(build, tmp_path, variant):
+    algorithm = build(tiny_config(variant=variant))
+    for _ in range(4):
+        algorithm.train()
+    path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    restored = DreamerV3.from_checkpoint(path)
+    try:
+        assert restored.replay_buffer.num_records == algorithm.replay_buffer.num_records
+        assert restored.update_schedule.get_state() == algorithm.update_schedule.get_state()
+        batches = [a.replay_buffer.sample(2).columns for a in (algorithm, restored)]
+        tree.assert_same_structure(*batches)
+        for name in batches[0]:
+            np.testing.assert_array_equal(batches[0][name], batches[1][name])
+        for each in (algorithm, restored):
+            each.learner_group._learner.trainer.update(batches[0])
+        one, other = weights_of(algorithm), weights_of(restored)
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+        state = [a.learner_group._learner.trainer.get_state() for a in (algorithm, restored)]
+        for name in state[0]:
+            np.testing.assert_array_equal(state[0][name], state[1][name])
+        result = restored.train()
+        assert result["training_iteration"] == 5
+        assert result["num_grad_updates_lifetime"] > 4
+    finally:
+        restored.stop()
+
+
+def test_older_checkpoint_can_be_restored_into_a_running_algorithm(build, tmp_path):
+    config = tiny_config().env_runners(num_env_runners=1, num_cpus_per_env_runner=0.5)
+    algorithm = build(config)
+    for _ in range(2):
+        algorithm.train()
+    saved = weights_of(algorithm)
+    path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    for _ in range(4):
+        algorithm.train()
+    assert any(np.any(value != saved[name]) for name, value in weights_of(algorithm).items())
+    algorithm.restore_from_path(path)
+    for name, value in weights_of(algorithm).items():
+        np.testing.assert_array_equal(value, saved[name])
+    (remote,) = algorithm.env_runner_group.foreach_env_runner(
+        lambda runner: runner.module.get_state(), local_env_runner=False
+    )
+    for name, value in remote.items():
+        np.testing.assert_array_equal(value, saved[name])
+    algorithm.train()
+
+
+@pytest.mark.parametrize("damage", ["empty", "no replay", "truncated state", "foreign", "NaN"])
+def test_bad_checkpoint_gives_one_error_and_changes_nothing(build, tmp_path, damage):
+    algorithm = build(tiny_config())
+    algorithm.train()
+    path = tmp_path / "checkpoint"
+    if damage == "foreign":
+        other = build(tiny_config(model_size="micro"))
+        other.train()
+        other.save_to_path(str(path))
+    else:
+        algorithm.save_to_path(str(path))
+    if damage == "empty":
+        path = tmp_path / "nothing"
+        path.mkdir()
+    elif damage == "no replay":
+        (path / "replay_buffer" / "index.json").unlink()
+    elif damage == "truncated state":
+        (path / "algorithm_state.pkl").write_bytes(b"")
+    elif damage == "NaN":
+        rewrite_with_nan(path)
+    # What is restored would differ from what is there.
+    algorithm.train()
+    before, records = weights_of(algorithm), algorithm.replay_buffer.num_records
+    trainer_state = algorithm.learner_group._learner.trainer.get_state()
+    with pytest.raises(CheckpointError):
+        algorithm.restore_from_path(str(path))
+    for name, value in weights_of(algorithm).items():
+        np.testing.assert_array_equal(value, before[name])
+    for name, value in algorithm.learner_group._learner.trainer.get_state().items():
+        np.testing.assert_array_equal(value, trainer_state[name])
+    assert algorithm.replay_buffer.num_records == records
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """An algorithm that has learned a little; it is not changed by the tests."""
+    algorithm = tiny_config().build_algo()
+    for _ in range(3):
+        algorithm.train()
+    yield algorithm
+    algorithm.stop()
+
+
+@pytest.fixture(scope="module")
+def saved(trained, tmp_path_factory):
+    return Path(trained.save_to_path(tmp_path_factory.mktemp("saved") / "checkpoint"))
+
+
+def test_manifest_says_how_far_training_was(trained, saved):
+    found = manifest.verify(saved)
+    assert found.updates == trained.update_schedule.get_state()["updates"] == 3
+    counters = trained.get_counters()
+    assert found.env_steps == counters["env_steps"] > 100
+    listed = {file.relative_to(saved).as_posix() for file in saved.rglob("*") if file.is_file()}
+    assert listed == {*found.files, "manifest.json"}
+    assert trained.last_checkpoint == str(saved)
+
+
+def test_every_kind_of_path_saves_and_restores(trained, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    memory = fsspec.filesystem("memory")
+    subtree = pyarrow.fs.SubTreeFileSystem(str(tmp_path), pyarrow.fs.LocalFileSystem())
+    places = [
+        ("relative", None),
+        ("~/home", None),
+        (tmp_path / "pathlib", None),
+        (f"file://{tmp_path}/uri", None),
+        (str(tmp_path / "local"), pyarrow.fs.LocalFileSystem()),
+        ("subtree", subtree),
+        ("/memory", memory),
+    ]
+    before = weights_of(trained)
+    for path, filesystem in places:
+        where = trained.save_to_path(path, filesystem=filesystem)
+        if filesystem is not memory:
+            assert Path(where).parent == tmp_path
+        trained.restore_from_path(path, filesystem=filesystem)
+    trained.restore_from_path(Checkpoint(str(tmp_path / "relative")))
+    restored = DreamerV3.from_checkpoint("/memory", filesystem=memory)
+    for algorithm in (trained, restored):
+        for name, value in weights_of(algorithm).items():
+            np.testing.assert_array_equal(value, before[name])
+    restored.stop()
+
+
+def test_any_flipped_byte_is_named_and_changes_nothing(trained, saved):
+    rng = random.Random(0)
+    files = sorted(file for file in saved.rglob("*") if file.is_file() and file.stat().st_size)
+    before, counters = weights_of(trained), trained.get_counters()
+    for path in files:
+        original = path.read_bytes()
+        changed = bytearray(original)
+        changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
+        path.write_bytes(changed)
+        for load in (trained.restore_from_path, DreamerV3.from_checkpoint):
+            with pytest.raises(CheckpointError) as error:
+                load(saved)
+            assert path.name in str(error.value)
+        path.write_bytes(original)
+    for name, value in weights_of(trained).items():
+        np.testing.assert_array_equal(value, before[name])
+    assert trained.get_counters() == counters
+
+
+def test_networks_that_are_not_finite_are_not_saved(build, tmp_path):
+    algorithm = build(tiny_config())
+    algorithm.train()
+    path = tmp_path / "checkpoint"
+    algorithm.save_to_path(path)
+    good = manifest.read(path)
+    variable = algorithm.learner_group._learner.trainer.model.trainable_variables[0]
+    variable.assign(np.full(variable.shape, np.nan))
+    with pytest.raises(CheckpointError, match="not finite"):
+        algorithm.save_to_path(path)
+    assert manifest.verify(path) == good
+    assert os.listdir(tmp_path) == ["checkpoint"]
+
+
+def test_partial_states_are_accepted(build):
+    algorithm, other = build(tiny_config()), build(tiny_config().debugging(seed=2))
+    algorithm.train()
+    algorithm.set_weights(algorithm.get_weights())
+    other.set_weights(algorithm.get_weights())
+    for name, value in weights_of(other).items():
+        np.testing.assert_array_equal(value, weights_of(algorithm)[name])
+    other.set_state(algorithm.get_state(components="dreamerv3"))
+    assert other.get_counters() == algorithm.get_counters()
+    other.train()
+
+
+def test_a_part_is_verified_and_restored_alone(build, saved):
+    algorithm = build(tiny_config().debugging(seed=2))
+    component = "learner_group/learner/rl_module/default_policy"
+    algorithm.restore_from_path(saved / component, component=component)
+    for name, value in tensors.load(saved / NETWORKS_FILE).items():
+        np.testing.assert_array_equal(weights_of(algorithm)[name], value)
+    assert algorithm.replay_buffer.num_records == 0
+    path = saved / NETWORKS_FILE
+    original = path.read_bytes()
+    path.write_bytes(original[:-1] + bytes([original[-1] ^ 1]))
+    try:
+        with pytest.raises(CheckpointError, match=r"arrays\.safetensors"):
+            algorithm.restore_from_path(saved / component, component=component)
+    finally:
+        path.write_bytes(original)
+
+
+def test_acting_unpickles_nothing(saved, monkeypatch):
+    def refuse(*_, **__):
+        raise AssertionError("a checkpoint was unpickled")
+
+    for name in ("load", "loads", "Unpickler"):
+        monkeypatch.setattr(pickle, name, refuse)
+    assert next(play(saved, episodes=1)).length > 0
+
+
+def test_acting_imports_nothing_that_a_checkpoint_names(saved, tmp_path, monkeypatch):
+    (tmp_path / "evil.py").write_text("raise SystemError('was executed')")
+    monkeypatch.syspath_prepend(tmp_path)
+    path = saved / "policy.json"
+    original = path.read_text()
+    for env in ("evil:CartPole-v1", "evil.Environment"):
+        path.write_text(original.replace('"CartPole-v1"', f'"{env}"'))
+        (saved / manifest.MANIFEST).unlink()
+        manifest.write(saved, env_steps=1, updates=1)
+        with pytest.raises(CheckpointError, match=r"name the environment yourself"):
+            next(play(saved, episodes=1))
+        assert next(play(saved, env="CartPole-v1", episodes=1)).length > 0
+    path.write_text(original)
+    (saved / manifest.MANIFEST).unlink()
+    manifest.write(saved, env_steps=1, updates=1)
+
+
+SAVER = """
+import sys
+from tiny import tiny_config
+algorithm = tiny_config().build_algo()
+for n in range(10_000):
+    algorithm.train()
+    algorithm.save_to_path(sys.argv[1])
+    print("saved", flush=True)
+"""
+
+
+def test_killed_while_saving_over_it_the_old_or_the_new_is_there(tmp_path):
+    rng = random.Random(0)
+    path = tmp_path / "checkpoint"
+    steps = 0
+    for _ in range(2):
+        saver = subprocess.Popen(
+            [sys.executable, "-c", SAVER, str(path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            start_new_session=True,
+        )
+        assert saver.stdout is not None
+        for _ in range(rng.randrange(1, 4)):
+            saver.stdout.readline()
+        time.sleep(rng.uniform(0, 0.3))
+        os.killpg(saver.pid, signal.SIGKILL)
+        saver.wait()
+        steps = manifest.verify(path).env_steps
+    algorithm = DreamerV3.from_checkpoint(path)
+    assert algorithm.get_counters()["env_steps"] == steps
+    algorithm.train()
+    algorithm.stop()
