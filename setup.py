@@ -44,6 +44,7 @@ setup(
         "pyyaml>=6",
         "safetensors>=0.5",
         "wrapt",
+        "xxhash>=3",
     ],
     extras_require={
         "test": TEST,

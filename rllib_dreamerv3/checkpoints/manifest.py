@@ -1,10 +1,9 @@
 """The list of all files of a checkpoint, by which damage is noticed before anything is read.
 
 ``manifest.json`` lies in the checkpoint's directory and is written last. It holds the size and the
-SHA-256 checksum of every file below, what wrote them, and how far training was.
+checksum (XXH3, 128 bits) of every file below, what wrote them, and how far training was.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Iterable
@@ -15,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from xxhash import xxh3_128, xxh3_128_hexdigest
+
 from rllib_dreamerv3.errors import CheckpointError
 
 MANIFEST = "manifest.json"
@@ -24,14 +25,14 @@ FORMAT_VERSION = 1
 _PACKAGE = "rllib-dreamerv3"
 _BLOCK_BYTES = 1 << 20
 # Stands in the manifest in place of its own checksum while that is computed.
-_NO_CHECKSUM = "0" * 64
+_NO_CHECKSUM = "0" * 32
 
 
 class File(NamedTuple):
-    """What is known of a file: its size in bytes, and its SHA-256 checksum in hexadecimal."""
+    """What is known of a file: its size in bytes, and its checksum in hexadecimal."""
 
     size: int
-    sha256: str
+    checksum: str
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def write(directory: Path, *, env_steps: int, updates: int) -> Manifest:
     content = {"format": FORMAT, "checksum": _NO_CHECKSUM, **vars(manifest)}
     content["files"] = {name: file._asdict() for name, file in manifest.files.items()}
     text = json.dumps(content, indent=1) + "\n"
-    text = text.replace(_NO_CHECKSUM, hashlib.sha256(text.encode()).hexdigest(), 1)
+    text = text.replace(_NO_CHECKSUM, xxh3_128_hexdigest(text.encode()), 1)
     (directory / MANIFEST).write_text(text, encoding="utf-8")
     return manifest
 
@@ -110,7 +111,7 @@ def read(directory: Path) -> Manifest:
         )
     checksum = str(content.get("checksum"))
     without = text.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
-    if hashlib.sha256(without).hexdigest() != checksum:
+    if xxh3_128_hexdigest(without) != checksum:
         raise damaged(path, "it has another checksum than when it was written")
     try:
         return _parse(content)
@@ -162,7 +163,7 @@ def _names_below(directory: Path) -> Iterable[str]:
 
 
 def _describe(path: Path) -> File:
-    checksum, size = hashlib.sha256(), 0
+    checksum, size = xxh3_128(), 0
     with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK_BYTES):
             checksum.update(block)
@@ -193,7 +194,7 @@ def _parse(content: dict[str, Any]) -> Manifest:
     for name, file in content["files"].items():
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise ValueError(f"file name {name!r}")
-        files[name] = File(int(file["size"]), str(file["sha256"]))
+        files[name] = File(int(file["size"]), str(file["checksum"]))
     return Manifest(
         format_version=FORMAT_VERSION,
         package_version=str(content["package_version"]),
