@@ -275,3 +275,7 @@ class DreamerV3(CheckpointedAlgorithm):
         self._records, self._env_steps = counters["records"], counters["env_steps"]
         self._pending_updates = counters["pending_updates"]
         self.generation = counters["generation"]
+
+    def forget_running_episodes(self) -> None:
+        """Drops the statistics of episodes that will never end."""
+        self._episodes.forget_running()

@@ -60,6 +60,10 @@ class CheckpointedAlgorithm(Algorithm):
         """Restores what :meth:`get_counters` gave."""
         raise NotImplementedError
 
+    def forget_running_episodes(self) -> None:
+        """Drops the statistics of episodes that will never end."""
+        raise NotImplementedError
+
     @property
     def last_checkpoint(self) -> str | None:
         """The newest checkpoint of this run that verifies; None if there is none here."""
@@ -241,6 +245,7 @@ class CheckpointedAlgorithm(Algorithm):
     def _begin_generation(self, generation: int) -> None:
         """Ends all running episodes; the next begin with the seeds of another generation."""
         self.generation = generation
+        self.forget_running_episodes()
         for group in (self.env_runner_group, self.eval_env_runner_group):
             if group is not None:
                 group.foreach_env_runner(lambda runner: runner.begin_generation(generation))

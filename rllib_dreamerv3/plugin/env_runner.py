@@ -1,12 +1,13 @@
 """Sampling as RLlib knows it: an env runner, which steps N environments and returns records."""
 
 import time
-import uuid
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+import ray
 import ray.rllib.env.single_agent_env_runner as rllib_env_runner
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -17,9 +18,11 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 from ray.rllib.utils.typing import ResultDict
 
+from rllib_dreamerv3.envs.atari import AtariVector
 from rllib_dreamerv3.envs.env_config import unknown_environment
 from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
-from rllib_dreamerv3.errors import EnvironmentDataError
+from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SamplingPlace, fresh_incarnation
+from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError
 from rllib_dreamerv3.networks.policy import PolicyState
 from rllib_dreamerv3.plugin.episode_callbacks import EpisodeCallbacks
 from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
@@ -58,7 +61,13 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
             super().__init__(config=config, **kwargs)
         finally:
             rllib_env_runner.get_device = get_device
-        self._rng = np.random.default_rng(self._seed)
+        self._place = SamplingPlace(
+            EVALUATION if self.config.in_evaluation else TRAINING,
+            self.worker_index or 0,
+            generation=0,
+            reset=0,
+            incarnation=fresh_incarnation() if _was_restarted() else (),
+        )
         self._episode_callbacks = EpisodeCallbacks.if_wanted(self)
         self._policy_state: PolicyState | None = None
         # Name of the streams, position of the current records in them, and these records [N, ...]
@@ -92,6 +101,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
                 super().make_env()
             except gym.error.UnregisteredEnv as error:
                 raise unknown_environment(self.config.env) from error
+            _check_autoreset(self.env, self.config.env)
             return
         if self.env is not None:
             self.env.close()
@@ -266,17 +276,24 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
         return len(ended)
 
     def begin_generation(self, generation: int) -> None:
-        """Ends the running streams; the next sample begins with a reset."""
+        """Ends the running streams; the next ones have the seeds of that generation.
+
+        Args:
+            generation: The number that the algorithm counts, see :class:`SamplingPlace`.
+        """
+        self._place = self._place._replace(generation=generation, reset=0)
         self._needs_initial_reset = True
 
     def _start_streams(self) -> None:
         """Resets all environments and gives their records new stream names."""
-        # Never a name that another env runner has, or that this one had before a restart.
-        self._stream = f"{self.worker_index or 0}-{uuid.uuid4().hex[:12]}"
+        self._stream = self._place.stream_prefix()
         self._position, self._policy_state = 0, None
-        observation, infos = self._try_env_reset(
-            seed=self._seed if self._needs_initial_reset else None
-        )
+        seeds, noise = self._place.seeds(self.config.seed, self.num_envs)
+        self._rng = np.random.default_rng(noise)
+        self._place = self._place._replace(reset=self._place.reset + 1)
+        # Vector environments of other makers need not take more than one seed.
+        several = isinstance(self.env.unwrapped, SyncVectorEnv | AsyncVectorEnv | AtariVector)
+        observation, infos = self._try_env_reset(seed=seeds if several else seeds[0])
         no = np.zeros(self.num_envs, bool)
         self._now = self._records(observation, np.zeros(self.num_envs), ~no, no, no)
         self._length = np.zeros(self.num_envs, int)
@@ -348,3 +365,18 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
                 self.metrics.log_value(name, seconds)
             self.metrics.log_value(WEIGHTS_SEQ_NO, self._weights_seq_no, window=1)
         return self.metrics.reduce()
+
+
+def _was_restarted() -> bool:
+    """Whether this is an actor that Ray started again after its process had died."""
+    context = ray.get_runtime_context() if ray.is_initialized() else None
+    return bool(context and context.get_actor_id() and context.was_current_actor_reconstructed)
+
+
+def _check_autoreset(env: Any, name: object) -> None:
+    mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
+    if mode is not AutoresetMode.NEXT_STEP:
+        raise ConfigError(
+            f"The vector environment {name!r} has autoreset_mode {mode.value!r}, with which the "
+            "last observation of an episode or the first of the next would be lost. Make it with AutoresetMode.NEXT_STEP, or give a single environment."
+        )

@@ -31,6 +31,22 @@ class Episode(NamedTuple):
     length: int
 
 
+class _Running(NamedTuple):
+    """An episode that goes on in a stream.
+
+    Attributes:
+        ret: Sum of its rewards so far.
+        length: Env steps so far.
+        end: Position in the stream after its newest record.
+        whole: Whether none of its records was lost.
+    """
+
+    ret: float
+    length: int
+    end: int
+    whole: bool
+
+
 class EpisodeStatistics:
     """Follows episodes through record chunks and keeps those that ended last.
 
@@ -45,19 +61,30 @@ class EpisodeStatistics:
             size: Number of episodes to keep.
         """
         self._ended: deque[Episode] = deque(maxlen=size)
-        self._running: dict[str, Episode] = {}
+        self._running: dict[str, _Running] = {}
 
     def add(self, chunk: RecordChunk) -> None:
-        """Takes in the next records of a stream."""
-        ret, length = self._running.get(chunk.stream, Episode(0.0, 0))
+        """Takes in the next records of a stream.
+
+        An episode of which records were lost on the way is not counted.
+        """
+        ret, length, end, whole = self._running.get(chunk.stream, _Running(0.0, 0, 0, False))
+        whole &= chunk.start == end
         columns = chunk.columns
         for reward, first, last in zip(
             columns[REWARD].tolist(), columns[IS_FIRST], columns[IS_LAST], strict=True
         ):
-            ret, length = (0.0, 0) if first else (ret + reward, length + 1)
-            if last:
+            if first:
+                ret, length, whole = 0.0, 0, True
+            else:
+                ret, length = ret + reward, length + 1
+            if last and whole:
                 self._ended.append(Episode(ret, length))
-        self._running[chunk.stream] = Episode(ret, length)
+        self._running[chunk.stream] = _Running(ret, length, chunk.start + len(chunk), whole)
+
+    def forget_running(self) -> None:
+        """Drops the episodes that go on: their streams have ended."""
+        self._running.clear()
 
     def results(self) -> dict[str, float]:
         """Mean, least and greatest return and length, under RLlib's names, and the last return.
@@ -85,4 +112,4 @@ class EpisodeStatistics:
         """Restores what :meth:`get_state` gave."""
         self._ended.clear()
         self._ended.extend(Episode(*episode) for episode in state)
-        self._running.clear()
+        self.forget_running()

@@ -45,3 +45,22 @@ def test_state_keeps_what_has_ended():
     statistics.add(chunk("a", 0, [0, 1, 2], [1, 0, 0], [0, 0, 1]))
     other.set_state(statistics.get_state())
     assert other.results() == statistics.results()
+
+
+def test_an_episode_with_a_gap_does_not_count():
+    """Two episodes of 20 steps, of which the records in the middle are lost."""
+    statistics = EpisodeStatistics(size=10)
+    statistics.add(chunk("a", 0, [0] + [1] * 15, [1] + [0] * 15, [0] * 16))
+    # Lost: the last five steps, the next reset and five steps of the next episode.
+    statistics.add(chunk("a", 27, [1] * 15, [0] * 15, [0] * 14 + [1]))
+    assert statistics.results() == {}
+    statistics.add(chunk("a", 42, [0] + [1] * 20, [1] + [0] * 20, [0] * 20 + [1]))
+    results = statistics.results()
+    assert results["episode_return_mean"] == results["episode_len_max"] == 20
+
+
+def test_a_stream_that_is_seen_from_its_middle_on_counts_from_the_next_episode():
+    statistics = EpisodeStatistics(size=10)
+    statistics.add(chunk("a", 5, [1, 1, 0, 1], [0, 0, 1, 0], [0, 1, 0, 1]))
+    assert statistics.results()["episode_return_mean"] == 1
+    assert statistics.results()["episode_len_max"] == 1
