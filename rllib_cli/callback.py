@@ -2,17 +2,21 @@
 
 import os
 import signal
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import ray
-from ray.tune import Callback
+from ray.train._internal.session import _TrainingResult
+from ray.tune import Callback, Checkpoint
 from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from rllib_cli.display import Display
+from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
+from rllib_cli.resuming import keep_trial
 
 # Tune makes the callback itself, from its name: one that is passed to it would be written into
 # the experiment's files, and a resumed experiment would talk to the display of an earlier run.
@@ -22,23 +26,30 @@ _listener: "_Listener | None" = None
 class _Listener(NamedTuple):
     display: Display
     interrupts: Interrupts
-    stop: Mapping[str, float]
+    experiment: Experiment
+    from_checkpoint: str | None
 
 
 @contextmanager
-def told_to(display: Display, interrupts: Interrupts, stop: Mapping[str, float]) -> Iterator[None]:
+def told_to(
+    display: Display,
+    interrupts: Interrupts,
+    experiment: Experiment,
+    from_checkpoint: str | None = None,
+) -> Iterator[None]:
     """Lets every experiment inside the block tell its progress, and obey interrupts.
 
     Args:
         display: Shows the progress.
         interrupts: Once these are requested, running trials save a checkpoint, and Tune stops.
-        stop: Number by result at which trials end, resumed ones too; empty: as they were told.
+        experiment: Says when trials end, resumed ones too, and how often they are saved.
+        from_checkpoint: Checkpoint that trials begin from which have none of their own.
 
     Yields:
         Nothing.
     """
     global _listener
-    _listener = _Listener(display, interrupts, stop)
+    _listener = _Listener(display, interrupts, experiment, from_checkpoint)
     # The first results of a trial come before its first episode ends, and hold no return.
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
@@ -55,7 +66,10 @@ class CommandCallback(Callback):
 
     def __init__(self) -> None:
         assert _listener is not None, "to be made by Tune inside told_to()"
-        self._display, self._interrupts, self._criteria = _listener
+        self._display, self._interrupts, experiment, self._from_checkpoint = _listener
+        self._criteria = experiment.stop
+        self._save_every_s = 60 * experiment.checkpoint_every_min
+        self._saved_at: dict[str, float] = {}
         self._to_save: set[str] | None = None
 
     def setup(
@@ -76,6 +90,8 @@ class CommandCallback(Callback):
                 trial.stopping_criterion = dict(self._criteria)
             if trial.status == Trial.PENDING:
                 pending = True
+                if self._from_checkpoint and trial.checkpoint is None:
+                    _begin_from(trial, self._from_checkpoint)
                 self._display.trial(trial.trial_id, _name(trial))
         busy = any(trial.status == Trial.RUNNING for trial in trials)
         self._display.wait("starting trial: loading TensorFlow" if pending and not busy else "")
@@ -109,6 +125,8 @@ class CommandCallback(Callback):
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
         """Tells that the trial's process and all that it needs have been built."""
+        self._saved_at[trial.trial_id] = time.monotonic()
+        keep_trial(trial)
         phase = (
             "restoring checkpoint, then compiling the first update"
             if trial.checkpoint
@@ -119,9 +137,10 @@ class CommandCallback(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Passes the result on, and asks for a checkpoint if the run is to stop."""
+        """Passes the result on, and asks for a checkpoint in time, or if the run is to stop."""
         self._display.trial_reports(trial.trial_id, _name(trial), result)
-        if self._interrupts.requested:
+        age = time.monotonic() - self._saved_at.setdefault(trial.trial_id, time.monotonic())
+        if self._interrupts.requested or 0 < self._save_every_s <= age:
             result[SHOULD_CHECKPOINT] = True
 
     def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
@@ -150,8 +169,15 @@ class CommandCallback(Callback):
         self._saved(trial)
 
     def _saved(self, trial: Trial) -> None:
+        self._saved_at[trial.trial_id] = time.monotonic()
         if self._to_save:
             self._to_save.discard(trial.trial_id)
+
+
+def _begin_from(trial: Trial, checkpoint: str) -> None:
+    """Lets a new trial begin from a checkpoint of another run."""
+    manager = trial.run_metadata.checkpoint_manager
+    manager._latest_checkpoint_result = _TrainingResult(Checkpoint(checkpoint), {})
 
 
 def _name(trial: Trial) -> str:

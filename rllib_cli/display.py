@@ -1,8 +1,10 @@
 """What is seen of a run: a live table on a terminal, one line per result anywhere else."""
 
+import contextlib
+import sys
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TextIO, cast
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -43,10 +45,29 @@ def open_display(*, plain: bool) -> "Display":
     Returns:
         A display, to be used as a context manager.
     """
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(file=cast(TextIO, _Lasting(sys.stdout)), highlight=False, soft_wrap=True)
     if plain or not console.is_terminal:
         return PlainDisplay(console)
     return LiveDisplay(console)
+
+
+class _Lasting:
+    """An output to which writing never fails: a run goes on when its terminal has been closed."""
+
+    def __init__(self, file: TextIO):
+        self._file = file
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError, ValueError):
+            self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            self._file.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
 
 
 class Display:

@@ -8,19 +8,19 @@ from typing import Literal
 from rllib_cli.display import open_display, short, whole
 from rllib_cli.errors import InputError, RunError, told_as
 from rllib_cli.quiet import loading_libraries
+from rllib_dreamerv3.checkpoints.manifest import MANIFEST, is_checkpoint
+from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_whole
 
-# What RLlib writes into the directory of every algorithm checkpoint.
-_MARK = "rllib_checkpoint.json"
 
-
-def find_checkpoint(directory: str) -> Path:
-    """Finds the algorithm checkpoint that a path means.
+def find_checkpoint(directory: str) -> tuple[Path, list[str]]:
+    """Finds the checkpoint that a path means.
 
     Args:
         directory: A checkpoint, or the results of a trial or an experiment that hold some.
 
     Returns:
-        The checkpoint itself, or the newest one below.
+        The checkpoint itself, or the newest one below that verifies; and what is wrong with newer
+        ones.
 
     Raises:
         RunError: If there is none.
@@ -28,15 +28,21 @@ def find_checkpoint(directory: str) -> Path:
     path = Path(directory).expanduser().resolve()
     if not path.is_dir():
         raise RunError(f"There is no directory {directory}.")
-    if (path / _MARK).is_file():
-        return path
-    found = [*path.glob(f"checkpoint_*/{_MARK}"), *path.glob(f"*/checkpoint_*/{_MARK}")]
-    if not found:
+    if is_checkpoint(path):
+        return path, []
+    whole, problems = [], []
+    for folder in {found.parent for found in [*path.glob(PATTERN), *path.glob(f"*/{PATTERN}")]}:
+        saved, damaged = newest_whole(folder)
+        problems += [one.problem for one in damaged]
+        if saved and saved.manifest:
+            whole.append((saved.manifest.created, str(saved.path)))
+    if not whole:
+        none = f"Neither it nor a checkpoint_* directory below it has a {MANIFEST}."
         raise RunError(
-            f"{directory} is no checkpoint of an RLlib algorithm, and holds none: neither it nor "
-            f"a checkpoint_* directory below it has a file {_MARK}."
+            f"{directory} is no checkpoint of DreamerV3, and holds none that is whole. "
+            f"{problems[0] if problems else none}"
         )
-    return max(found, key=lambda mark: (mark.stat().st_mtime, str(mark))).parent
+    return Path(max(whole)[1]), problems
 
 
 def evaluate_checkpoint(
@@ -66,12 +72,14 @@ def evaluate_checkpoint(
         InputError: If the directory of ``out`` does not exist.
         RunError: If there is no checkpoint, it cannot be restored, or playing fails.
     """
-    path = find_checkpoint(checkpoint)
+    path, problems = find_checkpoint(checkpoint)
     if out and not Path(out).resolve().parent.is_dir():
         raise InputError(f"{out} cannot be written: its directory does not exist.")
     returns: list[float] = []
     lengths: list[int] = []
     with open_display(plain=verbosity > 0) as display, told_as(RunError, verbosity):
+        for problem in problems:
+            display.say(problem)
         display.say(f"Playing {path}")
         display.wait("loading TensorFlow and the checkpoint")
         with loading_libraries(verbosity):

@@ -1,5 +1,6 @@
 """Experiments as files and options describe them, checked as far as that needs no TensorFlow."""
 
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -14,8 +15,11 @@ from rllib_cli.errors import InputError, describe, unknown
 from rllib_cli.quiet import loading_libraries
 
 DEFAULT_STORAGE_PATH = "~/ray_results"
+DEFAULT_CHECKPOINT_EVERY_MIN = 10.0
+DEFAULT_CHECKPOINTS_TO_KEEP = 2
 
 _CHECKPOINT_KEYS = {
+    "checkpoint_every_min",
     "checkpoint_frequency",
     "checkpoint_at_end",
     "num_to_keep",
@@ -53,7 +57,8 @@ class Experiment:
         algorithm: A name registered with RLlib, or an ``Algorithm`` class.
         config: RLlib's config as a dict; may hold ``{"grid_search": [...]}`` anywhere.
         stop: Number by result at which a trial ends, with the names results have.
-        checkpoint: Fields of Tune's ``CheckpointConfig`` that were set.
+        checkpoint: Fields of Tune's ``CheckpointConfig`` that were set, and
+            ``checkpoint_every_min``, see :attr:`checkpoint_every_min`.
         num_samples: How often every point of the grid is run.
         storage_path: Local directory or URI below which results are written.
         max_failures: How often a failed trial is taken up again from its last checkpoint.
@@ -73,6 +78,28 @@ class Experiment:
     max_concurrent_trials: int | None = None
     time_budget_s: float | None = None
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Raises InputError for a name that would be another place than below the storage path."""
+        if not re.fullmatch(r"[^./\\\0][^/\\\0]*", self.name):
+            raise InputError(
+                f"{self.name!r} cannot be the name of an experiment: results are in a directory of "
+                "this name, so it may not be empty, begin with a dot or hold a slash."
+            )
+
+    @property
+    def checkpoint_every_min(self) -> float:
+        """Minutes after which a trial is saved; 0: never because of the time."""
+        return float(self.checkpoint.get("checkpoint_every_min", DEFAULT_CHECKPOINT_EVERY_MIN))
+
+    def tune_checkpoint_config(self) -> dict[str, Any]:
+        """Arguments of Tune's ``CheckpointConfig``, with the command's own defaults."""
+        said = {key: x for key, x in self.checkpoint.items() if key != "checkpoint_every_min"}
+        return {
+            "checkpoint_at_end": True,
+            "num_to_keep": DEFAULT_CHECKPOINTS_TO_KEEP,
+            **said,
+        }
 
     @property
     def algorithm_name(self) -> str:
@@ -130,7 +157,9 @@ def from_file(path: str, verbosity: int = 0) -> list[Experiment]:
     """Reads the experiments of a YAML file, or the one of a Python file.
 
     Args:
-        path: A local file. Nothing in a YAML file is executed; a Python file is.
+        path: A local file. Reading a YAML file executes nothing. What it names is imported when
+            the experiment begins: environments such as ``module:Name-v0`` or ``module.Class``, and
+            callbacks, from the working directory too. A Python file is executed here.
         verbosity: How much is shown of what libraries say while a Python file is executed.
 
     Returns:
@@ -304,6 +333,9 @@ def _checkpoint(settings: Mapping[str, Any], notes: list[str]) -> dict[str, Any]
         if key not in _CHECKPOINT_KEYS:
             raise unknown("key in checkpoint_config:", key, _CHECKPOINT_KEYS)
     checked = dict(settings)
+    every = checked.get("checkpoint_every_min", 0)
+    if isinstance(every, bool) or not isinstance(every, int | float) or not 0 <= every < math.inf:
+        raise InputError(f"checkpoint_every_min has to be a number of minutes, not {every!r}.")
     score = checked.get("checkpoint_score_attribute")
     if score:
         # RLlib's old way to say "the smaller the better".

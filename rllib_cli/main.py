@@ -73,14 +73,24 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Directory or URI for all results (default: ~/ray_results).",
         ),
         click.option(
-            "--checkpoint-freq", type=int, help="Iterations between checkpoints (default: 0, none)."
+            "--checkpoint-every",
+            type=click.FloatRange(min=0),
+            metavar="MINUTES",
+            help="Minutes between checkpoints (default: 10; 0: none).",
+        ),
+        click.option(
+            "--checkpoint-freq",
+            type=int,
+            help="Iterations between checkpoints (default: 0, by time alone).",
         ),
         click.option(
             "--checkpoint-at-end/--no-checkpoint-at-end",
             default=None,
             help="Whether to save when a trial ends (default: yes).",
         ),
-        click.option("--keep-checkpoints-num", type=int, help="Keep only so many checkpoints."),
+        click.option(
+            "--keep-checkpoints-num", type=int, help="Keep only so many checkpoints (default: 2)."
+        ),
         click.option(
             "--checkpoint-score-attr",
             help="Result by which the best checkpoints are kept; min-NAME: the smaller the better.",
@@ -98,6 +108,11 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--ray-object-store-memory", type=int, help="Bytes for Ray's object store."),
         click.option(
             "--resume", is_flag=True, help="Go on with the experiment of the same name and path."
+        ),
+        click.option(
+            "--from-checkpoint",
+            metavar="PATH",
+            help="Begin a new run with the networks, replay and counters of a checkpoint.",
         ),
         click.option("--scheduler", default="fifo", help="Tune scheduler, e.g. asha."),
         click.option("--scheduler-config", type=JSON, help="Arguments of the scheduler."),
@@ -176,9 +191,14 @@ def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) ->
     with open_display(plain=said["verbosity"] > 0) as display:
         display.wait(opening)
         experiments = load()
+        if said["resume"] and said["from_checkpoint"]:
+            raise InputError(
+                "--resume goes on with a run, --from-checkpoint begins another: say one of them."
+            )
         if said["experiment_name"] and len(experiments) > 1:
             raise InputError("--experiment-name fits one experiment; the file holds several.")
         checkpoint = {
+            "checkpoint_every_min": said["checkpoint_every"],
             "checkpoint_frequency": said["checkpoint_freq"],
             "checkpoint_at_end": said["checkpoint_at_end"],
             "num_to_keep": said["keep_checkpoints_num"],
@@ -209,6 +229,7 @@ def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) ->
         options = RunOptions(
             verbosity=said["verbosity"],
             resume=said["resume"],
+            from_checkpoint=said["from_checkpoint"],
             scheduler=said["scheduler"],
             scheduler_config=said["scheduler_config"],
             ray={key: value for key, value in ray_options.items() if value is not None},

@@ -5,18 +5,21 @@ import math
 import os
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from rllib_cli import stopping
+from rllib_cli import resuming, stopping
 from rllib_cli.display import Display, short, whole
 from rllib_cli.errors import InputError, RunError, describe, told_as, unknown
+from rllib_cli.evaluating import find_checkpoint
 from rllib_cli.experiments import Experiment
-from rllib_cli.interrupts import Interrupts
+from rllib_cli.interrupts import Interrupts, without_hangup
 from rllib_cli.progress import look_up
 from rllib_cli.quiet import loading_libraries, log_level
+from rllib_dreamerv3.checkpoints.manifest import verify
+from rllib_dreamerv3.checkpoints.runs import newest_whole
 
 RETURN_MEAN = "env_runners/episode_return_mean"
 
@@ -28,6 +31,7 @@ class RunOptions:
     Attributes:
         verbosity: 0, 1 or 2.
         resume: Whether to go on with the experiment of the same name.
+        from_checkpoint: Checkpoint that every new trial begins from; None: from nothing.
         scheduler: Name of a Tune scheduler.
         scheduler_config: Its arguments.
         ray: Arguments of ``ray.init``.
@@ -35,6 +39,7 @@ class RunOptions:
 
     verbosity: int = 0
     resume: bool = False
+    from_checkpoint: str | None = None
     scheduler: str = "fifo"
     scheduler_config: Mapping[str, Any] | None = None
     ray: Mapping[str, Any] | None = None
@@ -56,6 +61,13 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
         RunError: If the cluster is too small, or Ray or Tune fail.
         KeyboardInterrupt: At the second Ctrl-C.
     """
+    if options.from_checkpoint:
+        path, problems = find_checkpoint(options.from_checkpoint)
+        for problem in problems:
+            display.say(problem)
+        with told_as(RunError, options.verbosity):
+            verify(path)
+        options = replace(options, from_checkpoint=str(path))
     display.wait("loading TensorFlow and Ray")
     with told_as(RunError, options.verbosity), loading_libraries(options.verbosity):
         import rllib_dreamerv3.plugin  # noqa: F401  registers the algorithm with RLlib
@@ -80,7 +92,6 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
 def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
     """Builds RLlib's config for every point of the grid, as each trial will do."""
     from ray.rllib.algorithms.registry import ALGORITHMS
-    from ray.tune import Tuner
     from ray.tune.search.variant_generator import generate_variants
 
     algorithm: Any = experiment.algorithm
@@ -89,9 +100,8 @@ def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
             raise unknown("algorithm", algorithm, ALGORITHMS)
         with told_as(InputError, options.verbosity):
             algorithm = ALGORITHMS[algorithm]()[0]
-    directory = experiment.directory()
-    if options.resume and not Tuner.can_restore(directory):
-        raise InputError(f"There is no experiment in {directory} that could be resumed.")
+    if options.resume:
+        resuming.check(experiment, _said(experiment, options))
     configs = []
     with told_as(InputError, options.verbosity):
         for _, variant in generate_variants(dict(experiment.config)):
@@ -131,7 +141,7 @@ def _start_ray(options: RunOptions) -> str:
     os.environ["PYTHONPATH"] = os.pathsep.join(
         path for path in (os.getcwd(), os.environ.get("PYTHONPATH")) if path
     )
-    with told_as(RunError, options.verbosity):
+    with told_as(RunError, options.verbosity), without_hangup():
         context = ray.init(
             **(options.ray or {}),
             include_dashboard=False,
@@ -165,10 +175,16 @@ def _run(
         # Nothing else is going to use them, and the learner is in the main process.
         space["num_cpus_for_main_process"] = cpus_for_main_process(configs[0], _cpus_here())
     display.begin(experiment.stop, expected_trials=trials)
-    with told_as(RunError, options.verbosity), told_to(display, interrupts, experiment.stop):
+    with told_as(RunError, options.verbosity), told_to(display, interrupts, experiment):
         if options.resume:
             return _resumed(experiment, display).fit()
+        if "://" not in experiment.storage_path:
+            resuming.write_said(Path(experiment.directory()), _said(experiment, options))
         return _tuner(experiment, space, scheduler, options).fit()
+
+
+def _said(experiment: Experiment, options: RunOptions) -> Any:
+    return resuming.said_by(experiment, options.scheduler, options.scheduler_config)
 
 
 def _main_process_is_default(config: Any) -> bool:
@@ -203,9 +219,7 @@ def _tuner(
             name=name,
             storage_path=storage,
             stop=dict(experiment.stop) or None,
-            checkpoint_config=CheckpointConfig(
-                **{"checkpoint_at_end": True, **experiment.checkpoint}
-            ),
+            checkpoint_config=CheckpointConfig(**experiment.tune_checkpoint_config()),
             failure_config=FailureConfig(max_failures=experiment.max_failures),
             verbose=0,
         ),
@@ -213,30 +227,20 @@ def _tuner(
 
 
 def _resumed(experiment: Experiment, display: Display) -> Any:
-    """The experiment as it was left; finished trials go on too if they are to stop later now."""
+    """The experiment as it was left on disk; see ``resuming.py``."""
     from ray.tune import ExperimentAnalysis, ResumeConfig, Tuner
 
+    for note in resuming.prepare(experiment):
+        display.say(note)
     directory = experiment.directory()
     go_on, skip = ResumeConfig.ResumeType.RESUME, ResumeConfig.ResumeType.SKIP
-    last_results = ExperimentAnalysis(directory).results.values()
-    done = all(_has_reached(result, experiment.stop) for result in last_results)
-    if done:
+    trials = ExperimentAnalysis(directory).trials
+    if all(trial.status == trial.TERMINATED for trial in trials):
         display.say("Every trial has reached its stop criterion; to train longer, raise --stop.")
     return Tuner.restore(
         directory,
         experiment.algorithm,
-        _resume_config=ResumeConfig(
-            finished=skip if done or not experiment.stop else go_on,
-            unfinished=go_on,
-            errored=go_on,
-        ),
-    )
-
-
-def _has_reached(result: Mapping[str, Any], stop: Mapping[str, float]) -> bool:
-    return any(
-        (value := look_up(result, name)) is not None and value >= number
-        for name, number in stop.items()
+        _resume_config=ResumeConfig(finished=skip, unfinished=go_on, errored=go_on),
     )
 
 
@@ -271,11 +275,12 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
         display.say(f"\nResults:    {results.experiment_path}")
     else:
         display.say(f"\nResults:    {results[0].path}")
-    saved = [result for result in results if result.checkpoint]
-    if saved:
-        best = max(saved, key=_return_of)
-        display.say(f"Checkpoint: {best.checkpoint.path}")
-        display.say(f"Play it:    rllib evaluate {shlex.quote(best.checkpoint.path)}")
+    for result in sorted(results, key=_return_of, reverse=True):
+        saved, _ = newest_whole(Path(result.path))
+        if saved:
+            display.say(f"Checkpoint: {saved.path}")
+            display.say(f"Play it:    rllib evaluate {shlex.quote(str(saved.path))}")
+            break
     if interrupted:
         display.say("Go on:      the same command with --resume")
     return 1 if failures else 0

@@ -45,6 +45,7 @@ class Manifest:
         created: When, in UTC, as ISO 8601.
         env_steps: Env steps sampled so far.
         updates: Updates done so far.
+        iteration: Results reported so far.
         files: Path below the directory, with "/" -> size and checksum.
     """
 
@@ -53,10 +54,11 @@ class Manifest:
     created: str
     env_steps: int
     updates: int
+    iteration: int
     files: dict[str, File]
 
 
-def write(directory: Path, *, env_steps: int, updates: int) -> Manifest:
+def write(directory: Path, *, env_steps: int, updates: int, iteration: int = 0) -> Manifest:
     """Lists the files of a finished directory in its manifest.
 
     Raises:
@@ -68,9 +70,10 @@ def write(directory: Path, *, env_steps: int, updates: int) -> Manifest:
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         package_version=_package_version(),
-        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        created=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         env_steps=env_steps,
         updates=updates,
+        iteration=iteration,
         files=dict(zip(names, files, strict=True)),
     )
     content = {"format": FORMAT, "checksum": _NO_CHECKSUM, **vars(manifest)}
@@ -201,6 +204,7 @@ def _parse(content: dict[str, Any]) -> Manifest:
         created=str(content["created"]),
         env_steps=int(content["env_steps"]),
         updates=int(content["updates"]),
+        iteration=int(content["iteration"]),
         files=files,
     )
 

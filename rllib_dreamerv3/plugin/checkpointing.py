@@ -23,6 +23,7 @@ from ray.rllib.core import (
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
 from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.checkpoints.runs import newest_whole
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.networks.model import check_weights, get_weights, set_weights
 from rllib_dreamerv3.plugin.checkpoint_components import (
@@ -67,22 +68,18 @@ class CheckpointedAlgorithm(Algorithm):
     @property
     def last_checkpoint(self) -> str | None:
         """The newest checkpoint of this run that verifies; None if there is none here."""
-        for directory in [self._last_saved, *reversed(self._tune_checkpoints())]:
-            with contextlib.suppress(CheckpointError):
-                if directory is not None:
-                    manifest.verify(directory)
-                    return str(directory)
-        return None
+        with contextlib.suppress(CheckpointError):
+            if self._last_saved is not None:
+                manifest.verify(self._last_saved)
+                return str(self._last_saved)
+        if self._storage is None:
+            return None
+        # Tune has moved what it saved to the trial's directory.
+        place = CheckpointPlace.of(self._storage.trial_fs_path, self._storage.storage_filesystem)
+        saved = None if place.filesystem else newest_whole(Path(place.path))[0]
+        return str(saved.path) if saved else None
 
     _last_saved: Path | None = None
-
-    def _tune_checkpoints(self) -> list[Path]:
-        """Where Tune has put the checkpoints of this trial, oldest first; those on this machine."""
-        storage = self._storage
-        if storage is None:
-            return []
-        place = CheckpointPlace.of(storage.trial_fs_path, storage.storage_filesystem)
-        return [] if place.filesystem else sorted(Path(place.path).glob("checkpoint_*"))
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
         """The replay buffer and the counters, and RLlib's components.
@@ -161,7 +158,12 @@ class CheckpointedAlgorithm(Algorithm):
             super().save_to_path(str(directory), state=state, use_msgpack=use_msgpack)
             write_policy(directory, self.config)
             counters = self.get_counters()
-            manifest.write(directory, env_steps=counters["env_steps"], updates=self._updates)
+            manifest.write(
+                directory,
+                env_steps=counters["env_steps"],
+                updates=self._updates,
+                iteration=self.training_iteration,
+            )
         if place.filesystem is None:
             self._last_saved = Path(place.path)
         return str(place)

@@ -378,5 +378,6 @@ def _check_autoreset(env: Any, name: object) -> None:
     if mode is not AutoresetMode.NEXT_STEP:
         raise ConfigError(
             f"The vector environment {name!r} has autoreset_mode {mode.value!r}, with which the "
-            "last observation of an episode or the first of the next would be lost. Make it with AutoresetMode.NEXT_STEP, or give a single environment."
+            "last observation of an episode or the first of the next would be lost. Make it with "
+            "AutoresetMode.NEXT_STEP, or give a single environment."
         )

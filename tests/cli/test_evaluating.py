@@ -1,31 +1,43 @@
-import os
+import time
 from pathlib import Path
 
 import pytest
 
 from rllib_cli.errors import InputError, RunError
 from rllib_cli.evaluating import evaluate_checkpoint, find_checkpoint
+from rllib_dreamerv3.checkpoints import manifest
 
 
-def mark(directory, age):
+def save(directory):
+    """A directory that verifies, newer than those before it."""
     path = Path(directory)
     path.mkdir(parents=True)
-    file = path / "rllib_checkpoint.json"
-    file.write_text("{}")
-    os.utime(file, (1e9 - age, 1e9 - age))
+    (path / "data").write_bytes(b"1234")
+    time.sleep(0.002)
+    manifest.write(path, env_steps=1, updates=1)
     return path.resolve()
 
 
 def test_newest_checkpoint_of_trial_and_experiment():
-    mark("exp/trial_a/checkpoint_000000", age=30)
-    second = mark("exp/trial_a/checkpoint_000001", age=20)
-    other = mark("exp/trial_b/checkpoint_000000", age=10)
-    assert find_checkpoint("exp/trial_a/checkpoint_000001") == second
-    assert find_checkpoint("exp/trial_a") == second
-    assert find_checkpoint("exp") == other
-    # Parts of a checkpoint carry marks of their own; they are not meant.
-    mark("exp/trial_a/checkpoint_000001/learner_group", age=0)
-    assert find_checkpoint("exp/trial_a") == second
+    save("exp/trial_a/checkpoint_000000")
+    second = save("exp/trial_a/checkpoint_000001")
+    other = save("exp/trial_b/checkpoint_000000")
+    assert find_checkpoint("exp/trial_a/checkpoint_000001") == (second, [])
+    assert find_checkpoint("exp/trial_a") == (second, [])
+    assert find_checkpoint("exp") == (other, [])
+
+
+def test_damaged_checkpoints_are_stepped_over_and_told():
+    first = save("trial/checkpoint_000000")
+    second = save("trial/checkpoint_000001")
+    (second / "data").write_bytes(b"1235")
+    found, problems = find_checkpoint("trial")
+    assert found == first
+    assert len(problems) == 1
+    assert "checkpoint_000001/data is damaged" in problems[0]
+    (first / "data").unlink()
+    with pytest.raises(RunError, match=r"none that is whole.*data is damaged"):
+        find_checkpoint("trial")
 
 
 def test_foreign_directories_are_refused():
@@ -37,19 +49,17 @@ def test_foreign_directories_are_refused():
     assert info.value.exit_code == 1
 
 
-@pytest.mark.parametrize("content", [{}, {"class_and_ctor_args.pkl": b"not a pickle"}])
-def test_damaged_checkpoints_are_refused(content):
-    path = mark("damaged", age=0)
-    for name, data in content.items():
-        (path / name).write_bytes(data)
-    with pytest.raises(RunError, match="damaged"):
-        evaluate("damaged")
-
-
 def test_a_file_that_cannot_be_written_is_refused_before_playing():
-    mark("checkpoint", age=0)
+    save("checkpoint")
     with pytest.raises(InputError, match="cannot be written: its directory"):
         evaluate("checkpoint", out="missing/x.json")
+
+
+def test_a_damaged_checkpoint_is_refused():
+    path = save("damaged")
+    (path / "data").write_bytes(b"")
+    with pytest.raises(RunError, match=r"does not list policy\.json"):
+        evaluate("damaged")
 
 
 def evaluate(checkpoint, **options):

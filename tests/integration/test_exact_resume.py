@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -73,7 +74,7 @@ def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, r
 class Starts(RLlibCallback):
     """Remembers the first observation of every episode."""
 
-    seen: list[tuple[float, ...]] = []
+    seen: ClassVar[list[tuple[float, ...]]] = []
 
     def on_episode_start(self, *, episode, **kwargs):
         """Takes it from the episode."""
