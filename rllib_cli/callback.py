@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import ray
-from ray.train._internal.session import _TrainingResult
-from ray.tune import Callback, Checkpoint
+from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
@@ -27,29 +26,22 @@ class _Listener(NamedTuple):
     display: Display
     interrupts: Interrupts
     experiment: Experiment
-    from_checkpoint: str | None
 
 
 @contextmanager
-def told_to(
-    display: Display,
-    interrupts: Interrupts,
-    experiment: Experiment,
-    from_checkpoint: str | None = None,
-) -> Iterator[None]:
+def told_to(display: Display, interrupts: Interrupts, experiment: Experiment) -> Iterator[None]:
     """Lets every experiment inside the block tell its progress, and obey interrupts.
 
     Args:
         display: Shows the progress.
         interrupts: Once these are requested, running trials save a checkpoint, and Tune stops.
         experiment: Says when trials end, resumed ones too, and how often they are saved.
-        from_checkpoint: Checkpoint that trials begin from which have none of their own.
 
     Yields:
         Nothing.
     """
     global _listener
-    _listener = _Listener(display, interrupts, experiment, from_checkpoint)
+    _listener = _Listener(display, interrupts, experiment)
     # The first results of a trial come before its first episode ends, and hold no return.
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
@@ -66,7 +58,7 @@ class CommandCallback(Callback):
 
     def __init__(self) -> None:
         assert _listener is not None, "to be made by Tune inside told_to()"
-        self._display, self._interrupts, experiment, self._from_checkpoint = _listener
+        self._display, self._interrupts, experiment = _listener
         self._criteria = experiment.stop
         self._save_every_s = 60 * experiment.checkpoint_every_min
         self._saved_at: dict[str, float] = {}
@@ -90,8 +82,6 @@ class CommandCallback(Callback):
                 trial.stopping_criterion = dict(self._criteria)
             if trial.status == Trial.PENDING:
                 pending = True
-                if self._from_checkpoint and trial.checkpoint is None:
-                    _begin_from(trial, self._from_checkpoint)
                 self._display.trial(trial.trial_id, _name(trial))
         busy = any(trial.status == Trial.RUNNING for trial in trials)
         self._display.wait("starting trial: loading TensorFlow" if pending and not busy else "")
@@ -172,12 +162,6 @@ class CommandCallback(Callback):
         self._saved_at[trial.trial_id] = time.monotonic()
         if self._to_save:
             self._to_save.discard(trial.trial_id)
-
-
-def _begin_from(trial: Trial, checkpoint: str) -> None:
-    """Lets a new trial begin from a checkpoint of another run."""
-    manager = trial.run_metadata.checkpoint_manager
-    manager._latest_checkpoint_result = _TrainingResult(Checkpoint(checkpoint), {})
 
 
 def _name(trial: Trial) -> str:

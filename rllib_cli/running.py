@@ -174,6 +174,8 @@ def _run(
     if trials == 1 and configs[0].num_learners == 0 and _main_process_is_default(configs[0]):
         # Nothing else is going to use them, and the learner is in the main process.
         space["num_cpus_for_main_process"] = cpus_for_main_process(configs[0], _cpus_here())
+    if options.from_checkpoint:
+        space["start_checkpoint"] = options.from_checkpoint
     display.begin(experiment.stop, expected_trials=trials)
     with told_as(RunError, options.verbosity), told_to(display, interrupts, experiment):
         if options.resume:

@@ -340,6 +340,11 @@ class CheckpointingOptions:
         "Whether saving ends all running episodes, also in the run that goes on, so that a run "
         "resumed from the checkpoint goes on bit for bit as that one does.",
     )
+    start_checkpoint: str | None = option(
+        None,
+        "Checkpoint whose networks, optimizers, replay and counters a new run begins with; RLlib's "
+        "parts of it are unpickled, which can run code.",
+    )
 
 
 TRAINING_GROUPS = (SizeOptions, NetworkOptions, LearningOptions, ReplayOptions)

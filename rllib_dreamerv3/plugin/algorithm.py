@@ -75,6 +75,8 @@ class DreamerV3(CheckpointedAlgorithm):
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
             self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
+        if self.config.start_checkpoint is not None:
+            self.restore_from_path(self.config.start_checkpoint)
 
     def __repr__(self) -> str:
         """The algorithm's name; RLlib's own fails where the config was refused."""

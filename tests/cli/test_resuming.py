@@ -1,0 +1,183 @@
+"""Runs that are killed, damaged or left without a terminal go on from what is on disk."""
+
+import json
+import os
+import pty
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from command import TINY, iterations, run, start
+
+from rllib_cli import resuming
+from rllib_cli.errors import InputError
+from rllib_cli.experiments import Experiment, from_options
+from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.checkpoints.runs import newest_whole
+
+TRAIN = (
+    *("train", "--algo", "DreamerV3", "--env", "CartPole-v1"),
+    *("--config", json.dumps(TINY), "--storage-path", "results", "--experiment-name", "mine"),
+)
+LONG = ("--stop", '{"training_iteration": 1000}')
+OFTEN = ("--checkpoint-every", "0.02", "--keep-checkpoints-num", "4")
+
+
+def trial_directory(experiment: str = "results/mine") -> Path:
+    (directory,) = (path.parent for path in Path(experiment).glob("*/params.json"))
+    return directory
+
+
+def checkpoints(experiment: str = "results/mine") -> list[Path]:
+    return sorted(Path(experiment).glob("*/checkpoint_*"))
+
+
+def wait_for_checkpoints(process, number: int) -> None:
+    deadline = time.monotonic() + 300
+    while len([path for path in checkpoints() if (path / manifest.MANIFEST).exists()]) < number:
+        assert process.poll() is None, process.stdout.read()
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def kill(process) -> None:
+    """As a power failure does: everything at once, without a word."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+
+
+@pytest.mark.slow
+def test_killed_damaged_and_resumed():
+    process = start(*TRAIN, *LONG, *OFTEN)
+    wait_for_checkpoints(process, 3)
+    kill(process)
+    # The newest is half there, and of Tune's own state nothing can be read.
+    newest, whole = checkpoints()[-1], checkpoints()[-2]
+    file = next(newest.glob("replay_buffer/*.npy"))
+    file.write_bytes(file.read_bytes()[:-5])
+    before, _ = newest_whole(trial_directory())
+    assert before is not None
+    assert before.path == whole
+    kept = {path: manifest.read(path) for path in checkpoints() if path != newest}
+    for state in Path("results/mine").glob("experiment_state-*.json"):
+        state.write_text(state.read_text()[:100])
+    iteration = manifest.read(whole).iteration
+    goal = ("--stop", json.dumps({"training_iteration": iteration + 2}))
+    code, output = run(*TRAIN, *goal, "--resume", "--keep-checkpoints-num", "9")
+    assert code == 0, output
+    assert iterations(output) == [iteration + 1, iteration + 2]
+    assert f"{newest.name}/replay_buffer" in output
+    assert f"goes on from {whole.name}" in output
+    # What was good is as it was, and the new one has a number that was never used.
+    for path, found in kept.items():
+        assert manifest.verify(path) == found
+    last, damaged = newest_whole(trial_directory())
+    assert last is not None
+    assert not damaged
+    assert last.path.name > newest.name
+    assert manifest.verify(last.path).iteration == iteration + 2
+    assert f"Checkpoint: {last.path.resolve()}" in output
+
+    other = (*TRAIN[:-1], "other", "--from-checkpoint", "results/mine", "--stop")
+    code, output = run(*other, json.dumps({"training_iteration": iteration + 3}))
+    assert code == 0, output
+    assert iterations(output) == [iteration + 3]
+
+    changed = (*TRAIN[:5], "--config", json.dumps({**TINY, "horizon_H": 4}), *TRAIN[7:])
+    code, output = run(*changed, *goal, "--resume")
+    assert code == 2, output
+    assert "config/horizon_H 3" in output
+    assert "told 4" in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["trial killed", "terminal closed"])
+def test_a_trial_or_a_terminal_that_goes_away_loses_nothing(how):
+    if how == "trial killed":
+        process = start(*TRAIN, *LONG, *OFTEN)
+        wait_for_checkpoints(process, 2)
+        # The process that learns; Tune is left with the decisions it has made about it.
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                name = (entry / "cmdline").read_text()
+                group = os.getpgid(int(entry.name))
+            except OSError:
+                continue
+            if name.startswith("ray::DreamerV3") and group == process.pid:
+                os.kill(int(entry.name), signal.SIGKILL)
+        output, _ = process.communicate()
+        assert process.returncode == 1, output
+    else:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
+            os.execv(sys.executable, [sys.executable, "-m", "rllib_cli.main", *TRAIN, *LONG])
+        shown = b""
+        while b"\x1b[" not in shown or not list(Path("results/mine").glob("*/result.json")):
+            shown += os.read(terminal, 1000)
+        while not (trial_directory() / "result.json").read_text().count("\n") >= 1:
+            shown += os.read(terminal, 1000)
+        os.close(terminal)
+        os.waitpid(pid, 0)
+    saved, damaged = newest_whole(trial_directory())
+    assert saved is not None
+    assert saved.manifest is not None
+    assert not damaged
+    iteration = saved.manifest.iteration
+    goal = ("--stop", json.dumps({"training_iteration": iteration + 2}))
+    code, output = run(*TRAIN, *goal, "--resume")
+    assert code == 0, output
+    assert iterations(output) == [iteration + 1, iteration + 2]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../outside", "a/b", "/tmp/x", ".hidden"])
+def test_results_stay_below_the_storage_path(name):
+    with pytest.raises(InputError, match="cannot be the name of an experiment"):
+        Experiment(name, "DreamerV3", {"env": "CartPole-v1"})
+
+
+def experiment(**changes) -> Experiment:
+    return from_options("DreamerV3", "CartPole-v1", {"gamma": 0.9}).changed(
+        name="mine", storage_path="results", **changes
+    )
+
+
+def test_what_cannot_be_changed_in_a_run_is_refused_by_name():
+    before = experiment()
+    directory = Path(before.directory())
+    resuming.write_said(directory, resuming.said_by(before, "fifo", None))
+    (directory / "tuner.pkl").write_bytes(b"")
+    resuming.check(experiment(stop={"training_iteration": 9}), resuming.said_by(before, "fifo", {}))
+    for changed, scheduler, message in [
+        (experiment(num_samples=2), "fifo", "num_samples 1, and is told 2"),
+        (
+            experiment(env="Acrobot-v1"),
+            "fifo",
+            "config/env 'CartPole-v1', and is told 'Acrobot-v1'",
+        ),
+        (experiment(), "asha", "--scheduler 'fifo', and is told 'asha'"),
+    ]:
+        with pytest.raises(InputError, match=re.escape(message)):
+            resuming.check(changed, resuming.said_by(changed, scheduler, None))
+
+
+def test_what_cannot_be_resumed_is_told():
+    with pytest.raises(InputError, match="no experiment in"):
+        resuming.check(experiment(), {})
+    Path("results/mine").mkdir(parents=True)
+    with pytest.raises(InputError, match=r"no tuner\.pkl.*--from-checkpoint"):
+        resuming.check(experiment(), {})
+
+
+def test_checkpoints_by_default():
+    before = experiment()
+    assert before.checkpoint_every_min == 10
+    assert before.tune_checkpoint_config() == {"checkpoint_at_end": True, "num_to_keep": 2}
+    changed = experiment(checkpoint={"checkpoint_every_min": 0, "num_to_keep": 5})
+    assert changed.checkpoint_every_min == 0
+    assert changed.tune_checkpoint_config()["num_to_keep"] == 5
+    with pytest.raises(InputError, match="number of minutes"):
+        experiment(checkpoint={"checkpoint_every_min": -1})

@@ -1,0 +1,44 @@
+"""The command in processes of its own, and what can be read off its output."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[2]
+TINY = {
+    "model_size": "nano",
+    "batch_size_B": 2,
+    "batch_length_T": 8,
+    "horizon_H": 3,
+    "training_ratio": 16,
+    "num_steps_sampled_before_learning_starts": 32,
+    "min_time_s_per_iteration": 1,
+}
+RESULT_LINE = re.compile(r"^ +(\d+) +[\d,]+ +[\d,]+ ")
+
+
+def start(*arguments):
+    """Starts the command in a process group of its own, as a shell does."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "rllib_cli.main", *(str(argument) for argument in arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+
+
+def run(*arguments):
+    """Runs the command to its end; returns its exit code and what it wrote."""
+    process = start(*arguments)
+    output, _ = process.communicate()
+    return process.returncode, output
+
+
+def iterations(output):
+    """The numbers of the iterations whose results an output shows."""
+    lines = (RESULT_LINE.match(line) for line in output.splitlines())
+    return [int(line.group(1)) for line in lines if line]
