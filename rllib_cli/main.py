@@ -264,8 +264,8 @@ def evaluate(
 ) -> None:
     """Play episodes with CHECKPOINT and report their returns.
 
-    CHECKPOINT is a checkpoint, or a directory of results that holds some: then the newest. Only
-    load checkpoints that you trust, as loading one can run code.
+    CHECKPOINT is a checkpoint, or a directory of results that holds some: then the newest that is
+    whole. Nothing of it is executed.
     """
     from rllib_cli.evaluating import evaluate_checkpoint
 

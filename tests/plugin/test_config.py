@@ -9,6 +9,7 @@ from tiny import tiny_config
 from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.table import (
+    CHECKPOINTING,
     EVALUATION,
     OPTIONS,
     REPORTING,
@@ -337,6 +338,7 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
         (config.training, TRAINING),
         (config.evaluation, EVALUATION),
         (config.reporting, REPORTING),
+        (config.checkpointing, CHECKPOINTING),
     ):
         method(**{name: values[name] for name in rows})
     from_dict = DreamerV3Config().update_from_dict(values)
@@ -347,7 +349,7 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
             "capacity_bytes": None,
         }
     }
-    assert len(expected) == len(TRAINING) + len(EVALUATION) + len(REPORTING)
+    assert len(expected) == sum(map(len, (TRAINING, EVALUATION, REPORTING, CHECKPOINTING)))
     for config_object in (config, from_dict):
         assert {name: getattr(config_object, name) for name in OPTIONS} == expected
 
