@@ -12,7 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from rllib_cli.progress import TrialProgress
+from rllib_cli.progress import TrialProgress, look_up
 
 # A wait that nothing new is known of is mentioned again after so many seconds.
 _REMINDER_S = 30
@@ -117,8 +117,15 @@ class Display:
         trial.enter(phase)
 
     def trial_reports(self, trial_id: str, name: str, result: Mapping[str, Any]) -> None:
-        """A trial has reported a result."""
-        self.trial(trial_id, name).update(result)
+        """A trial has reported a result; the first one says what replay will need."""
+        trial = self.trial(trial_id, name)
+        need = look_up(result, "replay_buffer/num_bytes_at_capacity")
+        if need and not trial.result and len(self.trials) == 1:
+            memory = look_up(result, "replay_buffer/num_bytes_of_machine") or 0.0
+            self.say(
+                f"Replay may grow to {need / 1e9:.3g} of this machine's {memory / 1e9:.3g} GB."
+            )
+        trial.update(result)
 
     def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
         """A trial has ended."""

@@ -1,5 +1,6 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,12 @@ from rllib_dreamerv3.plugin.iteration import Iteration
 from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
+from rllib_dreamerv3.replay.memory import ReplayNeed, check_memory, machine_memory
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
 from rllib_dreamerv3.reports.pictures import write_png
 from rllib_dreamerv3.startup.import_hooks import NAME
+
+logger = logging.getLogger(__name__)
 
 # Records that one call collects while replay is being filled, over all env runners.
 PREFILL_RECORDS = 128
@@ -75,8 +79,23 @@ class DreamerV3(CheckpointedAlgorithm):
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
             self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
+        self._check_memory()
         if self.config.start_checkpoint is not None:
             self.restore_from_path(self.config.start_checkpoint)
+
+    def _check_memory(self) -> None:
+        """Tells what replay is going to need; raises ConfigError where it cannot have that."""
+        replay = self.config.replay_buffer_options()
+        module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
+        record_bytes = module.record_bytes(latents=self.config.resolved("replay_context") > 0)
+        self._replay_need = ReplayNeed(replay["capacity"], record_bytes, replay["capacity_bytes"])
+        memory = machine_memory()
+        tight = check_memory(self._replay_need, memory)
+        logger.log(
+            logging.WARNING if tight else logging.INFO,
+            "%s replay_buffer_config={'capacity_bytes': ...} bounds it.",
+            self._replay_need.in_words(memory),
+        )
 
     def __repr__(self) -> str:
         """The algorithm's name; RLlib's own fails where the config was refused."""
@@ -253,7 +272,9 @@ class DreamerV3(CheckpointedAlgorithm):
             )
             self.metrics.aggregate([metrics.get()], key=LEARNER_RESULTS)
         replay = self.replay_buffer.metrics() | {
-            "prefill_target": float(self.config.num_steps_sampled_before_learning_starts)
+            "num_bytes_at_capacity": float(self._replay_need.bytes),
+            "num_bytes_of_machine": float(machine_memory()),
+            "prefill_target": float(self.config.num_steps_sampled_before_learning_starts),
         }
         self.metrics.log_dict(replay, key=REPLAY_BUFFER_RESULTS, reduce="max", window=1)
         ratio = self.update_schedule.reached(self._records) * self.config.records_per_update
