@@ -379,7 +379,9 @@ class Trainer(tf.Module):
             The metrics, with the global norm of each part's gradients before clipping.
         """
         norms = {name: tf.linalg.global_norm(g) for name, g in gradients.items()}
-        metrics = metrics | {f"{name.upper()}_gradients_global_norm": x for name, x in norms.items()}
+        metrics = metrics | {
+            f"{name.upper()}_gradients_global_norm": x for name, x in norms.items()
+        }
 
         def step() -> None:
             if self._options.optimizer_type == "adam":
