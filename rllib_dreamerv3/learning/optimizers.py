@@ -45,11 +45,14 @@ class Optimizer(tf.Module):
         self.v = [tf.Variable(tf.zeros(v.shape), trainable=False, name="v") for v in variables]
 
     @abstractmethod
-    def apply(self, gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], norm: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Updates the variables.
 
         Args:
             gradients: One for each variable, in the same order, float32.
+            norm: What is returned, where it is known already.
 
         Returns:
             Norm of all gradients together before clipping, float32 scalar.
@@ -153,10 +156,13 @@ class Adam(Optimizer):
         super().__init__(variables, learning_rate, epsilon, beta1, beta2)
         self._clip_global_norm = clip_global_norm
 
-    def apply(self, gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], norm: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Updates the variables; see `Optimizer.apply`."""
         dense = self._dense(gradients)
-        norm = tf.linalg.global_norm(dense)
+        if norm is None:
+            norm = tf.linalg.global_norm(dense)
         scale = self._clip_global_norm / norm
         clipped = tf.cond(
             norm < self._clip_global_norm, lambda: dense, lambda: [scale * g for g in dense]
@@ -222,7 +228,9 @@ class LaProp(Optimizer):
             return tf.convert_to_tensor(self.learning_rate)
         return self.learning_rate * tf.minimum(1.0, tf.cast(self.step, tf.float32) / self._warmup)
 
-    def apply(self, gradients: Sequence[tf.Tensor | None]) -> tf.Tensor:
+    def apply(
+        self, gradients: Sequence[tf.Tensor | None], norm: tf.Tensor | None = None
+    ) -> tf.Tensor:
         """Updates the variables; see `Optimizer.apply`."""
         dense = self._dense(gradients)
         learning_rate = self.current_learning_rate()
@@ -230,15 +238,15 @@ class LaProp(Optimizer):
         rate = learning_rate / (1.0 - beta1_power)
         root_correction = tf.math.rsqrt(1.0 - beta2_power)
         norms = [tf.norm(gradient) for gradient in dense]
-        for variable, m, v, gradient, norm in zip(
+        for variable, m, v, gradient, own_norm in zip(
             self._variables, self.m, self.v, dense, norms, strict=True
         ):
-            gradient *= self._clip_factor(variable, norm)
+            gradient *= self._clip_factor(variable, own_norm)
             v.assign(self._beta2 * v + (1.0 - self._beta2) * tf.square(gradient))
             normalized = gradient / (root_correction * tf.sqrt(v) + self._epsilon)
             m.assign(self._beta1 * m + (1.0 - self._beta1) * normalized)
             variable.assign_sub(rate * m)
-        return tf.norm(tf.stack(norms))
+        return tf.norm(tf.stack(norms)) if norm is None else norm
 
     def _clip_factor(self, variable: tf.Variable, gradient_norm: tf.Tensor) -> tf.Tensor:
         limit = self._clip_share * tf.maximum(self._min_norm, tf.norm(variable))

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from rllib_dreamerv3.imagination import flat_mask, imagine
 from rllib_dreamerv3.kernels.sliced_mean import mean_by_slices
+from rllib_dreamerv3.learning.guard import all_finite, either, only_if
 from rllib_dreamerv3.learning.optimizers import Adam, LaProp, Optimizer
 from rllib_dreamerv3.losses.actor_critic import (
     actor_loss,
@@ -84,8 +85,9 @@ class Trainer(tf.Module):
 
     Attributes:
         model: The networks that are trained.
-        updates: int64 variable, updates done so far; also seeds each update's random numbers, so
-            that a restored trainer continues exactly as the saved one would have.
+        updates: int64 variable, updates so far, with those that were not finite; also seeds each
+            update's random numbers, so that a restored trainer continues exactly as the saved one
+            would have.
         optimizers: ``world_model``, ``actor`` and ``critic``; or one for ``all``.
     """
 
@@ -148,7 +150,11 @@ class Trainer(tf.Module):
         return options.optimizer_type == "adam" and not options.replay_critic_scale
 
     def _update(self, batch: Batch) -> Update:
-        """Does one update.
+        """Does one update, or none if it is not finite.
+
+        A number among the metrics that is not finite keeps everything that it comes before from
+        stepping: optimizers, slow critic and return normaliser. The world model alone may have
+        stepped, where it does so before imagination (see :meth:`_gradients_in_turn`).
 
         Args:
             batch: Record columns ``[B, T, ...]`` with ``is_first`` set in column 0; with a replay
@@ -160,8 +166,14 @@ class Trainer(tf.Module):
         records, context = split_context(batch)
         seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
         gradients = self._gradients_in_turn if self._in_turn else self._gradients_together
+        returns = self.return_normalizer
+        averages = returns.averages()
         state, metrics = gradients(records, context, seed)
-        self._update_slow_critic()
+        either(
+            all_finite(metrics.values()),
+            self._update_slow_critic,
+            lambda: returns.assign(averages),
+        )
         self.updates.assign_add(1)
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
         latents = {}
@@ -180,12 +192,13 @@ class Trainer(tf.Module):
         """World model step, then imagination with the updated one from its posteriors (2023)."""
         with tf.GradientTape() as tape:
             observed, loss, metrics = self._observe(records, context, seed)
-        metrics |= self._apply({"world_model": self._gradient(tape, loss, "world_model")})
+        gradient = self._gradient(tape, loss, "world_model")
+        metrics = self._apply({"world_model": gradient}, metrics)
         state = observed.state.stop_gradient()
         behaviour = self._imagine(state, records, seed)
         metrics |= behaviour.actor.metrics | behaviour.critic.metrics
-        return state, metrics | self._apply(
-            {"actor": behaviour.actor.gradients, "critic": behaviour.critic.gradients}
+        return state, self._apply(
+            {"actor": behaviour.actor.gradients, "critic": behaviour.critic.gradients}, metrics
         )
 
     def _gradients_together(
@@ -208,8 +221,9 @@ class Trainer(tf.Module):
         )
         by_critic = [a + b for a, b in zip(by_critic, behaviour.critic.gradients, strict=True)]
         metrics |= behaviour.actor.metrics | behaviour.critic.metrics
-        return state, metrics | self._apply(
-            {"world_model": by_world, "actor": behaviour.actor.gradients, "critic": by_critic}
+        return state, self._apply(
+            {"world_model": by_world, "actor": behaviour.actor.gradients, "critic": by_critic},
+            metrics,
         )
 
     def _observe(
@@ -354,15 +368,31 @@ class Trainer(tf.Module):
     def _gradient(self, tape: tf.GradientTape, loss: tf.Tensor, name: str) -> list[tf.Tensor]:
         return tape.gradient(loss, self._trained[name])
 
-    def _apply(self, gradients: Mapping[str, Sequence[tf.Tensor]]) -> Metrics:
-        """Lets the optimizers step; the global norm of each part's gradients before clipping."""
-        if self._options.optimizer_type == "adam":
-            norms = {name: self.optimizers[name].apply(g) for name, g in gradients.items()}
-        else:
-            # In the order in which the optimizer was given the variables.
-            self.optimizers["all"].apply([g for name in PARTS for g in gradients[name]])
-            norms = {name: tf.linalg.global_norm(g) for name, g in gradients.items()}
-        return {f"{name.upper()}_gradients_global_norm": norm for name, norm in norms.items()}
+    def _apply(self, gradients: Mapping[str, Sequence[tf.Tensor]], metrics: Metrics) -> Metrics:
+        """Lets the optimizers of some parts step if everything up to here is finite.
+
+        Args:
+            gradients: Those of each part that steps.
+            metrics: All numbers so far.
+
+        Returns:
+            The metrics, with the global norm of each part's gradients before clipping.
+        """
+        norms = {name: tf.linalg.global_norm(g) for name, g in gradients.items()}
+        metrics = metrics | {
+            f"{name.upper()}_gradients_global_norm": x for name, x in norms.items()
+        }
+
+        def step() -> None:
+            if self._options.optimizer_type == "adam":
+                for name, gradient in gradients.items():
+                    self.optimizers[name].apply(gradient, norms[name])
+            else:
+                # In the order in which the optimizer was given the variables.
+                self.optimizers["all"].apply([g for name in PARTS for g in gradients[name]])
+
+        only_if(all_finite(metrics.values()), step)
+        return metrics
 
     def _update_slow_critic(self) -> None:
         decay = self._options.slow_critic_decay

@@ -45,6 +45,15 @@ class ReturnNormalizer(tf.Module):
             now = _percentile(ascending, percent)
             average.assign(self._decay * average + (1.0 - self._decay) * now)
 
+    def averages(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Both averages as they are now, float32 scalars."""
+        return self.low.read_value(), self.high.read_value()
+
+    def assign(self, averages: tuple[tf.Tensor, tf.Tensor]) -> None:
+        """Sets both averages to what :meth:`averages` gave."""
+        for average, value in zip((self.low, self.high), averages, strict=True):
+            average.assign(value)
+
     def scale(self) -> tf.Tensor:
         """The divisor for advantages, float32 scalar; call `update` first, then this."""
         return tf.maximum(self.high - self.low, self._floor)

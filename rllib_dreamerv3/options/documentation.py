@@ -13,6 +13,7 @@ from rllib_dreamerv3.options.table import (
     TRAINING_GROUPS,
     CheckpointingOptions,
     EvaluationOptions,
+    FaultToleranceOptions,
     ReplayBufferOptions,
     ReportingOptions,
 )
@@ -90,6 +91,7 @@ def options_page() -> str:
         (".evaluation()", EvaluationOptions),
         (".reporting()", ReportingOptions),
         (".checkpointing()", CheckpointingOptions),
+        (".fault_tolerance()", FaultToleranceOptions),
     ]
     for call, group in methods:
         title = (group.__doc__ or "").strip()

@@ -35,6 +35,7 @@ ActorGrad = Literal["auto", "reinforce", "dynamics"]
 ComputeDtype = Literal["float32", "bfloat16"]
 VectorMlp = Literal["scaled", "authors"]
 EvaluationAction = Literal["sample", "mode"]
+OnDivergence = Literal["stop", "ignore", "rewind"]
 
 _WITH_ADAM = ("optimizer_type", "adam")
 _WITH_LAPROP = ("optimizer_type", "laprop")
@@ -347,6 +348,18 @@ class CheckpointingOptions:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class FaultToleranceOptions:
+    """Faults."""
+
+    on_divergence: OnDivergence = option(
+        "stop",
+        "After an update that is not finite, which diverged/ in the run's directory then tells "
+        "of: stop; ignore it and go on; or rewind to the last good checkpoint and draw other rows "
+        "from replay, at most three times.",
+    )
+
+
 TRAINING_GROUPS = (SizeOptions, NetworkOptions, LearningOptions, ReplayOptions)
 """The options of ``.training()``."""
 
@@ -355,6 +368,7 @@ REPLAY_BUFFER = options_of(ReplayBufferOptions)
 EVALUATION = options_of(EvaluationOptions)
 REPORTING = options_of(ReportingOptions)
 CHECKPOINTING = options_of(CheckpointingOptions)
+FAULT_TOLERANCE = options_of(FaultToleranceOptions)
 
-OPTIONS = {**TRAINING, **EVALUATION, **REPORTING, **CHECKPOINTING}
+OPTIONS = {**TRAINING, **EVALUATION, **REPORTING, **CHECKPOINTING, **FAULT_TOLERANCE}
 """Name -> option, of all that the config holds beside RLlib's own."""

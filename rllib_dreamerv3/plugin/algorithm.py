@@ -20,8 +20,10 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
+from rllib_dreamerv3.errors import TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
+from rllib_dreamerv3.plugin.divergence import Divergence
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.iteration import Iteration
 from rllib_dreamerv3.plugin.resources import check_resources
@@ -75,6 +77,7 @@ class DreamerV3(CheckpointedAlgorithm):
         )
         self._episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
+        self._divergence = Divergence(self)
         super().setup(config)
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
@@ -112,9 +115,15 @@ class DreamerV3(CheckpointedAlgorithm):
 
     def step(self) -> dict[str, Any]:
         """Runs one iteration, see :meth:`training_step`, and completes its result."""
-        iteration = Iteration(self.config.min_time_s_per_iteration or 0)
-        self._this_iteration = iteration
-        results = super().step()
+        results = None
+        while results is None:
+            iteration = Iteration(self.config.min_time_s_per_iteration or 0)
+            self._this_iteration = iteration
+            try:
+                results = super().step()
+            except TrainingDivergedError as error:
+                self._divergence.rewind(error)
+        results |= self._divergence.results()
         # Nothing is there yet where no env runner has answered in this iteration.
         results.setdefault(ENV_RUNNER_RESULTS, {}).update(self._episodes.results())
         if iteration.last_batch is not None:
@@ -214,17 +223,24 @@ class DreamerV3(CheckpointedAlgorithm):
 
         Returns:
             The batch as record columns ``[B, K+T, ...]``, and its latents as record columns
-            ``[B, T, ...]``, none without a replay context.
+            ``[B, T, ...]``, none without a replay context or for an update that was left out.
+
+        Raises:
+            TrainingDivergedError: If the update is not finite and is not to be ignored.
         """
         with self.metrics.log_time((TIMERS, LEARN_ON_BATCH_TIMER)):
             batch, windows = self.replay_buffer.sample(self.config.batch_size_B)
-            (latents,) = self.learner_group.update(
-                batch=MultiAgentBatch(
-                    {DEFAULT_MODULE_ID: SampleBatch(batch)},
-                    env_steps=self.config.records_per_update,
-                ),
-                timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._env_steps},
-            )
+            try:
+                (latents,) = self.learner_group.update(
+                    batch=MultiAgentBatch(
+                        {DEFAULT_MODULE_ID: SampleBatch(batch)},
+                        env_steps=self.config.records_per_update,
+                    ),
+                    timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._env_steps},
+                )
+            except TrainingDivergedError as error:
+                self._divergence.record(error)
+                latents = {}
             self.replay_buffer.write_back(windows, latents)
         self.metrics.log_value(NUM_GRAD_UPDATES_LIFETIME, 1, reduce="lifetime_sum")
         return batch, latents

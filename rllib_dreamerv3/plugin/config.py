@@ -18,6 +18,7 @@ from rllib_dreamerv3.options.option import Option, options_of
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
     EVALUATION,
+    FAULT_TOLERANCE,
     OPTIONS,
     REPLAY_BUFFER,
     REPORTING,
@@ -25,6 +26,7 @@ from rllib_dreamerv3.options.table import (
     TRAINING_GROUPS,
     CheckpointingOptions,
     EvaluationOptions,
+    FaultToleranceOptions,
     LearningOptions,
     NetworkOptions,
     ReplayOptions,
@@ -144,6 +146,21 @@ class DreamerV3Config(AlgorithmConfig):
             ConfigError: If an option is unknown; the message names the nearest one.
         """
         return self._set(CHECKPOINTING, super().checkpointing, kwargs)
+
+    @with_options(FaultToleranceOptions, unset=NotProvided)
+    def fault_tolerance(self, **kwargs: Any) -> "DreamerV3Config":
+        """Sets what happens when something fails.
+
+        Args:
+            **kwargs: RLlib's own options of fault tolerance.
+
+        Returns:
+            This config.
+
+        Raises:
+            ConfigError: If an option is unknown; the message names the nearest one.
+        """
+        return self._set(FAULT_TOLERANCE, super().fault_tolerance, kwargs)
 
     def _set(
         self, rows: Mapping[str, Option], rllibs: Callable[..., Any], given: Mapping[str, Any]

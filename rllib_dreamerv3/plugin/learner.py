@@ -1,7 +1,8 @@
 """The trainer as RLlib knows it: a Learner, with learning rate schedules, metrics and state."""
 
 import logging
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,17 @@ from ray.rllib.utils.schedules.scheduler import Scheduler
 
 from rllib_dreamerv3.errors import TrainingDivergedError
 from rllib_dreamerv3.learning.trainer import Trainer
+from rllib_dreamerv3.networks.model import get_weights
 from rllib_dreamerv3.plugin.checkpoint_components import ArrayFiles
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.reports.flight_recorder import KEPT_UPDATES, FlightRecorder, not_finite
 from rllib_dreamerv3.reports.reporter import Reporter
 
 logger = logging.getLogger(__name__)
+
+# Values that a message names; the recording has all of them.
+_MOST_NAMES = 5
 
 
 class DreamerV3Learner(Learner):
@@ -64,6 +70,8 @@ class DreamerV3Learner(Learner):
             logger.warning(
                 "report_images_and_videos has no effect: the observations contain no image."
             )
+        self._recorder = FlightRecorder()
+        self._diverged_batch: Columns = {}
         self._parameters = module.model.count_parameters()
         self._lr_schedules = {
             name: Scheduler(fixed_value_or_schedule=rate, framework=None)
@@ -104,7 +112,8 @@ class DreamerV3Learner(Learner):
             to store; empty without a replay context.
 
         Raises:
-            TrainingDivergedError: If a metric is not finite; the networks are lost then.
+            TrainingDivergedError: If a metric is not finite. The networks are finite still, see
+                :class:`Trainer`, and :meth:`write_recording` tells more.
         """
         self._check_is_built()
         if batch is None:
@@ -112,13 +121,47 @@ class DreamerV3Learner(Learner):
             batch = training_data.batch
         self.before_gradient_based_update(timesteps=timesteps or {})
         with TimerAndPrometheusLogger(self._metrics_learner_inner_update):
-            update = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
+            columns = dict(batch[DEFAULT_MODULE_ID])
+            update = self.trainer.update(columns)
             values = {name: value.numpy() for name, value in update.metrics.items()}
-        _check_finite(values, int(self.trainer.updates))
+        number = int(self.trainer.updates)
+        self._recorder.note(number, next(iter((timesteps or {}).values()), 0), values)
+        if wrong := not_finite(values):
+            self._diverged_batch = columns
+            raise _diverged(number, wrong)
         self._weights_seq_no += 1
         self._log_update(batch, values)
         self.after_gradient_based_update(timesteps=timesteps or {})
         return {name: value.numpy() for name, value in update.latents.items()}
+
+    def write_recording(self, directory: Path, summary: Mapping[str, Any]) -> str | None:
+        """Writes down the update that was not finite; see :class:`FlightRecorder`.
+
+        Args:
+            directory: Where to put the recording, each in its own directory.
+            summary: What else it shall say, as JSON.
+
+        Returns:
+            A sentence that says where it is, or why it could not be written; None if there are
+            enough already.
+        """
+        batch, self._diverged_batch = self._diverged_batch, {}
+        rates = {name: float(x.learning_rate) for name, x in self.trainer.optimizers.items()}
+        try:
+            path = self._recorder.write(
+                directory,
+                batch,
+                get_weights(self.trainer.model),
+                {"learning_rates": rates, **summary},
+            )
+        except OSError as error:
+            return f"Nothing more could be recorded in {directory}: {error}."
+        if path is None:
+            return None
+        return (
+            f"The batch, the metrics of the last {KEPT_UPDATES} updates and the networks are in "
+            f"{path}."
+        )
 
     def _log_update(self, batch: MultiAgentBatch, values: dict[str, np.ndarray]) -> None:
         total = sum(float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC"))
@@ -248,11 +291,10 @@ def _one_compiled_step(method: str) -> TypeError:
     )
 
 
-def _check_finite(values: dict[str, np.ndarray], update: int) -> None:
-    wrong = [name for name, value in values.items() if not np.isfinite(value)]
-    if wrong:
-        raise TrainingDivergedError(
-            f"Training diverged in update {update}: {', '.join(wrong)} not finite. The networks "
-            "are lost; go on from the last checkpoint with lower learning rates (world_model_lr, "
-            "actor_lr, critic_lr), or check the environment for extreme observations or rewards."
-        )
+def _diverged(update: int, wrong: Sequence[str]) -> TrainingDivergedError:
+    more = len(wrong) - _MOST_NAMES
+    names = ", ".join(wrong[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+    return TrainingDivergedError(
+        f"Training diverged in update {update}: {names} not finite. The networks did not take "
+        "that step and are finite."
+    )

@@ -131,7 +131,9 @@ def test_update_of_v2(observations, actions, monkeypatch):
     batch = synthetic.batch_with_context(observations, actions, SIZES_V2, rows=3, length=5)
     records, context = split_context(batch)
     gradients = {}
-    monkeypatch.setattr(trainer, "_apply", lambda given: gradients.update(given) or {})
+    monkeypatch.setattr(
+        trainer, "_apply", lambda given, metrics: gradients.update(given) or metrics
+    )
     state, metrics = trainer._gradients_together(records, context, SEED)
     trajectory: Trajectory = imagine(
         model.world_model,

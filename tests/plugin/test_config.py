@@ -11,6 +11,7 @@ from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
     EVALUATION,
+    FAULT_TOLERANCE,
     OPTIONS,
     REPORTING,
     TRAINING,
@@ -322,7 +323,13 @@ def test_numbers_of_numpy_are_numbers():
 
 @pytest.mark.parametrize(
     ("method", "rows"),
-    [("training", TRAINING), ("evaluation", EVALUATION), ("reporting", REPORTING)],
+    [
+        ("training", TRAINING),
+        ("evaluation", EVALUATION),
+        ("reporting", REPORTING),
+        ("checkpointing", CHECKPOINTING),
+        ("fault_tolerance", FAULT_TOLERANCE),
+    ],
 )
 def test_methods_have_the_options_of_the_table_in_signature_and_documentation(method, rows):
     method = getattr(DreamerV3Config, method)
@@ -339,6 +346,7 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
         (config.evaluation, EVALUATION),
         (config.reporting, REPORTING),
         (config.checkpointing, CHECKPOINTING),
+        (config.fault_tolerance, FAULT_TOLERANCE),
     ):
         method(**{name: values[name] for name in rows})
     from_dict = DreamerV3Config().update_from_dict(values)
@@ -349,7 +357,8 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
             "capacity_bytes": None,
         }
     }
-    assert len(expected) == sum(map(len, (TRAINING, EVALUATION, REPORTING, CHECKPOINTING)))
+    groups = TRAINING, EVALUATION, REPORTING, CHECKPOINTING, FAULT_TOLERANCE
+    assert len(expected) == sum(map(len, groups))
     for config_object in (config, from_dict):
         assert {name: getattr(config_object, name) for name in OPTIONS} == expected
 

@@ -1,0 +1,131 @@
+"""What happens when an update is not finite: the run stops, leaves it out, or goes back."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rllib_dreamerv3.errors import TrainingDivergedError
+from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
+from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
+
+MOST_REWINDS = 3
+DIRECTORY = "diverged"
+
+logger = logging.getLogger(__name__)
+
+
+class Divergence:
+    """Does what ``on_divergence`` says, after the flight recorder has written its files.
+
+    Attributes:
+        ignored: Updates that were left out since this process began.
+        rewinds: How often it went back to a checkpoint.
+    """
+
+    def __init__(self, algorithm: CheckpointedAlgorithm):
+        """Nothing has happened yet."""
+        self._algorithm = algorithm
+        self.ignored = self.rewinds = 0
+
+    def results(self) -> dict[str, int]:
+        """Both counters, under the names they have in results."""
+        return {"num_updates_ignored": self.ignored, "num_rewinds": self.rewinds}
+
+    def record(self, error: TrainingDivergedError) -> None:
+        """Lets the learner write what it knows; returns if the update is to be ignored.
+
+        Args:
+            error: What the learner said. Its networks are as they were before the update.
+
+        Raises:
+            TrainingDivergedError: Unless the update is to be ignored; says where the recording is,
+                which checkpoint is the last good one, and what to do.
+        """
+        algorithm = self._algorithm
+        checkpoint = algorithm.last_checkpoint
+        recording = self._write(checkpoint)
+        if algorithm.config.on_divergence == "ignore":
+            self.ignored += 1
+            if recording is not None:
+                logger.warning("%s It is left out (on_divergence: ignore). %s", error, recording)
+            return
+        rates = algorithm.config.learning_options().learning_rates
+        names = ", ".join("lr" if name == "all" else f"{name}_lr" for name in rates)
+        good = (
+            "No checkpoint was saved yet; begin again"
+            if checkpoint is None
+            else f"The last good checkpoint is {checkpoint}; go on from it"
+        )
+        raise TrainingDivergedError(
+            f"{error} {recording or 'Enough such updates were recorded before.'} {good} with lower "
+            f"learning rates ({names}), or check the environment for extreme observations or "
+            "rewards."
+        ) from error
+
+    def _write(self, checkpoint: str | None) -> str | None:
+        """Lets the learner write a recording; a sentence about it, None if there are enough."""
+        directory = _run_directory(self._algorithm) / DIRECTORY
+        summary = {
+            "on_divergence": self._algorithm.config.on_divergence,
+            "last_checkpoint": checkpoint,
+        }
+        (answer, *_) = self._algorithm.learner_group.foreach_learner(
+            lambda learner: learner.write_recording(directory, summary)
+        )
+        sentence: str | None = answer.get()
+        return sentence
+
+    def rewind(self, error: TrainingDivergedError) -> None:
+        """Goes back to the last good checkpoint, from where other rows are drawn from replay.
+
+        Raises:
+            TrainingDivergedError: The error itself unless ``on_divergence`` is "rewind"; one that
+                says more if there is no checkpoint, or if that was tried often enough.
+        """
+        algorithm = self._algorithm
+        if algorithm.config.on_divergence != "rewind":
+            raise error
+        checkpoint = algorithm.last_checkpoint
+        if checkpoint is None:
+            raise TrainingDivergedError(
+                f"{error} There is no checkpoint to rewind to (on_divergence: rewind); save one "
+                "now and then."
+            ) from error
+        if self.rewinds >= MOST_REWINDS:
+            raise TrainingDivergedError(
+                f"{error} It was rewound {self.rewinds} times (on_divergence: rewind) and diverged "
+                "again."
+            ) from error
+        self.rewinds += 1
+        logger.warning(
+            "%s Going back to %s, rewind %d of %d.", error, checkpoint, self.rewinds, MOST_REWINDS
+        )
+        algorithm.restore_from_path(checkpoint)
+        _draw_other_rows(algorithm, self.rewinds)
+        _drop_metrics(algorithm)
+
+
+def _draw_other_rows(algorithm: CheckpointedAlgorithm, times: int) -> None:
+    buffer: Any = algorithm.replay_buffer
+    buffer.rng = np.random.Generator(buffer.rng.bit_generator.jumped(times))
+
+
+def _drop_metrics(algorithm: CheckpointedAlgorithm) -> None:
+    """Throws away what learner and env runner counted since results were last made of it."""
+    algorithm.learner_group.foreach_learner(lambda learner: learner.metrics.reduce())
+    algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.get_metrics())
+
+
+def _run_directory(algorithm: CheckpointedAlgorithm) -> Path:
+    """The trial's directory where it is on this machine, else where the algorithm logs to.
+
+    Tune gives a trial another working directory, which it throws away.
+    """
+    storage = algorithm._storage
+    if storage is not None:
+        place = CheckpointPlace.of(storage.trial_fs_path, storage.storage_filesystem)
+        if place.filesystem is None:
+            return Path(place.path)
+    return Path(algorithm.logdir)

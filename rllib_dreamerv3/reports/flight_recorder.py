@@ -1,0 +1,114 @@
+"""What is written down when training diverges: the batch, the last metrics and the networks."""
+
+import csv
+import json
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rllib_dreamerv3.checkpoints import tensors
+from rllib_dreamerv3.checkpoints.directory import replacing
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.networks.model import Weights
+from rllib_dreamerv3.records import Columns
+
+# Updates whose metrics are kept.
+KEPT_UPDATES = 100
+# Of an `ignore`d divergence that goes on and on, the first recordings tell all.
+MOST_RECORDINGS = 10
+
+BATCH, METRICS, NETWORKS, SUMMARY = (
+    "batch.npz",
+    "metrics.csv",
+    "networks.safetensors",
+    "summary.json",
+)
+
+
+class FlightRecorder:
+    """Keeps the metrics of the last updates, and writes them to files when training diverges."""
+
+    def __init__(self) -> None:
+        """Begins with nothing."""
+        self._metrics: deque[tuple[int, int, Mapping[str, np.ndarray]]] = deque(maxlen=KEPT_UPDATES)
+
+    def note(self, update: int, env_steps: int, metrics: Mapping[str, np.ndarray]) -> None:
+        """Keeps the metrics of an update, and forgets those of the oldest.
+
+        Args:
+            update: Number of the update.
+            env_steps: Env steps sampled before it.
+            metrics: Scalars by name; not copied.
+        """
+        self._metrics.append((update, env_steps, metrics))
+
+    def write(
+        self, parent: Path, batch: Columns, weights: Weights, summary: Mapping[str, Any]
+    ) -> Path | None:
+        """Writes a directory ``update_<number>`` for the update that was noted last.
+
+        It holds ``batch.npz`` (record columns), ``metrics.csv`` (a row for each of the last 100
+        updates), ``networks.safetensors`` and ``summary.json``. It is whole or not there.
+
+        Args:
+            parent: Where to put it; is created.
+            batch: Record columns ``[B, K+T, ...]`` of that update.
+            weights: The networks as the update left them.
+            summary: Whatever else is worth knowing, as JSON; completed by the update's number,
+                env steps, and the names of the metrics that are not finite.
+
+        Returns:
+            The directory; None if there are ten already.
+
+        Raises:
+            OSError: The disk is full, or writing is not allowed.
+        """
+        update, env_steps, metrics = self._metrics[-1]
+        if len(list(parent.glob("update_*"))) >= MOST_RECORDINGS:
+            return None
+        target = _free_name(parent / f"update_{update:08d}")
+        content = {
+            "update": update,
+            "env_steps": env_steps,
+            "not_finite": not_finite(metrics),
+            **summary,
+        }
+        with replacing(target, lambda _: False) as directory:
+            arrays: dict[str, Any] = {name: np.asarray(x) for name, x in batch.items()}
+            np.savez(directory / BATCH, **arrays)
+            self._write_metrics(directory / METRICS)
+            try:
+                tensors.save(directory / NETWORKS, weights)
+            except CheckpointError as error:
+                content["networks"] = str(error)
+            text = json.dumps(content, indent=1) + "\n"
+            (directory / SUMMARY).write_text(text, encoding="utf-8")
+        return target
+
+    def _write_metrics(self, path: Path) -> None:
+        rows = [
+            {"update": update, "env_steps": env_steps}
+            | {name: float(value) for name, value in metrics.items()}
+            for update, env_steps, metrics in self._metrics
+        ]
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(rows[-1]))
+            writer.writeheader()
+            writer.writerows(rows)
+
+
+def not_finite(metrics: Mapping[str, np.ndarray]) -> list[str]:
+    """Names of the scalars that are infinite or no number."""
+    return [name for name, value in metrics.items() if not np.isfinite(value)]
+
+
+def _free_name(path: Path) -> Path:
+    """A name that does not exist: training may come to the same update again."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}_{number}")
+    return free
