@@ -104,7 +104,7 @@ def saves(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
                 while "saved" not in saver.stdout.readline():
                     assert saver.poll() is None, "the process that saves has failed"
             time.sleep(rng.uniform(0, 0.5))
-            os.killpg(saver.pid, signal.SIGKILL)
+            kill_all(saver.pid)
         if not path.exists():
             wrong["lost"] += 1
             continue
@@ -232,7 +232,7 @@ def command(folder: Path, *more: str) -> list[str]:
 
 @contextmanager
 def process(arguments: list[str]) -> Iterator[subprocess.Popen]:
-    """A process in a group of its own, of which nothing is left at the end."""
+    """A process in a session of its own, of which nothing is left at the end."""
     started = subprocess.Popen(
         arguments,
         stdout=subprocess.PIPE,
@@ -243,23 +243,29 @@ def process(arguments: list[str]) -> Iterator[subprocess.Popen]:
     try:
         yield started
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(started.pid, signal.SIGKILL)
+        kill_all(started.pid)
         started.wait()
 
 
-def processes_of(group: int, prefix: str = "") -> list[int]:
-    """Processes of a group whose command line begins with ``prefix``."""
+def processes_of(session: int, prefix: str = "") -> list[int]:
+    """Processes of a session whose command line begins with ``prefix``."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             line, state = (entry / "cmdline").read_text(), (entry / "stat").read_text()
-            in_group = os.getpgid(int(entry.name)) == group
-            if in_group and line.startswith(prefix) and ") Z " not in state:
-                found.append(int(entry.name))
+            ours = os.getsid(int(entry.name)) == session and ") Z " not in state
         except OSError:
             continue
+        if ours and line.startswith(prefix):
+            found.append(int(entry.name))
     return found
+
+
+def kill_all(session: int) -> None:
+    """Everything at once, as a power failure does."""
+    for number in processes_of(session):
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
 
 
 def commands(
@@ -308,8 +314,8 @@ def newest(folder: Path):
 
 
 def kill_driver(running: subprocess.Popen, rng: random.Random) -> bool:
-    """Everything at once, as a power failure does."""
-    os.killpg(running.pid, signal.SIGKILL)
+    """Everything at once."""
+    kill_all(running.pid)
     running.wait()
     return False
 

@@ -1,5 +1,6 @@
 """Runs that are killed, damaged or left without a terminal go on from what is on disk."""
 
+import contextlib
 import json
 import os
 import pty
@@ -10,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command import TINY, iterations, run, start
+from command import TINY, iterations, processes_of_session, run, start
 
 from rllib_cli import resuming
 from rllib_cli.errors import InputError
@@ -45,7 +46,9 @@ def wait_for_checkpoints(process, number: int) -> None:
 
 def kill(process) -> None:
     """As a power failure does: everything at once, without a word."""
-    os.killpg(process.pid, signal.SIGKILL)
+    for number in processes_of_session(process.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
     process.communicate()
 
 
@@ -100,14 +103,8 @@ def test_a_trial_or_a_terminal_that_goes_away_loses_nothing(how):
         process = start(*TRAIN, *LONG, *OFTEN)
         wait_for_checkpoints(process, 2)
         # The process that learns; Tune is left with the decisions it has made about it.
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                name = (entry / "cmdline").read_text()
-                group = os.getpgid(int(entry.name))
-            except OSError:
-                continue
-            if name.startswith("ray::DreamerV3") and group == process.pid:
-                os.kill(int(entry.name), signal.SIGKILL)
+        for number in processes_of_session(process.pid, "ray::DreamerV3"):
+            os.kill(number, signal.SIGKILL)
         output, _ = process.communicate()
         assert process.returncode == 1, output
     else:

@@ -42,3 +42,17 @@ def iterations(output):
     """The numbers of the iterations whose results an output shows."""
     lines = (RESULT_LINE.match(line) for line in output.splitlines())
     return [int(line.group(1)) for line in lines if line]
+
+
+def processes_of_session(session, prefix=""):
+    """Processes that a command has started, Ray's too, whose command line begins with a prefix."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line, state = (entry / "cmdline").read_text(), (entry / "stat").read_text()
+            ours = os.getsid(int(entry.name)) == session and ") Z " not in state
+        except OSError:
+            continue
+        if ours and line.startswith(prefix):
+            found.append(int(entry.name))
+    return found
