@@ -4,7 +4,9 @@ import inspect
 import math
 import os
 import shlex
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from textwrap import indent
@@ -22,6 +24,9 @@ from rllib_dreamerv3.checkpoints.manifest import verify
 from rllib_dreamerv3.checkpoints.runs import newest_whole
 
 RETURN_MEAN = "env_runners/episode_return_mean"
+
+# With less than this even what Tune writes about a failure finds no room.
+_NO_ROOM_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -179,10 +184,34 @@ def _run(
     display.begin(experiment.stop, expected_trials=trials)
     with told_as(RunError, options.verbosity), told_to(display, interrupts, experiment):
         if options.resume:
-            return _resumed(experiment, display).fit()
+            with _full_disk_told(experiment):
+                return _resumed(experiment, display).fit()
         if "://" not in experiment.storage_path:
             resuming.write_said(Path(experiment.directory()), _said(experiment, options))
-        return _tuner(experiment, space, scheduler, options).fit()
+        with _full_disk_told(experiment):
+            return _tuner(experiment, space, scheduler, options).fit()
+
+
+@contextmanager
+def _full_disk_told(experiment: Experiment) -> Iterator[None]:
+    """Says so when what fails inside does so because there is no room for results."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_full(experiment.directory()):
+            raise
+        raise RunError(_full_disk(experiment.directory())) from error
+
+
+def _is_full(directory: str) -> bool:
+    return Path(directory).is_dir() and shutil.disk_usage(directory).free < _NO_ROOM_BYTES
+
+
+def _full_disk(directory: str) -> str:
+    return (
+        f"The disk of {directory} is full. What was saved before is whole: make room, and go on "
+        "with the same command and --resume."
+    )
 
 
 def _said(experiment: Experiment, options: RunOptions) -> Any:
@@ -259,6 +288,8 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
         1 if a trial failed, else 0.
     """
     display.close()
+    if _is_full(results.experiment_path):
+        display.say(_full_disk(results.experiment_path))
     failures: dict[str, list[str]] = {}
     for result in results:
         if result.error:
