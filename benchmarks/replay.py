@@ -11,6 +11,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -58,9 +59,19 @@ def median_seconds(work: Callable[[], object]) -> float:
     return statistics.median(seconds)
 
 
-def write_back_seconds(num_records: int, streams: int) -> float:
+def resident_gb() -> float:
+    """Resident memory of this process."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / 1e9
+    raise RuntimeError("the kernel does not tell")
+
+
+def write_back_seconds(num_records: int, streams: int, directory: Path | None) -> float:
     """Median time to replace the latents of a batch of rows, as after an update."""
-    buffer = ReplayBuffer(length=LENGTH, context=1, capacity_records=num_records, seed=0)
+    buffer = ReplayBuffer(
+        length=LENGTH, context=1, capacity_records=num_records, directory=directory, seed=0
+    )
     latents: Columns = {
         "latent/h": np.ones((num_records, DETERMINISTIC), np.float32),
         "latent/index": np.ones((num_records, CATEGORICALS), np.uint8),
@@ -76,20 +87,23 @@ def write_back_seconds(num_records: int, streams: int) -> float:
     return median_seconds(lambda: buffer.write_back(next(batches), fresh))
 
 
-def measure(num_records: int, image_size: int, streams: int) -> dict[str, float]:
+def measure(
+    num_records: int, image_size: int, streams: int, directory: Path | None
+) -> dict[str, float]:
     """Fills a buffer record by record and samples from it.
 
     Args:
         num_records: Records to add; the buffer holds all of them.
         image_size: Height and width of the observed images, in pixels.
         streams: Streams that take turns in delivering one record each.
+        directory: Where images are kept in files; None to keep them in memory.
 
     Returns:
         Name -> number; the unit is part of the name.
     """
     rng = np.random.default_rng(0)
     pool = make_records(rng, 1024, image_size)
-    buffer = ReplayBuffer(length=LENGTH, capacity_records=num_records, seed=0)
+    buffer = ReplayBuffer(length=LENGTH, capacity_records=num_records, directory=directory, seed=0)
     records = [{name: c[i : i + 1] for name, c in pool.items()} for i in range(1024)]
     began = time.perf_counter()
     for i in range(num_records):
@@ -113,7 +127,8 @@ def measure(num_records: int, image_size: int, streams: int) -> dict[str, float]
         "sample_gb_per_s": batch_bytes / sample_seconds / 1e9,
         "copy_gb_per_s": batch_bytes / copy_seconds / 1e9,
         "sample_to_copy_ratio": copy_seconds / sample_seconds,
-        "write_back_us_per_row": write_back_seconds(min(num_records, 20_000), streams)
+        "resident_gb": resident_gb(),
+        "write_back_us_per_row": write_back_seconds(min(num_records, 20_000), streams, directory)
         / BATCH
         * 1e6,
     }
@@ -125,11 +140,12 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=100_000, help="records to store")
     parser.add_argument("--image-size", type=int, default=64, help="height and width, pixels")
     parser.add_argument("--streams", type=int, default=16, help="environments that take turns")
+    parser.add_argument("--disk", type=Path, metavar="DIR", help="keep images in files there")
     parser.add_argument("--json", action="store_true", help="last line: the numbers as JSON")
     options = parser.parse_args()
     if options.streams < 1 or options.records < LENGTH * options.streams:
         parser.error(f"--records must be at least {LENGTH} for each of the --streams")
-    numbers = measure(options.records, options.image_size, options.streams)
+    numbers = measure(options.records, options.image_size, options.streams, options.disk)
     for name, value in numbers.items():
         print(f"{name:<22}{value:>14,.2f}")
     if options.json:

@@ -294,6 +294,12 @@ class ReplayBufferOptions:
     capacity_bytes: int | None = option(
         None, "Most bytes to hold; None for no such limit.", least=1, unit="bytes", common=True
     )
+    storage: Literal["memory", "disk"] = option(
+        "memory", "Whether images and latents are kept in memory or in files.", common=True
+    )
+    directory: str | None = option(
+        None, "Where the files are if storage is disk; None for the run's directory."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

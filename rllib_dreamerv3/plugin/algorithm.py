@@ -29,7 +29,7 @@ from rllib_dreamerv3.plugin.iteration import Iteration
 from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
-from rllib_dreamerv3.replay.memory import ReplayNeed, check_memory, machine_memory
+from rllib_dreamerv3.replay.memory import ReplayNeed, check_room, free_bytes, machine_memory
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
 from rllib_dreamerv3.reports.pictures import write_png
 from rllib_dreamerv3.startup.import_hooks import NAME
@@ -70,6 +70,7 @@ class DreamerV3(CheckpointedAlgorithm):
             capacity_records=replay["capacity"],
             capacity_bytes=replay["capacity_bytes"],
             needed_records=self.config.records_to_start,
+            directory=self._replay_directory,
             seed=self.config.seed,
         )
         self.update_schedule = UpdateSchedule(
@@ -92,13 +93,22 @@ class DreamerV3(CheckpointedAlgorithm):
         module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
         record_bytes = module.record_bytes(latents=self.config.resolved("replay_context") > 0)
         self._replay_need = ReplayNeed(replay["capacity"], record_bytes, replay["capacity_bytes"])
-        memory = machine_memory()
-        tight = check_memory(self._replay_need, memory)
+        disk = self._replay_directory
+        self._replay_room = machine_memory() if disk is None else free_bytes(disk)
+        tight = check_room(self._replay_need, self._replay_room, disk)
         logger.log(
             logging.WARNING if tight else logging.INFO,
             "%s replay_buffer_config={'capacity_bytes': ...} bounds it.",
-            self._replay_need.in_words(memory),
+            self._replay_need.in_words(self._replay_room, disk),
         )
+
+    @property
+    def _replay_directory(self) -> Path | None:
+        """Where replay keeps its files; None if it has none."""
+        replay = self.config.replay_buffer_options()
+        if replay["storage"] != "disk":
+            return None
+        return Path(replay["directory"] or self.run_directory).expanduser().absolute()
 
     def __repr__(self) -> str:
         """The algorithm's name; RLlib's own fails where the config was refused."""
@@ -289,7 +299,7 @@ class DreamerV3(CheckpointedAlgorithm):
             self.metrics.aggregate([metrics.get()], key=LEARNER_RESULTS)
         replay = self.replay_buffer.metrics() | {
             "num_bytes_at_capacity": float(self._replay_need.bytes),
-            "num_bytes_of_machine": float(machine_memory()),
+            "num_bytes_of_room": float(self._replay_room),
             "prefill_target": float(self.config.num_steps_sampled_before_learning_starts),
         }
         self.metrics.log_dict(replay, key=REPLAY_BUFFER_RESULTS, reduce="max", window=1)

@@ -61,6 +61,20 @@ class CheckpointedAlgorithm(Algorithm):
         """Restores what :meth:`get_counters` gave."""
         raise NotImplementedError
 
+    @property
+    def run_directory(self) -> Path:
+        """The trial's directory where it is on this machine, else where the algorithm logs to.
+
+        Tune gives a trial another working directory, which it throws away.
+        """
+        if self._storage is not None:
+            place = CheckpointPlace.of(
+                self._storage.trial_fs_path, self._storage.storage_filesystem
+            )
+            if place.filesystem is None:
+                return Path(place.path)
+        return Path(self.logdir)
+
     def forget_running_episodes(self) -> None:
         """Drops the statistics of episodes that will never end."""
         raise NotImplementedError

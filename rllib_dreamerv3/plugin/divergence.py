@@ -1,13 +1,11 @@
 """What happens when an update is not finite: the run stops, leaves it out, or goes back."""
 
 import logging
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from rllib_dreamerv3.errors import TrainingDivergedError
-from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 
 MOST_REWINDS = 3
@@ -66,7 +64,7 @@ class Divergence:
 
     def _write(self, checkpoint: str | None) -> str | None:
         """Lets the learner write a recording; a sentence about it, None if there are enough."""
-        directory = _run_directory(self._algorithm) / DIRECTORY
+        directory = self._algorithm.run_directory / DIRECTORY
         summary = {
             "on_divergence": self._algorithm.config.on_divergence,
             "last_checkpoint": checkpoint,
@@ -116,16 +114,3 @@ def _drop_metrics(algorithm: CheckpointedAlgorithm) -> None:
     """Throws away what learner and env runner counted since results were last made of it."""
     algorithm.learner_group.foreach_learner(lambda learner: learner.metrics.reduce())
     algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.get_metrics())
-
-
-def _run_directory(algorithm: CheckpointedAlgorithm) -> Path:
-    """The trial's directory where it is on this machine, else where the algorithm logs to.
-
-    Tune gives a trial another working directory, which it throws away.
-    """
-    storage = algorithm._storage
-    if storage is not None:
-        place = CheckpointPlace.of(storage.trial_fs_path, storage.storage_filesystem)
-        if place.filesystem is None:
-            return Path(place.path)
-    return Path(algorithm.logdir)

@@ -1,14 +1,16 @@
 """Which sequences replay serves: uniformly drawn ones, preceded by new ones if wanted."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
+from rllib_dreamerv3.replay.column_specs import ColumnSpec
 from rllib_dreamerv3.replay.online_queue import OnlineQueue
-from rllib_dreamerv3.replay.storage import ColumnSpec, Segment, Storage, Window
+from rllib_dreamerv3.replay.storage import Segment, Storage, Window
 
 ENV_STEPS_ADDED = "num_env_steps_added_lifetime"
 EPISODES_ADDED = "num_episodes_added_lifetime"
@@ -64,6 +66,7 @@ class ReplayBuffer:
         capacity_records: int,
         capacity_bytes: int | None = None,
         needed_records: int = 0,
+        directory: Path | None = None,
         seed: int | None = None,
     ):
         """Creates an empty buffer; memory is taken as records arrive.
@@ -77,6 +80,7 @@ class ReplayBuffer:
             capacity_bytes: Most bytes of records to hold; None for no such limit.
             needed_records: Records that the capacity in bytes must have room for; `add` raises
                 if the first records show that it has not.
+            directory: Where large columns are kept in files; None to keep all in memory.
             seed: Seed of the draws; None for a different one each time.
 
         Raises:
@@ -94,6 +98,7 @@ class ReplayBuffer:
             capacity_records=capacity_records,
             capacity_bytes=capacity_bytes,
             needed_records=needed_records,
+            directory=directory,
         )
         self.online_queue = OnlineQueue(self.sequence_length) if online_queue else None
         self.rng = np.random.default_rng(seed)

@@ -20,14 +20,13 @@ from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.replay.buffer import LIFETIME_COUNTERS, ReplayBuffer
-from rllib_dreamerv3.replay.storage import (
+from rllib_dreamerv3.replay.column_specs import (
     ColumnSpec,
-    Segment,
     Specs,
-    Window,
     check_specs,
     describe_difference,
 )
+from rllib_dreamerv3.replay.storage import Segment, Window
 
 INDEX = "index.json"
 FORMAT = "rllib_dreamerv3.replay"
@@ -259,7 +258,7 @@ def _write_column(path: Path, buffer: ReplayBuffer, name: str, spec: ColumnSpec)
     with open(path, "wb") as file:
         np.lib.format.write_array_header_2_0(file, header)
         for _, chunk in buffer.storage.chunks_oldest_first():
-            chunk.columns[name][: chunk.size].tofile(file)
+            chunk.read(name).tofile(file)
 
 
 def _open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:

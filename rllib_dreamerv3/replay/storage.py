@@ -8,11 +8,18 @@ was begun first, whichever segment it belongs to.
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
+from rllib_dreamerv3.replay.column_specs import Specs, specs_of
+from rllib_dreamerv3.replay.column_storage import (
+    DiskColumns,
+    MemoryColumns,
+    StoredColumns,
+)
 
 # Upper limits of a chunk. The limit on bytes keeps little memory in chunks that many streams
 # fill at the same time, and stays below the 4 MiB from which NumPy asks for huge pages: those
@@ -23,30 +30,16 @@ MAX_CHUNK_BYTES = 1 << 20
 MIN_CHUNKS = 32
 
 
-class ColumnSpec(NamedTuple):
-    """What every value of a column looks like: its dtype, and the shape of one record."""
-
-    dtype: np.dtype
-    shape: tuple[int, ...]
-
-    def __str__(self) -> str:
-        """Dtype and shape as one writes them in prose, e.g. ``uint8[64, 64, 3]``."""
-        return f"{self.dtype}{list(self.shape)}"
-
-    def num_bytes(self) -> int:
-        """Bytes of one record's value."""
-        return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
-
-
-Specs = dict[str, ColumnSpec]
-
-
 @dataclass(slots=True, eq=False)
 class Chunk:
     """An array ``[chunk_records, ...]`` for each column; the first ``size`` records are set."""
 
-    columns: Columns
+    columns: StoredColumns
     size: int = 0
+
+    def read(self, name: str) -> np.ndarray:
+        """The records of a column that are set: ``[size, ...]``."""
+        return self.columns[name][: self.size]
 
 
 @dataclass(slots=True, eq=False)
@@ -114,6 +107,7 @@ class Storage:
         capacity_records: int,
         capacity_bytes: int | None,
         needed_records: int = 0,
+        directory: Path | None = None,
     ):
         """Creates an empty storage; memory is taken as records arrive.
 
@@ -123,6 +117,7 @@ class Storage:
             capacity_bytes: Most bytes of records to hold; None for no such limit.
             needed_records: Records that the capacity in bytes must have room for; whether it has
                 is known with the first record.
+            directory: Where large columns are kept in files; None to keep all in memory.
 
         Raises:
             ValueError: A capacity is too small to hold ``sequence_length`` records.
@@ -138,6 +133,7 @@ class Storage:
         self._needed_records = max(sequence_length, needed_records)
         self._capacity_records = capacity_records
         self._capacity_bytes = capacity_bytes
+        self._columns = MemoryColumns() if directory is None else DiskColumns(directory)
         self.specs: Specs = {}
         self.capacity = capacity_records
         self.chunk_records = 0
@@ -179,7 +175,7 @@ class Storage:
             ValueError: The columns contradict each other or those stored earlier. Nothing has
                 changed then.
         """
-        specs = _specs_of(records.columns, self.specs)
+        specs = specs_of(records.columns, self.specs)
         if not len(records):
             return None
         if not self.specs:
@@ -206,10 +202,12 @@ class Storage:
             name: np.empty((len(places), length, *spec.shape), spec.dtype)
             for name, spec in self.specs.items()
         }
-        for row, (segment, start) in enumerate(places):
-            for chunk, place, part in self._pieces(segment, start, length):
-                for name, target in sequences.items():
-                    target[row, part] = chunk.columns[name][place]
+        self._columns.read(
+            (target[row, part], chunk.columns[name], place)
+            for row, (segment, start) in enumerate(places)
+            for chunk, place, part in self._pieces(segment, start, length)
+            for name, target in sequences.items()
+        )
         return sequences
 
     def scatter(self, windows: Iterable[Window], length: int, columns: Columns) -> None:
@@ -238,6 +236,8 @@ class Storage:
     def clear(self) -> None:
         """Drops all records. The columns stay as they are."""
         self.num_records = self.num_first = self.num_last = 0
+        for _, chunk in self._ages:
+            self._columns.release(chunk.columns)
         for segment in self._segments:
             # Frees the memory at once, whoever still holds the segment or a window of it.
             segment.chunks.clear()
@@ -310,12 +310,7 @@ class Storage:
             while self.num_records + take > self.capacity:
                 self._evict_oldest_chunk()
             if not self._room(segment):
-                chunk = Chunk(
-                    {
-                        name: np.empty((self.chunk_records, *spec.shape), spec.dtype)
-                        for name, spec in self.specs.items()
-                    }
-                )
+                chunk = Chunk(self._columns.create(self.specs, self.chunk_records))
                 segment.chunks.append(chunk)
                 self._ages.append((segment, chunk))
             self._segments[segment] = None
@@ -332,6 +327,8 @@ class Storage:
             self.num_last += int(np.count_nonzero(columns[IS_LAST][source]))
             self.version += 1
             done += take
+            if chunk.size == self.chunk_records:
+                self._columns.seal(chunk.columns)
 
     def _pieces(
         self, segment: Segment, start: int, length: int
@@ -359,58 +356,10 @@ class Storage:
         del segment.chunks[0]
         segment.start += chunk.size
         self.num_records -= chunk.size
-        self.num_first -= int(np.count_nonzero(chunk.columns[IS_FIRST][: chunk.size]))
-        self.num_last -= int(np.count_nonzero(chunk.columns[IS_LAST][: chunk.size]))
+        self.num_first -= int(np.count_nonzero(chunk.read(IS_FIRST)))
+        self.num_last -= int(np.count_nonzero(chunk.read(IS_LAST)))
+        self._columns.release(chunk.columns)
         if not segment.chunks:
             del self._segments[segment]
             if self._open.get(segment.stream) is segment:
                 del self._open[segment.stream]
-
-
-def describe_difference(specs: Mapping[str, ColumnSpec], expected: Specs) -> str | None:
-    """Says in which column two layouts differ, in words for an error; None if they agree."""
-    for name, spec in expected.items():
-        if name not in specs:
-            return f"column {name!r} ({spec}) is missing"
-        if specs[name] != spec:
-            return f"column {name!r} is {specs[name]} but was {spec} before"
-    for name, spec in specs.items():
-        if name not in expected:
-            return f"column {name!r} ({spec}) was not there before"
-    return None
-
-
-def check_specs(specs: Specs) -> None:
-    """Raises ValueError, naming the column, if records with such columns cannot be stored."""
-    for name, spec in specs.items():
-        if spec.dtype.kind not in "biufc":
-            raise ValueError(
-                f"Column {name!r} has dtype {spec.dtype}; replay stores numbers and booleans only."
-            )
-    for name in (IS_FIRST, IS_LAST):
-        if specs.get(name) != (np.dtype(np.bool_), ()):
-            found = specs.get(name, "missing")
-            raise ValueError(f"Column {name!r} must be one bool a record (bool[]); it is {found}.")
-
-
-def _specs_of(columns: Columns, expected: Specs) -> Specs:
-    """Validates the columns of new records against earlier ones, if there are any."""
-    for name, column in columns.items():
-        if not isinstance(column, np.ndarray) or column.ndim == 0:
-            raise ValueError(
-                f"Column {name!r} must be an array [n, ...] with one item for each record; "
-                f"it is {type(column).__name__} of shape {np.shape(column)}."
-            )
-    specs = {name: ColumnSpec(c.dtype, c.shape[1:]) for name, c in columns.items()}
-    if not expected:
-        check_specs(specs)
-    elif specs != expected:
-        difference = describe_difference(specs, expected)
-        raise ValueError(f"These records do not fit the stored ones: {difference}.")
-    num_records = len(columns[IS_FIRST])
-    for name, column in columns.items():
-        if len(column) != num_records:
-            raise ValueError(
-                f"Column {name!r} has {len(column)} records but {IS_FIRST!r} has {num_records}."
-            )
-    return specs
