@@ -4,16 +4,17 @@ import numpy as np
 import pytest
 import synthetic
 import tensorflow as tf
-from trainers import make_trainer, make_v2, run, v2_batch, with_rates
+from trainers import make_trainer, make_v2, run, v2_batch, with_laprop, with_rates
 
 from rllib_dreamerv3.learning.guard import all_finite, only_if
 from rllib_dreamerv3.networks.model import get_weights
 
 
-def make(variant):
+def make(variant, **options):
     if variant == "v2":
-        return make_v2(), v2_batch()
-    trainer = make_trainer(synthetic.VECTOR, synthetic.DISCRETE, with_rates(1e-3, 1e-3, 1e-3))
+        return make_v2(with_laprop(lr_warmup=0, **options)), v2_batch()
+    settings = with_rates(1e-3, 1e-3, 1e-3, **options)
+    trainer = make_trainer(synthetic.VECTOR, synthetic.DISCRETE, settings)
     return trainer, synthetic.batch(synthetic.VECTOR, synthetic.DISCRETE)
 
 
@@ -41,7 +42,6 @@ def test_poisoned_batch_changes_nothing_and_training_goes_on(variant):
     before = everything(trainer)
     metrics = run(trainer, poisoned(batch))
     assert not np.isfinite(metrics["WORLD_MODEL_L_total"])
-    assert not np.isfinite(metrics["ACTOR_gradients_global_norm"])
     assert not changed(before, everything(trainer))
     assert trainer.updates == 2, "random numbers of the next update must be others"
     assert all(map(np.isfinite, run(trainer, batch).values()))
@@ -53,9 +53,7 @@ def test_poisoned_batch_changes_nothing_and_training_goes_on(variant):
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_critic_that_is_not_finite_stops_all_that_comes_with_it(variant):
     """In v1 the world model has stepped by then; in v2 everything steps at once, or nothing."""
-    trainer, batch = make(variant)
-    run(trainer, batch)
-    trainer.model.named_variables()["slow_critic/output/bias"].assign([np.nan] * 255)
+    trainer, batch = make(variant, slow_critic_scale=np.inf)
     before = everything(trainer)
     metrics = run(trainer, batch)
     assert np.isfinite(metrics["WORLD_MODEL_L_total"])
