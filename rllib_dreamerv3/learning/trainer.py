@@ -140,7 +140,7 @@ class Trainer(tf.Module):
         }
 
     @property
-    def _in_turn(self) -> bool:
+    def in_turn(self) -> bool:
         """Whether the world model steps first and imagination already uses the updated one.
 
         So it is in the 2023 code. One optimizer for all, or a critic loss that reaches into the
@@ -165,7 +165,7 @@ class Trainer(tf.Module):
         """
         records, context = split_context(batch)
         seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
-        gradients = self._gradients_in_turn if self._in_turn else self._gradients_together
+        gradients = self._gradients_in_turn if self.in_turn else self._gradients_together
         returns = self.return_normalizer
         averages = returns.averages()
         state, metrics = gradients(records, context, seed)

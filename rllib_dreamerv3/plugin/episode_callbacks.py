@@ -9,8 +9,9 @@ from typing import Any
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
-from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.utils.spaces.space_utils import unbatch
+
+from rllib_dreamerv3.plugin.recent_episode import RecentEpisode
 
 _EVENTS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end")
 
@@ -21,7 +22,7 @@ class EpisodeCallbacks:
     def __init__(self, runner: SingleAgentEnvRunner):
         """Attaches to an env runner; nothing is called before its first reset."""
         self._runner = runner
-        self._episodes: list[SingleAgentEpisode] = []
+        self._episodes: list[RecentEpisode] = []
 
     @classmethod
     def if_wanted(cls, runner: SingleAgentEnvRunner) -> "EpisodeCallbacks | None":
@@ -37,10 +38,7 @@ class EpisodeCallbacks:
     def reset(self, observations: Any, infos: Sequence[dict[str, Any]]) -> None:
         """Begins an episode in every environment."""
         self._episodes = [self._new_episode() for _ in range(self._runner.num_envs)]
-        for i, observation in enumerate(unbatch(observations)):
-            self._call("on_episode_created", i)
-            self._episodes[i].add_env_reset(observation=observation, infos=infos[i])
-            self._call("on_episode_start", i)
+        self.begin_next(observations, infos, range(self._runner.num_envs))
 
     def step(
         self,
@@ -51,17 +49,23 @@ class EpisodeCallbacks:
         truncateds: Any,
         infos: Sequence[dict[str, Any]],
     ) -> None:
-        """Adds one step to every environment's episode, or begins the next one."""
+        """Adds one step to every environment's episode, or begins the next one.
+
+        Args:
+            observations: Of all environments; where an episode ends, its last one.
+            actions: That led to them; without meaning where an episode begins.
+            rewards: Of these actions.
+            terminateds: Where an episode ends by termination.
+            truncateds: Where it is cut.
+            infos: Of each environment.
+        """
         observation_list, action_list = unbatch(observations), unbatch(actions)
         for i in range(self._runner.num_envs):
-            episode = self._episodes[i]
-            if episode.is_done:
+            if self._episodes[i].is_done:
                 # The environment resets itself in the step after an end.
-                self._episodes[i] = episode = self._new_episode()
-                self._call("on_episode_created", i)
-                episode.add_env_reset(observation=observation_list[i], infos=infos[i])
-                self._call("on_episode_start", i)
+                self._begin(i, observation_list[i], infos[i])
                 continue
+            episode = self._episodes[i]
             episode.add_env_step(
                 observation=observation_list[i],
                 action=action_list[i],
@@ -74,11 +78,23 @@ class EpisodeCallbacks:
             if episode.is_done:
                 self._call("on_episode_end", i)
 
-    def _new_episode(self) -> SingleAgentEpisode:
+    def begin_next(
+        self, observations: Any, infos: Sequence[dict[str, Any]], ended: Sequence[int]
+    ) -> None:
+        """Begins the next episode where one has ended and the environment was reset at once."""
+        observation_list = unbatch(observations)
+        for i in ended:
+            self._begin(i, observation_list[i], infos[i])
+
+    def _begin(self, i: int, observation: Any, infos: dict[str, Any]) -> None:
+        self._episodes[i] = self._new_episode()
+        self._call("on_episode_created", i)
+        self._episodes[i].add_env_reset(observation=observation, infos=infos)
+        self._call("on_episode_start", i)
+
+    def _new_episode(self) -> RecentEpisode:
         env = self._runner.env
-        return SingleAgentEpisode(
-            observation_space=env.single_observation_space, action_space=env.single_action_space
-        )
+        return RecentEpisode(env.single_observation_space, env.single_action_space)
 
     def _call(self, event: str, env_index: int) -> None:
         runner = self._runner

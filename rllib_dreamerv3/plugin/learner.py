@@ -113,7 +113,7 @@ class DreamerV3Learner(Learner):
 
         Raises:
             TrainingDivergedError: If a metric is not finite. The networks are finite still, see
-                :class:`Trainer`, and :meth:`write_recording` tells more.
+                :class:`Trainer`, and :meth:`write_recording` can then be called.
         """
         self._check_is_built()
         if batch is None:
@@ -128,11 +128,21 @@ class DreamerV3Learner(Learner):
         self._recorder.note(number, next(iter((timesteps or {}).values()), 0), values)
         if wrong := not_finite(values):
             self._diverged_batch = columns
-            raise _diverged(number, wrong)
+            raise self._diverged(number, wrong)
         self._weights_seq_no += 1
         self._log_update(batch, values)
         self.after_gradient_based_update(timesteps=timesteps or {})
         return {name: value.numpy() for name, value in update.latents.items()}
+
+    def _diverged(self, update: int, wrong: Sequence[str]) -> TrainingDivergedError:
+        more = len(wrong) - _MOST_NAMES
+        names = ", ".join(wrong[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        half = self.trainer.in_turn and not any(name.startswith("WORLD_MODEL") for name in wrong)
+        kept = "only the world model's step" if half else "nothing"
+        return TrainingDivergedError(
+            f"Training diverged in update {update}: {names} not finite. Of that update {kept} was "
+            "kept."
+        )
 
     def write_recording(self, directory: Path, summary: Mapping[str, Any]) -> str | None:
         """Writes down the update that was not finite; see :class:`FlightRecorder`.
@@ -288,13 +298,4 @@ def _one_compiled_step(method: str) -> TypeError:
     return TypeError(
         f"DreamerV3Learner.{method}() does not exist: losses, gradients and optimizers are one "
         "compiled step. Subclass rllib_dreamerv3.learning.trainer.Trainer to change it."
-    )
-
-
-def _diverged(update: int, wrong: Sequence[str]) -> TrainingDivergedError:
-    more = len(wrong) - _MOST_NAMES
-    names = ", ".join(wrong[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
-    return TrainingDivergedError(
-        f"Training diverged in update {update}: {names} not finite. The networks did not take "
-        "that step and are finite."
     )

@@ -217,7 +217,11 @@ def first_update(golden: Golden, compute_dtype: str = "float32") -> Arrays:
         for optimizer in trainer.optimizers.values():
             labels = [names[v.ref()] for v in optimizer._variables]
 
-            def keep(given: list[tf.Tensor], labels: list[str] = labels) -> tf.Tensor:
+            def keep(
+                given: list[tf.Tensor],
+                norm: tf.Tensor | None = None,
+                labels: list[str] = labels,
+            ) -> tf.Tensor:
                 gradients.update(zip(labels, map(np.asarray, given), strict=True))
                 return tf.linalg.global_norm(given)
 
