@@ -19,6 +19,10 @@ class EnvironmentDataError(ValueError):
     """An environment returned something that would poison the replay buffer (NaN, infinity)."""
 
 
+class EnvironmentFailedError(RuntimeError):
+    """An environment, or the process that steps it, fails again and again."""
+
+
 class CheckpointError(ValueError):
     """A directory that is not a checkpoint, or not one that can be restored here."""
 

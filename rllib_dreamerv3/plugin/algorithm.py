@@ -7,6 +7,7 @@ from typing import Any
 
 import ray
 from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
@@ -27,6 +28,7 @@ from rllib_dreamerv3.plugin.divergence import Divergence
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.iteration import Iteration
 from rllib_dreamerv3.plugin.resources import check_resources
+from rllib_dreamerv3.plugin.sampling import RemoteSampling
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.memory import ReplayNeed, check_room, free_bytes, machine_memory
@@ -79,7 +81,14 @@ class DreamerV3(CheckpointedAlgorithm):
         self._episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
         self._divergence = Divergence(self)
+        self._remote_sampling: RemoteSampling | None = None
         super().setup(config)
+        if self.config.num_env_runners:
+            self._remote_sampling = RemoteSampling(
+                self.env_runner_group,
+                timeout_s=self.config.sample_timeout_s,
+                most_failures=self.config.max_failures_in_a_row,
+            )
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
             self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
@@ -135,7 +144,10 @@ class DreamerV3(CheckpointedAlgorithm):
                 self._divergence.rewind(error)
         results |= self._divergence.results()
         # Nothing is there yet where no env runner has answered in this iteration.
-        results.setdefault(ENV_RUNNER_RESULTS, {}).update(self._episodes.results())
+        sampled = results.setdefault(ENV_RUNNER_RESULTS, {})
+        sampled.update(self._episodes.results())
+        if self._remote_sampling is not None:
+            sampled["num_env_runners_replaced_lifetime"] = self._remote_sampling.replaced
         if iteration.last_batch is not None:
             self._report(iteration.last_batch, record_losses=True)
         # Not through the metrics logger, which would repeat a report's keys, without values, in
@@ -163,15 +175,31 @@ class DreamerV3(CheckpointedAlgorithm):
                 self._update_from_replay()
                 self._sync_weights()
                 updated = True
-            if self._this_iteration.time_is_up or self._has_lost_env_runners:
+            if self._this_iteration.time_is_up:
                 break
         self._log_metrics(updated)
 
-    @property
-    def _has_lost_env_runners(self) -> bool:
-        # RLlib brings them back before the next training step.
-        group = self.env_runner_group
-        return group.num_healthy_remote_env_runners() < group.num_remote_env_runners()
+    def restore_env_runners(self, env_runner_group: EnvRunnerGroup) -> list[int]:
+        """Brings lost env runners back, without waiting for those that are still starting.
+
+        Args:
+            env_runner_group: Those for training, or for evaluation, which RLlib brings back.
+
+        Returns:
+            Indices of those that are back, with the weights and seeds of now.
+        """
+        if env_runner_group is not self.env_runner_group or self._remote_sampling is None:
+            return super().restore_env_runners(env_runner_group)
+        back = self._remote_sampling.bring_back()
+        if back:
+            self._push_weights(back)
+            generation = self.generation
+            env_runner_group.foreach_env_runner(
+                lambda runner: runner.begin_generation(generation),
+                local_env_runner=False,
+                remote_worker_ids=back,
+            )
+        return back
 
     def _sample(self) -> list[RecordChunk]:
         """Asks every env runner for records: for a rollout fragment, or for more before updates.
@@ -188,17 +216,13 @@ class DreamerV3(CheckpointedAlgorithm):
                 "random_actions": self.config.resolved("random_prefill"),
             }
         with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
-            if not group.num_remote_env_runners():
+            if self._remote_sampling is None:
                 return self.env_runner.sample(**arguments)
-            results = group.foreach_env_runner(
-                lambda runner: (runner.sample(**arguments), runner.get_metrics()),
-                local_env_runner=False,
-                timeout_seconds=self.config.sample_timeout_s,
-            )
+            chunks, metrics = self._remote_sampling.sample(arguments)
         # Nobody answers where all env runners are lost.
-        if results:
-            self.metrics.aggregate([metrics for _, metrics in results], key=ENV_RUNNER_RESULTS)
-        return [chunk for chunks, _ in results for chunk in chunks]
+        if metrics:
+            self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
+        return chunks
 
     def _store(self, chunks: list[RecordChunk]) -> None:
         """Puts records into replay, and counts them."""

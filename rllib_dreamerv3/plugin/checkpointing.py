@@ -266,17 +266,22 @@ class CheckpointedAlgorithm(Algorithm):
             if group is not None:
                 group.foreach_env_runner(lambda runner: runner.begin_generation(generation))
 
-    def _push_weights(self) -> None:
+    def _push_weights(self, only: list[int] | None = None) -> None:
+        """Gives env runners the learner's weights: all, or some of those for training alone."""
         # Env runners ignore weights that look older than their own, as those of an earlier
         # checkpoint do; sequence number 0 means: take them whatever you have.
         state = self.learner_group.get_state(components="learner/rl_module", inference_only=True)[
             "learner"
         ]
         reference = ray.put({**state, WEIGHTS_SEQ_NO: 0})
-        for group in (self.env_runner_group, self.eval_env_runner_group):
+        groups = (self.env_runner_group, self.eval_env_runner_group if only is None else None)
+        for group in groups:
             if group is not None and group.num_remote_env_runners():
                 group.foreach_env_runner(
-                    "set_state", kwargs={"state": reference}, local_env_runner=False
+                    "set_state",
+                    kwargs={"state": reference},
+                    local_env_runner=False,
+                    remote_worker_ids=only,
                 )
 
 

@@ -5,16 +5,13 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-import ray
-import ray.rllib.env.single_agent_env_runner as rllib_env_runner
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.env_runner import ENV_STEP_FAILURE
-from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 from ray.rllib.utils.typing import ResultDict
 
@@ -22,9 +19,14 @@ from rllib_dreamerv3.envs.atari import AtariVector
 from rllib_dreamerv3.envs.env_config import unknown_environment
 from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
 from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SamplingPlace, fresh_incarnation
-from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError
+from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.networks.policy import PolicyState
 from rllib_dreamerv3.plugin.episode_callbacks import EpisodeCallbacks
+from rllib_dreamerv3.plugin.guarded_env_runner import (
+    GuardedEnvRunner,
+    check_autoreset,
+    was_restarted,
+)
 from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
 from rllib_dreamerv3.plugin.sampling_totals import SamplingTotals
 from rllib_dreamerv3.records import (
@@ -41,7 +43,7 @@ from rllib_dreamerv3.records import (
 )
 
 
-class DreamerV3EnvRunner(SingleAgentEnvRunner):
+class DreamerV3EnvRunner(GuardedEnvRunner):
     """Writes one stream of records for each of its environments.
 
     ``sample()`` returns record chunks instead of episodes. What users know of RLlib's env runner
@@ -54,19 +56,13 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
 
     def __init__(self, *, config: Any, **kwargs: Any):
         """Creates environments and policy."""
-        # RLlib asks for the device of its networks, and has an answer for PyTorch alone.
-        get_device = rllib_env_runner.get_device
-        rllib_env_runner.get_device = lambda *_: None
-        try:
-            super().__init__(config=config, **kwargs)
-        finally:
-            rllib_env_runner.get_device = get_device
+        super().__init__(config=config, **kwargs)
         self._place = SamplingPlace(
             EVALUATION if self.config.in_evaluation else TRAINING,
             self.worker_index or 0,
             generation=0,
             reset=0,
-            incarnation=fresh_incarnation() if _was_restarted() else (),
+            incarnation=fresh_incarnation() if was_restarted() else (),
         )
         self._episode_callbacks = EpisodeCallbacks.if_wanted(self)
         self._policy_state: PolicyState | None = None
@@ -101,7 +97,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
                 super().make_env()
             except gym.error.UnregisteredEnv as error:
                 raise unknown_environment(self.config.env) from error
-            _check_autoreset(self.env, self.config.env)
+            check_autoreset(self.env, self.config.env)
             return
         if self.env is not None:
             self.env.close()
@@ -212,6 +208,7 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
                 start, steps = self._position, []
                 continue
             episodes += ended
+        self.failures_in_a_row = 0
         return self._chunks(start, steps), episodes
 
     def _choose(self, random_actions: bool) -> np.ndarray:
@@ -365,19 +362,3 @@ class DreamerV3EnvRunner(SingleAgentEnvRunner):
                 self.metrics.log_value(name, seconds)
             self.metrics.log_value(WEIGHTS_SEQ_NO, self._weights_seq_no, window=1)
         return self.metrics.reduce()
-
-
-def _was_restarted() -> bool:
-    """Whether this is an actor that Ray started again after its process had died."""
-    context = ray.get_runtime_context() if ray.is_initialized() else None
-    return bool(context and context.get_actor_id() and context.was_current_actor_reconstructed)
-
-
-def _check_autoreset(env: Any, name: object) -> None:
-    mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
-    if mode is not AutoresetMode.NEXT_STEP:
-        raise ConfigError(
-            f"The vector environment {name!r} has autoreset_mode {mode.value!r}, with which the "
-            "last observation of an episode or the first of the next would be lost. Make it with "
-            "AutoresetMode.NEXT_STEP, or give a single environment."
-        )

@@ -1,0 +1,98 @@
+"""Notices when an environment does not return, and tells where it is."""
+
+import logging
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+import ray
+from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
+
+logger = logging.getLogger(__name__)
+
+_CHECKS = 5  # in the time after which a call is told of
+
+
+class Watchdog:
+    """Watches the calls of one env runner's environments from a thread of its own.
+
+    A call that takes too long is told of once, in the log and, for the process that waits for this
+    env runner, under the env runner's name.
+    """
+
+    def __init__(self, env_runner: str, environment: object, patience_s: float):
+        """Starts watching.
+
+        Args:
+            env_runner: Whose environments are watched.
+            environment: What they are called.
+            patience_s: Seconds that a call may take.
+        """
+        self._env_runner, self._environment, self._patience_s = env_runner, environment, patience_s
+        self._call, self._began, self._thread = "", 0.0, threading.get_ident()
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, daemon=True, name="environment watchdog").start()
+
+    @contextmanager
+    def during(self, call: str) -> Iterator[None]:
+        """Watches what happens inside.
+
+        Args:
+            call: ``reset`` or ``step``.
+        """
+        self._began, self._thread = time.monotonic(), threading.get_ident()
+        self._call = call
+        try:
+            yield
+        finally:
+            self._call = ""
+
+    def stop(self) -> None:
+        """Ends the thread."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        told = 0.0
+        while not self._over.wait(self._patience_s / _CHECKS):
+            call, began = self._call, self._began
+            seconds = time.monotonic() - began
+            if call and seconds >= self._patience_s and began != told:
+                told = began
+                text = (
+                    f"{self._env_runner} has been in {call}() of {self._environment!r} for "
+                    f"{seconds:.0f} s{self._where()}"
+                )
+                logger.warning("%s. It may hang.", text)
+                with suppress(Exception):  # There may be no Ray, and nobody who waits.
+                    _internal_kv_put(_key(self._env_runner), text, overwrite=True)
+
+    def _where(self) -> str:
+        frame = sys._current_frames().get(self._thread)
+        if frame is None:
+            return ""
+        last = traceback.extract_stack(frame)[-1]
+        return f", at {last.filename}:{last.lineno} in {last.name}"
+
+
+def last_words(env_runner: str) -> str | None:
+    """What the watchdog of an env runner told last; None if nothing. Forgotten when read."""
+    with suppress(Exception):
+        text = _internal_kv_get(_key(env_runner))
+        if text:
+            _internal_kv_put(_key(env_runner), b"", overwrite=True)
+            return str(text.decode())
+    return None
+
+
+def name_of(worker_index: int, *, evaluation: bool) -> str:
+    """What an env runner is called in messages."""
+    kind = "Evaluation env runner" if evaluation else "Env runner"
+    return f"{kind} {worker_index}"
+
+
+def _key(env_runner: str) -> str:
+    job = ray.get_runtime_context().get_job_id() if ray.is_initialized() else ""
+    return f"rllib_dreamerv3/{job}/{env_runner}"
