@@ -42,13 +42,14 @@ class Divergence:
                 which checkpoint is the last good one, and what to do.
         """
         algorithm = self._algorithm
-        checkpoint = algorithm.last_checkpoint
-        recording = self._write(checkpoint)
         if algorithm.config.on_divergence == "ignore":
             self.ignored += 1
+            recording = self._write({})
             if recording is not None:
-                logger.warning("%s It is left out (on_divergence: ignore). %s", error, recording)
+                logger.warning("%s It is ignored (on_divergence: ignore). %s", error, recording)
             return
+        checkpoint = algorithm.last_checkpoint
+        recording = self._write({"last_checkpoint": checkpoint})
         rates = algorithm.config.learning_options().learning_rates
         names = ", ".join("lr" if name == "all" else f"{name}_lr" for name in rates)
         good = (
@@ -62,13 +63,10 @@ class Divergence:
             "rewards."
         ) from error
 
-    def _write(self, checkpoint: str | None) -> str | None:
+    def _write(self, summary: dict[str, Any]) -> str | None:
         """Lets the learner write a recording; a sentence about it, None if there are enough."""
         directory = self._algorithm.run_directory / DIRECTORY
-        summary = {
-            "on_divergence": self._algorithm.config.on_divergence,
-            "last_checkpoint": checkpoint,
-        }
+        summary = {"on_divergence": self._algorithm.config.on_divergence, **summary}
         (answer, *_) = self._algorithm.learner_group.foreach_learner(
             lambda learner: learner.write_recording(directory, summary)
         )

@@ -156,6 +156,8 @@ class DreamerV3Learner(Learner):
             enough already.
         """
         batch, self._diverged_batch = self._diverged_batch, {}
+        if self._recorder.is_full(directory):
+            return None
         rates = {name: float(x.learning_rate) for name, x in self.trainer.optimizers.items()}
         try:
             path = self._recorder.write(
@@ -166,8 +168,6 @@ class DreamerV3Learner(Learner):
             )
         except OSError as error:
             return f"Nothing more could be recorded in {directory}: {error}."
-        if path is None:
-            return None
         return (
             f"The batch, the metrics of the last {KEPT_UPDATES} updates and the networks are in "
             f"{path}."

@@ -45,9 +45,13 @@ class FlightRecorder:
         """
         self._metrics.append((update, env_steps, metrics))
 
+    def is_full(self, parent: Path) -> bool:
+        """Whether a directory has as many recordings as are worth having."""
+        return len(list(parent.glob("update_*"))) >= MOST_RECORDINGS
+
     def write(
         self, parent: Path, batch: Columns, weights: Weights, summary: Mapping[str, Any]
-    ) -> Path | None:
+    ) -> Path:
         """Writes a directory ``update_<number>`` for the update that was noted last.
 
         It holds ``batch.npz`` (record columns), ``metrics.csv`` (a row for each of the last 100
@@ -61,14 +65,12 @@ class FlightRecorder:
                 env steps, and the names of the metrics that are not finite.
 
         Returns:
-            The directory; None if there are ten already.
+            The directory.
 
         Raises:
             OSError: The disk is full, or writing is not allowed.
         """
         update, env_steps, metrics = self._metrics[-1]
-        if len(list(parent.glob("update_*"))) >= MOST_RECORDINGS:
-            return None
         target = _free_name(parent / f"update_{update:08d}")
         content = {
             "update": update,

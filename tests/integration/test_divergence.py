@@ -182,9 +182,11 @@ def test_each_rewind_draws_other_rows(build, tmp_path):
     assert len(set(map(tuple, starts))) == 4
 
 
-def test_run_is_rewound_three_times_at_most(build, tmp_path):
+@pytest.mark.parametrize("runners", [0, 1])
+def test_run_is_rewound_three_times_at_most(build, tmp_path, runners):
     rates = [[0, 1e-4], [140, 1e-4], [141, 1e6]]
     config = tiny_config(world_model_lr=rates).fault_tolerance(on_divergence="rewind")
+    config.env_runners(num_env_runners=runners, num_cpus_per_env_runner=0.5)
     algorithm = build(config)
     for _ in range(4):
         algorithm.train()

@@ -50,14 +50,15 @@ def test_recording_holds_batch_metrics_networks_and_names(tmp_path):
 
 def test_same_update_again_gets_a_directory_of_its_own_until_there_are_enough(tmp_path):
     recorder = noted(7)
-    paths = [recorder.write(tmp_path, BATCH, WEIGHTS, {}) for _ in range(MOST_RECORDINGS)]
+    paths = []
+    while not recorder.is_full(tmp_path):
+        paths.append(recorder.write(tmp_path, BATCH, WEIGHTS, {}))
     assert [path.name for path in paths[:3]] == [
         "update_00000007",
         "update_00000007_2",
         "update_00000007_3",
     ]
-    assert recorder.write(tmp_path, BATCH, WEIGHTS, {}) is None
-    assert len(list(tmp_path.iterdir())) == MOST_RECORDINGS
+    assert len(paths) == len(list(tmp_path.iterdir())) == MOST_RECORDINGS
 
 
 def test_rest_is_written_where_the_networks_are_lost(tmp_path):
