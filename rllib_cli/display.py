@@ -121,9 +121,12 @@ class Display:
         trial = self.trial(trial_id, name)
         need = look_up(result, "replay_buffer/num_bytes_at_capacity")
         if need and not trial.result and len(self.trials) == 1:
-            memory = look_up(result, "replay_buffer/num_bytes_of_machine") or 0.0
+            disk = look_up(result, "replay_buffer/num_bytes_of_disk")
+            room = look_up(result, "replay_buffer/num_bytes_of_machine") or disk or 0.0
+            where = "free on its disk" if disk else "of memory"
             self.say(
-                f"Replay may grow to {need / 1e9:.3g} of this machine's {memory / 1e9:.3g} GB."
+                f"Replay may grow to {need / 1e9:.3g} GB; there are {room / 1e9:.3g} GB {where}. "
+                "capacity_bytes in replay_buffer_config bounds it."
             )
         trial.update(result)
 
@@ -205,7 +208,7 @@ class PlainDisplay(Display):
         """Prints a line of the table, or what the trial waits for."""
         trial = self.trial(trial_id, name)
         before = trial.waits_for
-        trial.update(result)
+        super().trial_reports(trial_id, name, result)
         if trial.phase:
             if trial.waits_for != before:
                 self._print(self._waiting(trial))

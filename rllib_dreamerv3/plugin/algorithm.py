@@ -1,6 +1,5 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -27,16 +26,14 @@ from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.divergence import Divergence
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.iteration import Iteration
+from rllib_dreamerv3.plugin.replay_room import check_replay_room
 from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.plugin.sampling import RemoteSampling
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
-from rllib_dreamerv3.replay.memory import ReplayNeed, check_room, free_bytes, machine_memory
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
 from rllib_dreamerv3.reports.pictures import write_png
 from rllib_dreamerv3.startup.import_hooks import NAME
-
-logger = logging.getLogger(__name__)
 
 # Records that one call collects while replay is being filled, over all env runners.
 PREFILL_RECORDS = 128
@@ -48,6 +45,7 @@ class DreamerV3(CheckpointedAlgorithm):
     Attributes:
         replay_buffer: The records that were sampled, up to its capacity.
         update_schedule: Says how many updates the records so far ask for.
+        replay_room: What replay is going to need, and what there is.
     """
 
     @classmethod
@@ -60,6 +58,7 @@ class DreamerV3(CheckpointedAlgorithm):
 
         Raises:
             ResourceError: At once, if the cluster is too small for this configuration.
+            ConfigError: If replay would outgrow the machine.
         """
         # Under Tune there is a placement group: all that is needed has been granted already.
         if ray.util.get_current_placement_group() is None:
@@ -92,24 +91,10 @@ class DreamerV3(CheckpointedAlgorithm):
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
             self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
-        self._check_memory()
+        module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
+        self.replay_room = check_replay_room(self.config, module, self._replay_directory)
         if self.config.start_checkpoint is not None:
             self.restore_from_path(self.config.start_checkpoint)
-
-    def _check_memory(self) -> None:
-        """Tells what replay is going to need; raises ConfigError where it cannot have that."""
-        replay = self.config.replay_buffer_options()
-        module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
-        record_bytes = module.record_bytes(latents=self.config.resolved("replay_context") > 0)
-        self._replay_need = ReplayNeed(replay["capacity"], record_bytes, replay["capacity_bytes"])
-        disk = self._replay_directory
-        self._replay_room = machine_memory() if disk is None else free_bytes(disk)
-        tight = check_room(self._replay_need, self._replay_room, disk)
-        logger.log(
-            logging.WARNING if tight else logging.INFO,
-            "%s replay_buffer_config={'capacity_bytes': ...} bounds it.",
-            self._replay_need.in_words(self._replay_room, disk),
-        )
 
     @property
     def _replay_directory(self) -> Path | None:
@@ -322,8 +307,7 @@ class DreamerV3(CheckpointedAlgorithm):
             )
             self.metrics.aggregate([metrics.get()], key=LEARNER_RESULTS)
         replay = self.replay_buffer.metrics() | {
-            "num_bytes_at_capacity": float(self._replay_need.bytes),
-            "num_bytes_of_room": float(self._replay_room),
+            **self.replay_room.metrics(),
             "prefill_target": float(self.config.num_steps_sampled_before_learning_starts),
         }
         self.metrics.log_dict(replay, key=REPLAY_BUFFER_RESULTS, reduce="max", window=1)

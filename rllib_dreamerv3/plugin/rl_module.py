@@ -61,17 +61,6 @@ class DreamerV3RLModule(RLModule):
         """The acting part."""
         return self.model.policy
 
-    def record_bytes(self, *, latents: bool) -> int:
-        """Bytes of one record in replay, see ``records.py``; with or without the latents."""
-        columns = [*self.observations.layout.zeros(1).values(), np.zeros(1, np.float32)]
-        columns += [np.zeros((3, 1), np.bool_), np.zeros(self.actions.layout.size, np.float32)]
-        if self.actions.layout.masked:
-            columns.append(np.zeros(len(self.actions.layout.mask_positions), np.uint8))
-        if latents:
-            state = self.policy.initial_state(1)
-            columns += [state.h, state.index.astype(np.uint8)]
-        return sum(column.nbytes for column in columns)
-
     def share_networks_of(self, other: "DreamerV3RLModule") -> None:
         """Acts with a full module's networks from now on, instead of copies of its weights."""
         self.model = other.model.acting

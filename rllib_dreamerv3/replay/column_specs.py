@@ -26,6 +26,11 @@ class ColumnSpec(NamedTuple):
 Specs = dict[str, ColumnSpec]
 
 
+def bytes_of(specs: Specs) -> int:
+    """Bytes of one record over all columns."""
+    return sum(spec.num_bytes() for spec in specs.values())
+
+
 def describe_difference(specs: Mapping[str, ColumnSpec], expected: Specs) -> str | None:
     """Says in which column two layouts differ, in words for an error; None if they agree."""
     for name, spec in expected.items():

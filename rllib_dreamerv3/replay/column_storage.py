@@ -28,6 +28,11 @@ class StoredColumn(Protocol):
         """Overwrites records."""
 
 
+def in_files(specs: Specs) -> Specs:
+    """Those columns that are kept in files, if any are."""
+    return {name: spec for name, spec in specs.items() if spec.num_bytes() >= LEAST_FILE_BYTES}
+
+
 StoredColumns = Mapping[str, StoredColumn]
 Reading = tuple[np.ndarray, StoredColumn, slice]
 """A contiguous array ``[n, ...]``, and the records that are to be copied into it."""
@@ -163,12 +168,13 @@ class DiskColumns:
     def create(self, specs: Specs, records: int) -> StoredColumns:
         """A column ``[records, ...]`` for each spec."""
         if self._shape != (specs, records):
-            large = {n: spec for n, spec in specs.items() if spec.num_bytes() >= LEAST_FILE_BYTES}
-            self._files = {name: ColumnFile(spec, self._directory) for name, spec in large.items()}
+            self._files = {
+                name: ColumnFile(spec, self._directory) for name, spec in in_files(specs).items()
+            }
             self._shape = (dict(specs), records)
         small = {name: spec for name, spec in specs.items() if name not in self._files}
-        in_files = {name: file.create(records) for name, file in self._files.items()}
-        return {**self._memory.create(small, records), **in_files}
+        large = {name: file.create(records) for name, file in self._files.items()}
+        return {**self._memory.create(small, records), **large}
 
     def seal(self, columns: StoredColumns) -> None:
         """Moves the records of a full chunk to the files.

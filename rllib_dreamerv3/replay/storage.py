@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
-from rllib_dreamerv3.replay.column_specs import Specs, specs_of
+from rllib_dreamerv3.replay.column_specs import Specs, bytes_of, specs_of
 from rllib_dreamerv3.replay.column_storage import (
     DiskColumns,
     MemoryColumns,
@@ -148,7 +148,7 @@ class Storage:
     @property
     def record_bytes(self) -> int:
         """Bytes of one record over all columns; 0 until the columns are known."""
-        return sum(spec.num_bytes() for spec in self.specs.values())
+        return bytes_of(self.specs)
 
     @property
     def segments(self) -> list[Segment]:
@@ -277,7 +277,7 @@ class Storage:
 
     def _limits(self, specs: Specs) -> tuple[int, int]:
         """Capacity and chunk size, both in records, for records with the given columns."""
-        record_bytes = max(1, sum(spec.num_bytes() for spec in specs.values()))
+        record_bytes = max(1, bytes_of(specs))
         capacity = self._capacity_records
         if self._capacity_bytes is not None:
             capacity = min(capacity, self._capacity_bytes // record_bytes)

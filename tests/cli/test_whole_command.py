@@ -113,3 +113,16 @@ def test_sweeps_run_every_point_of_the_grid():
     for gamma in (0.9, 0.99):
         assert re.search(rf"gamma={gamma} .* finished|gamma={gamma} finished", output)
     assert len(list(Path("results/sweep").glob("*/checkpoint_*/rllib_checkpoint.json"))) == 2
+
+
+def test_replay_that_no_machine_can_hold_is_refused_at_the_start():
+    config = TINY | {"replay_buffer_config": {"capacity": 10**16}}
+    code, output = run(
+        *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--config", json.dumps(config)),
+        *("--stop", '{"training_iteration": 1}', "--storage-path", "results"),
+    )
+    assert code == 1, output
+    assert re.search(r"Replay needs up to .*; this machine has [\d.]+ GB", output), output
+    assert '"storage": "disk"' in output
+    assert iterations(output) == []
+    assert "Traceback" not in output

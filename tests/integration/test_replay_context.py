@@ -9,7 +9,6 @@ import tensorflow as tf
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3
-from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.networks.model import DreamerModel, get_weights
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
@@ -54,21 +53,6 @@ def make_runner():
     yield make
     for runner in built:
         runner.stop()
-
-
-def test_the_need_of_memory_is_known_before_there_is_a_record(algorithm):
-    stored = algorithm.replay_buffer.storage.record_bytes
-    module = algorithm.learner_group._learner.module["default_policy"]
-    assert module.record_bytes(latents=True) == stored
-    assert module.record_bytes(latents=False) < stored
-    metrics = algorithm.replay_buffer.metrics()
-    assert metrics["capacity_records"] * stored == algorithm._replay_need.bytes
-
-
-def test_replay_that_cannot_fit_is_refused_before_anything_is_sampled(eager):
-    config = config_v2(replay_buffer_config={"capacity": 10**12, "capacity_bytes": None})
-    with pytest.raises(ConfigError, match=r"this machine has .* Set replay_buffer_config"):
-        config.build_algo()
 
 
 # Acting

@@ -16,12 +16,17 @@ from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.envs.registry import check_environment, is_benchmark, options_of
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.plugin.replay_room import record_specs
+from rllib_dreamerv3.replay.column_specs import bytes_of
+from rllib_dreamerv3.replay.memory import ReplayNeed, check_room
 from rllib_dreamerv3.spaces.layout import (
+    ActionLayout,
     ActionLeaf,
     Categorical,
     ContinuousAction,
     DiscreteAction,
     Image,
+    ObservationLayout,
     ObservationLeaf,
     Vector,
 )
@@ -129,6 +134,18 @@ def test_example_is_valid_whether_or_not_its_package_is_installed(file):
             config.validate()
         config.environment("CartPole-v1", env_config={})
     config.validate()
+
+
+@pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)
+def test_replay_of_example_fits_a_machine_of_16_gb(file):
+    config, learned = first_config(file), LEARNED[file.stem]
+    latents_of = config.model_settings() if learned.variant == "v2" else None
+    specs = record_specs(
+        ObservationLayout(learned.observations), ActionLayout(learned.actions), latents_of
+    )
+    size, options = bytes_of(specs), config.replay_buffer_options()
+    need = ReplayNeed(options["capacity"], size, options["capacity_bytes"], size)
+    assert not check_room(need, 16 * 10**9), need.in_words(16 * 10**9)
 
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)

@@ -5,44 +5,76 @@ import re
 import pytest
 
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.replay.memory import ReplayNeed, check_room, machine_memory
+from rllib_dreamerv3.replay.memory import (
+    ReplayNeed,
+    check_room,
+    control_group_limits,
+    machine_memory,
+)
 
 GB = 10**9
+ATARI = ReplayNeed(capacity=5_000_000, record_bytes=12_300, capacity_bytes=None, share_bytes=12_300)
 
 
-def test_what_cannot_fit_is_refused_with_what_would():
-    need = ReplayNeed(records=5_000_000, record_bytes=12_300, capacity_bytes=None)
+@pytest.mark.parametrize("share_bytes", [12_300, 11_000])
+def test_what_cannot_fit_is_refused_with_what_would(share_bytes):
+    need = ATARI._replace(share_bytes=share_bytes)
     with pytest.raises(ConfigError) as error:
         check_room(need, 23 * GB)
     message = str(error.value)
-    assert "61.5 GB (5,000,000 records of 12.3 KB); this machine has 23 GB" in message
+    assert f"{need.bytes / GB:.1f} GB (5,000,000 records of" in message
+    assert "this machine has 23.0 GB" in message
+    # Columns on disk are there already; and a limit on bytes counts them too.
+    assert ('"storage": "disk"' in message) == (share_bytes == 12_300)
     (fits,) = re.findall(r'"capacity_bytes": ([\d_]+)', message)
-    assert not check_room(need._replace(capacity_bytes=int(fits)), 23 * GB)
     (records,) = re.findall(r"at most ([\d_]+) records", message)
-    assert not check_room(need._replace(records=int(records)), 23 * GB)
+    for key, value in {"capacity_bytes": int(fits), "capacity": int(records)}.items():
+        bounded = need._replace(**{key: value})
+        assert 0.69 * 23 * GB < bounded.bytes < 0.7 * 23 * GB
+        assert not check_room(bounded, 23 * GB)
 
 
 def test_what_is_tight_is_told():
-    need = ReplayNeed(records=1_000_000, record_bytes=10_000, capacity_bytes=None)
+    need = ReplayNeed(1_000_000, 10_000, None, 10_000)
     assert not check_room(need, 20 * GB)
     assert check_room(need, 12 * GB)
     assert not check_room(need._replace(capacity_bytes=8 * GB), 12 * GB)
 
 
 def test_words_count_what_fits():
-    need = ReplayNeed(records=1_000_000, record_bytes=10_000, capacity_bytes=5 * GB)
-    assert "up to 5 GB (500,000 records of 10 KB)" in need.in_words(8 * GB)
+    need = ReplayNeed(1_000_000, 10_000, 5 * GB, 8_000)
+    assert "up to 4.00 GB (500,000 records of 8 KB)" in need.in_words(8 * GB)
 
 
 def test_the_machine_has_memory():
     assert GB // 10 < machine_memory() < 10**15
 
 
+@pytest.mark.parametrize(
+    ("groups", "top", "name"),
+    [
+        ("0::/slurm/job_7/step_0", ".", "memory.max"),
+        (
+            "9:name=systemd:/\n4:cpu:/a\n3:memory,hugetlb:/slurm/job_7/step_0",
+            "memory",
+            "memory.limit_in_bytes",
+        ),
+    ],
+    ids=["version 2", "version 1"],
+)
+def test_every_group_around_a_process_may_limit_its_memory(tmp_path, groups, top, name):
+    job = tmp_path / top / "slurm" / "job_7"
+    (job / "step_0").mkdir(parents=True)
+    assert list(control_group_limits(groups, tmp_path)) == []
+    (job / "step_0" / name).write_text("max\n")
+    (job / name).write_text("8000000000\n")
+    # In a container the path is that outside: only the top is there.
+    (tmp_path / top / name).write_text("9000000000\n")
+    assert sorted(control_group_limits(groups, tmp_path)) == [8 * GB, 9 * GB]
+
+
 def test_a_disk_without_room_is_refused_too(tmp_path):
-    need = ReplayNeed(records=5_000_000, record_bytes=12_300, capacity_bytes=None)
     with pytest.raises(ConfigError) as error:
-        check_room(need, 10 * GB, tmp_path)
-    assert f"{tmp_path} has room for 10 GB" in str(error.value)
+        check_room(ATARI, 10 * GB, tmp_path)
+    assert f"{tmp_path} has room for 10.0 GB" in str(error.value)
     assert "storage" not in str(error.value)
-    with pytest.raises(ConfigError, match='"storage": "disk"'):
-        check_room(need, 10 * GB)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
-from rllib_dreamerv3.replay import ReplayBuffer, checkpoint
+from rllib_dreamerv3.replay import ReplayBuffer, checkpoint, column_storage
 from rllib_dreamerv3.replay.storage import Window
 
 H, INDEX, NUMBER = "latent/h", "latent/index", "number"
@@ -24,12 +24,20 @@ H, INDEX, NUMBER = "latent/h", "latent/index", "number"
 class SlowReplay:
     """Drives a buffer and predicts it."""
 
-    def __init__(self, length: int, context: int, online_queue: bool, capacity: int):
+    def __init__(
+        self,
+        length: int,
+        context: int,
+        online_queue: bool,
+        capacity: int,
+        directory: Path | None = None,
+    ):
         self.options: dict[str, Any] = {
             "length": length,
             "context": context,
             "online_queue": online_queue,
             "capacity_records": capacity,
+            "directory": directory,
         }
         self.buffer = ReplayBuffer(seed=0, **self.options)
         self.context, self.row_length = context, context + length
@@ -45,10 +53,10 @@ class SlowReplay:
         """Number of each stored record -> its latents, which are checked to be uniform."""
         found = {}
         for _, chunk in self.buffer.storage.chunks_oldest_first():
-            for i in range(chunk.size):
-                number = int(chunk.columns[NUMBER][i])
-                assert len(set(chunk.columns[H][i].tolist())) == 1
-                found[number] = (float(chunk.columns[H][i, 0]), int(chunk.columns[INDEX][i, 0]))
+            columns = [chunk.read(name).tolist() for name in (NUMBER, H, INDEX)]
+            for number, h, index in zip(*columns, strict=True):
+                assert len(set(h)) == 1
+                found[number] = (h[0], index[0])
         return found
 
     def add(self, stream: str, count: int, lost: int) -> None:
@@ -166,21 +174,47 @@ operations = st.one_of(
 )
 
 
-@settings(max_examples=80, deadline=None)
-@given(
+histories = (
     st.lists(operations, min_size=5, max_size=40),
     st.integers(1, 9),
     st.sampled_from([0, 1]),
     st.booleans(),
     st.integers(10, 150),
 )
-def test_any_history_is_as_the_model_says(
-    history: list[tuple], length: int, context: int, online_queue: bool, capacity: int
-):
-    replay = SlowReplay(length, context, online_queue, capacity)
+
+
+def follow(replay: SlowReplay, history: list[tuple]) -> None:
     for name, *arguments in history:
         getattr(replay, name)(*arguments)
         replay.check()
     replay.sample(6)
     replay.write_back()
     replay.check()
+
+
+@settings(max_examples=80, deadline=None)
+@given(*histories)
+def test_any_history_is_as_the_model_says(
+    history: list[tuple], length: int, context: int, online_queue: bool, capacity: int
+):
+    follow(SlowReplay(length, context, online_queue, capacity), history)
+
+
+@settings(max_examples=60, deadline=None)
+@given(*histories, st.sampled_from([1, 5, 9]))
+def test_any_history_is_as_the_model_says_with_files(
+    history: list[tuple],
+    length: int,
+    context: int,
+    online_queue: bool,
+    capacity: int,
+    least_file_bytes: int,
+):
+    """With every column in a file, those of numbers and h, or h alone."""
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        pytest.MonkeyPatch.context() as patch,
+    ):
+        patch.setattr(column_storage, "LEAST_FILE_BYTES", least_file_bytes)
+        replay = SlowReplay(length, context, online_queue, capacity, Path(directory))
+        follow(replay, history)

@@ -1,0 +1,111 @@
+"""What replay is going to need is known, and refused, before there is a record."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+import ray
+from gymnasium import spaces
+from tiny import tiny_config
+
+from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.plugin.replay_room import record_specs
+from rllib_dreamerv3.replay.column_storage import in_files
+from rllib_dreamerv3.replay.memory import machine_memory
+
+
+class Pictures(gym.Env):
+    """Images, numbers, classes, and choices of which some are not allowed."""
+
+    observation_space = spaces.Dict(
+        {
+            "picture": spaces.Box(0, 255, (64, 64, 3), np.uint8),
+            "numbers": spaces.Box(-1.0, 1.0, (5,), np.float32),
+            "class": spaces.Discrete(3),
+            "action_mask": spaces.Box(0, 1, (4,), np.int8),
+        }
+    )
+    action_space = spaces.Discrete(4)
+
+    def __init__(self, config=None):
+        self._steps = 0
+
+    def _observation(self):
+        return {
+            "picture": np.zeros((64, 64, 3), np.uint8),
+            "numbers": np.zeros(5, np.float32),
+            "class": np.int64(1),
+            "action_mask": np.ones(4, np.int8),
+        }
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self._steps = 0
+        return self._observation(), {}
+
+    def step(self, action):
+        self._steps += 1
+        return self._observation(), 0.0, self._steps == 10, False, {}
+
+
+@pytest.mark.parametrize("storage", ["memory", "disk"])
+@pytest.mark.parametrize("variant", ["v1", "v2"])
+def test_records_look_as_was_foretold(variant, storage):
+    algorithm = tiny_config(
+        Pictures, variant=variant, replay_buffer_config={"capacity": 2000, "storage": storage}
+    ).build_algo()
+    try:
+        module = algorithm.learner_group._learner.module["default_policy"]
+        foretold = record_specs(
+            module.observations.layout,
+            module.actions.layout,
+            module.settings if variant == "v2" else None,
+        )
+        # Sampled without an update, which would have to be compiled.
+        algorithm._store(algorithm._sample())
+        stored = algorithm.replay_buffer.storage
+        metrics = algorithm.replay_room.metrics()
+    finally:
+        algorithm.stop()
+    assert foretold == stored.specs
+    assert {name for name in foretold if name.startswith("latent/")} == (
+        {"latent/h", "latent/index"} if variant == "v2" else set()
+    )
+    if storage == "memory":
+        assert metrics["num_bytes_at_capacity"] == 2000 * stored.record_bytes
+        assert metrics["num_bytes_of_machine"] == machine_memory()
+    else:
+        # The recurrent state of so small a model is not worth a file.
+        assert set(in_files(foretold)) == {"obs/picture"}
+        assert metrics["num_bytes_at_capacity"] == 2000 * 64 * 64 * 3
+        assert metrics["num_bytes_of_disk"] > 0
+
+
+def too_large(storage):
+    # More than any machine has, in memory or on disk.
+    return tiny_config(replay_buffer_config={"capacity": 10**16, "storage": storage})
+
+
+@pytest.mark.parametrize("storage", ["memory", "disk"])
+def test_what_no_machine_has_is_refused_before_any_record(storage):
+    # CartPole has no column that is worth a file: with files, too, all of it is in memory.
+    with pytest.raises(ConfigError, match=r"Replay needs up to .* this machine has .* GB\. .*Set"):
+        too_large(storage).build_algo()
+
+
+def test_a_disk_that_is_too_small_is_refused(tmp_path):
+    # 39 TB of images; the other columns take a few GB of memory.
+    options = {"capacity": 5 * 10**7, "storage": "disk", "directory": str(tmp_path / "files")}
+    config = tiny_config(Pictures, image_size=512, replay_buffer_config=options)
+    with pytest.raises(ConfigError, match=r"Replay needs up to 39,.*/files has room for .*Set"):
+        config.build_algo()
+    assert not (tmp_path / "files").exists()
+
+
+def test_tune_refuses_it_in_the_same_words(tmp_path):
+    run_config = ray.tune.RunConfig(storage_path=str(tmp_path), verbose=0)
+    results = ray.tune.Tuner(
+        "DreamerV3", param_space=too_large("memory"), run_config=run_config
+    ).fit()
+    (error,) = results.errors
+    assert "Replay needs up to" in str(error)
+    assert "this machine has" in str(error)
