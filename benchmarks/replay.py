@@ -8,6 +8,7 @@ measured in the same process. One sampled byte, like one copied byte, counts onc
 
 import argparse
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable
@@ -109,6 +110,9 @@ def measure(
     for i in range(num_records):
         buffer.add(RecordChunk(f"env{i % streams}", i // streams, records[i % 1024]))
     add_seconds = time.perf_counter() - began
+    if directory is not None:
+        # What was just written is still on its way to the disk, which slows reading down.
+        os.sync()
 
     sample_seconds = median_seconds(lambda: buffer.sample(BATCH))
     batch_bytes = sum(c.nbytes for c in buffer.sample(BATCH).columns.values())
