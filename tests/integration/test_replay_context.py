@@ -99,7 +99,8 @@ def test_records_carry_the_states_in_which_the_policy_acted(make_runner, random_
 def test_training_recomputes_the_states_that_were_stored(make_runner, variant):
     """From observations and actions of whole streams, with the noise that acting drew."""
     runner = make_runner(variant=variant)
-    rng = copy.deepcopy(runner._rng)
+    _, noise_seed = runner._place.seeds(runner.config.seed, runner.num_envs)
+    rng = np.random.default_rng(noise_seed)
     chunks = [chunk.columns for chunk in runner.sample(num_timesteps=120)]
     records = {name: tf.constant(np.stack([x[name] for x in chunks])) for name in chunks[0]}
     assert np.any(records[IS_FIRST][:, 1:])
