@@ -364,12 +364,6 @@ class FaultToleranceOptions:
         "of: stop; ignore it and go on; or rewind to the last good checkpoint and draw other rows "
         "from replay, at most three times.",
     )
-    max_failures_in_a_row: int = option(
-        10,
-        "Failures of an environment, or of an env runner's process, without a record between them, "
-        "that end the run.",
-        least=1,
-    )
 
 
 TRAINING_GROUPS = (SizeOptions, NetworkOptions, LearningOptions, ReplayOptions)

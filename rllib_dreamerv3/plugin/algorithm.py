@@ -80,13 +80,13 @@ class DreamerV3(CheckpointedAlgorithm):
         self._episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
         self._divergence = Divergence(self)
-        self._remote_sampling: RemoteSampling | None = None
         super().setup(config)
         if self.config.num_env_runners:
             self._remote_sampling = RemoteSampling(
                 self.env_runner_group,
+                restart=self.config.restart_failed_env_runners,
                 timeout_s=self.config.sample_timeout_s,
-                most_failures=self.config.max_failures_in_a_row,
+                tolerated_failures=self.config.num_consecutive_env_runner_failures_tolerance,
             )
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
@@ -178,13 +178,15 @@ class DreamerV3(CheckpointedAlgorithm):
         back = self._remote_sampling.bring_back()
         if back:
             self._push_weights(back)
-            generation = self.generation
-            env_runner_group.foreach_env_runner(
-                lambda runner: runner.begin_generation(generation),
-                local_env_runner=False,
-                remote_worker_ids=back,
-            )
+            arguments = {"generation": self.generation}
+            self._call_remote_env_runners("begin_generation", arguments, back)
         return back
+
+    def cleanup(self) -> None:
+        """Closes environments and ends all processes, also those that hang."""
+        if self._remote_sampling is not None:
+            self._remote_sampling.stop()
+        super().cleanup()
 
     def _sample(self) -> list[RecordChunk]:
         """Asks every env runner for records: for a rollout fragment, or for more before updates.
@@ -203,6 +205,8 @@ class DreamerV3(CheckpointedAlgorithm):
         with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
             if self._remote_sampling is None:
                 return self.env_runner.sample(**arguments)
+            # RLlib does so once an iteration, which may be long.
+            self.restore_env_runners(group)
             chunks, metrics = self._remote_sampling.sample(arguments)
         # Nobody answers where all env runners are lost.
         if metrics:

@@ -35,6 +35,7 @@ from rllib_dreamerv3.plugin.checkpoint_components import (
 from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE, OPTIMIZER_FILE, write_policy
 from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.plugin.config import DreamerV3Config
+from rllib_dreamerv3.plugin.sampling import RemoteSampling
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
 
@@ -52,6 +53,7 @@ class CheckpointedAlgorithm(Algorithm):
     config: DreamerV3Config
     replay_buffer: ReplayBuffer
     generation: int
+    _remote_sampling: RemoteSampling | None = None
 
     def get_counters(self) -> dict[str, Any]:
         """Everything that is neither networks, optimizers, replay nor RLlib's; as JSON."""
@@ -262,9 +264,10 @@ class CheckpointedAlgorithm(Algorithm):
         """Ends all running episodes; the next begin with the seeds of another generation."""
         self.generation = generation
         self.forget_running_episodes()
-        for group in (self.env_runner_group, self.eval_env_runner_group):
-            if group is not None:
-                group.foreach_env_runner(lambda runner: runner.begin_generation(generation))
+        self.env_runner.begin_generation(generation)
+        if self.eval_env_runner is not None:
+            self.eval_env_runner.begin_generation(generation)
+        self._call_remote_env_runners("begin_generation", {"generation": generation})
 
     def _push_weights(self, only: list[int] | None = None) -> None:
         """Gives env runners the learner's weights: all, or some of those for training alone."""
@@ -274,15 +277,21 @@ class CheckpointedAlgorithm(Algorithm):
             "learner"
         ]
         reference = ray.put({**state, WEIGHTS_SEQ_NO: 0})
-        groups = (self.env_runner_group, self.eval_env_runner_group if only is None else None)
-        for group in groups:
-            if group is not None and group.num_remote_env_runners():
-                group.foreach_env_runner(
-                    "set_state",
-                    kwargs={"state": reference},
-                    local_env_runner=False,
-                    remote_worker_ids=only,
-                )
+        self._call_remote_env_runners("set_state", {"state": reference}, only)
+
+    def _call_remote_env_runners(
+        self, method: str, arguments: dict[str, Any], only: list[int] | None = None
+    ) -> None:
+        """Waits for none that does not answer in time: it takes the call up later."""
+        if self._remote_sampling is not None:
+            self._remote_sampling.call(method, arguments, only)
+        if self.eval_env_runner_group is not None and only is None:
+            self.eval_env_runner_group.foreach_env_runner(
+                method,
+                kwargs=arguments,
+                local_env_runner=False,
+                timeout_seconds=self.config.evaluation_sample_timeout_s,
+            )
 
 
 def _verify_around(directory: Path) -> None:

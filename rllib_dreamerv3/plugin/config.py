@@ -74,6 +74,9 @@ class DreamerV3Config(AlgorithmConfig):
         self.metrics_num_episodes_for_smoothing = 20
         # Long enough for results to cost nothing, short enough to see something happen.
         self.min_time_s_per_iteration = 10.0
+        # An environment that always fails should say so within a minute, not after hours.
+        self.num_consecutive_env_runner_failures_tolerance = 10
+        self.delay_between_env_runner_restarts_s = 1.0
         # Env runners hand observations to the policy themselves, and batches come from replay
         # ready for the update: all connector pipelines stay empty.
         self.env_runner_cls = DreamerV3EnvRunner

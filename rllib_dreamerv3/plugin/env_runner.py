@@ -1,11 +1,12 @@
 """Sampling as RLlib knows it: an env runner, which steps N environments and returns records."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers.vector import DictInfoToList
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -21,14 +22,15 @@ from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
 from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SamplingPlace, fresh_incarnation
 from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.networks.policy import PolicyState
+from rllib_dreamerv3.plugin.autoreset import autoreset_mode, last_observations
 from rllib_dreamerv3.plugin.episode_callbacks import EpisodeCallbacks
 from rllib_dreamerv3.plugin.guarded_env_runner import (
     GuardedEnvRunner,
-    check_autoreset,
     was_restarted,
 )
 from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
 from rllib_dreamerv3.plugin.sampling_totals import SamplingTotals
+from rllib_dreamerv3.plugin.streams import Streams
 from rllib_dreamerv3.records import (
     ACTION,
     ACTION_MASK,
@@ -66,14 +68,16 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         )
         self._episode_callbacks = EpisodeCallbacks.if_wanted(self)
         self._policy_state: PolicyState | None = None
-        # Name of the streams, position of the current records in them, and these records [N, ...]
-        # without their actions.
-        self._stream = ""
-        self._position = 0
+        # The current records [N, ...], without their actions.
         self._now: Columns = {}
         self._totals = SamplingTotals()
         # Training starts its rows from the latents of any record.
         self._stores_latents = self.config.resolved("replay_context") > 0
+
+    @property
+    def incarnation(self) -> tuple[int, ...]:
+        """Empty unless this process is one that was started after another had died."""
+        return self._place.incarnation
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
         """Observation and action space: of the vector environment, of one, and of the module."""
@@ -97,7 +101,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
                 super().make_env()
             except gym.error.UnregisteredEnv as error:
                 raise unknown_environment(self.config.env) from error
-            check_autoreset(self.env, self.config.env)
+            self._autoreset = autoreset_mode(self.env, self.config.env)
             return
         if self.env is not None:
             self.env.close()
@@ -110,6 +114,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
                 gym.VectorizeMode(self.config.gym_env_vectorize_mode),
             )
         )
+        self._autoreset = AutoresetMode.NEXT_STEP
         self._needs_initial_reset = True
         make_callback(
             "on_environment_created",
@@ -190,26 +195,27 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         # As in RLlib: after whole episodes of some environments, those of the others are cut short.
         self._needs_initial_reset = num_episodes is not None
 
-        steps: list[Columns] = []
-        start, episodes = self._position, 0
+        steps = episodes = 0
         while (
             episodes < num_episodes
             if num_episodes is not None
-            else len(steps) * self.num_envs < (num_timesteps or 0)
+            else steps * self.num_envs < (num_timesteps or 0)
         ):
             action = self._choose(random_actions)
             taken = np.where(self._now[IS_LAST][:, None], np.float32(0.0), action)
-            steps.append({**self._now, **self._latents(), ACTION: taken})
-            self._position += 1
+            self._streams.add({**self._now, **self._latents(), ACTION: taken})
+            steps += 1
             ended = self._step(action)
             if ended is None:
                 # The environments were created anew. The last record has an action without its
                 # outcome, so the records of this call are dropped, as RLlib does.
-                start, steps = self._position, []
+                self._start_streams()
+                steps = 0
                 continue
             episodes += ended
-        self.failures_in_a_row = 0
-        return self._chunks(start, steps), episodes
+        chunks = self._streams.take()
+        self._failures.went_well(sum(chunk.env_steps() for chunk in chunks), episodes)
+        return chunks, episodes
 
     def _choose(self, random_actions: bool) -> np.ndarray:
         """Action vectors ``[N, A]`` for the current observations."""
@@ -252,9 +258,12 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         env_action = self.module.actions.decode(action)
         result = self._try_env_step(env_action)
         if isinstance(result, str) and result == ENV_STEP_FAILURE:
-            self._start_streams()
             return None
         observation, reward, terminated, truncated, infos = result
+        ended = terminated | truncated
+        next_observation, next_infos = observation, infos
+        if self._autoreset is AutoresetMode.SAME_STEP and ended.any():
+            observation, infos = last_observations(self.env, observation, infos, ended)
         is_first = self._now[IS_LAST]
         self._now = self._records(observation, reward, is_first, terminated, truncated)
         self._length += ~is_first
@@ -264,13 +273,33 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
                 observation, env_action, reward, terminated, truncated, infos
             )
         now = time.perf_counter()
-        ended = np.flatnonzero(self._now[IS_LAST])
-        for i in ended:
+        for i in np.flatnonzero(ended):
             self._done_episodes_for_metrics.append(
                 (int(self._length[i]), float(self._return[i]), now - self._started[i])
             )
             self._length[i], self._return[i], self._started[i] = 0, 0.0, now
-        return len(ended)
+        if next_observation is not observation:
+            self._begin_next(next_observation, next_infos, ended)
+        return int(ended.sum())
+
+    def _begin_next(
+        self, observation: Any, infos: Sequence[dict[str, Any]], ended: np.ndarray
+    ) -> None:
+        """Writes the last records of episodes, whose environments have been reset already."""
+        state = self._policy_state
+        if self._stores_latents:
+            # No action is taken here, but training may start a row from this record's latents.
+            self._choose(random_actions=False)
+        no_action = np.zeros((self.num_envs, self.module.actions.layout.size), np.float32)
+        self._streams.add({**self._now, **self._latents(), ACTION: no_action}, of=ended)
+        self._policy_state = state
+        no = np.zeros(self.num_envs, bool)
+        first = self._records(observation, np.zeros(self.num_envs), ended, no, no)
+        # Those that go on have the same observation in both.
+        going_on = self._now[REWARD]
+        self._now = first | {REWARD: np.where(ended, np.float32(0.0), going_on)}
+        if self._episode_callbacks:
+            self._episode_callbacks.begin_next(observation, infos, np.flatnonzero(ended).tolist())
 
     def begin_generation(self, generation: int) -> None:
         """Ends the running streams; the next ones have the seeds of that generation.
@@ -283,8 +312,8 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
 
     def _start_streams(self) -> None:
         """Resets all environments and gives their records new stream names."""
-        self._stream = self._place.stream_prefix()
-        self._position, self._policy_state = 0, None
+        self._streams = Streams(self._place.stream_prefix(), self.num_envs)
+        self._policy_state = None
         seeds, noise = self._place.seeds(self.config.seed, self.num_envs)
         self._rng = np.random.default_rng(noise)
         self._place = self._place._replace(reset=self._place.reset + 1)
@@ -330,18 +359,6 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         if self.module.actions.layout.masked:
             wanted.append(ACTION_MASK)
         return {key: self._now[key] for key in wanted}
-
-    def _chunks(self, start: int, steps: list[Columns]) -> list[RecordChunk]:
-        """Turns per-step columns ``[N, ...]`` into one chunk for each environment."""
-        if not steps:
-            return []
-        stacked = {name: np.array([step[name] for step in steps]) for name in steps[0]}
-        return [
-            RecordChunk(
-                f"{self._stream}-{i}", start, {name: x[:, i] for name, x in stacked.items()}
-            )
-            for i in range(self.num_envs)
-        ]
 
     def take_done_episodes(self) -> list[tuple[int, float, float]]:
         """Returns, and forgets, the episodes that ended: (env steps, return, seconds) of each."""

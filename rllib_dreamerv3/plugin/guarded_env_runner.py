@@ -6,7 +6,6 @@ from typing import Any
 
 import ray
 import ray.rllib.env.single_agent_env_runner as rllib_env_runner
-from gymnasium.vector import AutoresetMode
 from ray.rllib.env.env_runner import (
     ENV_RESET_TIMER,
     ENV_STEP_FAILURE,
@@ -15,8 +14,9 @@ from ray.rllib.env.env_runner import (
 )
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
-from rllib_dreamerv3.errors import ConfigError, EnvironmentFailedError
-from rllib_dreamerv3.plugin.watchdog import Watchdog, name_of
+from rllib_dreamerv3.errors import EnvironmentFailedError
+from rllib_dreamerv3.plugin.failures import FailuresInARow, name_of
+from rllib_dreamerv3.plugin.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
 
@@ -27,27 +27,25 @@ MOST_PATIENCE_S = 30.0
 class GuardedEnvRunner(SingleAgentEnvRunner):
     """Makes environments anew that fail, up to a limit, and tells of those that hang.
 
-    Subclasses set ``failures_in_a_row`` to 0 when records were collected.
-
-    Attributes:
-        failures_in_a_row: Resets and steps that failed since.
+    Subclasses tell ``_failures`` what went well.
     """
 
     def __init__(self, *, config: Any, **kwargs: Any):
         """Creates environments and policy."""
+        self._failures = FailuresInARow(config.num_consecutive_env_runner_failures_tolerance)
+        self._watchdog = Watchdog(
+            name_of(kwargs.get("worker_index") or 0, evaluation=config.in_evaluation),
+            config.env,
+            min(MOST_PATIENCE_S, (config.sample_timeout_s or math.inf) / 2),
+        )
         # RLlib asks for the device of its networks, and has an answer for PyTorch alone.
         get_device = rllib_env_runner.get_device
         rllib_env_runner.get_device = lambda *_: None
         try:
-            super().__init__(config=config, **kwargs)
+            with self._watchdog.during("__init__"):
+                super().__init__(config=config, **kwargs)
         finally:
             rllib_env_runner.get_device = get_device
-        self.failures_in_a_row = 0
-        self._watchdog = Watchdog(
-            name_of(self.worker_index or 0, evaluation=self.config.in_evaluation),
-            self.config.env,
-            min(MOST_PATIENCE_S, (self.config.sample_timeout_s or math.inf) / 2),
-        )
 
     def _try_env_reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, Any]:
         """Resets the environments, and makes them anew where that fails.
@@ -83,16 +81,11 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
         return results
 
     def _note_failure(self, call: str, error: Exception) -> None:
-        self.failures_in_a_row += 1
         text = f"{call}() of {self.config.env!r} failed: {type(error).__name__}: {error}"
-        most = self.config.max_failures_in_a_row
         if not self.config.restart_failed_sub_environments:
             raise EnvironmentFailedError(text) from error
-        if self.failures_in_a_row >= most:
-            raise EnvironmentFailedError(
-                f"{text}. It failed {self.failures_in_a_row} times in a row "
-                "(max_failures_in_a_row)."
-            ) from error
+        if self._failures.failed():
+            raise EnvironmentFailedError(f"{text}. {self._failures}.") from error
         logger.warning("%s. The environments are made anew.", text, exc_info=error)
         self.make_env()
 
@@ -106,14 +99,3 @@ def was_restarted() -> bool:
     """Whether this is an actor that Ray started again after its process had died."""
     context = ray.get_runtime_context() if ray.is_initialized() else None
     return bool(context and context.get_actor_id() and context.was_current_actor_reconstructed)
-
-
-def check_autoreset(env: Any, name: object) -> None:
-    """Raises ConfigError unless environments reset themselves in the step after an end."""
-    mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
-    if mode is not AutoresetMode.NEXT_STEP:
-        raise ConfigError(
-            f"The vector environment {name!r} has autoreset_mode {mode.value!r}, with which the "
-            "last observation of an episode or the first of the next would be lost. Make it with "
-            "AutoresetMode.NEXT_STEP, or give a single environment."
-        )

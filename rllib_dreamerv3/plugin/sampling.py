@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import ray
@@ -9,79 +10,157 @@ from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.typing import ResultDict
 
 from rllib_dreamerv3.errors import EnvironmentFailedError
-from rllib_dreamerv3.plugin.watchdog import last_words, name_of
-from rllib_dreamerv3.records import RecordChunk
+from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
+from rllib_dreamerv3.plugin.failures import FailuresInARow, leave_words, name_of, take_words
+from rllib_dreamerv3.records import IS_LAST, RecordChunk
 
 logger = logging.getLogger(__name__)
 
-# Nobody is there to ask: not too often.
+# Where there is nobody to ask: not too often.
 _PAUSE_S = 0.1
-# As a multiple of the time after which an env runner is missed.
+# Env runners wait so long for one that is slower; then they go on, and take it in when it answers.
+_SLOWEST_S = 10.0
+# Multiple of the time after which an env runner is missed, for one that is not in its environment
+# but busy with something else, such as compiling its policy.
 _MORE_PATIENCE = 10
+_STOP_S = 10.0
+
+
+@dataclass(frozen=True)
+class _Answer:
+    incarnation: tuple[int, ...]
+    chunks: list[RecordChunk]
+    metrics: ResultDict
+
+
+@dataclass
+class _Request:
+    """A call of an env runner that has not been answered.
+
+    Attributes:
+        answer: Where its answer will be.
+        asked_at: By the monotonic clock.
+        missed: Whether it was said that the answer is late.
+    """
+
+    answer: ray.ObjectRef
+    asked_at: float
+    missed: bool = False
 
 
 class RemoteSampling:
     """Samples with the env runners of a group that are well, and brings the others back.
 
     While all are well, their records come in the order of the env runners, so that a run depends on
-    its seed alone. One whose environment does not return in time is killed, for Ray to start it
-    again. One that is busy with something else, such as compiling its policy, is left alone until
-    it answers, or for ten times as long. Nobody waits for an env runner that is lost: it is asked
-    now and then whether it is there.
+    its seed alone. Where one is slower than the others by ten seconds, they go on without it, and
+    its records are taken when they come. One whose environment does not return in time is killed,
+    for Ray to start it again. Nobody waits for an env runner that is lost: it is asked now and then
+    whether it is there.
 
     Attributes:
         replaced: How often an env runner was lost and came back, since this process began.
     """
 
-    def __init__(self, group: EnvRunnerGroup, *, timeout_s: float | None, most_failures: int):
+    def __init__(
+        self,
+        group: EnvRunnerGroup,
+        *,
+        restart: bool,
+        timeout_s: float | None,
+        tolerated_failures: int,
+    ):
         """Takes over a group.
 
         Args:
             group: Its env runners.
+            restart: Whether Ray starts those again that were lost.
             timeout_s: Seconds after which one that has not answered is replaced; None for never.
-            most_failures: Failures in a row, of one env runner, that end the run.
+            tolerated_failures: Failures in a row, of one env runner, that do not end the run.
         """
-        self._group, self._timeout_s, self._most_failures = group, timeout_s, most_failures
-        self._failures: dict[int, int] = {}
-        self._pings: dict[int, ray.ObjectRef] = {}
-        self._lost_at: dict[int, float] = {}
+        self._group, self._manager = group, group._worker_manager
+        self._restart, self._timeout_s = restart, timeout_s
+        self._failures = {i: FailuresInARow(tolerated_failures) for i in self._manager.actor_ids()}
+        self._incarnations: dict[int, tuple[int, ...]] = {}
+        self._requests: dict[int, _Request] = {}
+        self._pings: dict[int, _Request] = {}
+        self._all_asked_before = False
         self.replaced = 0
 
     def sample(self, arguments: dict[str, Any]) -> tuple[list[RecordChunk], list[ResultDict]]:
-        """Lets every env runner that is well sample once.
+        """Lets every env runner that is well, and not still at it, sample once.
 
         Args:
             arguments: Of ``DreamerV3EnvRunner.sample()``.
 
         Returns:
-            The records, and the metrics of each env runner.
+            The records that have come, and the metrics of each env runner that they come from.
 
         Raises:
-            EnvironmentFailedError: One has failed too often in a row.
+            EnvironmentFailedError: One has failed too often in a row, or none is left.
         """
-        manager = self._group._worker_manager
-        asked = manager.healthy_actor_ids()
-        if not asked:
+        if not self._restart and not self._manager.num_healthy_actors():
+            raise EnvironmentFailedError("All env runners are lost, and none is to be restarted.")
+        asked = [i for i in self._manager.healthy_actor_ids() if i not in self._requests]
+        for index in asked:
+            answer = self._manager.actors()[index].apply.remote(_sample, arguments=arguments)
+            self._requests[index] = _Request(answer, time.monotonic())
+        self._wait_for(asked)
+        answers = []
+        for index in sorted(self._requests):
+            good = self._take(index)
+            if good is not None:
+                answers.append(good)
+        return [x for good in answers for x in good.chunks], [good.metrics for good in answers]
+
+    def _wait_for(self, asked: list[int]) -> None:
+        waited = [self._requests[index].answer for index in asked]
+        if not waited:
             time.sleep(_PAUSE_S)
-            return [], []
-        answers = manager.foreach_actor(
-            lambda runner: (runner.sample(**arguments), runner.get_metrics()),
-            remote_actor_ids=asked,
-            timeout_seconds=self._timeout_s,
+            return
+        patience = self._timeout_s
+        # All of them compile their policies in their first call.
+        if self._all_asked_before:
+            patience = min(_SLOWEST_S, patience or _SLOWEST_S)
+        self._all_asked_before = True
+        ray.wait(waited, num_returns=len(waited), timeout=patience)
+
+    def _take(self, index: int) -> _Answer | None:
+        """An env runner's answer, if it has come and is good."""
+        request = self._requests[index]
+        ready, _ = ray.wait([request.answer], timeout=0)
+        if not ready:
+            self._miss(index, request)
+            return None
+        del self._requests[index]
+        try:
+            answer: _Answer = ray.get(ready[0])
+        except ray.exceptions.RayError as error:
+            self._lose(index, self._words_of(index) or str(error), error)
+            return None
+        if self._incarnations.setdefault(index, answer.incarnation) != answer.incarnation:
+            # It has no weights yet.
+            self._lose(index, "It died between two calls", None)
+            return None
+        self._failures[index].went_well(
+            sum(chunk.env_steps() for chunk in answer.chunks),
+            sum(int(chunk.columns[IS_LAST].sum()) for chunk in answer.chunks),
         )
-        good = {}
-        silent = set(asked)
-        for answer in answers:
-            silent.discard(answer.actor_id)
-            if answer.ok:
-                good[answer.actor_id] = answer.get()
-                self._failures.pop(answer.actor_id, None)
-            else:
-                self._failed(answer.actor_id, answer.get())
-        for index in sorted(silent):
-            self._lose(index)
-        inorder = [good[index] for index in sorted(good)]
-        return [chunk for chunks, _ in inorder for chunk in chunks], [m for _, m in inorder]
+        return answer
+
+    def _miss(self, index: int, request: _Request) -> None:
+        """Replaces an env runner if its answer is long overdue."""
+        silent_s = time.monotonic() - request.asked_at
+        if self._timeout_s is None or silent_s < self._timeout_s:
+            return
+        doing = self._words_of(index)
+        if doing is None and silent_s < self._timeout_s * _MORE_PATIENCE:
+            if not request.missed:
+                name = name_of(index, evaluation=False)
+                logger.warning("%s has not answered within %g s.", name, self._timeout_s)
+                request.missed = True
+            return
+        doing = doing or f"{name_of(index, evaluation=False)} is silent"
+        self._kill(index, f"{doing}. It did not answer within {self._timeout_s:g} s")
 
     def bring_back(self) -> list[int]:
         """Env runners that are there again after they were lost; waits for none.
@@ -92,16 +171,16 @@ class RemoteSampling:
         Raises:
             EnvironmentFailedError: One cannot be started any more.
         """
-        manager = self._group._worker_manager
-        lost = [i for i in manager.actor_ids() if not manager.is_actor_healthy(i)]
         back = []
-        for index in lost:
+        for index in self._manager.actor_ids() if self._restart else ():
+            if self._manager.is_actor_healthy(index):
+                continue
             if index not in self._pings:
-                self._pings[index] = manager.actors()[index].ping.remote()
-            ready, _ = ray.wait([self._pings[index]], timeout=0)
+                answer = self._manager.actors()[index].ping.remote()
+                self._pings[index] = _Request(answer, time.monotonic())
+            ready, _ = ray.wait([self._pings[index].answer], timeout=0)
             if not ready:
-                if self._timeout_s and self._age(index) > _MORE_PATIENCE * self._timeout_s:
-                    self._kill(index, f"{name_of(index, evaluation=False)} is silent")
+                self._miss(index, self._pings[index])
                 continue
             del self._pings[index]
             try:
@@ -109,51 +188,67 @@ class RemoteSampling:
             except ray.exceptions.ActorUnavailableError:
                 continue  # It is starting.
             except ray.exceptions.RayError as error:
-                self._failed(index, error)
+                self._lose(index, self._words_of(index) or str(error), error)
                 continue
-            manager.set_actor_state(index, healthy=True)
-            self._lost_at.pop(index, None)
+            self._manager.set_actor_state(index, healthy=True)
+            self._requests.pop(index, None)
+            self._incarnations.pop(index, None)
             self.replaced += 1
             back.append(index)
         return back
 
-    def _lose(self, index: int) -> None:
-        """Does without an env runner that has not answered in time."""
-        name = name_of(index, evaluation=False)
-        doing = last_words(name)
-        if doing:
-            self._kill(index, doing)
-        else:
-            logger.warning("%s has not answered within %g s.", name, self._timeout_s)
-        self._group._worker_manager.set_actor_state(index, healthy=False)
+    def call(self, method: str, arguments: dict[str, Any], only: list[int] | None = None) -> None:
+        """Calls every env runner, after what it has been asked before, and drops its records of it.
 
-    def _kill(self, index: int, doing: str) -> None:
+        Does not wait for one that does not answer in time: it takes the call up later.
+
+        Args:
+            method: Of ``DreamerV3EnvRunner``.
+            arguments: For it; object references are resolved.
+            only: Indices of those to call; by default all that are well.
+        """
+        if only is None:
+            self._requests.clear()
+        self._manager.foreach_actor(
+            method, kwargs=arguments, remote_actor_ids=only, timeout_seconds=self._timeout_s
+        )
+
+    def stop(self) -> None:
+        """Closes the environments of env runners that answer, and ends all processes."""
+        self._manager.foreach_actor(lambda runner: runner.stop(), timeout_seconds=_STOP_S)
+        self._manager.clear()
+
+    def _words_of(self, index: int) -> str | None:
+        return take_words(self._manager.actors()[index])
+
+    def _kill(self, index: int, why: str) -> None:
         """Ends an env runner's process, for Ray to start another."""
-        logger.warning("%s. It did not answer within %g s and is replaced.", doing, self._timeout_s)
-        self._count(index, doing, None)
+        self._requests.pop(index, None)
         self._pings.pop(index, None)
-        self._lost_at.pop(index, None)
-        ray.kill(self._group._worker_manager.actors()[index], no_restart=False)
+        ray.kill(self._manager.actors()[index], no_restart=False)
+        self._lose(index, f"{why} and is replaced", None)
 
-    def _age(self, index: int) -> float:
-        """Seconds since an env runner was first missed."""
-        return time.monotonic() - self._lost_at.setdefault(index, time.monotonic())
-
-    def _failed(self, index: int, error: Exception) -> None:
+    def _lose(self, index: int, why: str, error: Exception | None) -> None:
+        """Does without an env runner until it is back; ends the run if that is asked for."""
+        self._manager.set_actor_state(index, healthy=False)
+        name = name_of(index, evaluation=False)
+        text = why if why.startswith(name) else f"{name}: {why}"
         if not self._group._ignore_ray_errors_on_env_runners:
-            raise error
-        cause = getattr(error, "cause", None) or error
-        if isinstance(cause, EnvironmentFailedError):
-            text = str(cause)
-        else:
-            text = f"{name_of(index, evaluation=False)}: {type(cause).__name__}: {cause}"
-        logger.warning("%s", text)
-        self._count(index, text, cause)
+            raise EnvironmentFailedError(text) from error
+        logger.warning("%s.", text.rstrip("."))
+        failures = self._failures[index]
+        if failures.failed():
+            raise EnvironmentFailedError(f"{text.rstrip('.')}. {failures}.") from error
 
-    def _count(self, index: int, what: str, cause: BaseException | None) -> None:
-        self._failures[index] = self._failures.get(index, 0) + 1
-        if self._failures[index] >= self._most_failures:
-            raise EnvironmentFailedError(
-                f"Env runner {index} failed {self._failures[index]} times in a row "
-                f"(max_failures_in_a_row). The last time: {what}"
-            ) from cause
+
+def _sample(runner: DreamerV3EnvRunner, *, arguments: dict[str, Any]) -> _Answer:
+    """Samples in an env runner's process; a failure leaves its words there for who asked."""
+    try:
+        return _Answer(runner.incarnation, runner.sample(**arguments), runner.get_metrics())
+    except Exception as error:
+        leave_words(
+            str(error)
+            if isinstance(error, EnvironmentFailedError)
+            else f"{type(error).__name__}: {error}"
+        )
+        raise

@@ -6,10 +6,9 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 
-import ray
-from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
+from rllib_dreamerv3.plugin.failures import leave_words
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +40,7 @@ class Watchdog:
         """Watches what happens inside.
 
         Args:
-            call: ``reset`` or ``step``.
+            call: ``__init__``, ``reset`` or ``step``.
         """
         self._began, self._thread = time.monotonic(), threading.get_ident()
         self._call = call
@@ -58,16 +57,20 @@ class Watchdog:
         told = 0.0
         while not self._over.wait(self._patience_s / _CHECKS):
             call, began = self._call, self._began
+            if call and began == told:
+                continue
+            if told:
+                leave_words("")  # It has returned after all.
+                told = 0.0
             seconds = time.monotonic() - began
-            if call and seconds >= self._patience_s and began != told:
+            if call and seconds >= self._patience_s:
                 told = began
                 text = (
                     f"{self._env_runner} has been in {call}() of {self._environment!r} for "
                     f"{seconds:.0f} s{self._where()}"
                 )
                 logger.warning("%s. It may hang.", text)
-                with suppress(Exception):  # There may be no Ray, and nobody who waits.
-                    _internal_kv_put(_key(self._env_runner), text, overwrite=True)
+                leave_words(text)
 
     def _where(self) -> str:
         frame = sys._current_frames().get(self._thread)
@@ -75,24 +78,3 @@ class Watchdog:
             return ""
         last = traceback.extract_stack(frame)[-1]
         return f", at {last.filename}:{last.lineno} in {last.name}"
-
-
-def last_words(env_runner: str) -> str | None:
-    """What the watchdog of an env runner told last; None if nothing. Forgotten when read."""
-    with suppress(Exception):
-        text = _internal_kv_get(_key(env_runner))
-        if text:
-            _internal_kv_put(_key(env_runner), b"", overwrite=True)
-            return str(text.decode())
-    return None
-
-
-def name_of(worker_index: int, *, evaluation: bool) -> str:
-    """What an env runner is called in messages."""
-    kind = "Evaluation env runner" if evaluation else "Env runner"
-    return f"{kind} {worker_index}"
-
-
-def _key(env_runner: str) -> str:
-    job = ray.get_runtime_context().get_job_id() if ray.is_initialized() else ""
-    return f"rllib_dreamerv3/{job}/{env_runner}"

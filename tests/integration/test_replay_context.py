@@ -2,10 +2,12 @@
 
 import copy
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import synthetic
 import tensorflow as tf
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3
@@ -93,6 +95,22 @@ def test_records_carry_the_states_in_which_the_policy_acted(make_runner, random_
     joined = type(again)(again.stream, 39, rows)
     following, stored = next(transitions(runner, [joined]))
     np.testing.assert_allclose(stored, following, atol=1e-5)
+
+
+def test_last_records_carry_states_where_environments_reset_themselves_at_once():
+    def entry_point(config):
+        poles = [lambda: gym.make("CartPole-v1")] * 3
+        return SyncVectorEnv(poles, autoreset_mode=AutoresetMode.SAME_STEP)
+
+    config = tiny_config(entry_point, variant="v2", replay_context=1)
+    config.env_runners(num_envs_per_env_runner=3, gym_env_vectorize_mode="vector_entry_point")
+    runner = DreamerV3EnvRunner(config=config, worker_index=0)
+    synthetic.scramble(runner.module.model)
+    chunks = runner.sample(num_timesteps=120)
+    runner.stop()
+    assert all(chunk.columns[IS_LAST].any() for chunk in chunks)
+    for following, stored in transitions(runner, chunks):
+        np.testing.assert_allclose(stored, following, atol=1e-5)
 
 
 @pytest.mark.parametrize("variant", ["v1", "v2"])
