@@ -41,6 +41,17 @@ def files():
     return [f"/{path.relative_to(ROOT)}" for path in kept if path.is_file()]
 
 
+@cache
+def sources():
+    packages = ("rllib_dreamerv3", "rllib_cli")
+    return "\n".join(path.read_text() for top in packages for path in (ROOT / top).rglob("*.py"))
+
+
+def is_written(name):
+    """Whether it is a file that runs write."""
+    return f'"{name.rpartition("/")[2]}"' in sources()
+
+
 @each_page
 def test_links_lead_somewhere(page):
     for link in LINK.findall(page.read_text()):
@@ -57,7 +68,8 @@ def test_files_that_are_named_exist(page):
     for code in CODE.findall(page.read_text()):
         for name in FILE.findall(code):
             if "*" not in code and "<" not in code:
-                assert any(file.endswith(f"/{name}") for file in files()), f"there is no {name}"
+                kept = any(file.endswith(f"/{name}") for file in files())
+                assert kept or is_written(name), f"there is no {name}"
 
 
 @each_page
@@ -68,7 +80,6 @@ def test_files_in_commands_exist(page):
 
 
 def test_functions_of_the_architecture_exist():
-    sources = "\n".join(path.read_text() for path in (ROOT / "rllib_dreamerv3").rglob("*.py"))
     named = [
         code.removesuffix("()")
         for code in CODE.findall((ROOT / "docs" / "architecture.md").read_text())
@@ -78,7 +89,7 @@ def test_functions_of_the_architecture_exist():
     # Of RLlib, which calls it.
     for name in {part for path in named for part in path.split(".")} - {"forward_inference"}:
         pattern = rf"^ *(?:def|class) {name}\b|^ *self\.{name} = "
-        assert re.search(pattern, sources, re.MULTILINE), f"there is no {name}"
+        assert re.search(pattern, sources(), re.MULTILINE), f"there is no {name}"
 
 
 def first_cells(page, section):

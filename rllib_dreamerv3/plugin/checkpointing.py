@@ -210,7 +210,7 @@ class CheckpointedAlgorithm(Algorithm):
                 _verify_around(directory)
                 super().restore_from_path(str(directory), component=component, **kwargs)
             else:
-                files = manifest.verify(directory).files
+                files, generation = manifest.verify(directory).files, self.generation
                 replay_checkpoint.check(self.replay_buffer, directory / COMPONENT_REPLAY_BUFFER)
                 with self._unchanged_on_error(place):
                     _require_unpickling(directory, files)
@@ -218,9 +218,12 @@ class CheckpointedAlgorithm(Algorithm):
                     super().restore_from_path(str(directory), **kwargs)
                 if place.filesystem is None:
                     self._last_saved = directory
-                # A run that goes on twice from one checkpoint goes on in the same way, but not by
-                # starting the episodes again that it has seen.
-                self._begin_generation(self.generation + (not self.config.exact_resume))
+                # A run that goes on does not start the episodes again that it has seen, and of several
+                # restores in one process, as rewinds are, none repeats another's.
+                exact = self.config.exact_resume
+                self._begin_generation(
+                    self.generation if exact else max(self.generation, generation) + 1
+                )
         self._push_weights()
 
     @classmethod
