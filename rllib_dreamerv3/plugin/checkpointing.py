@@ -218,8 +218,8 @@ class CheckpointedAlgorithm(Algorithm):
                     super().restore_from_path(str(directory), **kwargs)
                 if place.filesystem is None:
                     self._last_saved = directory
-                # A run that goes on does not start the episodes again that it has seen, and of several
-                # restores in one process, as rewinds are, none repeats another's.
+                # A run that goes on does not begin the episodes again that it has seen, and of
+                # several restores in one process, as rewinds are, none repeats another's.
                 exact = self.config.exact_resume
                 self._begin_generation(
                     self.generation if exact else max(self.generation, generation) + 1
