@@ -285,7 +285,7 @@ def test_nothing_is_unpickled_before_it_is_verified(trained, evil):
     assert not trace.exists()
 
 
-def test_what_is_learned_and_counted_lies_in_plain_files(trained, saved):
+def test_what_is_learned_and_counted_lies_in_plain_files(trained, tmp_path):
     def numbers(value):
         return [x for x in tree.flatten(value) if isinstance(x, np.ndarray) and x.size > 1]
 
