@@ -124,9 +124,12 @@ class Display:
             disk = look_up(result, "replay_buffer/num_bytes_of_disk")
             room = look_up(result, "replay_buffer/num_bytes_of_machine") or disk or 0.0
             where = "free on its disk" if disk else "of memory"
+            checkpoint = look_up(result, "replay_buffer/num_bytes_of_checkpoint") or 0.0
             self.say(
                 f"Replay may grow to {need / 1e9:.3g} GB; there are {room / 1e9:.3g} GB {where}. "
-                "capacity_bytes in replay_buffer_config bounds it."
+                f"Each checkpoint may take {checkpoint / 1e9:.3g} GB of disk for it, and one is "
+                "written before an older one goes. capacity_bytes in replay_buffer_config bounds "
+                "both."
             )
         trial.update(result)
 

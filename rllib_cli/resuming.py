@@ -28,7 +28,9 @@ _COMPARED = {
     "algorithm": "run",
     "config": "config",
     "num_samples": "num_samples",
+    "max_failures": "max_failures",
     "max_concurrent_trials": "max_concurrent_trials",
+    "time_budget_s": "time_budget_s",
     "scheduler": "--scheduler",
     "scheduler_config": "--scheduler-config",
 }
@@ -46,7 +48,9 @@ def said_by(experiment: Experiment, scheduler: str, options: Mapping[str, Any] |
         "algorithm": experiment.algorithm_name,
         "config": dict(experiment.config),
         "num_samples": experiment.num_samples,
+        "max_failures": experiment.max_failures,
         "max_concurrent_trials": experiment.max_concurrent_trials,
+        "time_budget_s": experiment.time_budget_s,
         "scheduler": scheduler,
         "scheduler_config": dict(options or {}),
     }

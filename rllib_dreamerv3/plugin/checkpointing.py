@@ -6,9 +6,10 @@ replay, counters, and what acting needs. ``manifest.json`` lists all of them.
 """
 
 import contextlib
+import pickle
 import tempfile
 import uuid
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE, OPTIMIZER_FIL
 from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.sampling import RemoteSampling
+from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
 
@@ -98,14 +100,14 @@ class CheckpointedAlgorithm(Algorithm):
     _last_saved: Path | None = None
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """The replay buffer and the counters, and RLlib's components.
+        """RLlib's components, the counters and the replay buffer.
 
-        Replay is restored first: it refuses what does not fit before anything has changed.
+        Replay is restored last: it alone cannot be put back if a later part is refused.
         """
         return [
-            (COMPONENT_REPLAY_BUFFER, ReplayFiles(self.replay_buffer)),
             *super().get_checkpointable_components(),
             (COMPONENT_COUNTERS, CounterFiles(self.get_counters, self.set_counters)),
+            (COMPONENT_REPLAY_BUFFER, ReplayFiles(self.replay_buffer)),
         ]
 
     def get_state(
@@ -208,15 +210,20 @@ class CheckpointedAlgorithm(Algorithm):
                 _verify_around(directory)
                 super().restore_from_path(str(directory), component=component, **kwargs)
             else:
-                manifest.verify(directory)
+                files, generation = manifest.verify(directory).files, self.generation
+                replay_checkpoint.check(self.replay_buffer, directory / COMPONENT_REPLAY_BUFFER)
                 with self._unchanged_on_error(place):
+                    _require_unpickling(directory, files)
                     self._require_fit(directory)
                     super().restore_from_path(str(directory), **kwargs)
                 if place.filesystem is None:
                     self._last_saved = directory
-                # A run that goes on twice from one checkpoint goes on in the same way, but not by
-                # starting the episodes again that it has seen.
-                self._begin_generation(self.generation + (not self.config.exact_resume))
+                # A run that goes on does not begin the episodes again that it has seen, and of
+                # several restores in one process, as rewinds are, none repeats another's.
+                exact = self.config.exact_resume
+                self._begin_generation(
+                    self.generation if exact else max(self.generation, generation) + 1
+                )
         self._push_weights()
 
     @classmethod
@@ -292,6 +299,14 @@ class CheckpointedAlgorithm(Algorithm):
                 local_env_runner=False,
                 timeout_seconds=self.config.evaluation_sample_timeout_s,
             )
+
+
+def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
+    """Raises what RLlib would when it is half through, as for states of another of its versions."""
+    for name in names:
+        if name.endswith(".pkl"):
+            with open(directory / name, "rb") as file:
+                pickle.load(file)
 
 
 def _verify_around(directory: Path) -> None:

@@ -21,8 +21,18 @@ from rllib_dreamerv3.records import (
 )
 from rllib_dreamerv3.replay.column_specs import ColumnSpec, Specs, bytes_of
 from rllib_dreamerv3.replay.column_storage import in_files
-from rllib_dreamerv3.replay.memory import ReplayNeed, check_room, free_bytes, machine_memory
+from rllib_dreamerv3.replay.memory import (
+    TIGHT_SHARE,
+    ReplayNeed,
+    check_room,
+    free_bytes,
+    gigabytes,
+    machine_memory,
+)
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
+
+# What the command keeps by default, and the one that it writes before an older one goes.
+CHECKPOINTS = 3
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +51,11 @@ class ReplayRoom(NamedTuple):
     directory: Path | None
 
     def metrics(self) -> dict[str, float]:
-        """``num_bytes_at_capacity``, and ``num_bytes_of_machine`` or ``num_bytes_of_disk``."""
+        """``num_bytes_at_capacity``, in a checkpoint too, and of the machine or of the disk."""
         place = "machine" if self.directory is None else "disk"
         return {
             "num_bytes_at_capacity": float(self.need.bytes),
+            "num_bytes_of_checkpoint": float(self.need.checkpoint_bytes),
             f"num_bytes_of_{place}": float(self.room_bytes),
         }
 
@@ -81,6 +92,9 @@ def check_replay_room(
 ) -> ReplayRoom:
     """Logs what replay is going to need: as a warning where that is much of what there is.
 
+    Checkpoints hold replay too. How many are kept, and where, is not known here, so that is said
+    and nothing refused because of them.
+
     Args:
         config: Holds its capacity.
         module: Knows the spaces.
@@ -103,11 +117,27 @@ def check_replay_room(
         # The small columns stay in memory.
         _check(room._replace(need=need._replace(share_bytes=record_bytes - filed_bytes)))
         room = ReplayRoom(need._replace(share_bytes=filed_bytes), free_bytes(directory), directory)
-    _check(room)
+    # Files in the run's directory are on one disk with its checkpoints.
+    beside = directory is not None and options["directory"] is None
+    _check(room, checkpoints_beside=beside)
+    logger.info(
+        "Each checkpoint needs up to %s of disk for replay; `rllib train` keeps %d and writes "
+        "another before the oldest one goes.",
+        gigabytes(need.checkpoint_bytes),
+        CHECKPOINTS - 1,
+    )
     return room
 
 
-def _check(room: ReplayRoom) -> None:
-    level = logging.WARNING if check_room(*room) else logging.INFO
+def _check(room: ReplayRoom, checkpoints_beside: bool = False) -> None:
+    tight = check_room(*room)
     words = room.need.in_words(room.room_bytes, room.directory)
-    logger.log(level, "%s capacity_bytes in replay_buffer_config bounds it.", words)
+    if checkpoints_beside:
+        needed = room.need.bytes + CHECKPOINTS * room.need.checkpoint_bytes
+        tight |= needed > TIGHT_SHARE * room.room_bytes
+        words += f" With {CHECKPOINTS} checkpoints on the same disk it is {gigabytes(needed)}."
+    logger.log(
+        logging.WARNING if tight else logging.INFO,
+        "%s capacity_bytes in replay_buffer_config bounds it.",
+        words,
+    )

@@ -67,17 +67,19 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
 
     Raises:
         CheckpointError: The directory is no such checkpoint, is damaged or incomplete, or holds
-            records that do not fit into this buffer. The buffer is unchanged then.
+            records that do not fit into this buffer or on the disk that it uses. The buffer is
+            unchanged then. Or the disk has failed meanwhile; then the buffer is empty.
     """
     source = Path(directory).absolute()
-    index = _read_index(source)
-    if index.specs:
-        _check_fit(buffer, index.specs, source / INDEX)
-    columns = {
-        name: _open_column(source / _file_name(name), spec, index.num_records)
-        for name, spec in index.specs.items()
-    }
-    segments = buffer.storage.restore(index.specs, index.segments, index.pieces(columns))
+    index, columns = _open(buffer, source)
+    try:
+        segments = buffer.storage.restore(index.specs, index.segments, index.pieces(columns))
+    except OSError as error:
+        # Half of the records would look like all of them.
+        buffer.storage.clear()
+        raise CheckpointError(
+            f"{source} could not be restored. {error.strerror or error}. Replay is empty now."
+        ) from error
     if buffer.online_queue is not None:
         fits = index.queue_sequence_length == buffer.sequence_length
         buffer.online_queue.replace(
@@ -85,6 +87,23 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
         )
     buffer.lifetime.update(index.lifetime)
     buffer.rng.bit_generator.state = index.rng
+
+
+def check(buffer: ReplayBuffer, directory: str | Path) -> None:
+    """Raises the CheckpointError with which `load` would refuse a checkpoint."""
+    _open(buffer, Path(directory).absolute())
+
+
+def _open(buffer: ReplayBuffer, source: Path) -> tuple["_Index", Columns]:
+    """Everything of `load` that changes nothing: the index, and columns that are not read yet."""
+    index = _read_index(source)
+    if index.specs:
+        _check_fit(buffer, index, source / INDEX)
+    columns = {
+        name: _open_column(source / _file_name(name), spec, index.num_records)
+        for name, spec in index.specs.items()
+    }
+    return index, columns
 
 
 @dataclass(frozen=True)
@@ -232,8 +251,9 @@ def _text(value: object) -> str:
     return value
 
 
-def _check_fit(buffer: ReplayBuffer, specs: Specs, path: Path) -> None:
+def _check_fit(buffer: ReplayBuffer, index: _Index, path: Path) -> None:
     """Refuses columns that the buffer cannot store, or that differ from those it has."""
+    specs = index.specs
     difference = describe_difference(specs, buffer.storage.specs) if buffer.storage.specs else None
     if difference:
         raise CheckpointError(
@@ -243,6 +263,7 @@ def _check_fit(buffer: ReplayBuffer, specs: Specs, path: Path) -> None:
     try:
         check_specs(specs)
         buffer.storage.check_capacity(specs)
+        buffer.storage.check_room(specs, index.num_records)
     except ValueError as error:
         raise CheckpointError(f"{path} cannot be restored into this buffer. {error}") from error
 

@@ -12,10 +12,13 @@ from typing import Protocol
 
 import numpy as np
 
-from rllib_dreamerv3.replay.column_specs import ColumnSpec, Specs
+from rllib_dreamerv3.replay.column_specs import ColumnSpec, Specs, bytes_of
+from rllib_dreamerv3.replay.memory import free_bytes, gigabytes
 
 # Columns of at least so many bytes a record are worth a file: images and latents.
 LEAST_FILE_BYTES = 256
+# Of the blocks in which systems count what a file takes, whatever those of its disk are (POSIX).
+_BLOCK_BYTES = 512
 
 
 class StoredColumn(Protocol):
@@ -44,6 +47,9 @@ class MemoryColumns:
     def create(self, specs: Specs, records: int) -> StoredColumns:
         """An array ``[records, ...]`` for each column; their memory is taken as they are filled."""
         return {name: np.empty((records, *spec.shape), spec.dtype) for name, spec in specs.items()}
+
+    def check_room(self, specs: Specs, records: int) -> None:
+        """Does nothing: whether memory is enough was said at the start."""
 
     def seal(self, columns: StoredColumns) -> None:
         """Does nothing: the arrays stay where they are."""
@@ -150,6 +156,10 @@ class ColumnFile:
             slot, self._slots = self._slots, self._slots + 1
         return FileColumn(self, slot, records)
 
+    def num_bytes(self) -> int:
+        """What it takes of the disk."""
+        return os.fstat(self.descriptor).st_blocks * _BLOCK_BYTES
+
     def release(self, column: FileColumn) -> None:
         """Takes a stretch back for another chunk."""
         self._free.append(column.slot)
@@ -175,6 +185,21 @@ class DiskColumns:
         small = {name: spec for name, spec in specs.items() if name not in self._files}
         large = {name: file.create(records) for name, file in self._files.items()}
         return {**self._memory.create(small, records), **large}
+
+    def check_room(self, specs: Specs, records: int) -> None:
+        """Compares what so many records need in files with what is free, or taken by those before.
+
+        Raises:
+            ValueError: They do not fit.
+        """
+        need = records * bytes_of(in_files(specs))
+        room = free_bytes(self._directory) + sum(file.num_bytes() for file in self._files.values())
+        if need > room:
+            raise ValueError(
+                f"Its {records:,} records need {gigabytes(need)} in {self._directory}, where "
+                f"{gigabytes(room)} are free. Make room, lower capacity_bytes, or name another "
+                "directory in replay_buffer_config."
+            )
 
     def seal(self, columns: StoredColumns) -> None:
         """Moves the records of a full chunk to the files.

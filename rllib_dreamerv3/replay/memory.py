@@ -40,16 +40,21 @@ class ReplayNeed(NamedTuple):
         """Bytes of all records in this place."""
         return self.records * self.share_bytes
 
+    @property
+    def checkpoint_bytes(self) -> int:
+        """Bytes that a checkpoint takes for all records, wherever they are here."""
+        return self.records * self.record_bytes
+
     def in_words(self, room_bytes: int, disk: Path | None = None) -> str:
         """``"Replay needs up to 61.4 GB (5,000,000 records of 12.3 KB); this machine has ..."``."""
         where = f"{disk} has room for" if disk else "this machine has"
         return (
-            f"Replay needs up to {_gigabytes(self.bytes)} ({self.records:,} records of "
-            f"{self.share_bytes / 1e3:,.4g} KB); {where} {_gigabytes(room_bytes)}."
+            f"Replay needs up to {gigabytes(self.bytes)} ({self.records:,} records of "
+            f"{self.share_bytes / 1e3:,.4g} KB); {where} {gigabytes(room_bytes)}."
         )
 
 
-def _gigabytes(number: int) -> str:
+def gigabytes(number: int) -> str:
     """``"61.4 GB"``, ``"39,300 GB"``."""
     digits = 0 if number >= 100e9 else 1 if number >= 10e9 else 2
     return f"{number / 1e9:,.{digits}f} GB"

@@ -233,6 +233,11 @@ class Storage:
         """Raises ValueError if a sequence of such records exceeds the capacity in bytes."""
         self._limits(specs)
 
+    def check_room(self, specs: Specs, num_records: int) -> None:
+        """Raises ValueError if the disk has no room for so many records in place of those here."""
+        capacity, _ = self._limits(specs)
+        self._columns.check_room(specs, min(num_records, capacity))
+
     def clear(self) -> None:
         """Drops all records. The columns stay as they are."""
         self.num_records = self.num_first = self.num_last = 0

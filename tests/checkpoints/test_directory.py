@@ -5,6 +5,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -67,6 +68,51 @@ def test_a_killed_writer_leaves_the_old_or_the_new(tmp_path: Path, way: str):
     write(target, "last")
     assert content_of(target) == {"last"}
     assert os.listdir(target.parent) == ["checkpoint"]
+
+
+def test_readers_never_find_it_missing(tmp_path: Path):
+    target, done, missing, looks = tmp_path / "checkpoint", threading.Event(), 0, 0
+
+    def write_one_file(n: int) -> None:
+        with directory.replacing(target, always) as written:
+            (written / "00").write_text(str(n))
+
+    def write_on() -> None:
+        for n in range(200):
+            write_one_file(n)
+        done.set()
+
+    write_one_file(-1)
+    writer = threading.Thread(target=write_on)
+    writer.start()
+    while not done.is_set():
+        looks += 1
+        missing += not os.path.exists(target / "00")
+    writer.join()
+    assert looks > 1000
+    assert not missing
+
+
+def test_everything_is_on_the_disk_before_it_has_the_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    target, flushed, fsync = tmp_path / "checkpoint", [], os.fsync
+    write(target, "old")
+
+    def noted(descriptor: int) -> None:
+        content = {file.read_text() for file in target.iterdir()}
+        flushed.append((Path(os.readlink(f"/proc/self/fd/{descriptor}")), content))
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    write(target, "new")
+    *before, last = flushed
+    assert last == (tmp_path, {"new"})
+    assert {path.name for path, _ in before if path.parent != tmp_path} == {
+        f"{i:02}" for i in range(FILES)
+    }
+    assert len({path for path, _ in before if path.parent == tmp_path}) == 1
+    assert all(content == {"old"} for _, content in before)
 
 
 def test_an_error_leaves_the_old_one(tmp_path: Path):

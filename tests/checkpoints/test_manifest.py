@@ -2,9 +2,12 @@
 
 import json
 import random
+from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+import xxhash
 
 from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.errors import CheckpointError
@@ -26,6 +29,11 @@ def test_a_whole_checkpoint_verifies(checkpoint: Path):
     assert found == manifest.read(checkpoint)
     assert (found.env_steps, found.updates) == (12, 3)
     assert set(found.files) == {"one.bin", "a/b/two.json", "empty"}
+    one = (checkpoint / "one.bin").read_bytes()
+    assert found.files["one.bin"] == (len(one), xxhash.xxh3_128_hexdigest(one))
+    assert found.format_version == manifest.FORMAT_VERSION
+    assert found.package_version == version("rllib-dreamerv3")
+    assert datetime.fromisoformat(found.created).tzinfo is not None
     assert manifest.is_checkpoint(checkpoint)
     assert not manifest.is_checkpoint(checkpoint / "a")
 

@@ -58,11 +58,16 @@ def test_plain_display_prints_waits_then_a_header_and_one_line_per_result():
 def test_what_replay_may_grow_to_is_said_once(place, words):
     display = PlainDisplay(console())
     display.begin({}, expected_trials=1)
-    room = {"num_bytes_at_capacity": 12.3e9, f"num_bytes_of_{place}": 23e9}
+    room = {
+        "num_bytes_at_capacity": 12.3e9,
+        "num_bytes_of_checkpoint": 14.5e9,
+        f"num_bytes_of_{place}": 23e9,
+    }
     show_all(display, [r | {"replay_buffer": r["replay_buffer"] | room} for r in RESULTS])
     told = display.console.file.getvalue()
     assert told.count("Replay may grow to") == 1
-    assert f"Replay may grow to 12.3 GB; there are 23 GB {words}. capacity_bytes in" in told
+    assert f"Replay may grow to 12.3 GB; there are 23 GB {words}. Each" in told
+    assert "Each checkpoint may take 14.5 GB of disk" in told
 
 
 def test_time_to_go_is_that_of_the_nearest_criterion_that_can_be_told():

@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 from textwrap import dedent
 
@@ -129,6 +130,26 @@ def test_wrong_yaml_is_refused_by_name(text, message):
     assert info.value.exit_code == 2
 
 
+def test_reading_yaml_executes_nothing(monkeypatch):
+    monkeypatch.syspath_prepend(Path.cwd())
+    Path("evil.py").write_text("open('executed', 'w')\nraise SystemError('was executed')")
+    (experiment,) = from_file(
+        write("""
+            x:
+              run: DreamerV3
+              env: "evil:X-v0"
+              config: {callbacks: evil.Callbacks, env_config: {maker: evil.make}}
+        """)
+    )
+    assert experiment.config["callbacks"] == "evil.Callbacks"
+    assert experiment.env_name == "evil:X-v0"
+    write("x: {run: DreamerV3, env: CartPole-v1, config: {env: !!python/name:evil.X }}")
+    with pytest.raises(InputError, match="not valid YAML"):
+        from_file("experiment.yaml")
+    assert "evil" not in sys.modules
+    assert not Path("executed").exists()
+
+
 @pytest.mark.parametrize(
     ("path", "message"),
     [
@@ -171,7 +192,6 @@ def test_python_file_gives_config_and_stop():
 
 def test_environment_of_a_python_file_reaches_processes_that_cannot_import_it():
     import subprocess
-    import sys
 
     from ray import cloudpickle
 

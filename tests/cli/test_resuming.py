@@ -6,12 +6,13 @@ import os
 import pty
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
-from command import TINY, iterations, processes_of_session, run, start
+from command import TINY, iterations, left_behind, processes_of_session, run, start
 
 from rllib_cli import resuming
 from rllib_cli.errors import InputError
@@ -119,6 +120,7 @@ def test_a_trial_or_a_terminal_that_goes_away_loses_nothing(how):
             shown += os.read(terminal, 1000)
         os.close(terminal)
         os.waitpid(pid, 0)
+        assert not left_behind(pid)
     saved, damaged = newest_whole(trial_directory())
     assert saved is not None
     assert saved.manifest is not None
@@ -128,6 +130,50 @@ def test_a_trial_or_a_terminal_that_goes_away_loses_nothing(how):
     code, output = run(*TRAIN, *goal, "--resume")
     assert code == 0, output
     assert iterations(output) == [iteration + 1, iteration + 2]
+
+
+@pytest.fixture
+def small_disk():
+    """A disk of 20 MB at results/, which this process sees elsewhere; and how to run within."""
+    Path("results").mkdir()
+    mount = "mount -t tmpfs -o size=20m tmpfs results && echo ready && exec sleep 10000"
+    # Root of a namespace of its own may mount; the disk goes with the last process in it.
+    holder = subprocess.Popen(
+        ["unshare", "--mount", "--map-root-user", "sh", "-c", mount],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    if holder.stdout.readline() != "ready\n":
+        pytest.skip("This machine lets no test mount a disk.")
+    enter = ("nsenter", f"--target={holder.pid}", "--user", "--mount", "--preserve-credentials")
+    yield Path(f"/proc/{holder.pid}/root{Path.cwd()}/results"), (*enter, f"--wd={Path.cwd()}")
+    holder.kill()
+    holder.communicate()
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_told_and_costs_no_checkpoint(small_disk):
+    disk, within = small_disk
+    process = start(*TRAIN, *LONG, *OFTEN, within=within)
+    while len(list(disk.glob(f"mine/*/checkpoint_*/{manifest.MANIFEST}"))) < 2:
+        assert process.poll() is None, process.stdout.read()
+        time.sleep(0.1)
+    filler = disk / "filler"
+    with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+    output, _ = process.communicate()
+    assert process.returncode == 1, output
+    assert re.search(r"The disk of .*/mine is full\. .*make room, .*--resume", output), output
+    assert "EOFError" not in output
+    saved, _ = newest_whole(trial_directory(str(disk / "mine")))
+    assert saved is not None
+    filler.unlink()
+    goal = ("--stop", json.dumps({"training_iteration": saved.manifest.iteration + 1}))
+    code, output = run(*TRAIN, *goal, "--resume", within=within)
+    assert code == 0, output
+    assert f"goes on from {saved.path.name}" in output
+    assert iterations(output) == [saved.manifest.iteration + 1]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../outside", "a/b", "/tmp/x", ".hidden"])

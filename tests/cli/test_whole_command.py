@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from command import TINY, iterations, run, start
+from command import TINY, iterations, left_behind, run, start
 
 pytestmark = pytest.mark.slow
 
@@ -27,6 +27,7 @@ def test_interrupted_training_is_saved_resumed_and_evaluated():
     os.killpg(process.pid, signal.SIGINT)
     seen += process.communicate()[0]
     assert process.returncode == 130, seen
+    assert not left_behind(process.pid)
     assert "Ctrl-C again stops without saving" in seen
     assert "the same command with --resume" in seen
     reached = iterations(seen)[-1]

@@ -1,8 +1,10 @@
 """Checkpoints of the algorithm: whole, verified, and readable without pickle."""
 
+import json
 import os
 import pickle
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import numpy as np
 import pyarrow.fs
 import pytest
 import tree
+from ray import cloudpickle
 from ray.tune import Checkpoint
 from tiny import tiny_config
 
@@ -21,12 +24,18 @@ from rllib_dreamerv3 import DreamerV3
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.networks.model import get_weights
-from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE
+from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE, OPTIMIZER_FILE
 from rllib_dreamerv3.plugin.playing import play
 
 
 def weights_of(algorithm):
     return get_weights(algorithm.learner_group._learner.trainer.model)
+
+
+def sign(path):
+    """Writes a manifest that fits the files as they are."""
+    (path / manifest.MANIFEST).unlink()
+    manifest.write(path, env_steps=1, updates=1)
 
 
 def rewrite_with_nan(path):
@@ -36,8 +45,7 @@ def rewrite_with_nan(path):
     with pytest.MonkeyPatch.context() as unchecked:
         unchecked.setattr(tensors, "require_finite", lambda *_: None)
         tensors.save(path / NETWORKS_FILE, weights)
-    (path / manifest.MANIFEST).unlink()
-    manifest.write(path, env_steps=1, updates=1)
+    sign(path)
 
 
 @pytest.mark.parametrize("variant", ["v1", "v2"])
@@ -238,13 +246,84 @@ def test_a_part_is_verified_and_restored_alone(build, saved):
         path.write_bytes(original)
 
 
-def test_acting_unpickles_nothing(saved, monkeypatch):
-    def refuse(*_, **__):
-        raise AssertionError("a checkpoint was unpickled")
+class Evil:
+    """What a stranger may put into a pickle: leaves a file when it is unpickled."""
 
-    for name in ("load", "loads", "Unpickler"):
-        monkeypatch.setattr(pickle, name, refuse)
-    assert next(play(saved, episodes=1)).length > 0
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (Path(self.path),)
+
+
+@pytest.fixture
+def evil(saved, tmp_path):
+    """A checkpoint that verifies, whose pickles all leave a file; and that file."""
+    path, trace = tmp_path / "evil", tmp_path / "executed"
+    shutil.copytree(saved, path)
+    for pickled in path.rglob("*.pkl"):
+        pickled.write_bytes(pickle.dumps(Evil(trace)))
+    sign(path)
+    return path, trace
+
+
+def test_acting_unpickles_nothing(evil):
+    path, trace = evil
+    assert next(play(path, episodes=1)).length > 0
+    assert not trace.exists()
+
+
+def test_nothing_is_unpickled_before_it_is_verified(trained, evil):
+    path, trace = evil
+    pickled = sorted(path.rglob("*.pkl"))
+    assert len(pickled) > 5
+    # Not as it was written: the last one has one more byte.
+    pickled[-1].write_bytes(pickled[-1].read_bytes() + b".")
+    for load in (trained.restore_from_path, DreamerV3.from_checkpoint):
+        with pytest.raises(CheckpointError, match=pickled[-1].name):
+            load(path)
+    assert not trace.exists()
+
+
+def test_what_is_learned_and_counted_lies_in_plain_files(trained, tmp_path):
+    def numbers(value):
+        return [x for x in tree.flatten(value) if isinstance(x, np.ndarray) and x.size > 1]
+
+    trainer = trained.learner_group._learner.trainer
+    for file, arrays in [
+        (NETWORKS_FILE, weights_of(trained)),
+        (OPTIMIZER_FILE, trainer.get_state()),
+    ]:
+        stored = tensors.load(saved / file)
+        assert stored.keys() == arrays.keys()
+        for name, value in arrays.items():
+            np.testing.assert_array_equal(stored[name], value)
+    counters = json.loads((saved / "dreamerv3" / "counters.json").read_text())
+    assert counters == json.loads(json.dumps(trained.get_counters()))
+    for path in saved.rglob("*.pkl"):
+        with path.open("rb") as file:
+            assert not numbers(cloudpickle.load(file)), path
+        assert path.stat().st_size < 1e5, path
+
+
+def test_what_cannot_be_unpickled_here_changes_nothing(build, saved, tmp_path):
+    """As states of another version of RLlib, or callbacks of a module that is not here."""
+    path = tmp_path / "checkpoint"
+    shutil.copytree(saved, path)
+    (path / "algorithm_state.pkl").write_bytes(b"cnot_here\nWhatever\n.")
+    sign(path)
+    algorithm = build(tiny_config().debugging(seed=2))
+    # Sampled without an update, which would have to be compiled.
+    algorithm._store(algorithm._sample())
+    before, counters = weights_of(algorithm), algorithm.get_counters()
+    replay = algorithm.replay_buffer.metrics()
+    with pytest.raises(CheckpointError, match=r"cannot be restored here.*not_here"):
+        algorithm.restore_from_path(path)
+    for name, value in weights_of(algorithm).items():
+        np.testing.assert_array_equal(value, before[name])
+    assert algorithm.get_counters() == counters
+    assert algorithm.replay_buffer.metrics() == replay
+    assert algorithm.iteration == 0
 
 
 def test_acting_imports_nothing_that_a_checkpoint_names(saved, tmp_path, monkeypatch):
@@ -254,14 +333,12 @@ def test_acting_imports_nothing_that_a_checkpoint_names(saved, tmp_path, monkeyp
     original = path.read_text()
     for env in ("evil:CartPole-v1", "evil.Environment"):
         path.write_text(original.replace('"CartPole-v1"', f'"{env}"'))
-        (saved / manifest.MANIFEST).unlink()
-        manifest.write(saved, env_steps=1, updates=1)
+        sign(saved)
         with pytest.raises(CheckpointError, match=r"name the environment yourself"):
             next(play(saved, episodes=1))
         assert next(play(saved, env="CartPole-v1", episodes=1)).length > 0
     path.write_text(original)
-    (saved / manifest.MANIFEST).unlink()
-    manifest.write(saved, env_steps=1, updates=1)
+    sign(saved)
 
 
 SAVER = """

@@ -1,5 +1,7 @@
 """What replay is going to need is known, and refused, before there is a record."""
 
+import logging
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from gymnasium import spaces
 from tiny import tiny_config
 
 from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.plugin import replay_room
 from rllib_dreamerv3.plugin.replay_room import record_specs
 from rllib_dreamerv3.replay.column_storage import in_files
 from rllib_dreamerv3.replay.memory import machine_memory
@@ -78,6 +81,33 @@ def test_records_look_as_was_foretold(variant, storage):
         assert set(in_files(foretold)) == {"obs/picture"}
         assert metrics["num_bytes_at_capacity"] == 2000 * 64 * 64 * 3
         assert metrics["num_bytes_of_disk"] > 0
+
+
+@pytest.fixture(scope="module")
+def module():
+    algorithm = tiny_config(Pictures).build_algo()
+    yield algorithm.learner_group._learner.module["default_policy"]
+    algorithm.stop()
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_checkpoints_are_counted_where_they_are_on_the_same_disk(
+    module, tmp_path, caplog, monkeypatch, beside
+):
+    options = {"capacity": 10_000, "storage": "disk"}
+    if not beside:
+        options["directory"] = str(tmp_path)
+    config = tiny_config(Pictures, replay_buffer_config=options)
+    # 123 MB of pictures, and 3 checkpoints with the other columns, too.
+    monkeypatch.setattr(replay_room, "free_bytes", lambda _: int(6e8))
+    with caplog.at_level(logging.INFO, logger=replay_room.__name__):
+        room = replay_room.check_replay_room(config, module, tmp_path)
+    told = "\n".join(record.getMessage() for record in caplog.records)
+    warned = any(record.levelno == logging.WARNING for record in caplog.records)
+    assert warned == beside
+    assert ("With 3 checkpoints on the same disk it is 0.49 GB." in told) == beside
+    assert "Each checkpoint needs up to 0.12 GB of disk for replay" in told
+    assert room.metrics()["num_bytes_of_checkpoint"] > room.metrics()["num_bytes_at_capacity"]
 
 
 def too_large(storage):

@@ -1,5 +1,6 @@
 """Replay in files serves what replay in memory serves, and takes no more room than it may."""
 
+import contextlib
 import os
 import resource
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
 from rllib_dreamerv3.replay import ReplayBuffer, checkpoint, column_storage
 
@@ -81,6 +83,51 @@ def test_checkpoints_go_between_memory_and_disk(tmp_path: Path, way: str):
     assert_same(source, target)
 
 
+def test_what_the_disk_has_no_room_for_is_refused_and_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source, target = make(None), make(tmp_path / "files")
+    rng = np.random.default_rng(4)
+    source.add(RecordChunk("a", 0, records(rng, 480)))
+    checkpoint.save(source, tmp_path / "checkpoint")
+    need = 480 * (12 * 12 * 3 + 400)
+    monkeypatch.setattr(column_storage, "free_bytes", lambda _: need - 1)
+    with pytest.raises(CheckpointError, match=r"480 records need .* GB in .*/files.* are free"):
+        checkpoint.load(target, tmp_path / "checkpoint")
+    assert target.num_records == 0
+    monkeypatch.setattr(column_storage, "free_bytes", lambda _: need)
+    checkpoint.load(target, tmp_path / "checkpoint")
+    # What its files hold is overwritten.
+    monkeypatch.setattr(column_storage, "free_bytes", lambda _: 0)
+    checkpoint.load(target, tmp_path / "checkpoint")
+    assert_same(source, target)
+
+
+def test_a_disk_that_fails_while_replay_is_restored_leaves_none_instead_of_half(tmp_path: Path):
+    source, target = make(None), make(tmp_path / "files")
+    rng = np.random.default_rng(5)
+    source.add(RecordChunk("a", 0, records(rng, 480)))
+    checkpoint.save(source, tmp_path / "checkpoint")
+    with (
+        no_large_files(),
+        pytest.raises(CheckpointError, match=r"cannot be written to .*Replay is empty now"),
+    ):
+        checkpoint.load(target, tmp_path / "checkpoint")
+    assert target.num_records == 0
+    assert not target.can_sample
+
+
+@contextlib.contextmanager
+def no_large_files():
+    """Lets writing fail, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 def open_files(directory: Path) -> list[int]:
     """Bytes of the files of this process that are in a directory."""
     found = []
@@ -110,17 +157,15 @@ def test_files_stay_within_the_capacity_and_end_with_the_buffer(tmp_path: Path):
 def test_a_write_that_fails_says_what_to_do(tmp_path: Path):
     buffer = make(tmp_path, capacity_records=5000)
     rng = np.random.default_rng(3)
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
 
     def fill() -> None:
         for n in range(100):
             buffer.add(RecordChunk("a", 50 * n, records(rng, 50)))
 
-    try:
-        with pytest.raises(OSError, match=r"Replay cannot be written to .* capacity_bytes"):
-            fill()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with (
+        no_large_files(),
+        pytest.raises(OSError, match=r"Replay cannot be written to .* capacity_bytes"),
+    ):
+        fill()
     # What is there is served still.
     assert buffer.sample(4).columns[IMAGE].shape == (4, 7, 12, 12, 3)

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[2]
@@ -19,10 +20,10 @@ TINY = {
 RESULT_LINE = re.compile(r"^ +(\d+) +[\d,]+ +[\d,]+ ")
 
 
-def start(*arguments):
-    """Starts the command in a process group of its own, as a shell does."""
+def start(*arguments, within=()):
+    """Starts the command in a process group of its own, as a shell does; maybe by another one."""
     return subprocess.Popen(
-        [sys.executable, "-m", "rllib_cli.main", *(str(argument) for argument in arguments)],
+        [*within, sys.executable, "-m", "rllib_cli.main", *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -31,9 +32,9 @@ def start(*arguments):
     )
 
 
-def run(*arguments):
+def run(*arguments, **options):
     """Runs the command to its end; returns its exit code and what it wrote."""
-    process = start(*arguments)
+    process = start(*arguments, **options)
     output, _ = process.communicate()
     return process.returncode, output
 
@@ -55,4 +56,12 @@ def processes_of_session(session, prefix=""):
             continue
         if ours and line.startswith(prefix):
             found.append(int(entry.name))
+    return found
+
+
+def left_behind(session):
+    """Processes that a command has started and that are still there some seconds after its end."""
+    deadline = time.monotonic() + 20
+    while (found := processes_of_session(session)) and time.monotonic() < deadline:
+        time.sleep(0.2)
     return found
