@@ -149,7 +149,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
             force_reset: Whether to begin with a reset of all environments.
 
         Returns:
-            One chunk for each environment.
+            One chunk for each environment; more after a failure in the middle of a call.
 
         Raises:
             ValueError: If there is no environment, as on a local env runner beside remote ones; if
@@ -196,6 +196,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         self._needs_initial_reset = num_episodes is not None
 
         steps = episodes = 0
+        chunks: list[RecordChunk] = []
         while (
             episodes < num_episodes
             if num_episodes is not None
@@ -207,15 +208,15 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
             steps += 1
             ended = self._step(action)
             if ended is None:
-                # The environments were created anew. The last record has an action without its
-                # outcome, so the records of this call are dropped, as RLlib does.
+                # The environments were created anew. The last records have actions without an
+                # outcome. (RLlib drops all records of the call.)
+                steps -= 1
+                chunks += self._streams.take(but_last=True)
                 self._start_streams()
-                steps = 0
                 continue
             episodes += ended
-        chunks = self._streams.take()
-        self._failures.went_well(sum(chunk.env_steps() for chunk in chunks), episodes)
-        return chunks, episodes
+            self._failures.went_well(self.num_envs, ended)
+        return chunks + self._streams.take(), episodes
 
     def _choose(self, random_actions: bool) -> np.ndarray:
         """Action vectors ``[N, A]`` for the current observations."""

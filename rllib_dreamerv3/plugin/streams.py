@@ -35,12 +35,17 @@ class Streams:
         self._present.append(present)
         self._end += present
 
-    def take(self) -> list[RecordChunk]:
-        """Returns, and forgets, the records that were added: one chunk a stream, if any."""
-        if not self._steps:
-            return []
-        steps, present, start = self._steps, np.array(self._present), self._start
+    def take(self, *, but_last: bool = False) -> list[RecordChunk]:
+        """Returns, and forgets, the records that were added: one chunk a stream, if any.
+
+        Args:
+            but_last: Leaves out what was added last. The streams must have ended then.
+        """
+        steps = self._steps[:-1] if but_last else self._steps
+        present, start = np.array(self._present[: len(steps)]), self._start
         self._begin()
+        if not steps:
+            return []
         stacked = {name: np.array([step[name] for step in steps]) for name in steps[0]}
         whole = present.all()
         return [

@@ -5,6 +5,16 @@ import numpy as np
 from rllib_dreamerv3.plugin.streams import Streams
 
 
+def test_the_last_record_can_be_left_out():
+    streams = Streams("s", 1)
+    streams.add({"x": np.array([0])})
+    assert streams.take(but_last=True) == []
+    streams.add({"x": np.array([1])})
+    streams.add({"x": np.array([2])})
+    (chunk,) = streams.take(but_last=True)
+    assert chunk.columns["x"].tolist() == [1]
+
+
 def test_chunks_follow_each_other_and_some_streams_have_more():
     streams = Streams("s", 2)
     assert streams.take() == []
