@@ -289,11 +289,10 @@ def test_what_is_learned_and_counted_lies_in_plain_files(trained, tmp_path):
     def numbers(value):
         return [x for x in tree.flatten(value) if isinstance(x, np.ndarray) and x.size > 1]
 
+    saved = Path(trained.save_to_path(tmp_path / "checkpoint"))
     trainer = trained.learner_group._learner.trainer
-    for file, arrays in [
-        (NETWORKS_FILE, weights_of(trained)),
-        (OPTIMIZER_FILE, trainer.get_state()),
-    ]:
+    held = {NETWORKS_FILE: weights_of(trained), OPTIMIZER_FILE: trainer.get_state()}
+    for file, arrays in held.items():
         stored = tensors.load(saved / file)
         assert stored.keys() == arrays.keys()
         for name, value in arrays.items():
