@@ -217,6 +217,17 @@ def test_networks_that_are_not_finite_are_not_saved(build, tmp_path):
     assert os.listdir(tmp_path) == ["checkpoint"]
 
 
+def test_networks_that_are_not_finite_are_not_loaded(trained, saved, tmp_path):
+    path, before = tmp_path / "checkpoint", weights_of(trained)
+    shutil.copytree(saved, path)
+    rewrite_with_nan(path)
+    for load in (trained.restore_from_path, DreamerV3.from_checkpoint, lambda x: next(play(x))):
+        with pytest.raises(CheckpointError, match="not finite"):
+            load(path)
+    for name, value in weights_of(trained).items():
+        np.testing.assert_array_equal(value, before[name])
+
+
 def test_partial_states_are_accepted(build):
     algorithm, other = build(tiny_config()), build(tiny_config().debugging(seed=2))
     algorithm.train()

@@ -1,9 +1,14 @@
 """Episodes of callbacks: right in all that is cheap to keep, and small."""
 
+from typing import ClassVar
+
 import gymnasium as gym
 import numpy as np
 import pytest
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from tiny import tiny_config
 
+from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.recent_episode import KEPT_STEPS, RecentEpisode
 
 STEPS = 1000
@@ -70,3 +75,21 @@ def test_a_short_episode_is_whole():
     assert episode.to_numpy().get_observations(-1) == 5
     with pytest.raises(IndexError):
         episode.get_observations(7)
+
+
+class Sizes(RLlibCallback):
+    """Notes how long an episode is, and how many observations it has."""
+
+    seen: ClassVar[list[tuple[int, int]]] = []
+
+    def on_episode_step(self, *, episode, **kwargs):
+        """Called after each step."""
+        self.seen.append((len(episode), len(episode.observations.data)))
+
+
+def test_callbacks_get_such_episodes():
+    runner = DreamerV3EnvRunner(config=tiny_config().callbacks(Sizes), worker_index=0)
+    runner.sample(num_episodes=5, random_actions=True)
+    runner.stop()
+    steps, observations = zip(*Sizes.seen, strict=True)
+    assert max(steps) > KEPT_STEPS + 1 == max(observations)
