@@ -43,7 +43,7 @@ algorithm.stop()
 """
 
 
-@pytest.mark.parametrize(("variant", "runners"), [("v1", 0), ("v2", 0), ("v2", 2)])
+@pytest.mark.parametrize(("variant", "runners"), [("v1", 0), ("v2", 0), ("v1", 2), ("v2", 2)])
 def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, runners):
     config = tiny_config(variant=variant).checkpointing(exact_resume=True)
     config.env_runners(
