@@ -16,6 +16,9 @@ from rllib_cli.display import Display
 from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
 from rllib_cli.resuming import keep_trial
+from rllib_dreamerv3.plugin.messages import take_warnings
+
+_LISTEN_EVERY_S = 2.0
 
 # Tune makes the callback itself, from its name: one that is passed to it would be written into
 # the experiment's files, and a resumed experiment would talk to the display of an earlier run.
@@ -63,6 +66,7 @@ class CommandCallback(Callback):
         self._save_every_s = 60 * experiment.checkpoint_every_min
         self._saved_at: dict[str, float] = {}
         self._to_save: set[str] | None = None
+        self._listen_again_at = 0.0
 
     def setup(
         self,
@@ -89,6 +93,10 @@ class CommandCallback(Callback):
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
         """Ends the run once everything is saved that was to be saved."""
         self._display.tick()
+        if time.monotonic() > self._listen_again_at:
+            self._listen_again_at = time.monotonic() + _LISTEN_EVERY_S
+            for text in take_warnings():
+                self._display.say(text)
         if not self._interrupts.requested:
             return
         if self._to_save is None:

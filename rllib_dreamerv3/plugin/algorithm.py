@@ -26,6 +26,7 @@ from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.divergence import Divergence
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.iteration import Iteration
+from rllib_dreamerv3.plugin.messages import keep_warnings
 from rllib_dreamerv3.plugin.replay_room import check_replay_room
 from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.plugin.sampling import RemoteSampling
@@ -60,6 +61,7 @@ class DreamerV3(CheckpointedAlgorithm):
             ResourceError: At once, if the cluster is too small for this configuration.
             ConfigError: If replay would outgrow the machine.
         """
+        keep_warnings()
         # Under Tune there is a placement group: all that is needed has been granted already.
         if ray.util.get_current_placement_group() is None:
             check_resources(self.config, ray.cluster_resources(), in_tune=False)

@@ -1,9 +1,4 @@
-"""When failures of environments are too many, and what a process said before it ended."""
-
-from contextlib import suppress
-
-import ray
-from ray.experimental.internal_kv import _internal_kv_get, _internal_kv_put
+"""When failures of environments are too many."""
 
 _FORGIVEN_AFTER = 1000
 
@@ -44,35 +39,7 @@ class FailuresInARow:
         )
 
 
-def leave_words(text: str) -> None:
-    """Tells the process that waits for this env runner what it is doing, or why it ends.
-
-    Args:
-        text: Replaces what was left before; empty for nothing.
-    """
-    with suppress(Exception):  # There may be no Ray, and nobody who waits.
-        actor = ray.get_runtime_context().get_actor_id()
-        if actor:
-            _internal_kv_put(_key(actor), text, overwrite=True)
-
-
-def take_words(env_runner: ray.actor.ActorHandle) -> str | None:
-    """What an env runner left, and forgets it; None if nothing."""
-    with suppress(Exception):
-        key = _key(env_runner._actor_id.hex())
-        text = _internal_kv_get(key)
-        if text:
-            _internal_kv_put(key, b"", overwrite=True)
-            return str(text.decode())
-    return None
-
-
 def name_of(worker_index: int, *, evaluation: bool) -> str:
     """What an env runner is called in messages."""
     kind = "Evaluation env runner" if evaluation else "Env runner"
     return f"{kind} {worker_index}"
-
-
-def _key(actor: str) -> str:
-    # Its name alone would not do: trials of one sweep all have an env runner 1.
-    return f"rllib_dreamerv3/words/{actor}"

@@ -11,7 +11,8 @@ from ray.rllib.utils.typing import ResultDict
 
 from rllib_dreamerv3.errors import EnvironmentFailedError
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
-from rllib_dreamerv3.plugin.failures import FailuresInARow, leave_words, name_of, take_words
+from rllib_dreamerv3.plugin.failures import FailuresInARow, name_of
+from rllib_dreamerv3.plugin.messages import leave_words, take_words
 from rllib_dreamerv3.records import IS_LAST, RecordChunk
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rllib_dreamerv3.plugin.failures import leave_words
+from rllib_dreamerv3.plugin.messages import leave_words
 
 logger = logging.getLogger(__name__)
 

@@ -10,6 +10,15 @@ from rllib_cli.interrupts import Interrupts, without_hangup
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
+@pytest.fixture(autouse=True)
+def heard():
+    """Whoever runs the tests may ignore signals, as ``nohup`` and shell scripts do."""
+    before = [signal.signal(each, signal.default_int_handler) for each in SIGNALS]
+    yield
+    for each, handler in zip(SIGNALS, before, strict=True):
+        signal.signal(each, handler)
+
+
 @pytest.mark.parametrize("number", SIGNALS)
 def test_the_first_is_a_wish_and_the_second_ends(number):
     before = [signal.getsignal(each) for each in SIGNALS]

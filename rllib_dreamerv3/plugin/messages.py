@@ -1,0 +1,77 @@
+"""What a process wants to be known while another waits for it: kept by Ray, read once."""
+
+import logging
+from contextlib import suppress
+
+import ray
+from ray.experimental.internal_kv import (
+    _internal_kv_del,
+    _internal_kv_get,
+    _internal_kv_list,
+    _internal_kv_put,
+)
+
+_WARNINGS = "rllib_dreamerv3/warnings/"
+# Nobody may be there to read them.
+_KEPT = 20
+
+
+def leave_words(text: str) -> None:
+    """Tells the process that waits for this env runner what it is doing, or why it ends.
+
+    Args:
+        text: Replaces what was left before; empty for nothing.
+    """
+    with suppress(Exception):  # There may be no Ray.
+        actor = ray.get_runtime_context().get_actor_id()
+        if actor:
+            _internal_kv_put(_key(actor), text, overwrite=True)
+
+
+def take_words(env_runner: ray.actor.ActorHandle) -> str | None:
+    """What an env runner left, and forgets it; None if nothing."""
+    with suppress(Exception):
+        key = _key(env_runner._actor_id.hex())
+        text = _internal_kv_get(key)
+        if text:
+            _internal_kv_put(key, b"", overwrite=True)
+            return str(text.decode())
+    return None
+
+
+def _key(actor: str) -> str:
+    # Its name alone would not do: trials of one sweep all have an env runner 1.
+    return f"rllib_dreamerv3/words/{actor}"
+
+
+class _KeepsWarnings(logging.Handler):
+    """Keeps the last warnings of a trial's process, whose output the command does not show."""
+
+    def __init__(self, actor: str):
+        super().__init__(logging.WARNING)
+        self._actor, self._count = actor, 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        key = f"{_WARNINGS}{self._actor}/{self._count % _KEPT:02d}"
+        self._count += 1
+        with suppress(Exception):
+            _internal_kv_put(key, record.getMessage(), overwrite=True)
+
+
+def keep_warnings() -> None:
+    """Lets :func:`take_warnings` have this process's warnings from now on, if it is an actor's."""
+    actor = ray.get_runtime_context().get_actor_id()
+    logger = logging.getLogger("rllib_dreamerv3")
+    if actor and not any(isinstance(handler, _KeepsWarnings) for handler in logger.handlers):
+        logger.addHandler(_KeepsWarnings(actor))
+
+
+def take_warnings() -> list[str]:
+    """Returns, and forgets, what trials warned of, each trial's in the order of its time."""
+    texts = []
+    for key in sorted(_internal_kv_list(_WARNINGS)):
+        text = _internal_kv_get(key)
+        _internal_kv_del(key)
+        if text:
+            texts.append(text.decode())
+    return texts
