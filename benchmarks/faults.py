@@ -250,11 +250,11 @@ def env_runners(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
     return wrong
 
 
-def command(folder: Path, iterations: int, *more: str) -> list[str]:
-    """The command that trains in ``folder``."""
+def command(storage: Path, iterations: int, *more: str) -> list[str]:
+    """The command that trains in ``storage``."""
     tiny = json.dumps({**TINY, "min_time_s_per_iteration": 0.5})
     options = ["--algo", "DreamerV3", "--env", "CartPole-v1", "--config", tiny]
-    options += ["--storage-path", str(folder), "--experiment-name", "run"]
+    options += ["--storage-path", str(storage), "--experiment-name", "run"]
     options += ["--stop", json.dumps({"training_iteration": iterations})]
     options += ["--checkpoint-every", "0.02", *more]
     return ["-u", "-m", "rllib_cli.main", "train", *options]
@@ -271,43 +271,43 @@ def runs(
     Args:
         times: Number of faults.
         rng: Decides when they come.
-        folder: Where the run is.
+        folder: Where output goes, and the run to "disk" below it.
         fault: Ends the command; returns whether it has ended as it should.
 
     Returns:
         What went wrong, and how often.
     """
-    log = folder / "log"
+    storage, log = folder / "disk", folder / "log"
     wrong = {"lost": 0, "not from the newest": 0, "ended wrongly": 0}
     for number in range(times + 1):
         so_far = dict(wrong)
-        saved, done = newest(folder), len(iterations(folder))
+        saved, done = newest(storage), len(iterations(storage))
         wrong["lost"] += number > 0 and saved is None
         if number == times:
-            trained = command(folder, reached(saved) + 1, "--resume")
+            trained = command(storage, reached(saved) + 1, "--resume")
         else:
-            trained = command(folder, FAR, *(["--resume"] if number else []))
+            trained = command(storage, FAR, *(["--resume"] if number else []))
         with process(trained, log) as running:
             if number == times:
                 wrong["ended wrongly"] += running.wait() != 0
             else:
-                wait_until(lambda before=saved: is_newer(newest(folder), before), running, log)
+                wait_until(lambda before=saved: is_newer(newest(storage), before), running, log)
                 time.sleep(rng.uniform(0, 3))
                 wrong["ended wrongly"] += not fault(running, rng)
         if saved is not None:
             told = f"goes on from {saved.path.name}." in log.read_text()
-            went_on = iterations(folder)[done:][:1] == [reached(saved) + 1]
+            went_on = iterations(storage)[done:][:1] == [reached(saved) + 1]
             wrong["not from the newest"] += not (told and went_on)
         if fault is tell:
-            wrong["lost"] += reached(newest(folder)) < iterations(folder)[-1]
+            wrong["lost"] += reached(newest(storage)) < iterations(storage)[-1]
         if wrong != so_far:
             print(f"After {number} faults: {wrong}\n{log.read_text()}", flush=True)
     return wrong
 
 
-def newest(folder: Path) -> SavedCheckpoint | None:
+def newest(storage: Path) -> SavedCheckpoint | None:
     """The newest whole checkpoint of the only trial."""
-    for description in folder.glob("run/*/params.json"):
+    for description in storage.glob("run/*/params.json"):
         return newest_whole(description.parent)[0]
     return None
 
@@ -322,10 +322,10 @@ def reached(saved: SavedCheckpoint | None) -> int:
     return saved.manifest.iteration if saved is not None and saved.manifest else 0
 
 
-def iterations(folder: Path) -> list[int]:
+def iterations(storage: Path) -> list[int]:
     """The iterations of the only trial whose results were reported."""
     found = []
-    for results in folder.glob("run/*/result.json"):
+    for results in storage.glob("run/*/result.json"):
         for line in results.read_text().splitlines():
             with suppress(ValueError):
                 found.append(json.loads(line)["training_iteration"])
@@ -353,12 +353,31 @@ def tell(running: subprocess.Popen, rng: random.Random) -> bool:
     return code == 130 and not processes_of(running.pid)
 
 
+def run_on_full_disks(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
+    """Fills the disk of a run, which has to end with clear words, and makes room again."""
+
+    def fill(running: subprocess.Popen, rng: random.Random) -> bool:
+        filler = disk / "filler"
+        with open(filler, "ab", buffering=0) as file:
+            while running.poll() is None:
+                # What the run gives up meanwhile, too.
+                with suppress(OSError):
+                    file.write(bytes(shutil.disk_usage(disk).free))
+                time.sleep(0.01)
+        filler.unlink()
+        return running.returncode == 1 and "is full." in (folder / "log").read_text()
+
+    with small_disk(folder / "disk", 1 << 26) as disk:
+        return runs(times, rng, folder, fill)
+
+
 FAULTS: dict[str, Callable[[int, random.Random, Path], dict[str, int]]] = {
     "saves": saves,
     "drivers": lambda *given: runs(*given, kill_driver),
     "trials": lambda *given: runs(*given, kill_trial),
     "env-runners": env_runners,
     "full-disks": full_disks,
+    "full-disks-of-runs": run_on_full_disks,
     "flips": lambda *given: damages(*given, flip),
     "truncations": lambda *given: damages(*given, truncate),
     "signals": lambda *given: runs(*given, tell),
