@@ -16,36 +16,25 @@ import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
 import ray
-from processes import kill, kill_all, process, processes_of, wait_until
+from fault_runs import TINY, kill_driver, kill_trial, run_on_full_disks, runs, small_disk, tell
+from processes import kill
 
 from rllib_dreamerv3 import DreamerV3, DreamerV3Config
-from rllib_dreamerv3.checkpoints.runs import SavedCheckpoint, newest_whole
 from rllib_dreamerv3.errors import CheckpointError
 
-TINY = {
-    "model_size": "nano",
-    "batch_size_B": 2,
-    "batch_length_T": 8,
-    "horizon_H": 3,
-    "training_ratio": 16,
-    "num_steps_sampled_before_learning_starts": 32,
-}
 EPISODE_STEPS = 20
 REPLACED_WITHIN_S = 180
-GONE_WITHIN_S = 10
-FAR = 1_000_000
 # Counted too, but nothing that went wrong.
 WHILE_WRITING = "while files were written"
 
@@ -178,17 +167,6 @@ def truncate(file: Path, rng: random.Random) -> None:
     os.truncate(file, rng.randrange(file.stat().st_size))
 
 
-@contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """A disk of ``size`` bytes."""
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
 def full_disks(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
     """Saves over a checkpoint on a disk that has room for a part of the new one."""
     wrong = {"lost": 0, "mixtures": 0, "unclear": 0, "left behind": 0}
@@ -250,127 +228,6 @@ def env_runners(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
     return wrong
 
 
-def command(storage: Path, iterations: int, *more: str) -> list[str]:
-    """The command that trains in ``storage``."""
-    tiny = json.dumps({**TINY, "min_time_s_per_iteration": 0.5})
-    options = ["--algo", "DreamerV3", "--env", "CartPole-v1", "--config", tiny]
-    options += ["--storage-path", str(storage), "--experiment-name", "run"]
-    options += ["--stop", json.dumps({"training_iteration": iterations})]
-    options += ["--checkpoint-every", "0.02", *more]
-    return ["-u", "-m", "rllib_cli.main", "train", *options]
-
-
-def runs(
-    times: int,
-    rng: random.Random,
-    folder: Path,
-    fault: Callable[[subprocess.Popen, random.Random], bool],
-) -> dict[str, int]:
-    """Trains with the command; makes a fault and resumes, again and again, and trains to an end.
-
-    Args:
-        times: Number of faults.
-        rng: Decides when they come.
-        folder: Where output goes, and the run to "disk" below it.
-        fault: Ends the command; returns whether it has ended as it should.
-
-    Returns:
-        What went wrong, and how often.
-    """
-    storage, log = folder / "disk", folder / "log"
-    wrong = {"lost": 0, "not from the newest": 0, "ended wrongly": 0}
-    for number in range(times + 1):
-        so_far = dict(wrong)
-        saved, done = newest(storage), len(iterations(storage))
-        wrong["lost"] += number > 0 and saved is None
-        if number == times:
-            trained = command(storage, reached(saved) + 1, "--resume")
-        else:
-            trained = command(storage, FAR, *(["--resume"] if number else []))
-        with process(trained, log) as running:
-            if number == times:
-                wrong["ended wrongly"] += running.wait() != 0
-            else:
-                wait_until(lambda before=saved: is_newer(newest(storage), before), running, log)
-                time.sleep(rng.uniform(0, 3))
-                wrong["ended wrongly"] += not fault(running, rng)
-        if saved is not None:
-            told = f"goes on from {saved.path.name}." in log.read_text()
-            went_on = iterations(storage)[done:][:1] == [reached(saved) + 1]
-            wrong["not from the newest"] += not (told and went_on)
-        if fault is tell:
-            wrong["lost"] += reached(newest(storage)) < iterations(storage)[-1]
-        if wrong != so_far:
-            print(f"After {number} faults: {wrong}\n{log.read_text()}", flush=True)
-    return wrong
-
-
-def newest(storage: Path) -> SavedCheckpoint | None:
-    """The newest whole checkpoint of the only trial."""
-    for description in storage.glob("run/*/params.json"):
-        return newest_whole(description.parent)[0]
-    return None
-
-
-def is_newer(now: SavedCheckpoint | None, before: SavedCheckpoint | None) -> bool:
-    """Whether there is a checkpoint that was not there before."""
-    return now is not None and (before is None or now.path.name > before.path.name)
-
-
-def reached(saved: SavedCheckpoint | None) -> int:
-    """The iteration after which a checkpoint was saved."""
-    return saved.manifest.iteration if saved is not None and saved.manifest else 0
-
-
-def iterations(storage: Path) -> list[int]:
-    """The iterations of the only trial whose results were reported."""
-    found = []
-    for results in storage.glob("run/*/result.json"):
-        for line in results.read_text().splitlines():
-            with suppress(ValueError):
-                found.append(json.loads(line)["training_iteration"])
-    return found
-
-
-def kill_driver(running: subprocess.Popen, rng: random.Random) -> bool:
-    """Everything at once."""
-    kill_all(running)
-    return True
-
-
-def kill_trial(running: subprocess.Popen, rng: random.Random) -> bool:
-    """The process that learns; the command has to end with an error."""
-    kill(processes_of(running.pid, "ray::DreamerV3"))
-    return running.wait() == 1
-
-
-def tell(running: subprocess.Popen, rng: random.Random) -> bool:
-    """A signal to the command alone, which has to save and to end with all that it started."""
-    running.send_signal(rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
-    code, deadline = running.wait(), time.monotonic() + GONE_WITHIN_S
-    while processes_of(running.pid) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return code == 130 and not processes_of(running.pid)
-
-
-def run_on_full_disks(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
-    """Fills the disk of a run, which has to end with clear words, and makes room again."""
-
-    def fill(running: subprocess.Popen, rng: random.Random) -> bool:
-        filler = disk / "filler"
-        with open(filler, "ab", buffering=0) as file:
-            while running.poll() is None:
-                # What the run gives up meanwhile, too.
-                with suppress(OSError):
-                    file.write(bytes(shutil.disk_usage(disk).free))
-                time.sleep(0.01)
-        filler.unlink()
-        return running.returncode == 1 and "is full." in (folder / "log").read_text()
-
-    with small_disk(folder / "disk", 1 << 26) as disk:
-        return runs(times, rng, folder, fill)
-
-
 FAULTS: dict[str, Callable[[int, random.Random, Path], dict[str, int]]] = {
     "saves": saves,
     "drivers": lambda *given: runs(*given, kill_driver),
@@ -380,7 +237,7 @@ FAULTS: dict[str, Callable[[int, random.Random, Path], dict[str, int]]] = {
     "full-disks-of-runs": run_on_full_disks,
     "flips": lambda *given: damages(*given, flip),
     "truncations": lambda *given: damages(*given, truncate),
-    "signals": lambda *given: runs(*given, tell),
+    "signals": lambda *given: runs(*given, tell, saves_in_time=False),
 }
 
 

@@ -56,4 +56,4 @@ def test_killed_env_runner(rng, tmp_path):
 
 
 def test_told_to_end(rng, tmp_path):
-    assert nothing_wrong(faults.runs(1, rng, tmp_path, faults.tell))
+    assert nothing_wrong(faults.FAULTS["signals"](1, rng, tmp_path))
