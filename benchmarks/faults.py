@@ -34,7 +34,7 @@ from rllib_dreamerv3 import DreamerV3, DreamerV3Config
 from rllib_dreamerv3.errors import CheckpointError
 
 EPISODE_STEPS = 20
-REPLACED_WITHIN_S = 180
+REPLACED_WITHIN_S = 600
 # Counted too, but nothing that went wrong.
 WHILE_WRITING = "while files were written"
 
