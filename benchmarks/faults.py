@@ -98,7 +98,7 @@ def saves(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
         saver.train()
         began = time.monotonic()
         saver.save_to_path(path)
-        longest = 2 * (time.monotonic() - began)
+        longest = time.monotonic() - began
         before = fingerprint(saver)
         for _ in range(times):
             saver.train()
@@ -114,7 +114,10 @@ def saves(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
             os.kill(child, signal.SIGKILL)
             code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
             assert code in (0, -signal.SIGKILL), "saving has failed by itself"
-            during += any(folder.glob(".checkpoint.*"))
+            interrupted = any(folder.glob(".checkpoint.*"))
+            during += interrupted
+            # However fast the machine is just now, some come too late: all moments have their turn.
+            longest *= 1.1 if interrupted else 0.8
             try:
                 reader.restore_from_path(path)
             except CheckpointError:
