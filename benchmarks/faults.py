@@ -3,43 +3,40 @@
     python benchmarks/faults.py --saves 60 --drivers 15 --trials 15 --env-runners 10 \
         --full-disks 20 --flips 200 --truncations 50 --signals 20 --out faults.json
 
-Each number says how often a fault is made; 0 leaves it out. After every fault the run has to go on,
-or the damage has to be named. The table counts what went wrong: it should hold zeros alone. Full
-disks need the right to mount a tmpfs.
+Each number says how often a fault is made; without it, the fault is left out. After every fault
+the run has to go on, or the damage has to be named. The table counts what went wrong: it should
+hold zeros alone. Parts may be run one after the other: each adds its row to the file. Full disks
+need the right to mount a tmpfs.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import random
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+import ray
+from fault_runs import TINY, kill_driver, kill_trial, run_on_full_disks, runs, small_disk, tell
+from processes import kill
 
 from rllib_dreamerv3 import DreamerV3, DreamerV3Config
-from rllib_dreamerv3.checkpoints import manifest
-from rllib_dreamerv3.checkpoints.runs import newest_whole
 from rllib_dreamerv3.errors import CheckpointError
 
-TINY = {
-    "model_size": "nano",
-    "batch_size_B": 2,
-    "batch_length_T": 8,
-    "horizon_H": 3,
-    "training_ratio": 16,
-    "num_steps_sampled_before_learning_starts": 32,
-}
 EPISODE_STEPS = 20
-START_S = 600
+REPLACED_WITHIN_S = 600
+# Counted too, but nothing that went wrong.
+WHILE_WRITING = "while files were written"
 
 
 class Counting(gym.Env):
@@ -66,79 +63,98 @@ class Counting(gym.Env):
         return self._observation(), 1.0, self._step == EPISODE_STEPS, False, {}
 
 
-def config(env_runners: int = 0) -> DreamerV3Config:
+@contextmanager
+def algorithm_of(env_runners: int = 0) -> Iterator[DreamerV3]:
     """A run that saves and learns within seconds."""
+    if not ray.is_initialized():
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     tiny = DreamerV3Config().environment(Counting).training(**TINY)
     tiny.env_runners(num_env_runners=env_runners, num_cpus_per_env_runner=0.5, sample_timeout_s=20)
-    return tiny.reporting(min_time_s_per_iteration=0)
+    algorithm = tiny.reporting(min_time_s_per_iteration=0).build_algo()
+    try:
+        yield algorithm
+    finally:
+        algorithm.stop()
 
 
-def has_mixture(algorithm: DreamerV3, path: Path) -> bool:
-    """Whether what a checkpoint restores is not all of one moment."""
-    algorithm.restore_from_path(path)
-    found = manifest.read(path)
-    counters = algorithm.get_counters()
-    return not (
-        counters["env_steps"] == found.env_steps
-        and counters["update_schedule"]["updates"] - counters["pending_updates"] == found.updates
-        and int(algorithm.learner_group._learner.trainer.updates) == found.updates
-        and algorithm.replay_buffer.metrics()["num_env_steps_added_lifetime"] == found.env_steps
-    )
+def fingerprint(algorithm: DreamerV3) -> str:
+    """A checksum of networks, optimizers, normalisers, replay and the number of steps."""
+    trainer, storage = algorithm.learner_group._learner.trainer, algorithm.replay_buffer.storage
+    checksum = hashlib.sha256(str(algorithm.get_counters()["env_steps"]).encode())
+    for arrays in (algorithm.get_weights()["default_policy"], trainer.get_state()):
+        for name in sorted(arrays):
+            checksum.update(np.ascontiguousarray(arrays[name]))
+    for name in sorted(storage.specs):
+        for _, chunk in storage.chunks_oldest_first():
+            checksum.update(np.ascontiguousarray(chunk.read(name)))
+    return checksum.hexdigest()
 
 
 def saves(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
-    """Kills a process that saves over the same checkpoint again and again."""
-    path = folder / "checkpoint"
+    """Kills processes that save over the same checkpoint, each another moment of a run."""
     wrong = {"lost": 0, "mixtures": 0, "damaged": 0}
-    reader = config().build_algo()
-    for _ in range(times):
-        code = (
-            "import sys; sys.path.insert(0, sys.argv[2])\nfrom faults import config\n"
-            "algorithm = config().build_algo()\n"
-            "while True:\n"
-            "    algorithm.train(); algorithm.save_to_path(sys.argv[1]); print('saved', flush=True)"
-        )
-        with process([sys.executable, "-c", code, str(path), str(Path(__file__).parent)]) as saver:
-            assert saver.stdout is not None
-            for _ in range(rng.randrange(2, 6)):
-                while "saved" not in saver.stdout.readline():
-                    assert saver.poll() is None, "the process that saves has failed"
-            time.sleep(rng.uniform(0, 0.5))
-            kill_all(saver.pid)
-        if not path.exists():
-            wrong["lost"] += 1
-            continue
-        try:
-            wrong["mixtures"] += has_mixture(reader, path)
-        except CheckpointError:
-            wrong["damaged"] += 1
-    reader.stop()
-    return wrong
+    path, during = folder / "checkpoint", 0
+    with algorithm_of() as saver, algorithm_of() as reader:
+        saver.train()
+        began = time.monotonic()
+        saver.save_to_path(path)
+        longest = time.monotonic() - began
+        before = fingerprint(saver)
+        for _ in range(times):
+            saver.train()
+            now = fingerprint(saver)
+            # A copy of this process, which needs no minute to start.
+            if (child := os.fork()) == 0:
+                try:
+                    saver.save_to_path(path)
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            time.sleep(rng.uniform(0, longest))
+            os.kill(child, signal.SIGKILL)
+            code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            assert code in (0, -signal.SIGKILL), "saving has failed by itself"
+            interrupted = any(folder.glob(".checkpoint.*"))
+            during += interrupted
+            # However fast the machine is just now, some come too late: all moments have their turn.
+            longest *= 1.1 if interrupted else 0.8
+            try:
+                reader.restore_from_path(path)
+            except CheckpointError:
+                wrong["damaged" if path.exists() else "lost"] += 1
+                saver.save_to_path(path)
+                before = now
+                continue
+            found = fingerprint(reader)
+            wrong["mixtures"] += found not in (before, now)
+            before = found
+    return {**wrong, WHILE_WRITING: during}
 
 
 def damages(
     times: int, rng: random.Random, folder: Path, damage: Callable[[Path, random.Random], None]
 ) -> dict[str, int]:
     """Damages one file of a checkpoint and loads it."""
-    algorithm = config().build_algo()
-    for _ in range(3):
-        algorithm.train()
-    path = Path(algorithm.save_to_path(folder / "damaged"))
-    files = sorted(file for file in path.rglob("*") if file.is_file() and file.stat().st_size)
     wrong = {"accepted": 0, "not named": 0, "changed": 0}
-    weights, counters = weights_of(algorithm), algorithm.get_counters()
-    for number in range(times):
-        file = files[number % len(files)]
-        original = file.read_bytes()
-        damage(file, rng)
-        try:
-            algorithm.restore_from_path(path)
-            wrong["accepted"] += 1
-        except CheckpointError as error:
-            wrong["not named"] += file.name not in str(error)
-        file.write_bytes(original)
-        wrong["changed"] += weights_of(algorithm) != weights or algorithm.get_counters() != counters
-    algorithm.stop()
+    with algorithm_of() as algorithm:
+        for _ in range(3):
+            algorithm.train()
+        path = Path(algorithm.save_to_path(folder / "damaged"))
+        # What is there differs from what would be restored.
+        algorithm.train()
+        files = sorted(file for file in path.rglob("*") if file.is_file() and file.stat().st_size)
+        before = fingerprint(algorithm)
+        for number in range(times):
+            file = files[number % len(files)]
+            original = file.read_bytes()
+            damage(file, rng)
+            try:
+                algorithm.restore_from_path(path)
+                wrong["accepted"] += 1
+            except CheckpointError as error:
+                wrong["not named"] += file.name not in str(error)
+            file.write_bytes(original)
+            wrong["changed"] += fingerprint(algorithm) != before
     return wrong
 
 
@@ -154,222 +170,113 @@ def truncate(file: Path, rng: random.Random) -> None:
     os.truncate(file, rng.randrange(file.stat().st_size))
 
 
-def weights_of(algorithm: DreamerV3) -> dict[str, bytes]:
-    """The bytes of all parameters."""
-    weights = algorithm.get_weights()["default_policy"]
-    return {name: value.tobytes() for name, value in weights.items()}
-
-
 def full_disks(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
-    """Saves to a disk on which there is less and less room."""
-    disk = folder / "disk"
-    disk.mkdir()
-    algorithm = config().build_algo()
-    algorithm.train()
-    size = sum(file.stat().st_size for file in Path(algorithm.save_to_path()).rglob("*"))
-    subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={4 * size + (1 << 20)}", "tmpfs", disk], check=True
-    )
-    wrong = {"lost": 0, "mixtures": 0, "unclear": 0}
-    try:
-        path = Path(algorithm.save_to_path(disk / "checkpoint"))
-        for _ in range(times):
-            algorithm.train()
-            filler = disk / "filler"
-            free = shutil.disk_usage(disk).free
-            filler.write_bytes(b"x" * max(0, free - rng.randrange(size)))
-            before = manifest.verify(path)
-            try:
+    """Saves over a checkpoint on a disk that has room for a part of the new one."""
+    wrong = {"lost": 0, "mixtures": 0, "unclear": 0, "left behind": 0}
+    with algorithm_of() as algorithm:
+        algorithm.train()
+        size = sum(
+            file.stat().st_size for file in Path(algorithm.save_to_path(folder / "x")).rglob("*")
+        )
+        with small_disk(folder / "disk", 4 * size + (1 << 20)) as disk, algorithm_of() as reader:
+            path, filler = Path(algorithm.save_to_path(disk / "checkpoint")), disk / "filler"
+            for _ in range(times):
+                before = fingerprint(algorithm)
+                algorithm.train()
+                filler.write_bytes(bytes(shutil.disk_usage(disk).free - rng.randrange(size)))
+                try:
+                    algorithm.save_to_path(path)
+                    wrong["unclear"] += 1
+                except OSError as error:
+                    wrong["unclear"] += "space" not in str(error)
+                filler.unlink()
+                wrong["left behind"] += list(disk.iterdir()) != [path]
+                try:
+                    reader.restore_from_path(path)
+                    wrong["mixtures"] += fingerprint(reader) != before
+                except CheckpointError:
+                    wrong["lost"] += 1
                 algorithm.save_to_path(path)
-                wrong["unclear"] += manifest.verify(path) == before
-            except OSError as error:
-                wrong["unclear"] += "space" not in str(error)
-                wrong["lost"] += manifest.verify(path) != before
-            filler.unlink()
-        reader = config().build_algo()
-        wrong["mixtures"] += has_mixture(reader, path)
-        reader.stop()
-    finally:
-        subprocess.run(["umount", disk], check=True)
-    algorithm.stop()
     return wrong
 
 
 def env_runners(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
     """Kills one of two env runners while they sample."""
-    algorithm = config(env_runners=2).build_algo()
-    wrong = {"glued sequences": 0, "wrong returns": 0, "stopped": 0}
-    for _ in range(times):
-        for _ in range(rng.randrange(5, 15)):
-            algorithm.train()
-        runners = algorithm.env_runner_group.foreach_env_runner(
-            lambda runner: os.getpid(), local_env_runner=False
-        )
-        os.kill(rng.choice(runners), signal.SIGKILL)
-        before = algorithm.get_counters()["env_steps"]
-        for _ in range(10):
-            result = algorithm.train()
-        wrong["stopped"] += algorithm.get_counters()["env_steps"] == before
-        returns = {result["env_runners"].get(f"episode_return_{x}") for x in ("min", "max")}
-        wrong["wrong returns"] += not returns <= {None, float(EPISODE_STEPS)}
-        batch = algorithm.replay_buffer.sample(64).columns
-        (name,) = [column for column in batch if column.startswith("obs/")]
-        step, is_first = batch[name][..., 0], batch["is_first"]
-        follows = np.where(is_first[:, 1:], 0, np.round(step[:, :-1] + 1)) == np.round(step[:, 1:])
-        wrong["glued sequences"] += not follows.all()
-    algorithm.stop()
+    wrong = {"glued sequences": 0, "wrong returns": 0, "not replaced": 0}
+
+    def trained_well() -> int:
+        result = algorithm.train()["env_runners"]
+        for what in ("return", "len"):
+            found = {result.get(f"episode_{what}_{x}", EPISODE_STEPS) for x in ("min", "max")}
+            wrong["wrong returns"] += found != {EPISODE_STEPS}
+        return result["num_env_runners_replaced_lifetime"]
+
+    with algorithm_of(env_runners=2) as algorithm:
+        for number in range(times):
+            runners = algorithm.env_runner_group.foreach_env_runner(
+                lambda runner: os.getpid(), local_env_runner=False
+            )
+            threading.Timer(rng.uniform(0, 3), kill, [[rng.choice(runners)]]).start()
+            deadline = time.monotonic() + REPLACED_WITHIN_S
+            while trained_well() == number and time.monotonic() < deadline:
+                pass
+            wrong["not replaced"] += time.monotonic() >= deadline
+            for _ in range(100):
+                trained_well()
+            batch = algorithm.replay_buffer.sample(500).columns
+            (name,) = (column for column in batch if column.startswith("obs/"))
+            step, is_first = batch[name][..., 0].round(), batch["is_first"]
+            follows = np.where(is_first[:, 1:], 0, step[:, :-1] + 1) == step[:, 1:]
+            wrong["glued sequences"] += not follows.all()
     return wrong
-
-
-def command(folder: Path, *more: str) -> list[str]:
-    """The command that trains in ``folder``."""
-    tiny = json.dumps({**TINY, "min_time_s_per_iteration": 0.5})
-    options = ["--algo", "DreamerV3", "--env", "CartPole-v1", "--config", tiny]
-    options += ["--storage-path", str(folder), "--experiment-name", "run"]
-    options += ["--checkpoint-every", "0.02"]
-    return [sys.executable, "-m", "rllib_cli.main", "train", *options, *more]
-
-
-@contextmanager
-def process(arguments: list[str]) -> Iterator[subprocess.Popen]:
-    """A process in a session of its own, of which nothing is left at the end."""
-    started = subprocess.Popen(
-        arguments,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield started
-    finally:
-        kill_all(started.pid)
-        started.wait()
-
-
-def processes_of(session: int, prefix: str = "") -> list[int]:
-    """Processes of a session whose command line begins with ``prefix``."""
-    found = []
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            line, state = (entry / "cmdline").read_text(), (entry / "stat").read_text()
-            ours = os.getsid(int(entry.name)) == session and ") Z " not in state
-        except OSError:
-            continue
-        if ours and line.startswith(prefix):
-            found.append(int(entry.name))
-    return found
-
-
-def kill_all(session: int) -> None:
-    """Everything at once, as a power failure does."""
-    for number in processes_of(session):
-        with suppress(ProcessLookupError):
-            os.kill(number, signal.SIGKILL)
-
-
-def commands(
-    times: int,
-    rng: random.Random,
-    folder: Path,
-    fault: Callable[[subprocess.Popen, random.Random], bool],
-) -> dict[str, int]:
-    """Trains with the command, makes a fault, and resumes."""
-    wrong = {"lost": 0, "not from the newest": 0, "left behind": 0, "exit code": 0}
-    iteration = 0
-    for number in range(times):
-        here = folder / f"run{number}"
-        with process(command(here, "--stop", '{"training_iteration": 100000}')) as running:
-            ended, deadline = False, time.monotonic() + START_S
-            while newest(here) is None:
-                assert running.poll() is None, "the run has ended by itself"
-                assert time.monotonic() < deadline, "the run does not begin"
-                time.sleep(0.2)
-            time.sleep(rng.uniform(0, 3))
-            ended = fault(running, rng)
-            if ended:
-                wrong["left behind"] += bool(processes_of(running.pid))
-        saved = newest(here)
-        if saved is None or saved.manifest is None:
-            wrong["lost"] += 1
-            continue
-        iteration = saved.manifest.iteration
-        goal = json.dumps({"training_iteration": iteration + 1})
-        with process(command(here, "--resume", "--stop", goal)) as resumed:
-            output, _ = resumed.communicate()
-            wrong["exit code"] += resumed.returncode != 0
-        wrong["not from the newest"] += f"goes on from {saved.path.name}" not in output
-        after = newest(here)
-        reached = after.manifest.iteration if after and after.manifest else 0
-        wrong["not from the newest"] += reached != iteration + 1
-        shutil.rmtree(here)
-    return wrong
-
-
-def newest(folder: Path):
-    """The newest whole checkpoint of the only trial."""
-    for trial in folder.glob("run/*/params.json"):
-        return newest_whole(trial.parent)[0]
-    return None
-
-
-def kill_driver(running: subprocess.Popen, rng: random.Random) -> bool:
-    """Everything at once."""
-    kill_all(running.pid)
-    running.wait()
-    return False
-
-
-def kill_trial(running: subprocess.Popen, rng: random.Random) -> bool:
-    """The process that learns."""
-    for number in processes_of(running.pid, "ray::DreamerV3"):
-        os.kill(number, signal.SIGKILL)
-    running.communicate()
-    return False
-
-
-def tell(running: subprocess.Popen, rng: random.Random) -> bool:
-    """A signal to the command alone, which saves and ends."""
-    running.send_signal(rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
-    running.communicate()
-    time.sleep(3)
-    return True
 
 
 FAULTS: dict[str, Callable[[int, random.Random, Path], dict[str, int]]] = {
     "saves": saves,
-    "drivers": lambda *a: commands(*a, kill_driver),
-    "trials": lambda *a: commands(*a, kill_trial),
+    "drivers": lambda *given: runs(*given, kill_driver),
+    "trials": lambda *given: runs(*given, kill_trial),
     "env-runners": env_runners,
     "full-disks": full_disks,
-    "flips": lambda *a: damages(*a, flip),
-    "truncations": lambda *a: damages(*a, truncate),
-    "signals": lambda *a: commands(*a, tell),
+    "full-disks-of-runs": run_on_full_disks,
+    "flips": lambda *given: damages(*given, flip),
+    "truncations": lambda *given: damages(*given, truncate),
+    "signals": lambda *given: runs(*given, tell, saves_in_time=False),
 }
 
 
-def main(arguments: list[str] | None = None) -> dict[str, dict[str, int]]:
-    """Makes the faults; prints and returns how often each went wrong, and in which way."""
+def main(arguments: list[str] | None = None) -> bool:
+    """Makes the faults; prints how often each went wrong, and in which way.
+
+    Returns:
+        Whether nothing went wrong.
+    """
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name in FAULTS:
         parser.add_argument(f"--{name}", type=int, default=0, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", help="Write the table here, as JSON.")
+    parser.add_argument("--out", type=Path, help="Add the table to this file, as JSON.")
     said = vars(parser.parse_args(arguments))
-    table: dict[str, dict[str, int]] = {}
+    whole = True
     for name, make in FAULTS.items():
-        times = said[name.replace("-", "_")]
+        times, seed, out = said[name.replace("-", "_")], said["seed"], said["out"]
         if not times:
             continue
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
-            table[name] = {"times": times, **make(times, random.Random(said["seed"]), Path(folder))}
-        print(f"{name}: {table[name]} ({time.monotonic() - began:.0f} s)", flush=True)
-        if said["out"]:
-            Path(said["out"]).write_text(json.dumps(table, indent=1) + "\n")
-    return table
+            wrong = make(times, random.Random(seed), Path(folder))
+        row = {
+            "command": f"python benchmarks/faults.py --{name} {times} --seed {seed}",
+            "faults": times,
+            "seconds": round(time.monotonic() - began),
+            **wrong,
+        }
+        print(f"{name}: {row}", flush=True)
+        if out:
+            table = json.loads(out.read_text()) if out.exists() else {}
+            out.write_text(json.dumps({**table, name: row}, indent=1) + "\n")
+        whole = whole and not any(wrong[what] for what in wrong if what != WHILE_WRITING)
+    return whole
 
 
 if __name__ == "__main__":
-    wrong = main()
-    sys.exit(any(count for row in wrong.values() for key, count in row.items() if key != "times"))
+    sys.exit(not main())

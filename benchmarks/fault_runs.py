@@ -1,0 +1,181 @@
+"""Runs of the command that are ended in every way, and resumed."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from processes import kill, kill_all, process, processes_of, wait_until
+
+from rllib_dreamerv3.checkpoints.runs import SavedCheckpoint, newest_whole
+
+TINY = {
+    "model_size": "nano",
+    "batch_size_B": 2,
+    "batch_length_T": 8,
+    "horizon_H": 3,
+    "training_ratio": 16,
+    "num_steps_sampled_before_learning_starts": 32,
+}
+FAR = 1_000_000
+GONE_WITHIN_S = 10
+DISK_BYTES = 1 << 26
+
+
+class Run:
+    """A run of the command with a single trial, in a directory of its own.
+
+    Attributes:
+        storage: Where its results are.
+        log: What it says.
+    """
+
+    def __init__(self, folder: Path, *, saves_in_time: bool):
+        """Starts nothing yet.
+
+        Args:
+            folder: Where all its files are.
+            saves_in_time: Whether it saves every second, instead of at its end alone.
+        """
+        self.storage, self.log = folder / "disk", folder / "log"
+        self._saves_in_time = saves_in_time
+
+    def command(self, iterations: int, *more: str) -> list[str]:
+        """Trains for so many iterations."""
+        tiny = json.dumps({**TINY, "min_time_s_per_iteration": 0.5})
+        options = ["--algo", "DreamerV3", "--env", "CartPole-v1", "--config", tiny]
+        options += ["--storage-path", str(self.storage), "--experiment-name", "run"]
+        options += ["--stop", json.dumps({"training_iteration": iterations})]
+        options += ["--checkpoint-every", "0.02" if self._saves_in_time else "0"]
+        return ["-u", "-m", "rllib_cli.main", "train", *options, *more]
+
+    def newest(self) -> SavedCheckpoint | None:
+        """Its newest whole checkpoint."""
+        for description in self.storage.glob("run/*/params.json"):
+            return newest_whole(description.parent)[0]
+        return None
+
+    def iterations(self) -> list[int]:
+        """The iterations whose results were reported."""
+        found = []
+        for results in self.storage.glob("run/*/result.json"):
+            for line in results.read_text().splitlines():
+                with suppress(ValueError):
+                    found.append(json.loads(line)["training_iteration"])
+        return found
+
+    def wait_until_it_goes_on(self, running: subprocess.Popen) -> None:
+        """Waits for the first result after this moment, and for the first checkpoint."""
+        results, saved = len(self.iterations()), self.newest()
+
+        def goes_on() -> bool:
+            now = self.newest() if self._saves_in_time else None
+            is_saved = now is not None and (saved is None or now.path.name > saved.path.name)
+            return len(self.iterations()) > results and (is_saved or not self._saves_in_time)
+
+        wait_until(goes_on, running, self.log)
+
+
+def runs(
+    times: int,
+    rng: random.Random,
+    folder: Path,
+    fault: Callable[[subprocess.Popen, random.Random], bool],
+    *,
+    saves_in_time: bool = True,
+) -> dict[str, int]:
+    """Trains with the command; makes a fault and resumes, again and again, and trains to an end.
+
+    Args:
+        times: Number of faults.
+        rng: Decides when they come.
+        folder: Where output goes, and the run to "disk" below it.
+        fault: Ends the command; returns whether it has ended as it should.
+        saves_in_time: Whether the run saves every second. If not, it has to save when it is ended.
+
+    Returns:
+        What went wrong, and how often.
+    """
+    run = Run(folder, saves_in_time=saves_in_time)
+    wrong = {"lost": 0, "not from the newest": 0, "ended wrongly": 0}
+    for number in range(times + 1):
+        so_far, done, saved = dict(wrong), len(run.iterations()), run.newest()
+        wrong["lost"] += number > 0 and saved is None
+        iteration, resume = reached(saved), ["--resume"] if number else []
+        goal = FAR if number < times else iteration + 1
+        with process(run.command(goal, *resume), run.log) as running:
+            if number < times:
+                run.wait_until_it_goes_on(running)
+                time.sleep(rng.uniform(0, 3))
+                wrong["ended wrongly"] += not fault(running, rng)
+            else:
+                wrong["ended wrongly"] += running.wait() != 0
+        if saved is not None:
+            told = f"goes on from {saved.path.name}." in run.log.read_text()
+            went_on = run.iterations()[done:][:1] == [iteration + 1]
+            wrong["not from the newest"] += not (told and went_on)
+        if not saves_in_time:
+            wrong["lost"] += reached(run.newest()) < run.iterations()[-1]
+        if wrong != so_far:
+            print(f"After {number} faults: {wrong}\n{run.log.read_text()}", flush=True)
+    return wrong
+
+
+def reached(saved: SavedCheckpoint | None) -> int:
+    """The iteration after which a checkpoint was saved."""
+    return saved.manifest.iteration if saved is not None and saved.manifest else 0
+
+
+def kill_driver(running: subprocess.Popen, rng: random.Random) -> bool:
+    """Ends everything at once."""
+    kill_all(running)
+    return True
+
+
+def kill_trial(running: subprocess.Popen, rng: random.Random) -> bool:
+    """Ends the process that learns; the command has to end with an error."""
+    kill(processes_of(running.pid, "ray::DreamerV3"))
+    return running.wait() == 1
+
+
+def tell(running: subprocess.Popen, rng: random.Random) -> bool:
+    """A signal to the command alone, which has to end with all that it started."""
+    running.send_signal(rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
+    code, deadline = running.wait(), time.monotonic() + GONE_WITHIN_S
+    while processes_of(running.pid) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return code == 130 and not processes_of(running.pid)
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A disk of ``size`` bytes."""
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def run_on_full_disks(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
+    """Fills the disk of a run, which has to end with clear words, and makes room again."""
+
+    def fill(running: subprocess.Popen, rng: random.Random) -> bool:
+        filler = disk / "filler"
+        with open(filler, "ab", buffering=0) as file:
+            while running.poll() is None:
+                # What the run gives up meanwhile, too.
+                with suppress(OSError):
+                    file.write(bytes(shutil.disk_usage(disk).free))
+                time.sleep(0.01)
+        filler.unlink()
+        return running.returncode == 1 and "is full." in (folder / "log").read_text()
+
+    with small_disk(folder / "disk", DISK_BYTES) as disk:
+        return runs(times, rng, folder, fill)

@@ -1,0 +1,87 @@
+"""Processes of benchmarks, with all that they start, and what can be done to them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+
+@contextmanager
+def process(arguments: list[str], log: Path) -> Iterator[subprocess.Popen]:
+    """A Python process in a session of its own, of which nothing is left at the end.
+
+    Args:
+        arguments: What follows ``python``.
+        log: Gets its output.
+
+    Yields:
+        The process.
+    """
+    with open(log, "w") as output:
+        started = subprocess.Popen(
+            [sys.executable, *arguments],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
+            start_new_session=True,
+            preexec_fn=_heed_signals,
+        )
+    try:
+        yield started
+    finally:
+        kill_all(started)
+
+
+def _heed_signals() -> None:
+    # What a shell starts in the background, or with nohup, hands on that it ignores them.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+def processes_of(session: int, prefix: str = "") -> list[int]:
+    """Processes of a session whose command line begins with ``prefix``."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            line, state = (entry / "cmdline").read_text(), (entry / "stat").read_text()
+            ours = os.getsid(int(entry.name)) == session and ") Z " not in state
+        except OSError:
+            continue
+        if ours and line.startswith(prefix):
+            found.append(int(entry.name))
+    return found
+
+
+def kill(processes: list[int]) -> None:
+    """Ends processes without a word."""
+    for number in processes:
+        with suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+
+
+def kill_all(started: subprocess.Popen) -> None:
+    """Ends a process and all that it has started at once, as a power failure does."""
+    while left := processes_of(started.pid):
+        kill(left)
+    started.wait()
+
+
+def wait_until(
+    condition: Callable[[], bool], started: subprocess.Popen, log: Path, seconds: float = 600
+) -> None:
+    """Waits for what a process does.
+
+    Raises:
+        RuntimeError: It has ended before, or takes longer.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if started.poll() is not None:
+            raise RuntimeError(f"The process has ended by itself:\n{log.read_text()}")
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"Nothing for {seconds} s:\n{log.read_text()}")
+        time.sleep(0.05)
