@@ -1,0 +1,40 @@
+"""Warnings of one process that another shows."""
+
+import logging
+
+import ray
+
+from rllib_dreamerv3.plugin.messages import keep_warnings, leave_words, take_warnings, take_words
+
+
+@ray.remote(num_cpus=0)
+class Trial:
+    def warn(self, texts):
+        keep_warnings()
+        keep_warnings()
+        for text in texts:
+            logging.getLogger("rllib_dreamerv3.plugin.sampling").warning("%s", text)
+            logging.getLogger("rllib_dreamerv3.plugin.sampling").info("nobody needs this")
+
+    def leave(self, words):
+        leave_words(words)
+
+
+def test_warnings_are_read_once_and_the_last_are_kept():
+    take_warnings()
+    trial = Trial.remote()
+    ray.get(trial.warn.remote(["first", "second"]))
+    assert take_warnings() == ["first", "second"]
+    assert take_warnings() == []
+    ray.get(trial.warn.remote([str(i) for i in range(100)]))
+    assert sorted(map(int, take_warnings())) == list(range(80, 100))
+
+
+def test_each_env_runner_has_words_of_its_own():
+    one, other = Trial.remote(), Trial.remote()
+    ray.get(one.leave.remote("it hangs"))
+    assert take_words(other) is None
+    assert take_words(one) == "it hangs"
+    assert take_words(one) is None
+    ray.get([one.leave.remote("it hangs"), one.leave.remote("")])
+    assert take_words(one) is None
