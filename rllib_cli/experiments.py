@@ -1,6 +1,5 @@
 """Experiments as files and options describe them, checked as far as that needs no TensorFlow."""
 
-import math
 import re
 import sys
 from collections.abc import Mapping
@@ -8,24 +7,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from rllib_cli import option_names, stopping
+from rllib_cli import experiment_values, option_names, stopping
 from rllib_cli.errors import InputError, describe, unknown
 from rllib_cli.quiet import loading_libraries
+from rllib_cli.yaml_files import read_yaml
 
 DEFAULT_STORAGE_PATH = "~/ray_results"
 DEFAULT_CHECKPOINT_EVERY_MIN = 10.0
 DEFAULT_CHECKPOINTS_TO_KEEP = 2
 
-_CHECKPOINT_KEYS = {
-    "checkpoint_every_min",
-    "checkpoint_frequency",
-    "checkpoint_at_end",
-    "num_to_keep",
-    "checkpoint_score_attribute",
-    "checkpoint_score_order",
-}
 _KEYS = {
     "run",
     "env",
@@ -136,24 +126,14 @@ class Experiment:
         if "stop" in said:
             said["stop"] = {**self.stop, **stopping.criteria(said["stop"], notes)}
         if "checkpoint" in said:
-            said["checkpoint"] = {**self.checkpoint, **_checkpoint(said["checkpoint"], notes)}
+            settings = experiment_values.checkpoint_settings(said["checkpoint"], notes)
+            said["checkpoint"] = {**self.checkpoint, **settings}
         if "env" in said:
             said["config"] = {**self.config, "env": said.pop("env")}
         return replace(self, **{**said, "notes": tuple(notes)})
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without Python objects, but with ``3e-4`` as the number that it looks like."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9_]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
-
-
-def from_file(path: str, verbosity: int = 0) -> list[Experiment]:
+def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Experiment]:
     """Reads the experiments of a YAML file, or the one of a Python file.
 
     Args:
@@ -161,6 +141,7 @@ def from_file(path: str, verbosity: int = 0) -> list[Experiment]:
             the experiment begins: environments such as ``module:Name-v0`` or ``module.Class``, and
             callbacks, from the working directory too. A Python file is executed here.
         verbosity: How much is shown of what libraries say while a Python file is executed.
+        env: The environment's name, in place of the one that the file names.
 
     Returns:
         The experiments in the order of the file.
@@ -174,9 +155,9 @@ def from_file(path: str, verbosity: int = 0) -> list[Experiment]:
     if not file.is_file():
         raise InputError(f"There is no file {path}.")
     if file.suffix in (".yaml", ".yml"):
-        return _from_yaml(file)
+        return _from_yaml(file, env)
     if file.suffix == ".py":
-        return [_from_python(file, verbosity)]
+        return [_from_python(file, verbosity, env)]
     raise InputError(f"{path} is neither a YAML file (.yaml, .yml) nor a Python file (.py).")
 
 
@@ -195,73 +176,82 @@ def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> 
         InputError: If no environment is named.
     """
     config = {**config, **({"env": env} if env else {})}
-    if not config.get("env"):
+    if not experiment_values.environment(config.get("env")):
         raise InputError("Say which environment to train in: --env NAME.")
+    experiment_values.check_searches(config, "config")
     if algorithm == option_names.NAME:
-        option_names.check_config(config)
+        config = option_names.checked(config)
     return Experiment("default", algorithm, config)
 
 
-def _from_yaml(file: Path) -> list[Experiment]:
-    try:
-        content = yaml.load(file.read_text(encoding="utf-8"), _Loader)
-    except yaml.YAMLError as exc:
-        mark = getattr(exc, "problem_mark", None)
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        what = getattr(exc, "problem", None) or str(exc)
-        raise InputError(f"{file}{where}: not valid YAML ({what}).") from exc
-    except (OSError, UnicodeDecodeError) as exc:
-        raise InputError(f"{file} cannot be read: {describe(exc)}") from exc
+def _from_yaml(file: Path, env: str | None) -> list[Experiment]:
+    content = read_yaml(file)
     if not isinstance(content, dict) or not content:
         raise InputError(
             f"{file} describes no experiment; expected `NAME: {{run: DreamerV3, ...}}`."
         )
-    try:
-        return [_from_spec(str(name), spec) for name, spec in content.items()]
-    except InputError as exc:
-        raise InputError(f"{file}: {exc.message}") from exc
+    experiments = []
+    for name, spec in content.items():
+        try:
+            experiments.append(_from_spec(str(name), spec, env))
+        except InputError as exc:
+            raise InputError(f"{file}: experiment {str(name)!r}: {exc.message}") from exc
+    return experiments
 
 
-def _from_spec(name: str, spec: Any) -> Experiment:
+def _from_spec(name: str, spec: Any, env: str | None) -> Experiment:
     if not isinstance(spec, dict):
-        raise InputError(
-            f"Experiment {name!r} has to hold keys such as run and config, not {spec!r}."
-        )
+        raise InputError(f"it has to hold keys such as run and config, not {spec!r}.")
     notes: list[str] = []
     spec = {str(key): value for key, value in spec.items()}
     for old, new in _MOVED.items():
         if old in spec:
             notes.append(f"{old} is called {new} now; using that.")
             group, _, key = new.rpartition("/")
-            (spec.setdefault(group, {}) if group else spec).setdefault(key, spec.pop(old))
+            value = spec.pop(old)
+            if group:
+                spec[group] = {key: value, **experiment_values.mapping(spec.get(group), group)}
+            else:
+                spec.setdefault(key, value)
     if spec.pop("pass_criteria", None) is not None:
         notes.append("pass_criteria only mean something to RLlib's own tests; left out.")
     for key in spec:
         if key not in _KEYS:
-            raise unknown(f"key in experiment {name!r}:", key, [*_KEYS, *_MOVED])
+            raise unknown("key", key, [*_KEYS, *_MOVED])
     if "run" not in spec:
-        raise InputError(
-            f"Experiment {name!r} does not say which algorithm to run: `run: DreamerV3`."
-        )
-    config = {**_dict(spec, "config", name), **({"env": spec["env"]} if "env" in spec else {})}
-    if spec["run"] == option_names.NAME:
-        option_names.check_config(config)
+        raise InputError("it does not say which algorithm to run: `run: DreamerV3`.")
+    algorithm = experiment_values.text(spec["run"], "run", "the name of an algorithm")
+    config = experiment_values.mapping(spec.get("config"), "config")
+    if env or "env" in spec:
+        config["env"] = env or spec["env"]
+    if not experiment_values.environment(config.get("env")):
+        raise InputError("it names no environment: `env: CartPole-v1`, or --env NAME.")
+    experiment_values.check_searches(config, "config")
+    if algorithm == option_names.NAME:
+        config = option_names.checked(config)
+    checkpoint = experiment_values.mapping(spec.get("checkpoint_config"), "checkpoint_config")
+    stop = experiment_values.mapping(spec.get("stop"), "stop")
+    storage = spec.get("storage_path", DEFAULT_STORAGE_PATH)
+    whole_number = experiment_values.whole_number
     return Experiment(
         name=name,
-        algorithm=str(spec["run"]),
+        algorithm=algorithm,
         config=config,
-        stop=stopping.criteria(_dict(spec, "stop", name), notes),
-        checkpoint=_checkpoint(_dict(spec, "checkpoint_config", name), notes),
-        num_samples=_whole(spec.get("num_samples", 1), "num_samples", name),
-        storage_path=str(spec.get("storage_path") or DEFAULT_STORAGE_PATH),
-        max_failures=_whole(spec.get("max_failures", 0), "max_failures", name),
-        max_concurrent_trials=spec.get("max_concurrent_trials"),
-        time_budget_s=spec.get("time_budget_s"),
+        stop=stopping.criteria(stop, notes),
+        checkpoint=experiment_values.checkpoint_settings(checkpoint, notes),
+        num_samples=whole_number(spec.get("num_samples", 1), "num_samples", 1),
+        storage_path=experiment_values.text(storage, "storage_path", "a directory or a URI"),
+        # -1 stands for "always" in Tune.
+        max_failures=whole_number(spec.get("max_failures", 0), "max_failures", -1),
+        max_concurrent_trials=whole_number(
+            spec.get("max_concurrent_trials"), "max_concurrent_trials", 1, "as many as fit"
+        ),
+        time_budget_s=experiment_values.seconds(spec.get("time_budget_s"), "time_budget_s"),
         notes=tuple(notes),
     )
 
 
-def _from_python(file: Path, verbosity: int) -> Experiment:
+def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
     """Runs the file and takes ``config`` (an ``AlgorithmConfig``) and ``stop`` (optional)."""
     import importlib.util
 
@@ -295,6 +285,13 @@ def _from_python(file: Path, verbosity: int) -> Experiment:
     algorithm = config.algo_class
     if algorithm is None:
         raise InputError(f"{file}: `config` belongs to no algorithm; use DreamerV3Config().")
+    if env:
+        config.environment(env)
+    if not config.env:
+        raise InputError(
+            f"{file}: `config` names no environment: DreamerV3Config().environment(...), or --env "
+            "NAME."
+        )
     return Experiment(
         name=file.stem,
         algorithm=algorithm,
@@ -312,36 +309,3 @@ def _line_in(exc: BaseException, file: Path) -> str:
             line = f", line {trace.tb_lineno}"
         trace = trace.tb_next
     return line
-
-
-def _dict(spec: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
-    value = spec.get(key) or {}
-    if not isinstance(value, dict):
-        raise InputError(f"{key} of experiment {name!r} has to be a mapping, not {value!r}.")
-    return value
-
-
-def _whole(value: Any, key: str, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InputError(f"{key} of experiment {name!r} has to be a whole number, not {value!r}.")
-    return value
-
-
-def _checkpoint(settings: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
-    """Checks fields of Tune's ``CheckpointConfig``."""
-    for key in settings:
-        if key not in _CHECKPOINT_KEYS:
-            raise unknown("key in checkpoint_config:", key, _CHECKPOINT_KEYS)
-    checked = dict(settings)
-    every = checked.get("checkpoint_every_min", 0)
-    if isinstance(every, bool) or not isinstance(every, int | float) or not 0 <= every < math.inf:
-        raise InputError(f"checkpoint_every_min has to be a number of minutes, not {every!r}.")
-    score = checked.get("checkpoint_score_attribute")
-    if score:
-        # RLlib's old way to say "the smaller the better".
-        if score.startswith("min-"):
-            checked["checkpoint_score_order"] = "min"
-        checked["checkpoint_score_attribute"] = stopping.current_name(
-            score.removeprefix("min-"), notes
-        )
-    return checked

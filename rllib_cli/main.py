@@ -35,12 +35,23 @@ class _Json(click.ParamType):
         if isinstance(value, dict):
             return value
         try:
-            parsed = json.loads(value)
+            parsed = json.loads(value, object_pairs_hook=self._each_once)
         except json.JSONDecodeError as exc:
             self.fail(f"not valid JSON: {exc.msg} at column {exc.colno} of {value}", param, ctx)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
         if not isinstance(parsed, dict):
             self.fail(f"has to be a JSON object such as '{{\"key\": 1}}', not {value}", param, ctx)
         return parsed
+
+    @staticmethod
+    def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise ValueError(f"the key {key!r} is there twice, and only one could count")
+            found[key] = value
+        return found
 
 
 JSON = _Json()
@@ -66,7 +77,9 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--stop", "-s", type=JSON, help="Stop criteria: number by result."),
         click.option("--env", "-e", help="Environment to train in."),
         click.option("--experiment-name", "-n", help="Directory of the results."),
-        click.option("--num-samples", type=int, help="Runs of every point of the grid."),
+        click.option(
+            "--num-samples", type=click.IntRange(1), help="Runs of every point of the grid."
+        ),
         click.option(
             "--storage-path",
             "--local-dir",
@@ -80,7 +93,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option(
             "--checkpoint-freq",
-            type=int,
+            type=click.IntRange(0),
             help="Iterations between checkpoints (default: 0, by time alone).",
         ),
         click.option(
@@ -89,7 +102,9 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             help="Whether to save when a trial ends (default: yes).",
         ),
         click.option(
-            "--keep-checkpoints-num", type=int, help="Keep only so many checkpoints (default: 2)."
+            "--keep-checkpoints-num",
+            type=click.IntRange(1),
+            help="Keep only so many checkpoints (default: 2).",
         ),
         click.option(
             "--checkpoint-score-attr",
@@ -176,8 +191,9 @@ def train_file(file: str, **said: Any) -> None:
     """
     from rllib_cli import experiments
 
+    env = said.pop("env")
     sys.exit(
-        _train(lambda: experiments.from_file(file, said["verbosity"]), said, f"reading {file}")
+        _train(lambda: experiments.from_file(file, said["verbosity"], env), said, f"reading {file}")
     )
 
 
@@ -207,7 +223,6 @@ def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) ->
         experiments = [
             experiment.changed(
                 name=said["experiment_name"],
-                env=said.get("env"),
                 stop=said["stop"],
                 num_samples=said["num_samples"],
                 storage_path=said["storage_path"],

@@ -13,31 +13,68 @@ from rllib_cli.errors import InputError, unknown
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.checks import check_options
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
-from rllib_dreamerv3.options.table import OPTIONS
+from rllib_dreamerv3.options.option import Option
+from rllib_dreamerv3.options.table import OPTIONS, REPLAY_BUFFER
 
 NAME = "DreamerV3"
 
 # Keys of RLlib's config dicts that are no attributes of its config object.
 DICT_ONLY_KEYS = {"env", "model_config", "multiagent"}
 
+# Of other algorithms; here it is gae_lambda.
+LEFT_OUT = {"lambda"}
 
-def check_config(config: Mapping[str, Any]) -> None:
+
+def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     """Checks names of all options, and values of DreamerV3's own where they are not searched.
 
     Args:
         config: RLlib's config of DreamerV3, as a file holds it.
 
+    Returns:
+        The same, with numbers such as 1e6, which YAML and JSON take for a fraction, as whole
+        numbers where an option needs one.
+
     Raises:
         InputError: If an option is unknown or cannot have its value.
     """
+    config = _with_whole_numbers(config, OPTIONS)
+    if isinstance(config.get("replay_buffer_config"), Mapping):
+        replay = _with_whole_numbers(config["replay_buffer_config"], REPLAY_BUFFER)
+        config["replay_buffer_config"] = replay
+    _check(config)
+    return config
+
+
+def _with_whole_numbers(given: Mapping[str, Any], rows: Mapping[str, Option]) -> dict[str, Any]:
+    return {
+        name: _whole(value) if name in rows and rows[name].kind is int else value
+        for name, value in given.items()
+    }
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, Mapping) and isinstance(value.get("grid_search"), list):
+        return {**value, "grid_search": [_whole(point) for point in value["grid_search"]]}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _check(config: Mapping[str, Any]) -> None:
     if not config.keys() <= OPTIONS.keys() | FORMER_OPTIONS.keys() | DICT_ONLY_KEYS:
         rllibs = rllib_option_names()
         if rllibs is not None:
-            names = OPTIONS.keys() | FORMER_OPTIONS.keys() | DICT_ONLY_KEYS | rllibs
+            names = OPTIONS.keys() | FORMER_OPTIONS.keys() | DICT_ONLY_KEYS | rllibs - LEFT_OUT
             for key in config:
                 if key not in names:
                     public = {name for name in names if not name.startswith("_")}
                     raise unknown("option", str(key), public)
+    env_config = config.get("env_config", {})
+    if not isinstance(env_config, Mapping):
+        given = "empty" if env_config is None else repr(env_config)
+        raise InputError(
+            f"env_config has to be a mapping of the environment's options, not {given}. "
+            "Leave it out if there are none."
+        )
     if _is_searched(config):
         return
     own = {name: value for name, value in config.items() if name in OPTIONS}

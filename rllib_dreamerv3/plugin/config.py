@@ -197,7 +197,7 @@ class DreamerV3Config(AlgorithmConfig):
         options = {key: x for key, x in config_dict.items() if not key.startswith("__")}
         for key in FORMER_OPTIONS.keys() & options.keys():
             check_former_option(key, options.pop(key))
-        valid = set(vars(self)) | _DICT_ONLY_KEYS | {"framework", "callbacks", "lambda"}
+        valid = set(vars(self)) | _DICT_ONLY_KEYS | {"framework", "callbacks"}
         for key in options:
             if self._translate_special_keys(key, warn_deprecated=False) not in valid:
                 public = {name for name in valid if not name.startswith("_")}

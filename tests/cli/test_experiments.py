@@ -1,3 +1,4 @@
+import re
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -65,13 +66,15 @@ def test_several_experiments_and_grid_search_keep_their_order():
 
 @pytest.mark.parametrize("number", ["3e-4", "3E-4", "3.e-4", "0.0003", "+3e-04"])
 def test_numbers_that_look_like_numbers_are_numbers(number):
-    (experiment,) = from_file(write(f"x: {{run: DreamerV3, config: {{critic_lr: {number}}}}}"))
+    (experiment,) = from_file(
+        write(f"x: {{run: DreamerV3, env: A-v1, config: {{critic_lr: {number}}}}}")
+    )
     assert experiment.config["critic_lr"] == pytest.approx(3e-4)
 
 
 def test_words_stay_words():
-    (experiment,) = from_file(write("x: {run: Other, config: {a: e4, b: 4e, c: 1e5x}}"))
-    assert experiment.config == {"a": "e4", "b": "4e", "c": "1e5x"}
+    (experiment,) = from_file(write("x: {run: Other, config: {env: x, a: e4, b: 4e, c: 1e5x}}"))
+    assert experiment.config == {"env": "x", "a": "e4", "b": "4e", "c": "1e5x"}
 
 
 def test_older_files_are_understood_and_said_so():
@@ -109,17 +112,12 @@ def test_older_files_are_understood_and_said_so():
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("x: {run: DreamerV3, stopp: {}}", "Unknown key in experiment 'x': 'stopp'.*'stop'"),
-        (
-            "x: {run: DreamerV3, checkpoint_config: {checkpoint_freqency: 1}}",
-            "checkpoint_freqency.*'checkpoint_frequency'",
-        ),
-        ("x: {env: CartPole-v1}", "does not say which algorithm"),
-        ("x: 3", "'x' has to hold keys"),
+        ("x: {run: DreamerV3, stopp: {}}", "experiment 'x': Unknown key 'stopp'.*'stop'"),
+        ("x: {env: CartPole-v1}", "'x': it does not say which algorithm"),
+        ("x: {run: DreamerV3}", "'x': it names no environment: `env: CartPole-v1`, or --env"),
+        ("x: 3", "'x': it has to hold keys"),
         ("- x", "describes no experiment"),
         ("", "describes no experiment"),
-        ("x: {run: DreamerV3, config: [1]}", "config of experiment 'x' has to be a mapping"),
-        ("x: {run: DreamerV3, num_samples: many}", "num_samples.*whole number, not 'many'"),
         ("x: {run: DreamerV3\ny: 2", "line 2, column 2.*not valid YAML"),
         ("x: !!python/object/apply:os.getcwd []", "not valid YAML.*could not determine"),
     ],
@@ -128,6 +126,74 @@ def test_wrong_yaml_is_refused_by_name(text, message):
     with pytest.raises(InputError, match=f"(?s)experiment.yaml.*{message}") as info:
         from_file(write(text))
     assert info.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("run: 3", "run has to be the name of an algorithm, not 3"),
+        ("env: [A-v1]", "env has to be the name of an environment, not ['A-v1']"),
+        ("env: ", "names no environment"),
+        ("config: [1]", "config has to be a mapping, not [1]"),
+        ("config: {env_config: }", "env_config has to be a mapping of"),
+        ("config: {replay_buffer_config: null}", "replay_buffer_config must be a mapping"),
+        ("config: {gamma: {grid_search: []}}", "config/gamma: grid_search has to be a list of at"),
+        ("config: {env_config: {size: {grid_search: 3}}}", "config/env_config/size: grid_search"),
+        ("num_samples: many", "num_samples has to be a whole number of at least 1, not 'many'"),
+        ("num_samples: 0", "num_samples has to be a whole number of at least 1, not 0"),
+        ("num_samples: ", "num_samples has to be a whole number of at least 1, not empty"),
+        ("max_failures: -2", "max_failures has to be a whole number of at least -1"),
+        ("max_concurrent_trials: two", "of at least 1, or empty for as many as fit, not 'two'"),
+        ("time_budget_s: 1h", "time_budget_s has to be a number of seconds above 0"),
+        ("storage_path: 3", "storage_path has to be a directory or a URI, not 3"),
+        ("checkpoint_config: 3", "checkpoint_config has to be a mapping, not 3"),
+        ("checkpoint_config: {checkpoint_freqency: 1}", "'checkpoint_frequency'"),
+        (
+            "checkpoint_config: {checkpoint_frequency: often}",
+            "checkpoint_frequency has to be a whole number of at least 0, not 'often'",
+        ),
+        ("checkpoint_config: {num_to_keep: 0}", "of at least 1, or empty for all of them, not 0"),
+        ("checkpoint_config: {checkpoint_at_end: 'no'}", "has to be true or false, not 'no'"),
+        (
+            "checkpoint_config: {checkpoint_score_attribute: 7}",
+            "checkpoint_score_attribute has to be the name of a result, such as env_runners/",
+        ),
+        ("checkpoint_config: {checkpoint_score_order: up}", "has to be 'max' or 'min'"),
+        ("checkpoint_freq: often", "checkpoint_frequency has to be a whole number"),
+    ],
+)
+def test_a_key_that_cannot_have_its_value_is_named(line, message):
+    rest = [key for key in ("run: DreamerV3", "env: A-v1") if key.split()[0] != line.split()[0]]
+    file = write("x:\n  " + "\n  ".join([*rest, line]) + "\n")
+    pattern = rf"^experiment\.yaml: experiment 'x': .*{re.escape(message)}"
+    with pytest.raises(InputError, match=pattern) as info:
+        from_file(file)
+    assert "\n" not in str(info.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x: {run: A}\ny: {run: A}\nx: {run: A}", "line 3: the experiment 'x'"),
+        ("x:\n  env: A\n  env: B", "line 3: the key 'env'"),
+        ("x:\n  config: &c\n    gamma: 1\n    gamma: 1\n  stop: *c", "line 4: the key 'gamma'"),
+    ],
+)
+def test_what_a_file_says_twice_is_refused(text, message):
+    with pytest.raises(InputError, match=f"experiment.yaml, {message} is there twice, first on"):
+        from_file(write(text))
+
+
+def test_merged_mappings_may_be_overridden():
+    (experiment,) = from_file(
+        write("x: {run: Other, env: A, config: {a: &a {b: 1, c: 2}, d: {<<: *a, b: 3}}}")
+    )
+    assert experiment.config["d"] == {"b": 3, "c": 2}
+
+
+def test_an_environment_of_the_command_line_stands_for_that_of_the_file():
+    (experiment,) = from_file(write("x: {run: DreamerV3}"), env="CartPole-v1")
+    assert experiment.env_name == "CartPole-v1"
 
 
 def test_reading_yaml_executes_nothing(monkeypatch):
@@ -224,6 +290,10 @@ def test_environment_of_a_python_file_reaches_processes_that_cannot_import_it():
         (
             "from rllib_dreamerv3 import DreamerV3Config\nconfig = DreamerV3Config()\nstop = 3",
             "`stop` has to be a dict",
+        ),
+        (
+            "from rllib_dreamerv3 import DreamerV3Config\nconfig = DreamerV3Config()",
+            "`config` names no environment.*--env NAME",
         ),
     ],
 )

@@ -109,6 +109,8 @@ def write_several():
         (["train", "--stop", "{}", "file", "two.yaml"], "Options go behind the file"),
         (["train", "file", "two.yaml", "--experiment-name", "x"], "holds several"),
         (["train", "file", "two.yaml", "--stop", "{1"], "--stop.*not valid JSON"),
+        (["train", "file", "two.yaml", "--stop", '{"a": 1, "a": 2}'], "key 'a' is there twice"),
+        (["train", "file", "two.yaml", "--num-samples", "0"], "not in the range"),
         (["train", "file", "two.yaml", "--stop", "[1]"], "has to be a JSON object"),
         (["train", "file", "two.yaml", "--stop", '{"episode_len_men": 1}'], "'episode_len_mean'"),
         (["train", "file", "two.yaml", "--num-samples", "x"], "not a valid integer"),

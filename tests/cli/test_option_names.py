@@ -8,7 +8,7 @@ import pytest
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
 from rllib_cli.errors import InputError
-from rllib_cli.option_names import check_config, rllib_option_names
+from rllib_cli.option_names import checked, rllib_option_names
 from rllib_dreamerv3 import DreamerV3Config
 
 # Says how long the command took, and what it had imported when it ended.
@@ -36,11 +36,14 @@ def ended(*arguments):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
+        ("  config: {lambda: 0.9}", "Unknown option 'lambda'. Did you mean 'gae_lambda'?"),
+        ("  config: {env_config: }", "env_config has to be a mapping.*, not empty"),
+        ("  config: {training_ratio: {grid_search: []}}", "config/training_ratio: grid_search has"),
         ("  config: {trainin_ratio: 4}", "Unknown option 'trainin_ratio'.*'training_ratio'"),
         ("  config: {num_env_runer: 1}", "Unknown option 'num_env_runer'.*'num_env_runners'"),
         ("  config: {batch_size_B: 0}", "batch_size_B must be a whole number of at least 1"),
         ("  config: {use_float16: true}", "compute_dtype"),
-        ("  confg: {}", "Unknown key in experiment 'x'.*'config'"),
+        ("  confg: {}", "experiment 'x': Unknown key.*'config'"),
     ],
 )
 def test_mistake_in_a_file_is_answered_at_once(tmp_path, line, said):
@@ -72,8 +75,8 @@ def test_names_read_from_rllibs_source_are_those_of_its_config():
 
 def test_every_key_that_a_config_gives_is_known():
     config = DreamerV3Config().environment("CartPole-v1").to_dict()
-    check_config(config)
-    check_config({"env": "CartPole-v1", "train_actor": True})
+    checked(config)
+    checked({"env": "CartPole-v1", "train_actor": True})
 
 
 @pytest.mark.parametrize(
@@ -85,9 +88,9 @@ def test_every_key_that_a_config_gives_is_known():
     ],
 )
 def test_values_of_a_search_are_left_to_its_trials(config):
-    check_config(config)
+    checked(config)
     with pytest.raises(InputError, match="Unknown option"):
-        check_config(config | {"horizon": 3})
+        checked(config | {"horizon": 3})
 
 
 def test_capacity_is_compared_with_what_all_environments_need():
@@ -95,7 +98,26 @@ def test_capacity_is_compared_with_what_all_environments_need():
         "replay_buffer_config": {"capacity": 300},
         "num_steps_sampled_before_learning_starts": 100,
     }
-    check_config(options)
-    check_config(options | {"num_env_runners": 2})
+    checked(options)
+    checked(options | {"num_env_runners": 2})
     with pytest.raises(InputError, match="at least 356 records"):
-        check_config(options | {"num_env_runners": 2, "num_envs_per_env_runner": 2})
+        checked(options | {"num_env_runners": 2, "num_envs_per_env_runner": 2})
+
+
+def test_numbers_without_a_fraction_are_whole_numbers():
+    found = checked(
+        {
+            "horizon_H": 1.5e1,
+            "gamma": 1.0,
+            "batch_size_B": {"grid_search": [1e1, 16]},
+            "replay_buffer_config": {"capacity": 1e6, "capacity_bytes": 8e9},
+        }
+    )
+    capacity = found["replay_buffer_config"]["capacity"]
+    points = found["batch_size_B"]["grid_search"]
+    for number in (found["horizon_H"], capacity, *points):
+        assert type(number) is int
+    assert (capacity, points) == (10**6, [10, 16])
+    assert type(found["gamma"]) is float
+    with pytest.raises(InputError, match="horizon_H must be a whole number"):
+        checked({"horizon_H": 15.5})

@@ -217,6 +217,9 @@ def test_unknown_training_option_names_the_nearest():
 def test_unknown_key_in_a_dict_names_the_nearest():
     with pytest.raises(ConfigError, match="training_ratio"):
         DreamerV3Config().update_from_dict({"trainin_ratio": 4})
+    # Known to RLlib, of other algorithms.
+    with pytest.raises(ConfigError, match=r"'lambda'\. Did you mean 'gae_lambda'"):
+        DreamerV3Config().update_from_dict({"lambda": 0.9})
 
 
 @pytest.mark.parametrize(
