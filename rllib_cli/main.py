@@ -146,24 +146,59 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def _versions() -> str:
+    import platform
+    from importlib.metadata import PackageNotFoundError
+    from importlib.metadata import version as version_of
+
+    lines = []
+    for name in ("rllib-dreamerv3", "ray", "tensorflow", "tensorflow-probability", "gymnasium"):
+        try:
+            number = version_of(name)
+        except PackageNotFoundError:
+            number = "not installed"
+        lines.append(f"{name:24}{number}")
+    return "\n".join([*lines, f"{'python':24}{platform.python_version()}"])
+
+
+def _print_versions(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        click.echo(_versions())
+        ctx.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_versions,
+    help="Print the versions of what matters here.",
+)
 def cli() -> None:
     """Train and evaluate RLlib algorithms from files or options."""
 
 
-@cli.group(invoke_without_command=True, subcommand_metavar="[file FILE]")
+# Of click, for a paragraph whose lines stay as they are.
+_AS_WRITTEN = "\b\n"
+_TRAIN_HELP = f"""Train what a file describes, or what the options describe.
+
+{_AS_WRITTEN}rllib train file tuned_examples/cartpole.yaml
+
+{_AS_WRITTEN}rllib train --algo DreamerV3 --env CartPole-v1 \\
+    --config '{{"model_size": "XS"}}' \\
+    --stop '{{"env_runners/episode_return_mean": 450}}'
+"""
+
+
+@cli.group(invoke_without_command=True, subcommand_metavar="[file FILE]", help=_TRAIN_HELP)
 @click.option("--algo", "--run", "-a", "-r", "algorithm", help="Algorithm, e.g. DreamerV3.")
 @click.option("--config", type=JSON, default="{}", help="RLlib's config.")
 @_run_options
 @click.pass_context
 def train(ctx: click.Context, algorithm: str | None, config: dict[str, Any], **said: Any) -> None:
-    r"""Train what a file describes, or what the options describe.
-
-    \b
-    rllib train file tuned_examples/cartpole.yaml
-    rllib train --algo DreamerV3 --env CartPole-v1 --config '{"model_size": "XS"}' \
-        --stop '{"env_runners/episode_return_mean": 450}'
-    """
+    """Train what a file describes, or what the options describe."""
     if ctx.invoked_subcommand:
         if any(
             ctx.get_parameter_source(name) is not ParameterSource.DEFAULT for name in ctx.params
@@ -302,17 +337,7 @@ def evaluate(
 @cli.command()
 def version() -> None:
     """Print the versions of what matters here."""
-    import platform
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as version_of
-
-    for name in ("rllib-dreamerv3", "ray", "tensorflow", "tensorflow-probability", "gymnasium"):
-        try:
-            number = version_of(name)
-        except PackageNotFoundError:
-            number = "not installed"
-        click.echo(f"{name:24}{number}")
-    click.echo(f"{'python':24}{platform.python_version()}")
+    click.echo(_versions())
 
 
 def main() -> None:

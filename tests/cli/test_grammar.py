@@ -178,7 +178,8 @@ def rllib(*arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["train", "--help"], ["train", "file", "--help"], ["version"]]
+    "arguments",
+    [["--help"], ["train", "--help"], ["train", "file", "--help"], ["version"], ["--version"]],
 )
 def test_what_needs_neither_tensorflow_nor_ray_imports_neither(arguments):
     done = rllib(*arguments)
@@ -197,4 +198,16 @@ def test_console_script_gives_exit_codes():
 def test_versions_are_those_installed():
     import ray
 
-    assert f"ray                     {ray.__version__}" in rllib("version").stdout
+    told = call("version").output
+    assert f"ray                     {ray.__version__}" in told
+    assert re.search(r"^rllib-dreamerv3 +\d", told)
+    assert re.search(r"^tensorflow +\d", told, re.MULTILINE)
+    assert call("--version").output == told
+
+
+def test_help_shows_each_example_on_lines_of_its_own():
+    told = call("train", "--help").output
+    assert "\\b" not in told
+    lines = [line.strip() for line in told.splitlines()]
+    assert "rllib train file tuned_examples/cartpole.yaml" in lines
+    assert "rllib train --algo DreamerV3 --env CartPole-v1 \\" in lines
