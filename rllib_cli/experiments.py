@@ -257,12 +257,16 @@ def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
 
     with loading_libraries(verbosity):
         import rllib_dreamerv3.plugin  # noqa: F401  before RLlib, which the file may import
+    from ray import cloudpickle
 
     spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
+    # Other processes cannot import this module: what it defines travels with the config. Before
+    # it is executed, since register_env pickles at once.
+    cloudpickle.register_pickle_by_value(module)
     sys.path.insert(0, str(file.resolve().parent))
     try:
         spec.loader.exec_module(module)
@@ -270,11 +274,8 @@ def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
         line = _line_in(exc, file)
         raise InputError(f"{file}{line} failed: {describe(exc)}") from exc
 
-    from ray import cloudpickle
     from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-    # Other processes cannot import this module: what it defines travels with the config.
-    cloudpickle.register_pickle_by_value(module)
     config = getattr(module, "config", None)
     if not isinstance(config, AlgorithmConfig):
         raise InputError(f"{file} has to define `config`, a DreamerV3Config.")

@@ -281,6 +281,32 @@ def test_environment_of_a_python_file_reaches_processes_that_cannot_import_it():
     assert done.stdout.strip() == "42", done.stderr
 
 
+def test_what_a_python_file_registers_reaches_processes_that_cannot_import_it():
+    import subprocess
+
+    from_file(
+        write(
+            """
+            import gymnasium as gym
+            from pathlib import Path
+            from ray import cloudpickle
+            from rllib_dreamerv3 import DreamerV3Config
+
+            class MyEnv(gym.Env):
+                answer = 42
+
+            # What register_env does with a function as soon as it is called.
+            Path("creator.pickle").write_bytes(cloudpickle.dumps(lambda env_config: MyEnv()))
+            config = DreamerV3Config().environment(MyEnv)
+            """,
+            "registering.py",
+        )
+    )
+    code = "import pickle; print(pickle.load(open('creator.pickle', 'rb'))({}).answer)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "42", done.stderr
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
