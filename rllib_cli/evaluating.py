@@ -2,8 +2,9 @@
 
 import json
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rllib_cli.display import open_display, short, whole
 from rllib_cli.errors import InputError, RunError, told_as
@@ -49,6 +50,7 @@ def evaluate_checkpoint(
     checkpoint: str,
     *,
     env: str | None,
+    env_config: Mapping[str, Any] | None,
     episodes: int | None,
     steps: int | None,
     out: str | None,
@@ -61,6 +63,7 @@ def evaluate_checkpoint(
     Args:
         checkpoint: As for :func:`find_checkpoint`.
         env: Another environment than the one the checkpoint was trained in.
+        env_config: Options of the environment, over those of training.
         episodes: How many episodes to play; None if ``steps`` says how long.
         steps: Play until the episode in which so many environment steps are reached has ended.
         out: File for the results as JSON.
@@ -86,7 +89,13 @@ def evaluate_checkpoint(
             from rllib_dreamerv3.plugin.playing import play
 
         playing = play(
-            str(path), env=env, episodes=episodes, steps=steps, render=render, action=action
+            str(path),
+            env=env,
+            env_config=env_config,
+            episodes=episodes,
+            steps=steps,
+            render=render,
+            action=action,
         )
         for episode in playing:
             if not returns:

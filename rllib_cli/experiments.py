@@ -9,6 +9,7 @@ from typing import Any
 
 from rllib_cli import experiment_values, option_names, stopping
 from rllib_cli.errors import InputError, describe, unknown
+from rllib_cli.import_path import extend_import_path
 from rllib_cli.quiet import loading_libraries
 from rllib_cli.yaml_files import read_yaml
 
@@ -112,8 +113,8 @@ class Experiment:
         """Lays the options of the command line over what a file says.
 
         Args:
-            **changes: New values; ``stop`` and ``checkpoint`` are merged, ``env`` goes into the
-                config, and None means "not said".
+            **changes: New values; ``stop``, ``checkpoint`` and ``env_config`` are merged,
+                ``env`` goes into the config, and None means "not said".
 
         Returns:
             The changed experiment.
@@ -128,8 +129,13 @@ class Experiment:
         if "checkpoint" in said:
             settings = experiment_values.checkpoint_settings(said["checkpoint"], notes)
             said["checkpoint"] = {**self.checkpoint, **settings}
+        if "env_config" in said:
+            before = self.config.get("env_config") or {}
+            # A search over whole configs cannot be merged with one.
+            merged = {**({} if "grid_search" in before else before), **said.pop("env_config")}
+            said["config"] = {**self.config, "env_config": merged}
         if "env" in said:
-            said["config"] = {**self.config, "env": said.pop("env")}
+            said["config"] = {**said.get("config", self.config), "env": said.pop("env")}
         return replace(self, **{**said, "notes": tuple(notes)})
 
 
@@ -138,7 +144,7 @@ def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Exp
 
     Args:
         path: A local file. Reading a YAML file executes nothing. What it names is imported when
-            the experiment begins: environments such as ``module:Name-v0`` or ``module.Class``, and
+            the experiment begins: environments such as ``module:Name-v0`` or ``module:Class``, and
             callbacks, from the working directory too. A Python file is executed here.
         verbosity: How much is shown of what libraries say while a Python file is executed.
         env: The environment's name, in place of the one that the file names.
@@ -259,7 +265,7 @@ def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
         import rllib_dreamerv3.plugin  # noqa: F401  before RLlib, which the file may import
     from ray import cloudpickle
 
-    spec = importlib.util.spec_from_file_location(f"experiment_{file.stem}", file.resolve())
+    spec = importlib.util.spec_from_file_location(_module_name(file), file.resolve())
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -267,7 +273,8 @@ def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
     # Other processes cannot import this module: what it defines travels with the config. Before
     # it is executed, since register_env pickles at once.
     cloudpickle.register_pickle_by_value(module)
-    sys.path.insert(0, str(file.resolve().parent))
+    # For modules beside the file, in the processes of Ray too.
+    extend_import_path([file.resolve().parent])
     try:
         spec.loader.exec_module(module)
     except Exception as exc:
@@ -300,6 +307,18 @@ def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
         stop=stopping.criteria(stop, notes),
         notes=tuple(notes),
     )
+
+
+def _module_name(file: Path) -> str:
+    """The name by which the file could be imported, unless something else has that."""
+    import importlib.util
+
+    name = file.stem
+    if name.isidentifier() and name not in sys.modules:
+        found = importlib.util.find_spec(name)
+        if found is None or found.origin == str(file.resolve()):
+            return name
+    return f"experiment_{name}"
 
 
 def _line_in(exc: BaseException, file: Path) -> str:

@@ -71,11 +71,25 @@ def _framework(ctx: click.Context, param: click.Parameter, value: str | None) ->
         )
 
 
+_env_config = click.option(
+    "--env-config", type=JSON, help="Options of the environment, over those of the file."
+)
+_pythonpath = click.option(
+    "--pythonpath",
+    multiple=True,
+    type=click.Path(exists=True, file_okay=False),
+    metavar="DIR",
+    help="Directory of modules that are named, such as the environment's; may be repeated.",
+)
+
+
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options that both forms of ``train`` have."""
     options = [
         click.option("--stop", "-s", type=JSON, help="Stop criteria: number by result."),
-        click.option("--env", "-e", help="Environment to train in."),
+        click.option("--env", "-e", help="Environment to train in: an id, or module:Class."),
+        _env_config,
+        _pythonpath,
         click.option("--experiment-name", "-n", help="Directory of the results."),
         click.option(
             "--num-samples", type=click.IntRange(1), help="Runs of every point of the grid."
@@ -234,11 +248,12 @@ def train_file(file: str, **said: Any) -> None:
 
 def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) -> int:
     from rllib_cli.display import open_display
+    from rllib_cli.import_path import extend_import_path
     from rllib_cli.running import RunOptions, run_all
     from rllib_cli.stopping import in_words
 
     # Before anything of Ray or TensorFlow is loaded, which takes seconds.
-    sys.path.insert(0, "")
+    extend_import_path(said["pythonpath"])
     with open_display(plain=said["verbosity"] > 0) as display:
         display.wait(opening)
         experiments = load()
@@ -258,6 +273,7 @@ def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) ->
         experiments = [
             experiment.changed(
                 name=said["experiment_name"],
+                env_config=said["env_config"],
                 stop=said["stop"],
                 num_samples=said["num_samples"],
                 storage_path=said["storage_path"],
@@ -283,6 +299,7 @@ def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) ->
             scheduler=said["scheduler"],
             scheduler_config=said["scheduler_config"],
             ray={key: value for key, value in ray_options.items() if value is not None},
+            pythonpath=tuple(said["pythonpath"]),
         )
         return run_all(experiments, options, display)
 
@@ -290,7 +307,9 @@ def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) ->
 @cli.command()
 @click.argument("checkpoint")
 @click.option("--algo", "--run", "-a", "-r", "algorithm", help="Not needed: checkpoints say it.")
-@click.option("--env", "-e", help="Another environment than the one trained in.")
+@click.option("--env", "-e", help="Environment to play in: an id, or module:Class.")
+@_env_config
+@_pythonpath
 @click.option("--episodes", type=click.IntRange(1), help="Episodes to play (default: 10).")
 @click.option("--steps", type=click.IntRange(1), help="Play at least so many steps instead.")
 @click.option("--out", type=click.Path(dir_okay=False, writable=True), help="Write JSON here.")
@@ -305,6 +324,8 @@ def evaluate(
     checkpoint: str,
     algorithm: str | None,
     env: str | None,
+    env_config: dict[str, Any] | None,
+    pythonpath: tuple[str, ...],
     episodes: int | None,
     steps: int | None,
     out: str | None,
@@ -315,16 +336,18 @@ def evaluate(
     """Play episodes with CHECKPOINT and report their returns.
 
     CHECKPOINT is a checkpoint, or a directory of results that holds some: then the newest that is
-    whole. Nothing of it is executed.
+    whole. Nothing of it is executed: an environment of your own is made if --env names it.
     """
     from rllib_cli.evaluating import evaluate_checkpoint
+    from rllib_cli.import_path import extend_import_path
 
-    sys.path.insert(0, "")
+    extend_import_path(pythonpath)
     if algorithm not in (None, "DreamerV3"):
         raise InputError(f"Only checkpoints of DreamerV3 can be played, not of {algorithm}.")
     evaluate_checkpoint(
         checkpoint,
         env=env,
+        env_config=env_config,
         episodes=episodes if episodes or steps else 10,
         steps=steps,
         out=out,

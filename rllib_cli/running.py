@@ -40,6 +40,7 @@ class RunOptions:
         scheduler: Name of a Tune scheduler.
         scheduler_config: Its arguments.
         ray: Arguments of ``ray.init``.
+        pythonpath: Directories that were added to the import path.
     """
 
     verbosity: int = 0
@@ -48,6 +49,7 @@ class RunOptions:
     scheduler: str = "fifo"
     scheduler_config: Mapping[str, Any] | None = None
     ray: Mapping[str, Any] | None = None
+    pythonpath: tuple[str, ...] = ()
 
 
 def run_all(experiments: list[Experiment], options: RunOptions, display: Display) -> int:
@@ -141,14 +143,14 @@ def _start_ray(options: RunOptions) -> str:
     """Starts Ray, or connects to it; returns where the output of its processes is."""
     import ray
 
-    # Environments in the current directory can be named as they can with `python -m`, here and
-    # in the processes that Ray starts.
-    os.environ["PYTHONPATH"] = os.pathsep.join(
-        path for path in (os.getcwd(), os.environ.get("PYTHONPATH")) if path
-    )
+    arguments = dict(options.ray or {})
+    if options.pythonpath and "address" in arguments:
+        # Processes of a cluster that runs already do not inherit it.
+        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
+        arguments["runtime_env"] = {"env_vars": variables}
     with told_as(RunError, options.verbosity), without_hangup():
         context = ray.init(
-            **(options.ray or {}),
+            **arguments,
             include_dashboard=False,
             log_to_driver=options.verbosity > 0,
             logging_level=log_level(options.verbosity),
@@ -312,11 +314,25 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
         saved, _ = newest_whole(Path(result.path))
         if saved:
             display.say(f"Checkpoint: {saved.path}")
-            display.say(f"Play it:    rllib evaluate {shlex.quote(str(saved.path))}")
+            naming = _naming(result.config or {})
+            display.say(f"Play it:    rllib evaluate {shlex.quote(str(saved.path))}{naming}")
             break
     if interrupted:
         display.say("Go on:      the same command with --resume")
     return 1 if failures else 0
+
+
+def _naming(config: Mapping[str, Any]) -> str:
+    """Options by which an environment that needs an import is named once more for playing."""
+    from rllib_dreamerv3.envs.named_class import directory_of
+    from rllib_dreamerv3.envs.registry import is_benchmark
+
+    env = config.get("env")
+    if not isinstance(env, str) or ":" not in env or is_benchmark(env):
+        return ""
+    directory = directory_of(env)
+    where = f" --pythonpath {shlex.quote(directory)}" if directory else ""
+    return f" --env {shlex.quote(env)}{where}"
 
 
 def _return_of(result: Any) -> float:

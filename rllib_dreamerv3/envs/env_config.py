@@ -98,6 +98,7 @@ def unknown_environment(
     else:
         hint = advice or "gymnasium.pprint_registry() lists all that are registered."
     return ConfigError(
-        f"Unknown environment {env_id!r}. {hint} An environment of your own is registered with "
-        f"ray.tune.registry.register_env, one of a package by 'package:Name-v0'."
+        f"Unknown environment {env_id!r}. {hint} An environment of your own is named by "
+        f"'module:Class', or registered with ray.tune.registry.register_env; one of a package is "
+        f"named by 'package:Name-v0'."
     )

@@ -6,6 +6,7 @@ a checkpoint from a stranger executes nothing of it.
 
 import contextlib
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,17 @@ from ray.rllib.core import (
 
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.manifest import damaged
+from rllib_dreamerv3.envs.named_class import directory_of, is_found
 from rllib_dreamerv3.envs.registry import is_benchmark
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.networks.model import Weights
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.plugin.checkpoint_components import ARRAYS_FILE
 from rllib_dreamerv3.plugin.config import DreamerV3Config
-from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
+from rllib_dreamerv3.plugin.registered_environments import (
+    is_registered_with_tune,
+    register_class,
+)
 
 _LEARNER = Path(COMPONENT_LEARNER_GROUP, COMPONENT_LEARNER)
 NETWORKS_FILE = (_LEARNER / COMPONENT_RL_MODULE / DEFAULT_MODULE_ID / ARRAYS_FILE).as_posix()
@@ -55,9 +60,12 @@ def write_policy(directory: Path, config: DreamerV3Config) -> None:
         with contextlib.suppress(TypeError, ValueError):
             options[name] = json.loads(json.dumps(getattr(config, name), allow_nan=False))
     env = config.env
+    name = f"{env.__module__}:{env.__qualname__}" if isinstance(env, type) else str(env)
     content = {
         "env": env if isinstance(env, str) else None,
-        "env_class": f"{env.__module__}.{env.__qualname__}" if isinstance(env, type) else None,
+        "env_class": name if isinstance(env, type) else None,
+        # Only ever shown, never imported from.
+        "env_directory": directory_of(name) if ":" in name and not is_benchmark(env) else None,
         "options": options,
     }
     (directory / POLICY_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
@@ -76,33 +84,62 @@ def read_policy(directory: Path, env: Any = None) -> tuple[DreamerV3Config, Weig
     Raises:
         CheckpointError: If the directory is no checkpoint, its files are damaged, or its
             environment can only be had by importing a module that the checkpoint names.
+        ConfigError: If ``env`` names a module that cannot be imported.
     """
     manifest.verify(directory, only=[POLICY_FILE, NETWORKS_FILE])
     path = directory / POLICY_FILE
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         named, class_name = content["env"], content["env_class"]
+        import_from = content.get("env_directory")
         options = {key: content["options"][key] for key in _ACTING_OPTIONS & {*content["options"]}}
     except (ValueError, KeyError, TypeError) as error:
         raise damaged(path, f"{error or type(error).__name__}") from error
     if env is None:
-        env = _trusted(directory, named, class_name)
+        env = _trusted(directory, named, class_name, import_from)
+    elif isinstance(env, str) and not is_registered_with_tune(env):
+        register_class(env)
     config = DreamerV3Config().update_from_dict(options).environment(env)
     return config, tensors.load(directory / NETWORKS_FILE)
 
 
-def _trusted(directory: Path, name: str | None, class_name: str | None) -> str:
+def _trusted(
+    directory: Path, name: str | None, class_name: str | None, import_from: str | None
+) -> str:
     """The environment that a checkpoint names, if that can be made without importing for it."""
-    if name is None:
-        which = f" ({class_name})" if class_name else ""
-        raise CheckpointError(
-            f"{directory} was trained in an environment that has no name{which}: say which one to "
-            "play in (env=..., --env on the command line)."
-        )
-    if is_benchmark(name) or name in gym.registry or is_registered_with_tune(name):
+    if name and (is_benchmark(name) or name in gym.registry or is_registered_with_tune(name)):
         return name
+    trained_in = name or class_name
+    if not trained_in:
+        raise CheckpointError(
+            f"{directory} was trained in an environment that has no name: say which one to play in "
+            "(env=..., --env on the command line)."
+        )
+    if not _can_be_named(trained_in):
+        raise CheckpointError(
+            f"{directory} was trained in {trained_in!r}, which only the script that trained knows: "
+            "name the environment yourself, by the class or function that makes it: --env "
+            "MODULE:CLASS on the command line, with --pythonpath DIR for the directory of its "
+            "module; env=... in Python."
+        )
+    command = f"rllib evaluate {shlex.quote(str(directory))} --env {shlex.quote(trained_in)}"
+    unknown_place = ""
+    if not is_found(trained_in):
+        if import_from and import_from.isprintable() and Path(import_from).is_dir():
+            command += f" --pythonpath {shlex.quote(import_from)}"
+        else:
+            command += " --pythonpath DIR"
+            module = trained_in.partition(":")[0]
+            unknown_place = f"DIR is the directory that holds {module}, which is not found here. "
     raise CheckpointError(
-        f"{directory} was trained in {name!r}, for which a module would have to be imported "
-        "because the checkpoint says so. If you trust it, name the environment yourself (env=..., "
-        "--env on the command line)."
+        f"{directory} was trained in {trained_in!r}, for which a module would have to be imported "
+        "because the checkpoint says so. If you trust it, name the environment yourself:\n"
+        f"  {command}\n{unknown_place}In Python: env={trained_in!r}."
+    )
+
+
+def _can_be_named(env: str) -> bool:
+    module, _, name = env.partition(":")
+    return bool(module and name and env.isprintable()) and (
+        module != "__main__" and "<locals>" not in name
     )

@@ -6,7 +6,10 @@ from rllib_dreamerv3.envs.registry import check_environment
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.checks import check_options
 from rllib_dreamerv3.options.table import OPTIONS
-from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
+from rllib_dreamerv3.plugin.registered_environments import (
+    is_registered_with_tune,
+    register_class,
+)
 
 
 def check(config: Any) -> None:
@@ -18,7 +21,11 @@ def check(config: Any) -> None:
     check_options({name: getattr(config, name) for name in OPTIONS}, config.num_environments)
     _check_rllib_options(config)
     # Fails here, in the user's own process, and not later in an env runner's.
-    if isinstance(config.env, str) and not is_registered_with_tune(config.env):
+    if (
+        isinstance(config.env, str)
+        and not is_registered_with_tune(config.env)
+        and not register_class(config.env)
+    ):
         check_environment(config.env, config.env_config)
 
 

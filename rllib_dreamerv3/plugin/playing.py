@@ -1,7 +1,8 @@
 """Plays episodes with the policy of a checkpoint, without building the algorithm again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.options.table import EvaluationAction
@@ -14,6 +15,7 @@ def play(
     checkpoint: str | Path,
     *,
     env: str | None = None,
+    env_config: Mapping[str, Any] | None = None,
     episodes: int | None = None,
     steps: int | None = None,
     render: bool = False,
@@ -24,6 +26,7 @@ def play(
     Args:
         checkpoint: Directory of an algorithm's checkpoint.
         env: Environment to play in; None for the one that was trained in.
+        env_config: Options of the environment, over those of training.
         episodes: Stop after this many episodes.
         steps: Stop after the episode in which this many env steps are reached.
         render: Show the environment in a window (Gymnasium's render mode "human").
@@ -35,8 +38,9 @@ def play(
 
     Raises:
         CheckpointError: If the directory is no checkpoint, or its policy does not fit ``env``.
+        ConfigError: If ``env`` names a module that cannot be imported.
     """
-    runner = _runner(Path(checkpoint), env, render, action)
+    runner = _runner(Path(checkpoint), env, env_config or {}, render, action)
     played = stepped = 0
     try:
         while (episodes is None or played < episodes) and (steps is None or stepped < steps):
@@ -49,10 +53,15 @@ def play(
 
 
 def _runner(
-    checkpoint: Path, env: str | None, render: bool, action: EvaluationAction | None
+    checkpoint: Path,
+    env: str | None,
+    env_config: Mapping[str, Any],
+    render: bool,
+    action: EvaluationAction | None,
 ) -> DreamerV3EnvRunner:
     config, weights = read_policy(checkpoint, env)
     config.env_runners(num_env_runners=0, num_envs_per_env_runner=1, explore=False)
+    config.environment(env_config={**config.env_config, **env_config})
     if action is not None:
         config.evaluation(evaluation_action=action)
     if render:

@@ -64,5 +64,5 @@ def test_a_damaged_checkpoint_is_refused():
 
 def evaluate(checkpoint, **options):
     defaults = {"env": None, "episodes": 2, "steps": None, "out": None, "render": False}
-    defaults["action"] = None
+    defaults |= {"env_config": None, "action": None}
     evaluate_checkpoint(checkpoint, **{**defaults, "verbosity": 0, **options})

@@ -1,5 +1,6 @@
 """What the command understands, and what it answers to what it does not."""
 
+import os
 import re
 import subprocess
 import sys
@@ -211,3 +212,24 @@ def test_help_shows_each_example_on_lines_of_its_own():
     lines = [line.strip() for line in told.splitlines()]
     assert "rllib train file tuned_examples/cartpole.yaml" in lines
     assert "rllib train --algo DreamerV3 --env CartPole-v1 \\" in lines
+
+
+def test_an_environment_of_ones_own_is_named_with_options_and_directory(ran):
+    Path("there").mkdir()
+    Path("x.yaml").write_text(
+        "x:\n  run: DreamerV3\n  env: CartPole-v1\n  config: {env_config: {a: 1, b: 2}}\n"
+    )
+    options = ("--env", "mine:Reach", "--env-config", '{"b": 3}', "--pythonpath", "there")
+    done = call("train", "file", "x.yaml", *options)
+    assert done.exit_code == 0, done.output
+    (((experiment,), run_options),) = ran
+    assert experiment.config == {"env": "mine:Reach", "env_config": {"a": 1, "b": 3}}
+    assert run_options.pythonpath == ("there",)
+    # Here, and in the processes that Ray starts.
+    first = [str(Path("there").resolve()), str(Path.cwd())]
+    assert sys.path[:2] == first
+    assert os.environ["PYTHONPATH"].split(os.pathsep)[:2] == first
+    assert "DreamerV3 on mine:Reach" in done.output
+    done = call("train", "--algo", "DreamerV3", "--env", "x:Y", "--pythonpath", "nowhere")
+    assert done.exit_code == 2
+    assert "'nowhere' does not exist" in done.output

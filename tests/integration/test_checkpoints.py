@@ -351,6 +351,29 @@ def test_acting_imports_nothing_that_a_checkpoint_names(saved, tmp_path, monkeyp
     sign(saved)
 
 
+@pytest.mark.parametrize(
+    ("directory", "command"),
+    [
+        ("here", r"--env evil:Reach --pythonpath \S*/here\n"),
+        ("gone", r"--env evil:Reach --pythonpath DIR\nDIR is the directory that holds evil"),
+    ],
+)
+def test_the_command_that_names_an_environment_is_told(saved, tmp_path, directory, command):
+    (tmp_path / "here").mkdir()
+    path = saved / "policy.json"
+    original = path.read_text()
+    content = json.loads(original)
+    content |= {"env": "evil:Reach", "env_directory": str(tmp_path / directory)}
+    path.write_text(json.dumps(content))
+    sign(saved)
+    try:
+        with pytest.raises(CheckpointError, match=rf"  rllib evaluate {saved} {command}"):
+            next(play(saved, episodes=1))
+    finally:
+        path.write_text(original)
+        sign(saved)
+
+
 SAVER = """
 import sys
 from tiny import tiny_config

@@ -1,0 +1,157 @@
+"""Environments that are named by what makes them: ``module:Class`` or ``module:function``.
+
+Gymnasium's ``module:Name-v0``, which imports a module that registers the id, comes first.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import gymnasium as gym
+
+from rllib_dreamerv3.errors import ConfigError, unknown_name
+
+# Names of the one argument that RLlib gives its environments, where it is optional.
+_RLLIBS_ARGUMENT = {"config", "env_config", "env_context", "ctx", "context", "cfg"}
+
+
+def find_maker(env: str) -> Callable[..., Any] | None:
+    """Imports the module of an environment's name, and finds what makes the environment.
+
+    Args:
+        env: An environment's name.
+
+    Returns:
+        The class or function; None if the name has no module, or is an id that the module has
+        registered with Gymnasium.
+
+    Raises:
+        ConfigError: If the module cannot be imported, or has nothing of that name.
+    """
+    name_of_module, _, name = env.partition(":")
+    if not name_of_module or not name:
+        return None
+    module = _imported(env, name_of_module)
+    try:
+        gym.spec(name)
+    except (gym.error.Error, ValueError):
+        pass
+    else:
+        return None
+    try:
+        maker: Any = module
+        for part in name.split("."):
+            maker = getattr(maker, part)
+    except AttributeError:
+        raise _unknown_class(env, module, name) from None
+    if not callable(maker):
+        raise ConfigError(
+            f"{env!r} is {type(maker).__name__} {maker!r}; it has to be a class or a function that "
+            "makes an environment."
+        )
+    return maker
+
+
+def make_named(env: str, env_config: Mapping[str, Any]) -> gym.Env:
+    """Makes the environment that ``module:Class`` names.
+
+    It is called as RLlib calls environments, with ``env_config`` as the one argument, where its
+    first parameter has no default or is called ``config``, ``env_config`` or the like; otherwise
+    as Gymnasium does, with the options as keyword arguments.
+
+    Args:
+        env: The name.
+        env_config: Option name -> value.
+
+    Returns:
+        What was made.
+
+    Raises:
+        ConfigError: As :func:`find_maker` does.
+    """
+    maker = find_maker(env)
+    assert maker is not None
+    return maker(env_config) if _takes_config(maker) else maker(**env_config)
+
+
+def directory_of(env: str) -> str | None:
+    """The directory that has to be in the import path to import the module of ``module:Class``.
+
+    Args:
+        env: An environment's name; nothing of it is imported.
+
+    Returns:
+        The directory; None if the module is not found, or is installed.
+    """
+    top = env.partition(":")[0].partition(".")[0]
+    try:
+        spec = importlib.util.find_spec(top) if top.isidentifier() else None
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not spec.origin or not Path(spec.origin).is_file():
+        return None
+    file = Path(spec.origin).resolve()
+    if {"site-packages", "dist-packages"} & {*file.parts}:
+        return None
+    return str(file.parent.parent if spec.submodule_search_locations else file.parent)
+
+
+def is_found(env: str) -> bool:
+    """Whether the module of ``module:Class`` could be imported; nothing of it is."""
+    top = env.partition(":")[0].partition(".")[0]
+    try:
+        return importlib.util.find_spec(top) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _imported(env: str, name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        missing = error.name if isinstance(error, ModuleNotFoundError) else None
+        if missing and f"{name}.".startswith(f"{missing}."):
+            raise ConfigError(
+                f"There is no module {missing!r}, which {env!r} names, in the working directory or "
+                "among what is installed. Say in which directory it is, with --pythonpath DIR on "
+                "the command line or PYTHONPATH, or install it."
+            ) from error
+        places = traceback.extract_tb(error.__traceback__)
+        where = f" ({places[-1].filename}, line {places[-1].lineno})" if places else ""
+        raise ConfigError(
+            f"The module of {env!r} cannot be imported: {type(error).__name__}: {error}{where}"
+        ) from error
+
+
+def _unknown_class(env: str, module: ModuleType, name: str) -> ConfigError:
+    own = {
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == module.__name__
+    }
+    file = getattr(module, "__file__", None) or module.__name__
+    if not own:
+        return ConfigError(
+            f"Unknown environment {env!r}: {file} registers no such id with Gymnasium, and defines "
+            "no class or function."
+        )
+    return unknown_name(f"environment of {file}:", name, own)
+
+
+def _takes_config(maker: Callable[..., Any]) -> bool:
+    try:
+        parameters = list(inspect.signature(maker).parameters.values())
+    except (TypeError, ValueError):
+        return True
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    if not parameters or parameters[0].kind not in positional:
+        return bool(parameters) and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL
+    first = parameters[0]
+    return first.default is inspect.Parameter.empty or first.name in _RLLIBS_ARGUMENT
