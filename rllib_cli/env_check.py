@@ -1,0 +1,280 @@
+"""Tries an environment before it is trained in: what it returns, and what the model will see."""
+
+import re
+import time
+import traceback
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+from gymnasium.vector.vector_env import VectorEnv
+
+from rllib_cli.env_values import wrong_outcome, wrong_reset, wrong_step, wrong_value
+from rllib_dreamerv3.errors import EnvironmentDataError, SpaceError
+from rllib_dreamerv3.options.table import Cnn
+from rllib_dreamerv3.records import ACTION_MASK
+from rllib_dreamerv3.spaces.action_masks import split_action_mask
+from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec, make_codecs
+from rllib_dreamerv3.spaces.layout import Image
+from rllib_dreamerv3.spaces.nesting import flatten, leaves
+
+STEPS = 200
+
+# Parts of paths of code that is not the user's.
+_LIBRARIES = ("gymnasium", "rllib_cli", "rllib_dreamerv3", "ray")
+
+
+class FirstOf(gym.Env):
+    """The one environment of a vector environment, for those that only come as such."""
+
+    def __init__(self, vector: VectorEnv):
+        self._vector = vector
+        self.observation_space = vector.single_observation_space
+        self.action_space = vector.single_action_space
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
+        """Gymnasium's reset."""
+        observations, _ = self._vector.reset(seed=seed, options=options)
+        return self._first(observations), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
+        """Gymnasium's step."""
+        actions = concatenate(self.action_space, [action], create_empty_array(self.action_space, 1))
+        observations, rewards, terminated, truncated, _ = self._vector.step(actions)
+        first = self._first(observations)
+        return first, float(rewards[0]), bool(terminated[0]), bool(truncated[0]), {}
+
+    def _first(self, observations: Any) -> Any:
+        return next(iter(iterate(self._vector.observation_space, observations)))
+
+    def close(self) -> None:
+        """Closes the vector environment."""
+        self._vector.close()
+
+
+@dataclass
+class Findings:
+    """What was found out about an environment.
+
+    Attributes:
+        wrong: Sentence -> where and how often; training would fail, or learn from nonsense.
+        notes: What is worth knowing.
+        seen: Column -> smallest and largest value of each element.
+        rewards: Of all steps.
+        returns: Of the episodes that ended.
+        seconds: Spent in ``reset()`` and ``step()``.
+    """
+
+    wrong: dict[str, tuple[str, int]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    seen: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    rewards: list[float] = field(default_factory=list)
+    returns: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def add(self, sentence: str, where: str = "") -> None:
+        """Counts something wrong; the place where it was first seen is kept."""
+        first, times = self.wrong.get(sentence, (where, 0))
+        self.wrong[sentence] = (first, times + 1)
+
+    def add_exception(self, call: str, error: Exception) -> None:
+        """Counts an exception, with the line of the user's code that raised it."""
+        self.add(f"{call} failed: {type(error).__name__}: {error} {place_of(error)}")
+
+    def sentences(self) -> list[str]:
+        """One for each thing that is wrong."""
+        told = []
+        for sentence, (first, times) in self.wrong.items():
+            where = f" ({first}{f', {times} times' if times > 1 else ''})" if first else ""
+            told.append(f"{sentence}{where}.")
+        return told
+
+
+def place_of(error: BaseException) -> str:
+    """``(file, line 3)``: the last line of the user's own code on the way to an exception."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if not {*Path(frame.filename).parts} & {*_LIBRARIES}]
+    last = (own or frames)[-1:]
+    return f"({last[0].filename}, line {last[0].lineno})" if last else ""
+
+
+def read_spaces(
+    env: gym.Env, image_size: int | None, cnn: Cnn, findings: Findings
+) -> tuple[ObservationCodec, ActionCodec] | None:
+    """The spaces as the model sees them; None, and a finding, if it cannot."""
+    for name in ("observation_space", "action_space"):
+        space = getattr(env, name, None)
+        if not isinstance(space, gym.Space):
+            findings.add(f"{name} has to be a space of Gymnasium, and is {space!r}")
+    if findings.wrong:
+        return None
+    try:
+        return make_codecs(env.observation_space, env.action_space, image_size=image_size, cnn=cnn)
+    except SpaceError as error:
+        findings.add(str(error).rstrip("."))
+        return None
+
+
+def compare_ranges(codec: ObservationCodec, findings: Findings) -> None:
+    """Compares the values that were seen with the bounds that are declared."""
+    observed, _ = split_action_mask(codec.space)
+    spaces_by_place = leaves(observed, "observation space")
+    for leaf, (_, space) in zip(codec.layout.leaves, spaces_by_place, strict=True):
+        if leaf.key not in findings.seen or not isinstance(space, gym.spaces.Box):
+            continue
+        lowest, highest = findings.seen[leaf.key]
+        seen = float(lowest.min()), float(highest.max())
+        low, high = float(space.low.min()), float(space.high.max())
+        bounded = bool(np.isfinite([low, high]).all())
+        # Bounds are float32 where values may be float64.
+        below = lowest < space.low - 1e-6 * np.maximum(1.0, np.abs(space.low))
+        above = highest > space.high + 1e-6 * np.maximum(1.0, np.abs(space.high))
+        if (below | above).any():
+            where = np.unravel_index(np.argmax(below | above), space.shape)
+            element = f"element {', '.join(map(str, where))} of " if space.shape else ""
+            bounds = in_words((float(space.low[where]), float(space.high[where])))
+            values = in_words((float(lowest[where]), float(highest[where])))
+            findings.add(
+                f"{element}{leaf.key} is declared {bounds}, but {values} was seen: widen the "
+                "bounds of its Box, or clip"
+            )
+        elif not isinstance(leaf, Image):
+            continue
+        elif not bounded and (seen[0] < 0 or seen[1] > 1):
+            findings.add(
+                f"{leaf.key} is an image without bounds, taken to be in [0, 1], but "
+                f"{in_words(seen)} was seen: give its Box the bounds"
+            )
+        elif bounded and seen[1] - seen[0] < 0.02 * (high - low):
+            findings.notes.append(
+                f"{leaf.key} is declared {in_words((low, high))}, but only {in_words(seen)} was "
+                "seen: the model would see an almost even picture. Are the bounds right?"
+            )
+    if findings.rewards and not any(findings.rewards):
+        findings.notes.append("Every reward was 0: random acting gives nothing to learn from.")
+
+
+def in_words(values: Sequence[float]) -> str:
+    """``-1 to 3``: the smallest and the largest of some numbers."""
+    return f"{min(values):.6g} to {max(values):.6g}"
+
+
+def run_gymnasiums_checker(env: gym.Env, findings: Findings) -> None:
+    """Adds what Gymnasium's own checker finds; nothing that was found wrong before."""
+    from gymnasium.utils.env_checker import check_env
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        try:
+            check_env(env, skip_render_check=True, skip_close_check=True)
+        except AssertionError as error:
+            text = str(error) or f"an assertion without words {place_of(error)}"
+            told = f"Gymnasium's checker: {text.rstrip('.')}"
+            # Learning needs no environments that can be repeated.
+            if "determin" in text or "seed" in text:
+                findings.notes.append(f"{told}.")
+            elif not findings.wrong:
+                findings.add(told)
+        except Exception as error:
+            if not findings.wrong:
+                findings.add_exception("Gymnasium's checker", error)
+    if findings.wrong:
+        return
+    for warning in said:
+        text = re.sub(r"\x1b\[\d+m|^WARN: ", "", str(warning.message)).removeprefix("WARN: ")
+        if warning.category is UserWarning and "unwrapped version" not in text:
+            note = f"Gymnasium's checker: {text.rstrip('.')}."
+            if note not in findings.notes:
+                findings.notes.append(note)
+
+
+def take_random_steps(
+    env: gym.Env,
+    codecs: tuple[ObservationCodec, ActionCodec],
+    findings: Findings,
+    steps: int = STEPS,
+) -> None:
+    """Acts at random, and adds what is wrong with what comes back; ends at the first exception."""
+    observations, actions = codecs
+    rng = np.random.default_rng(0)
+    observation: Any = None
+    ret, needs_reset = 0.0, True
+    for step in range(steps):
+        where = f"first at step {step}"
+        call = "reset()" if needs_reset else "step()"
+        started = time.perf_counter()
+        try:
+            if needs_reset:
+                returned = env.reset(seed=0 if step == 0 else None)
+                findings.seconds += time.perf_counter() - started
+                if wrong := wrong_reset(returned):
+                    findings.add(wrong)
+                    return
+                observation, ret, needs_reset = returned[0], 0.0, False
+                if not _store(observations, observation, False, findings, "after reset()"):
+                    return
+            call = f"step() {step}"
+            action = _random_action(observations, actions, observation, rng)
+            started = time.perf_counter()
+            returned = env.step(action)
+            findings.seconds += time.perf_counter() - started
+        except Exception as error:
+            findings.add_exception(call, error)
+            return
+        if wrong := wrong_step(returned):
+            findings.add(wrong)
+            return
+        observation, reward, terminated, truncated, info = returned
+        for wrong in wrong_outcome(reward, terminated, truncated, info):
+            findings.add(wrong, where)
+        ended = bool(np.any(terminated)) or bool(np.any(truncated))
+        if not _store(observations, observation, ended, findings, where):
+            return
+        if isinstance(reward, int | float | np.number):
+            findings.rewards.append(float(reward))
+            ret += float(reward)
+        if ended:
+            findings.returns.append(ret)
+            needs_reset = True
+
+
+def _store(
+    codec: ObservationCodec, observation: Any, ended: bool, findings: Findings, where: str
+) -> bool:
+    """Reads an observation as an env runner does; whether sampling could go on."""
+    wrong = list(wrong_value(codec.space, observation))
+    for sentence in wrong:
+        findings.add(sentence, where)
+    if wrong:
+        return True
+    space = codec.space
+    batch = concatenate(space, [observation], create_empty_array(space, 1))
+    observed, mask = split_action_mask(space)
+    parts = flatten(observed, observation)
+    for leaf, part in zip(codec.layout.leaves, parts, strict=True):
+        part = np.asarray(part)
+        low, high = findings.seen.get(leaf.key, (part, part))
+        findings.seen[leaf.key] = np.minimum(low, part), np.maximum(high, part)
+    try:
+        codec.encode(batch, np.array([ended]))
+    except EnvironmentDataError as error:
+        findings.add(str(error).rstrip("."), where)
+        return mask is None
+    return True
+
+
+def _random_action(
+    observations: ObservationCodec, actions: ActionCodec, observation: Any, rng: np.random.Generator
+) -> Any:
+    mask = None
+    space = observations.space
+    if actions.layout.masked and not list(wrong_value(space, observation)):
+        batch = concatenate(space, [observation], create_empty_array(space, 1))
+        mask = observations.encode(batch)[ACTION_MASK]
+    batch = actions.decode(actions.sample(rng, 1, mask))
+    return next(iter(iterate(batch_space(actions.space, 1), batch)))

@@ -1,0 +1,239 @@
+"""`rllib check-env` finds what is wrong with an environment, and shows what the model will see."""
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Text, Tuple
+
+from rllib_cli import env_check
+from rllib_cli.main import cli
+
+
+class Base(gym.Env):
+    """Nothing is wrong with it; faults are put in by keyword."""
+
+    action_space = Discrete(2)
+
+    def __init__(self, space=None, obs=None, reset=None, step=None, reward=1.0, **outcome):
+        self.observation_space = space or Box(-1.0, 1.0, (3,), np.float32)
+        self.obs = obs or (lambda env: env.np_random.uniform(-1, 1, 3).astype(np.float32))
+        self.returned_by_reset, self.returned_by_step = reset, step
+        self.outcome = {"reward": reward, "terminated": False, "info": {}, **outcome}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        if self.returned_by_reset:
+            return self.returned_by_reset(self)
+        return self.obs(self), {}
+
+    def step(self, action):
+        self.time += 1
+        if self.returned_by_step:
+            return self.returned_by_step(self)
+        reward, terminated, info = self.outcome.values()
+        return self.obs(self), reward, terminated, self.time >= 20, info
+
+
+def findings_of(env, image_size=None):
+    findings = env_check.Findings()
+    codecs = env_check.read_spaces(env, image_size, "strided", findings)
+    if codecs is not None:
+        env_check.take_random_steps(env, codecs, findings)
+        env_check.compare_ranges(codecs[0], findings)
+        env_check.run_gymnasiums_checker(env, findings)
+    return findings
+
+
+def fail(env):
+    raise OSError("the motor is stuck")
+
+
+NESTED = Dict({"a": Box(-1, 1, (2,)), "b": Tuple([Discrete(3), Discrete(2)])})
+IMAGE = Box(0, 255, (64, 64, 3), np.uint8)
+A = np.zeros(2, np.float32)
+HERE = r"\(\S*test_env_check\.py, line \d+\)"
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        ({"obs": lambda e: np.zeros(4, np.float32)}, r"shape \(4,\); its space declares \(3,\)"),
+        (
+            {"obs": lambda e: np.full(3, 5.0, np.float32)},
+            "element 0 of obs/vector is declared -1 to 1, but 5 to 5 was",
+        ),
+        (
+            {
+                "space": Box(np.array([0, -9]), np.array([1, 9]), dtype=np.float64),
+                "obs": lambda e: np.array([1.5, 1.5]),
+            },
+            "element 0 of obs/vector is declared 0 to 1, but 1.5 to 1.5 was seen",
+        ),
+        ({"obs": lambda e: np.array([0, np.nan, 0], np.float32)}, "the observation holds NaN"),
+        ({"obs": lambda e: np.array([0, np.inf, 0], np.float32)}, "the observation holds infinity"),
+        ({"obs": lambda e: "abc"}, r"has to be numbers of shape \(3,\), and was 'abc'"),
+        ({"obs": lambda e: None}, r"has to be numbers of shape \(3,\), and was None"),
+        ({"obs": lambda e: [[1], [1, 2]]}, r"has to be numbers of shape \(3,\), and was a list"),
+        ({"space": Discrete(3), "obs": lambda e: 7}, r"was 7, which Discrete\(3\) does not"),
+        ({"space": Discrete(3), "obs": lambda e: 1.0}, r"was 1.0, which Discrete\(3\) does not"),
+        ({"space": NESTED, "obs": lambda e: {"a": A}}, "lacks the key 'b', which its space"),
+        (
+            {"space": NESTED, "obs": lambda e: {"a": A, "b": (1, 1), "c": 1}},
+            "has the key 'c', which its space does not declare",
+        ),
+        ({"space": NESTED, "obs": lambda e: {"a": A, "b": (1,)}}, "at 'b' has to be a tuple of 2"),
+        (
+            {"space": NESTED, "obs": lambda e: {"a": A, "b": (1, 5)}},
+            r"the observation at 'b/1' was 5, which Discrete\(2\)",
+        ),
+        ({"space": NESTED, "obs": lambda e: A}, "has to be a dict with the keys 'a', 'b', and was"),
+        ({"space": Text(5), "obs": lambda e: "a"}, "Text spaces are not supported"),
+        ({"space": 3}, "observation_space has to be a space of Gymnasium, and is 3"),
+        ({"reward": [1.0]}, "the reward has to be a number, and was a list of 1"),
+        (
+            {"reward": np.ones(1)},
+            r"the reward has to be a number, and was an array of shape \(1,\)",
+        ),
+        ({"reward": None}, "the reward has to be a number, and was None"),
+        ({"reward": np.nan}, "the reward was nan"),
+        ({"terminated": "no"}, "terminated has to be True or False, and was 'no'"),
+        ({"info": None}, "info has to be a dict, and was None"),
+        ({"step": lambda e: (A, 1.0, False, {})}, "has to return five values .*a tuple of 4"),
+        ({"reset": lambda e: e.obs(e)}, "reset.. has to return two values.*an array of shape"),
+        ({"step": fail}, rf"step\(\) 0 failed: OSError: the motor is stuck {HERE}"),
+        ({"reset": fail}, rf"reset\(\) failed: OSError: the motor is stuck {HERE}"),
+        (
+            {
+                "space": Box(-np.inf, np.inf, (64, 64, 3)),
+                "obs": lambda e: np.full((64, 64, 3), 9.0),
+            },
+            r"image without bounds, taken to be in \[0, 1\], but 9 to 9 was seen",
+        ),
+        (
+            {
+                "space": Dict({"x": Box(-1, 1, (2,)), "action_mask": MultiBinary(2)}),
+                "obs": lambda e: {"x": A, "action_mask": np.zeros(2, np.int8)},
+            },
+            "allows no",
+        ),
+    ],
+)
+def test_each_fault_is_one_sentence(fault, sentence):
+    sentences = findings_of(Base(**fault)).sentences()
+    assert len(sentences) == 1, sentences
+    with pytest.raises(AssertionError, match=sentence):
+        raise AssertionError(sentences[0])
+    assert "\n" not in sentences[0]
+
+
+def test_what_is_seen_often_is_told_once_with_its_first_step():
+    def outside(env):
+        return np.zeros(4 if env.time == 3 else 3, np.float32)
+
+    (sentence,) = findings_of(Base(obs=outside)).sentences()
+    assert sentence.endswith("(first at step 2, 10 times).")
+
+
+def test_nothing_is_wrong_with_what_is_right():
+    for env in (
+        Base(),
+        Base(reward=np.float32(1.0), terminated=np.False_),
+        # Bounds are float32, and the nearest to 0.1 is above it.
+        Base(space=Box(0.1, 0.3, (1,), np.float32), obs=lambda e: np.array([0.1], np.float32)),
+        gym.make("CartPole-v1", disable_env_checker=True),
+        gym.make("Taxi-v3", disable_env_checker=True),
+    ):
+        findings = findings_of(env)
+        assert findings.sentences() == []
+        assert len(findings.rewards) == 200
+    assert (findings_of(Base()).seen["obs/vector"][1] > 0.9).all()
+
+
+def test_masked_choices_are_not_taken():
+    class Masked(Base):
+        def step(self, action):
+            assert action == 1
+            return super().step(action)
+
+    def obs(env):
+        return {"x": A, "action_mask": np.array([0, 1], np.int8)}
+
+    env = Masked(space=Dict({"x": Box(-1, 1, (2,)), "action_mask": MultiBinary(2)}), obs=obs)
+    findings = env_check.Findings()
+    env_check.take_random_steps(
+        env, env_check.read_spaces(env, None, "strided", findings), findings
+    )
+    assert findings.sentences() == []
+
+
+def test_what_only_looks_odd_is_a_note():
+    def dark(env):
+        return env.np_random.integers(0, 2, (64, 64, 3)).astype(np.uint8)
+
+    findings = findings_of(Base(space=IMAGE, obs=dark, reward=0.0))
+    assert findings.sentences() == []
+    notes = "\n".join(findings.notes)
+    assert "obs/image is declared 0 to 255, but only 0 to 1 was seen" in notes
+    assert "Every reward was 0" in notes
+
+
+MODULE = """
+import gymnasium as gym
+import numpy as np
+
+class Good(gym.Env):
+    def __init__(self, height=90, reward=1.0):
+        self.observation_space = gym.spaces.Box(0, 255, (height, 100, 3), np.uint8)
+        self.action_space = gym.spaces.Dict(
+            {"a": gym.spaces.Discrete(4), "b": gym.spaces.Box(-1.0, 1.0, (2,), np.float32)})
+        self.reward = reward
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        return self.np_random.integers(0, 256, self.observation_space.shape, np.uint8), {}
+
+    def step(self, action):
+        return self.observation_space.sample(), self.reward, False, False, {}
+
+class Broken(Good):
+    def __init__(self):
+        raise RuntimeError("no licence")
+"""
+
+
+def test_the_command_shows_what_the_model_sees(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "to_check.py").write_text(MODULE)
+
+    def call(*arguments):
+        done = CliRunner().invoke(cli, ["check-env", *arguments, "--pythonpath", "elsewhere"])
+        assert "Traceback" not in done.output
+        return done.exit_code, done.output
+
+    code, told = call("to_check:Good")
+    assert code == 0, told
+    for line in (
+        "  obs/image: image of 64x64, 3 channels, resized from 90x100; declared 0 to 255, seen",
+        "What it decides, a vector of 6:\n  one of 4 choices\n  2 numbers\n",
+        "200 random steps: ",
+        "0 episodes ended",
+        "Nothing is wrong.",
+    ):
+        assert line in told
+    options = ("--env-config", '{"height": 64}', "--config", '{"image_size": 32}')
+    code, told = call("to_check:Good", *options)
+    assert "image of 32x32, 3 channels, resized from 64x100" in told
+    code, told = call("to_check:Good", "--env-config", '{"reward": null}')
+    assert code == 1
+    assert (
+        "Wrong: the reward has to be a number, and was None (first at step 0, 200 times)." in told
+    )
+    assert told.endswith("1 thing is wrong.\n")
+    code, told = call("to_check:Broken")
+    assert code == 1
+    assert "RuntimeError: no licence" in told
+    code, told = call("to_check:God")
+    assert code == 2
+    assert "Did you mean 'Good'?" in told
