@@ -10,13 +10,24 @@ from typing import Any, Literal
 
 from rllib_dreamerv3.options.option import option, options_of
 
-# What users write where RLlib's attribute has another name, and not only an underscore before it.
-_USERS_NAMES = {"framework_str": "framework", "callbacks_class": "callbacks"}
+# What users write where RLlib's attribute has another name.
+_USERS_NAMES = {
+    "framework_str": "framework",
+    "callbacks_class": "callbacks",
+    "_env_to_module_connector": "env_to_module_connector",
+    "_is_atari": "is_atari",
+    "_learner_class": "learner_class",
+    "_learner_connector": "learner_connector",
+    "_model_config": "model_config",
+    "_module_to_env_connector": "module_to_env_connector",
+    "_rl_module_spec": "rl_module_spec",
+    "_train_batch_size_per_learner": "train_batch_size_per_learner",
+}
 
 
 def users_name(attribute: str) -> str:
     """What a method of the config, or a file, calls an attribute of RLlib's config."""
-    return _USERS_NAMES.get(attribute, attribute.removeprefix("_"))
+    return _USERS_NAMES.get(attribute, attribute)
 
 
 @dataclass(frozen=True, kw_only=True)

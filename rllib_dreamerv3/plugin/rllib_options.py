@@ -48,7 +48,7 @@ def check_rllib_options(config: Any) -> None:
 
 def _check_names(config: Any) -> None:
     """Finds attributes that were misspelt when they were set."""
-    config_class: type[AlgorithmConfig] = type(config)
+    config_class: Any = type(config)
     known = _fresh(config_class)
     for name in vars(config):
         # RLlib's from_state() leaves the config's class among its options.
