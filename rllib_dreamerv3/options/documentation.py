@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
 from rllib_dreamerv3.options.option import Option, options_of
+from rllib_dreamerv3.options.rllibs import HONOURED, RLLIB_GROUPS, users_name
+from rllib_dreamerv3.options.rllibs_refused import IDLE, IDLE_GROUPS, REFUSED, REFUSED_GROUPS, Names
 from rllib_dreamerv3.options.table import (
     OPTIONS,
     REPLAY_BUFFER,
@@ -24,9 +26,9 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 _INTRODUCTION = """\
 # Options
 
-All of RLlib's `AlgorithmConfig`, and these. Names are those of a config's methods and of the keys
-in a file's `config:`. A misspelt one is an error that names the nearest, a value that an option
-cannot have is one that says what it may be.
+Those of DreamerV3, and [those that come with RLlib's config](#rllibs-own-options). Names are those
+of a config's methods and of the keys in a file's `config:`. A misspelt one is an error that names
+the nearest, a value that an option cannot have is one that says what it may be.
 
 **v1** is arXiv 2301.04104v1 with the authors' code of 2023, **v2** the revision in Nature (2025)
 with their code of 2025. Everything in which the two differ is an option, and any mixture runs.
@@ -107,7 +109,51 @@ def options_page() -> str:
             )
         )
     parts.append(f"Model sizes: {', '.join(MODEL_SIZES)}.\n")
+    parts.append(_rllibs_options())
     return "\n".join(parts)
+
+
+def _rllibs_options() -> str:
+    """The part of the page about options that come with RLlib's config."""
+    parts = [
+        "## RLlib's own options\n",
+        f"Of the {len(HONOURED) + len(REFUSED) + len(IDLE)} attributes that RLlib's "
+        f"`AlgorithmConfig` has in Ray 2.60 beside those above, {len(HONOURED)} work, "
+        f"{len(REFUSED)} are refused by name when they are set to anything but their default, and "
+        f"{len(IDLE)} have no meaning here, which the log says once.\n",
+    ]
+    for group in RLLIB_GROUPS:
+        parts.append(f"### {(group.__doc__ or '').strip().rstrip('.')}\n")
+        parts.append(
+            _table(
+                ("option", "may be", "default", "meaning"),
+                (
+                    (
+                        f"`{users_name(row.name)}`",
+                        row.words,
+                        "" if row.v1 is None and not row.optional else _value(row, row.v1),
+                        row.sentence,
+                    )
+                    for row in options_of(group).values()
+                ),
+            )
+        )
+    parts += ["### Refused\n", _names_table("instead", REFUSED_GROUPS)]
+    parts += ["### Without meaning\n", _names_table("why", IDLE_GROUPS)]
+    return "\n".join(parts)
+
+
+def _names_table(head: str, groups: Iterable[Names]) -> str:
+    return _table(
+        ("options", head),
+        (
+            (
+                ", ".join(f"`{users_name(name)}`" for name in group.attributes),
+                group.sentence[0].upper() + group.sentence[1:],
+            )
+            for group in groups
+        ),
+    )
 
 
 def short_table() -> str:

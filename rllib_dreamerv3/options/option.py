@@ -3,7 +3,7 @@
 import dataclasses
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from types import UnionType
@@ -13,6 +13,14 @@ from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.learning_rate import LearningRate, check_learning_rate
 
 _ROW = "option"
+_WORDS = {
+    bool: "true or false",
+    dict: "a mapping",
+    str: "a name",
+    type: "a class",
+    Callable: "a function or a list of functions",
+    Any: "what RLlib takes",
+}
 
 
 @dataclass(frozen=True)
@@ -21,8 +29,9 @@ class Option:
 
     Attributes:
         name: What users call it.
-        kind: ``bool``, ``int``, ``float``, ``str``, ``dict``, :data:`LearningRate`, or a
-            ``Literal`` of its choices.
+        kind: ``bool``, ``int``, ``float``, ``str``, ``dict``, :data:`LearningRate`, a ``Literal``
+            of its choices, ``type`` or ``Callable`` (one or several), or ``Any`` for what is not
+            checked.
         optional: Whether None is a value of its own.
         v1: Default of the variant "v1".
         v2: Default of the variant "v2".
@@ -33,6 +42,7 @@ class Option:
         unit: Of a number, in the plural.
         only_with: Another option, and the value without which this one has no meaning.
         common: Whether it is among the few that most users meet first.
+        also: Values that it may have beside those of its kind.
     """
 
     name: str
@@ -47,6 +57,7 @@ class Option:
     unit: str
     only_with: tuple[str, Any] | None
     common: bool
+    also: tuple[Any, ...] = ()
 
     @property
     def choices(self) -> tuple[Any, ...]:
@@ -70,14 +81,13 @@ class Option:
     @property
     def words(self) -> str:
         """What it may be, in words."""
+        none = ["None"] if self.optional else []
         if self.choices:
-            none = ["None"] if self.optional else []
             return " or ".join([*map(_as_written, self.choices), *none])
         if self.kind == LearningRate:
             return "a number above 0 or a schedule [[env step, rate], ...]"
-        words = {bool: "true or false", dict: "a mapping", str: "a name"}.get(self.kind)
-        words = words or self._words_of_number()
-        return f"{words} or None" if self.optional else words
+        words = _WORDS.get(self.kind) or self._words_of_number()
+        return " or ".join([words, *map(_as_written, self.also), *none])
 
     def _words_of_number(self) -> str:
         words = "a whole number" if self.kind is int else "a number"
@@ -102,9 +112,16 @@ class Option:
             raise ConfigError(f"{self.name} must be {self.words}, not {value!r}.{near}")
 
     def _allows(self, value: Any) -> bool:
+        # Types count: True equals 1, and is something else.
+        if any(type(value) is type(x) and value == x for x in (*self.choices, *self.also)):
+            return True
         if self.choices:
-            # Types count: True equals 1, and is something else.
-            return any(type(value) is type(x) and value == x for x in self.choices)
+            return False
+        if self.kind is Any:
+            return True
+        if self.kind in (type, Callable):
+            several = value if isinstance(value, list | tuple) else [value]
+            return all(isinstance(x, self.kind) for x in several)
         if self.kind in (bool, str, dict):
             return isinstance(value, self.kind)
         number = Integral if self.kind is int else Real
@@ -129,6 +146,7 @@ def option(
     unit: str = "",
     only_with: tuple[str, Any] | None = None,
     common: bool = False,
+    also: tuple[Any, ...] = (),
 ) -> Any:
     """One row of the table: the default of a dataclass's field, with all else there is to know.
 
@@ -142,6 +160,7 @@ def option(
         unit: See there.
         only_with: See there.
         common: See there.
+        also: See there.
 
     Returns:
         A field for the body of a dataclass.
@@ -156,6 +175,7 @@ def option(
         "unit": unit,
         "only_with": only_with,
         "common": common,
+        "also": also,
     }
     if isinstance(default, dict):
         return dataclasses.field(default_factory=lambda: dict(default), metadata={_ROW: row})

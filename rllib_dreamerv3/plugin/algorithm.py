@@ -29,6 +29,7 @@ from rllib_dreamerv3.plugin.iteration import Iteration
 from rllib_dreamerv3.plugin.messages import keep_warnings
 from rllib_dreamerv3.plugin.replay_room import check_replay_room
 from rllib_dreamerv3.plugin.resources import check_resources
+from rllib_dreamerv3.plugin.reward_clipping import clip_rewards
 from rllib_dreamerv3.plugin.sampling import RemoteSampling
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
@@ -218,7 +219,7 @@ class DreamerV3(CheckpointedAlgorithm):
     def _store(self, chunks: list[RecordChunk]) -> None:
         """Puts records into replay, and counts them."""
         for chunk in chunks:
-            self.replay_buffer.add(chunk)
+            self.replay_buffer.add(clip_rewards(chunk, self.config.clip_rewards))
             self._episodes.add(chunk)
             self._records += len(chunk)
             self._env_steps += chunk.env_steps()

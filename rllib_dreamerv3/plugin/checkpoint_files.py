@@ -41,6 +41,7 @@ POLICY_FILE = "policy.json"
 # RLlib's options that decide how a policy acts in its environment; all of DreamerV3's own are kept.
 _RLLIB_OPTIONS = (
     "env_config",
+    "action_mask_key",
     "gym_env_vectorize_mode",
     "disable_env_checking",
     "explore",

@@ -1,25 +1,25 @@
-"""What makes a config wrong: DreamerV3's own options, RLlib's, and the environment."""
+"""What makes a config wrong: RLlib's options, DreamerV3's own, and the environment."""
 
 from typing import Any
 
 from rllib_dreamerv3.envs.registry import check_environment
-from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.checks import check_options
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.plugin.registered_environments import (
     is_registered_with_tune,
     register_class,
 )
+from rllib_dreamerv3.plugin.rllib_options import check_rllib_options
 
 
 def check(config: Any) -> None:
-    """Checks all options of DreamerV3.
+    """Checks all options.
 
     Raises:
         ConfigError: For the first option that is wrong; says what it may be.
     """
+    check_rllib_options(config)
     check_options({name: getattr(config, name) for name in OPTIONS}, config.num_environments)
-    _check_rllib_options(config)
     # Fails here, in the user's own process, and not later in an env runner's.
     if (
         isinstance(config.env, str)
@@ -27,31 +27,3 @@ def check(config: Any) -> None:
         and not register_class(config.env)
     ):
         check_environment(config.env, config.env_config)
-
-
-def _check_rllib_options(config: Any) -> None:
-    if config.framework_str != "tf2":
-        raise ConfigError(f"framework must be 'tf2', not {config.framework_str!r}.")
-    if config.num_learners:
-        if config.batch_size_B % config.num_learners:
-            raise ConfigError(
-                f"batch_size_B ({config.batch_size_B}) must be divisible by num_learners "
-                f"({config.num_learners})."
-            )
-        raise ConfigError(
-            f"num_learners is {config.num_learners}, but remote learners do not exist yet in "
-            "this version. Set num_learners: 0; the learner then runs in the main process, "
-            "on a GPU if num_gpus_per_learner: 1."
-        )
-    if config.train_batch_size is not None:
-        raise ConfigError(
-            "train_batch_size has no meaning here; set batch_size_B and batch_length_T."
-        )
-    if config._env_to_module_connector or config._module_to_env_connector:
-        raise ConfigError(
-            "DreamerV3's env runners use no connectors. Wrap the environment with "
-            "gymnasium.wrappers instead of setting env_to_module_connector or "
-            "module_to_env_connector."
-        )
-    if config.is_multi_agent:
-        raise ConfigError("DreamerV3 trains a single agent; remove the multi_agent settings.")

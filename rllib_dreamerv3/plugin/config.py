@@ -264,6 +264,16 @@ class DreamerV3Config(AlgorithmConfig):
             **{name: self.resolved(name) for name in options_of(LearningOptions)}
         )
 
+    def get_rollout_fragment_length(self, worker_index: int = 0) -> int:
+        """Steps of each environment in one call of ``sample()``.
+
+        RLlib's "auto" divides the train batch among the environments; where batches come from
+        replay, one step does as well.
+        """
+        del worker_index
+        length = self.rollout_fragment_length
+        return 1 if length == "auto" else length
+
     @property
     def num_environments(self) -> int:
         """Environments that fill the replay buffer at the same time."""
@@ -285,6 +295,7 @@ class DreamerV3Config(AlgorithmConfig):
         return {
             "settings": dataclasses.asdict(self.model_settings()),
             "image_size": self.image_size,
+            "action_mask_key": self.action_mask_key,
             "evaluation_action": self.evaluation_action,
             "seed": self.seed,
         }

@@ -22,6 +22,7 @@ from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
 from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SamplingPlace, fresh_incarnation
 from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.networks.policy import PolicyState
+from rllib_dreamerv3.plugin.announced_spaces import check_spaces
 from rllib_dreamerv3.plugin.autoreset import autoreset_mode, last_observations
 from rllib_dreamerv3.plugin.episode_callbacks import EpisodeCallbacks
 from rllib_dreamerv3.plugin.guarded_env_runner import (
@@ -94,7 +95,8 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         """Creates the vector environment; benchmarks get the papers' preprocessing.
 
         Raises:
-            ConfigError: If there is no environment of that name, or its package is missing.
+            ConfigError: If there is no environment of that name, its package is missing, or its
+                spaces are not those that the config announces.
         """
         if not is_benchmark(self.config.env) or is_registered_with_tune(self.config.env):
             try:
@@ -102,6 +104,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
             except gym.error.UnregisteredEnv as error:
                 raise unknown_environment(self.config.env) from error
             self._autoreset = autoreset_mode(self.env, self.config.env)
+            check_spaces(self.config, self.env)
             return
         if self.env is not None:
             self.env.close()
@@ -115,6 +118,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
             )
         )
         self._autoreset = AutoresetMode.NEXT_STEP
+        check_spaces(self.config, self.env)
         self._needs_initial_reset = True
         make_callback(
             "on_environment_created",

@@ -1,8 +1,9 @@
 """Action masks: which choices an environment allows at an observation.
 
-An observation space that is a ``Dict`` with the key ``action_mask`` has one. The mask is no
-observation: it becomes the record column ``action_mask``, ``uint8 [N, M]``, with an entry for each
-choice of each discrete part of the action space, in the order of the action vector; 1 is allowed.
+An observation space that is a ``Dict`` with the key ``action_mask``, or whatever
+``action_mask_key`` says, has one. The mask is no observation: it becomes the record column
+``action_mask``, ``uint8 [N, M]``, with an entry for each choice of each discrete part of the action
+space, in the order of the action vector; 1 is allowed.
 ``Discrete(n)`` has n entries, ``MultiDiscrete`` as many for each component as that has classes,
 ``MultiBinary`` two for each switch (off, on), ``Box`` none.
 """
@@ -23,22 +24,28 @@ from rllib_dreamerv3.spaces.nesting import Batch, children, place
 Path = tuple[Any, ...]
 
 
-def split_action_mask(space: gym.Space) -> tuple[gym.Space, gym.Space | None]:
+def split_action_mask(
+    space: gym.Space, key: str = ACTION_MASK
+) -> tuple[gym.Space, gym.Space | None]:
     """Parts an observation space into what is observed and the action mask, if it has one.
+
+    Args:
+        space: Of a single environment.
+        key: Of the mask.
 
     Raises:
         SpaceError: If there is a mask and nothing else.
     """
-    if not isinstance(space, spaces.Dict) or ACTION_MASK not in space.spaces:
+    if not isinstance(space, spaces.Dict) or key not in space.spaces:
         return space, None
-    observed = {key: child for key, child in space.spaces.items() if key != ACTION_MASK}
+    observed = {name: child for name, child in space.spaces.items() if name != key}
     if not observed:
         raise SpaceError(
-            f"The observation space holds nothing but {ACTION_MASK!r}. The mask is not observed: "
+            f"The observation space holds nothing but {key!r}. The mask is not observed: "
             f"add something that is."
         )
     # Of a dict, Gymnasium would sort the keys.
-    return spaces.Dict(list(observed.items())), space.spaces[ACTION_MASK]
+    return spaces.Dict(list(observed.items())), space.spaces[key]
 
 
 @dataclass(frozen=True)
@@ -64,26 +71,27 @@ class ActionMask:
         size: Number of entries M.
     """
 
-    def __init__(self, space: gym.Space, action_space: gym.Space) -> None:
+    def __init__(self, space: gym.Space, action_space: gym.Space, key: str = ACTION_MASK) -> None:
         """Reads both spaces.
 
         Args:
-            space: What the observation space has at ``action_mask``.
+            space: What the observation space has at ``key``.
             action_space: Of a single environment; one that ``ActionCodec`` takes.
+            key: What the environment calls the mask.
 
         Raises:
             SpaceError: If the mask does not fit the action space.
         """
-        self._space = space
+        self._space, self._key = space, key
         self._parts = list(_discrete_parts(action_space, ()))
         if not self._parts:
             raise SpaceError(
-                f"The observation space has an {ACTION_MASK!r}, but no part of the action space "
+                f"The observation space has an {key!r}, but no part of the action space "
                 f"{action_space} is discrete. Masks are for choices: remove it from the "
                 f"observations, or call it something else."
             )
         # In the order of the action vector.
-        self._leaves = list(_match(space, action_space, (), ()))
+        self._leaves = list(_match(key, space, action_space, (), ()))
         self.size = sum(n for _, n in self._parts)
 
     def encode(self, value: Batch, ended: np.ndarray | None = None) -> np.ndarray:
@@ -108,7 +116,7 @@ class ActionMask:
             env, entry = np.argwhere(wrong)[0]
             raise EnvironmentDataError(
                 f"Environment {env} returned the value {mask[env, entry]} in entry {entry} of "
-                f"{ACTION_MASK!r}. Every entry must be 1 (allowed) or 0 (not allowed)."
+                f"{self._key!r}. Every entry must be 1 (allowed) or 0 (not allowed)."
             )
         mask = mask.astype(np.uint8)
         start = 0
@@ -121,7 +129,7 @@ class ActionMask:
             if empty.any():
                 raise EnvironmentDataError(
                     f"Environment {int(np.argmax(empty))} allows no choice at all for {name}: "
-                    f"entries {start} to {start + n - 1} of {ACTION_MASK!r} are 0. Allow at least "
+                    f"entries {start} to {start + n - 1} of {self._key!r} are 0. Allow at least "
                     f"one, e.g. one that does nothing, or end the episode."
                 )
             start += n
@@ -180,17 +188,17 @@ def _num_choices(action: gym.Space) -> int:
 
 
 def _match(
-    mask: gym.Space, action: gym.Space, mask_path: Path, action_path: Path
+    key: str, mask: gym.Space, action: gym.Space, mask_path: Path, action_path: Path
 ) -> Iterator[_MaskLeaf]:
     """Finds the leaves of a mask space, in the order of the action vector, and checks them."""
-    where = place("observation space", (ACTION_MASK, *mask_path))
+    where = place("observation space", (key, *mask_path))
     if not isinstance(mask, spaces.Dict | spaces.Tuple):
         _check_mask_leaf(mask, action, where, place("action space", action_path))
         yield _MaskLeaf(mask_path, mask, _num_choices(action))
         return
     parts = _parts_to_mask(action)
-    keys = [key for key, _ in parts]
-    mask_keys = [key for key, _ in children(mask)]
+    keys = [part for part, _ in parts]
+    mask_keys = [part for part, _ in children(mask)]
     if isinstance(mask, spaces.Dict):
         fits = isinstance(action, spaces.Dict) and set(mask_keys) == set(keys)
         needed = f"a Dict with the keys {keys}"
@@ -205,10 +213,12 @@ def _match(
             f"does. It must be {nested if same_kind else ''}one MultiBinary of "
             f"{_num_choices(action)} entries."
         )
-    for mask_key, (key, child) in zip(
+    for mask_part, (part, child) in zip(
         keys if isinstance(mask, spaces.Dict) else mask_keys, parts, strict=True
     ):
-        yield from _match(mask[mask_key], child, (*mask_path, mask_key), (*action_path, key))
+        yield from _match(
+            key, mask[mask_part], child, (*mask_path, mask_part), (*action_path, part)
+        )
 
 
 def _check_mask_leaf(mask: gym.Space, action: gym.Space, where: str, action_where: str) -> None:

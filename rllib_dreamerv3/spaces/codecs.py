@@ -37,6 +37,7 @@ def make_codecs(
     *,
     image_size: int | None = None,
     cnn: Cnn = "strided",
+    mask_key: str = ACTION_MASK,
 ) -> tuple["ObservationCodec", "ActionCodec"]:
     """Builds both codecs of an environment; with an action mask they depend on each other.
 
@@ -45,6 +46,7 @@ def make_codecs(
         action_space: Of a single environment.
         image_size: See :class:`ObservationCodec`.
         cnn: See :class:`ObservationCodec`.
+        mask_key: See :class:`ObservationCodec`.
 
     Returns:
         The codec of observations and that of actions.
@@ -53,9 +55,11 @@ def make_codecs(
         SpaceError: If a part of a space cannot be used; names the part.
         ConfigError: If the CNN cannot take ``image_size``.
     """
-    masked = split_action_mask(observation_space)[1] is not None
+    masked = split_action_mask(observation_space, mask_key)[1] is not None
     actions = ActionCodec(action_space, masked=masked)
-    observations = ObservationCodec(observation_space, image_size, cnn=cnn, actions=actions)
+    observations = ObservationCodec(
+        observation_space, image_size, cnn=cnn, actions=actions, mask_key=mask_key
+    )
     return observations, actions
 
 
@@ -82,8 +86,8 @@ class ObservationCodec:
     * any other ``Box`` of 0 to 2 dimensions is a flat ``float32`` vector. Values beyond the range
       of ``float32`` are clipped to it;
     * ``Discrete``, ``MultiDiscrete`` and ``MultiBinary`` become ``int32`` classes from 0 on;
-    * ``action_mask`` at the top of a ``Dict`` is no observation. It becomes the column of that
-      name, see ``action_masks.py``.
+    * ``action_mask``, or what ``mask_key`` calls it, at the top of a ``Dict`` is no observation. It
+      becomes the column ``action_mask``, see ``action_masks.py``.
 
     Attributes:
         space: The space of a single environment.
@@ -97,6 +101,7 @@ class ObservationCodec:
         *,
         cnn: Cnn = "strided",
         actions: "ActionCodec | None" = None,
+        mask_key: str = ACTION_MASK,
     ) -> None:
         """Reads the space.
 
@@ -106,6 +111,7 @@ class ObservationCodec:
             cnn: What the images must fit.
             actions: Codec of the actions; needed if the space has an action mask. See
                 :func:`make_codecs`.
+            mask_key: What the environment calls its action mask.
 
         Raises:
             SpaceError: If a part of the space cannot be learnt from; names the part.
@@ -113,15 +119,16 @@ class ObservationCodec:
             ValueError: If ``actions`` is missing, or was not told that there is a mask.
         """
         self.space = space
-        self._observed, mask = split_action_mask(space)
+        self._observed, mask = split_action_mask(space, mask_key)
+        self._mask_key = mask_key
         self._mask: ActionMask | None = None
         if mask is not None:
             if actions is None or not actions.layout.masked:
                 raise ValueError(
-                    f"The observation space has an {ACTION_MASK!r}: build both codecs with "
+                    f"The observation space has an {mask_key!r}: build both codecs with "
                     f"make_codecs(), so that they agree on it."
                 )
-            self._mask = ActionMask(mask, actions.space)
+            self._mask = ActionMask(mask, actions.space, mask_key)
         codecs = [
             _observation_leaf(leaf, path)
             for path, leaf in leaves(self._observed, "observation space")
@@ -165,7 +172,7 @@ class ObservationCodec:
             for codec, value in zip(self._codecs, values, strict=True)
         }
         if self._mask is not None:
-            columns[ACTION_MASK] = self._mask.encode(batched_obs[ACTION_MASK], ended)
+            columns[ACTION_MASK] = self._mask.encode(batched_obs[self._mask_key], ended)
         return columns
 
     def decode(self, columns: Columns) -> Batch:
@@ -183,7 +190,7 @@ class ObservationCodec:
         observed = unflatten(self._observed, values)
         if self._mask is None:
             return observed
-        observed[ACTION_MASK] = self._mask.decode(columns[ACTION_MASK])
+        observed[self._mask_key] = self._mask.decode(columns[ACTION_MASK])
         return {key: observed[key] for key in self.space.spaces}
 
 
