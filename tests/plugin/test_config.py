@@ -183,6 +183,7 @@ def test_mixtures_of_the_variants_are_allowed(options):
         ("free_nats", float("inf")),
         ("entropy_scale", float("nan")),
         ("unimix", 1.5),
+        ("actor_unimix", -0.1),
         ("horizon_H", 0),
         ("horizon_H", True),
         ("training_ratio", float("inf")),
