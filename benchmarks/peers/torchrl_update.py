@@ -191,7 +191,7 @@ def build_loss(
         spaces.actions,
         depth=sizes["actor_layers"],
         num_cells=sizes["units"],
-        unimix=sizes["unimix"],
+        unimix=sizes["actor_unimix"],
     )
     value = TensorDictSequential(
         TensorDictModule(critic, ["belief", "state"], ["state_value_logits"]),

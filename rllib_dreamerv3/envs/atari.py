@@ -8,7 +8,7 @@ Source: arXiv 2301.04104v1, appendix on Atari 100k; 2023 code.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args
 
 import gymnasium as gym
 import numpy as np
@@ -20,6 +20,11 @@ from rllib_dreamerv3.errors import ConfigError
 
 _ATARI_MODULE = "ale_py:"
 _ATARI_NAMESPACE = "ALE/"
+
+Resize = Literal["area", "bilinear"]
+
+# Of red, green and blue in the luminance (2025 code).
+_LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True)
@@ -37,12 +42,18 @@ class AtariOptions(EnvOptions):
             0 .. ``noop_max - 1``, as in the 2023 code. 0 turns them off.
         grayscale: One channel, of the luminance, instead of three.
         image_size: Height and width of the observation, in pixels.
+        resize: How the console's 210x160 pixels become that. ``area``: averaged over areas, and
+            gray are the console's own shades (2023 code, but for its gray). ``bilinear``: by a
+            triangle as wide as two pixels of the result, and gray is made of the resized colours
+            (2025 code); takes about a millisecond more for each game.
         maxpool: Show the elementwise maximum of the last two frames of a step, because consoles
             draw some objects only every other frame. Without effect where ``frameskip`` is 1.
         terminal_on_life_loss: End the episode with each life, and begin the game anew.
         clip_rewards: Clip the reward of a step to [-1, 1].
         max_num_frames_per_episode: Frames (without the no-ops) after which an episode is
             truncated; the default is 30 minutes of play.
+        limit_is_terminal: Count that limit as an end of the game instead, after which nothing can
+            be earned, as both versions of the authors' code do.
         num_threads: Threads that step the environments of one env runner. 1, because Ray reckons
             an env runner as one CPU; 0 takes as many as there are environments or cores.
     """
@@ -53,10 +64,12 @@ class AtariOptions(EnvOptions):
     noop_max: int = 30
     grayscale: bool = False
     image_size: int = 64
+    resize: str = "area"
     maxpool: bool = True
     terminal_on_life_loss: bool = False
     clip_rewards: bool = False
     max_num_frames_per_episode: int = 108_000
+    limit_is_terminal: bool = False
     num_threads: int = 1
 
     benchmark: ClassVar[str] = "Atari"
@@ -75,6 +88,10 @@ class AtariOptions(EnvOptions):
             raise ConfigError(
                 "env_config['repeat_action_probability'] must be in [0, 1], not "
                 f"{self.repeat_action_probability}."
+            )
+        if self.resize not in get_args(Resize):
+            raise ConfigError(
+                f"env_config['resize'] must be 'area' or 'bilinear', not {self.resize!r}."
             )
 
     @classmethod
@@ -152,7 +169,7 @@ class AtariVector(VectorEnv):
     Observations are ``uint8 [N, size, size, 3]`` (1 channel if gray), fresh arrays at every step;
     rewards are ``float64 [N]``. The step after an end ignores the action and returns the
     observation of a reset with reward 0 (``AutoresetMode.NEXT_STEP``). The frame limit truncates,
-    only the game itself (or the loss of a life, if so chosen) terminates.
+    only the game itself (or the limit or the loss of a life, if so chosen) terminates.
 
     Deviation from papers and authors' code, which show the very last frames: where the game or the
     frame limit ends in the middle of an action repeat, ale-py 0.12 does not draw the frames that
@@ -187,6 +204,11 @@ class AtariVector(VectorEnv):
 
         self.num_envs = num_envs
         self._seeds: np.random.SeedSequence | None = np.random.SeedSequence(seed)
+        self._limit_is_terminal = options.limit_is_terminal
+        bilinear = options.resize == "bilinear"
+        self._make_gray = bilinear and options.grayscale
+        # At its own size the console's picture comes as it is.
+        shown = _screen_size(game) if bilinear else (options.image_size, options.image_size)
         self._games: AtariVectorEnv | None = AtariVectorEnv(
             game,
             num_envs,
@@ -195,9 +217,9 @@ class AtariVector(VectorEnv):
             repeat_action_probability=options.repeat_action_probability,
             full_action_space=options.full_action_space,
             autoreset_mode=AutoresetMode.NEXT_STEP,
-            img_height=options.image_size,
-            img_width=options.image_size,
-            grayscale=options.grayscale,
+            img_height=shown[0],
+            img_width=shown[1],
+            grayscale=options.grayscale and not bilinear,
             stack_num=1,
             frameskip=options.frameskip,
             maxpool=options.maxpool and options.frameskip > 1,
@@ -212,6 +234,7 @@ class AtariVector(VectorEnv):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._observation = np.zeros((num_envs, *shape), np.uint8)
+        self._bilinear = bilinear
 
     def reset(
         self,
@@ -264,6 +287,8 @@ class AtariVector(VectorEnv):
                 f"Expected {self.num_envs} actions from 0 to {n - 1}, but got {actions.tolist()}."
             )
         observation, reward, terminated, truncated, infos = self._open_games().step(actions)
+        if self._limit_is_terminal:
+            terminated, truncated = terminated | truncated, np.zeros_like(truncated)
         return self._observe(observation), reward.astype(np.float64), terminated, truncated, infos
 
     def render(self) -> tuple[np.ndarray, ...]:
@@ -281,6 +306,36 @@ class AtariVector(VectorEnv):
         return self._games
 
     def _observe(self, stacked: np.ndarray) -> np.ndarray:
-        """``[N, 1, size, size]`` or ``[N, 1, size, size, 3]`` -> ``[N, size, size, channels]``."""
+        """``[N, 1, height, width]`` or ``[..., 3]`` -> ``[N, size, size, channels]``."""
+        if self._bilinear:
+            pictures = _resize_bilinearly(stacked[:, 0], self._observation.shape[1])
+            if self._make_gray:
+                # Rounded down, as there.
+                pictures = (pictures @ _LUMINANCE).astype(np.uint8)
+            stacked = pictures
         self._observation = stacked.reshape(self._observation.shape)
         return self._observation
+
+
+def _screen_size(game: str) -> tuple[int, int]:
+    """Height and width of a game's picture: 210x160 for most, 250x160 for some."""
+    from ale_py import ALEInterface, LoggerMode, roms
+
+    # It would print a greeting.
+    ALEInterface.setLoggerMode(LoggerMode.Error)
+    console = ALEInterface()
+    console.loadROM(roms.get_rom_path(game))
+    height, width = console.getScreenDims()
+    return height, width
+
+
+def _resize_bilinearly(pictures: np.ndarray, size: int) -> np.ndarray:
+    """Pictures ``uint8 [N, height, width, 3]`` at ``size`` x ``size``, as pillow resizes them.
+
+    Within one shade: pillow rounds after each of the two axes.
+    """
+    # Here, so that the environments can be listed and checked without TensorFlow.
+    import tensorflow as tf
+
+    resized = tf.image.resize(pictures, (size, size), "bilinear", antialias=True)
+    return np.rint(resized.numpy()).astype(np.uint8)

@@ -100,4 +100,4 @@ class Actor(tf.Module):
         """
         hidden = self.mlp(state)
         parameters = [tuple(linear(hidden) for linear in leaf) for leaf in self.outputs]
-        return ActionDistribution(self._layout, parameters, self._settings.unimix, mask)
+        return ActionDistribution(self._layout, parameters, self._settings.actor_unimix, mask)

@@ -116,7 +116,14 @@ class NetworkOptions:
     )
     unimix: float = option(
         0.01,
-        "Share of the uniform distribution in prior, posterior and discrete actor.",
+        "Share of the uniform distribution in prior and posterior.",
+        least=0,
+        most=1,
+    )
+    actor_unimix: float = option(
+        0.01,
+        "Share of the uniform distribution in discrete actions, as both papers have it; the 2025 "
+        "code sets the same share and does not apply it, which is 0.",
         least=0,
         most=1,
     )

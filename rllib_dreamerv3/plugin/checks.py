@@ -1,15 +1,23 @@
 """What makes a config wrong: RLlib's options, DreamerV3's own, and the environment."""
 
+import functools
+import logging
 from typing import Any
 
 from rllib_dreamerv3.envs.registry import check_environment
 from rllib_dreamerv3.options.checks import check_options
+from rllib_dreamerv3.options.model_sizes import model_settings, variant_of
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.plugin.registered_environments import (
     is_registered_with_tune,
     register_class,
 )
 from rllib_dreamerv3.plugin.rllib_options import check_rllib_options
+
+# What the sizes of v2 have in common.
+_LAYERS_OF_V2 = ("prior", "reward", "continue", "actor", "critic", "vector")
+
+logger = logging.getLogger(__name__)
 
 
 def check(config: Any) -> None:
@@ -20,6 +28,8 @@ def check(config: Any) -> None:
     """
     check_rllib_options(config)
     check_options({name: getattr(config, name) for name in OPTIONS}, config.num_environments)
+    if config.variant == "v2" and variant_of(config.model_size) == "v1":
+        _warn_of_layers(config.model_size)
     # Fails here, in the user's own process, and not later in an env runner's.
     if (
         isinstance(config.env, str)
@@ -27,3 +37,18 @@ def check(config: Any) -> None:
         and not register_class(config.env)
     ):
         check_environment(config.env, config.env_config)
+
+
+@functools.cache
+def _warn_of_layers(size: str) -> None:
+    """Warns once of a size of v1 in variant v2: it works, but results do not compare."""
+    own, published = model_settings(size, "v2"), model_settings("1M")
+    names = [f"{part}_layers" for part in _LAYERS_OF_V2]
+    layers = [(name, getattr(own, name), getattr(published, name)) for name in names]
+    differing = [f"{name} {x} instead of {y}" for name, x, y in layers if x != y]
+    logger.warning(
+        "variant 'v2' with model_size %r, a size of v1, is no network that was published: the size "
+        "decides the numbers of layers, which are %s. The sizes of v2 are 1M to 400M.",
+        size,
+        ", ".join(differing),
+    )

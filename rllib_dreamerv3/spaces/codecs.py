@@ -200,8 +200,9 @@ class ActionCodec:
     The vector is the concatenation of the leaves in the order of the space: one-hot for
     ``Discrete`` and for each component of ``MultiDiscrete`` and ``MultiBinary``, and for a ``Box``
     one number an element, where [-1, 1] stands for the whole range of an element that is bounded
-    on both sides. Elements without two finite bounds are passed through unchanged (up to the one
-    bound they may have).
+    on both sides. Elements without two finite bounds get the numbers themselves, within the one
+    bound they may have. All numbers are clipped to [-1, 1] first, as the world model sees them too
+    (2023 and 2025 code); that elements without bounds reach no further is logged as a warning.
 
     Attributes:
         space: The space of a single environment.
@@ -250,6 +251,8 @@ class ActionCodec:
 
     def encode(self, batched_actions: Batch) -> np.ndarray:
         """Turns environment actions into action vectors: the inverse of :meth:`decode`.
+
+        Actions that no vector gives, beyond [-1, 1] without bounds, become the nearest one.
 
         Args:
             batched_actions: Arrays ``[N, ...]``, nested as the space is.

@@ -4,8 +4,6 @@ Images are stretched, not padded: Atari's 210x160 pixels have always been shown 
 square, and a padded border would take up part of every image and of the decoder's capacity.
 """
 
-import functools
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -16,9 +14,7 @@ from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.table import Cnn
 from rllib_dreamerv3.records import OBS_PREFIX
 from rllib_dreamerv3.spaces.layout import Image, fits_cnn, nearest_fitting_sides
-from rllib_dreamerv3.spaces.leaves import check_finite, into_box, to_float32
-
-logger = logging.getLogger(__name__)
+from rllib_dreamerv3.spaces.leaves import check_finite, into_box, to_float32, warn_once
 
 DEFAULT_SIDE = 64
 """Images that do not fit the CNN become as large as this: the size in both papers."""
@@ -93,7 +89,7 @@ def image_observation(space: spaces.Box, path: str) -> ImageObservation:
     low, high = float(space.low.min()), float(space.high.max())
     key = OBS_PREFIX + (path or "image")
     if not space.is_bounded() or high - low > MAX_IMAGE_RANGE:
-        _warn_once(
+        warn_once(
             f"The image {key!r} has no usable bounds ({space}): it is read as {height}x{width} "
             f"pixels of {channels} channels (the {'first' if first else 'last'} axis), and its "
             f"values are taken to be in [0, 1]. If they are not, give its Box finite bounds."
@@ -134,7 +130,7 @@ def fit_to_cnn(
         sizes_said = ", ".join(
             "{!r} from {}x{}".format(image.leaf.key, *image.size_in_env) for image in resized
         )
-        _warn_once(
+        warn_once(
             f"Images are resized to {side}x{side} for the CNN: {sizes_said} (height x width; "
             f"stretched, where that is not square). The option image_size sets another size."
         )
@@ -199,9 +195,3 @@ def _check_image_size(image_size: int, cnn: Cnn) -> None:
             f"image_size={image_size} is no size that the CNN of this model can take: it must be "
             f"{rule}. The nearest: {nearest}."
         )
-
-
-@functools.cache
-def _warn_once(message: str) -> None:
-    """Warns once in a process, where networks and environments all read the same spaces."""
-    logger.warning(message)

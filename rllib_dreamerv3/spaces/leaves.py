@@ -5,6 +5,8 @@ reads the boxes that are images, and ``codecs.py`` puts all together. Arrays ``[
 of N environments.
 """
 
+import functools
+import logging
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -31,6 +33,14 @@ _ADVICE = {
     spaces.Sequence: "Pad the sequence to a Box of fixed length with a wrapper.",
     spaces.OneOf: "Use a Dict of all alternatives, with a Discrete that says which one holds.",
 }
+
+logger = logging.getLogger(__name__)
+
+
+@functools.cache
+def warn_once(message: str) -> None:
+    """Warns once in a process, where networks and environments all read the same spaces."""
+    logger.warning(message)
 
 
 def check_leaf(space: gym.Space, where: str) -> None:
@@ -224,7 +234,11 @@ class ClassAction:
 
 
 class BoxAction:
-    """Numbers of an action; those bounded on both sides are scaled from [-1, 1] to the bounds."""
+    """Numbers of an action, all clipped to [-1, 1] first, as the authors do (2023 and 2025 code).
+
+    Those bounded on both sides are then scaled to their bounds; others stay as they are, up to the
+    one bound they may have. The world model sees the clipped numbers too.
+    """
 
     def __init__(self, space: spaces.Box) -> None:
         self.space = space
@@ -236,11 +250,19 @@ class BoxAction:
         self._low = np.where(self._scaled, low, -1.0)
         self._span = np.where(self._scaled, span, 2.0)
         self.leaves: tuple[ActionLeaf, ...] = (ContinuousAction(int(np.prod(space.shape))),)
+        if not self._scaled.all():
+            warn_once(
+                f"The actions {space} have elements without two finite bounds. They get numbers "
+                f"from -1 to 1, as far as the one bound they may have allows, and nothing beyond. "
+                f"If the environment needs others, give the Box finite bounds: the policy's -1 to "
+                f"1 then stands for the whole range between them."
+            )
 
     def decode(self, actions: np.ndarray) -> np.ndarray:
         """Its part of the action vectors ``[N, size]`` -> ``[N, *shape]`` inside the box."""
-        value = actions.astype(np.float64).reshape(len(actions), *self.space.shape)
-        scaled = (np.clip(value, -1.0, 1.0) + 1.0) / 2.0 * self._span + self._low
+        value = np.clip(actions.astype(np.float64), -1.0, 1.0)
+        value = value.reshape(len(actions), *self.space.shape)
+        scaled = (value + 1.0) / 2.0 * self._span + self._low
         return into_box(np.where(self._scaled, scaled, value), self.space)
 
     def encode(self, value: np.ndarray) -> np.ndarray:
@@ -249,8 +271,7 @@ class BoxAction:
         span = np.where(self._span > 0.0, self._span, 1.0)
         unit = np.clip(2.0 * (value - self._low) / span - 1.0, -1.0, 1.0)
         unit = np.where(self._span > 0.0, unit, 0.0)
-        limit = float(np.finfo(np.float32).max)
-        raw = np.clip(value, -limit, limit)
+        raw = np.clip(value, -1.0, 1.0)
         return np.where(self._scaled, unit, raw).reshape(len(value), -1).astype(np.float32)
 
 

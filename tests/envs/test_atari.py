@@ -189,6 +189,45 @@ def test_gray_is_the_luminance_of_the_colours() -> None:
     np.testing.assert_allclose(gray[..., 0], colours @ [0.299, 0.587, 0.114], atol=2.0)
 
 
+@pytest.mark.parametrize("grayscale", [False, True], ids=["colours", "gray"])
+def test_bilinear_pictures_are_those_of_a_triangle_filter(grayscale: bool) -> None:
+    """2025 code: maximum of two frames in colours, resized by pillow, gray made of the result."""
+    size = 96 if grayscale else 64
+    env = make(
+        BREAKOUT, noop_max=0, image_size=size, grayscale=grayscale, resize="bilinear", frameskip=2
+    )
+    single = gym.make(BREAKOUT, frameskip=1, repeat_action_probability=0.0)
+    env.reset(seed=0)
+    single.reset(seed=0)
+    rows, columns = triangle_weights(210, size), triangle_weights(160, size)
+    for step in range(40):
+        action = (1, 2, 3)[step % 3]
+        observation = env.step(np.array([action]))[0]
+        frames = [single.step(action)[0] for _ in range(2)]
+    pooled = np.maximum(*frames).astype(np.float64)
+    expected = (rows @ pooled.transpose(2, 0, 1) @ columns.T).transpose(1, 2, 0)
+    if grayscale:
+        expected = expected @ [[0.299], [0.587], [0.114]] - 0.5
+    assert observation.shape == (1, size, size, 1 if grayscale else 3)
+    assert np.abs(observation[0] - expected).max() <= (1.01 if grayscale else 0.51)
+
+
+def triangle_weights(source: int, target: int) -> np.ndarray:
+    """``[target, source]``: a triangle around each target pixel, two target pixels wide."""
+    scale = source / target
+    centres = (np.arange(target)[:, None] + 0.5) * scale
+    weights = np.clip(1 - np.abs(np.arange(source) + 0.5 - centres) / scale, 0, None)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def test_frame_limit_is_an_end_of_the_game_if_chosen() -> None:
+    for chosen in (False, True):
+        env = make(PONG, 2, max_num_frames_per_episode=40, limit_is_terminal=chosen)
+        stream = play(env, 25, seed=0)
+        assert stream["terminated"].any() == chosen
+        assert stream["truncated"].any() != chosen
+
+
 def test_frame_limit_truncates_and_the_next_step_is_a_reset() -> None:
     env = make(PONG, noop_max=0, max_num_frames_per_episode=40)
     opening, _ = env.reset(seed=0)
@@ -266,6 +305,8 @@ def test_options_from_env_config() -> None:
         ({"image_size": "64"}, "'image_size'.*type int, not '64'"),
         ({"frameskip": True}, "'frameskip'.*type int, not True"),
         ({"grayscale": 1}, "'grayscale'.*type bool, not 1"),
+        ({"resize": "cubic"}, "'resize'.*'area' or 'bilinear', not 'cubic'"),
+        ({"limit_is_terminal": 1}, "'limit_is_terminal'.*type bool, not 1"),
         ({"render_mode": "human"}, "'render_mode'.*Atari environments are not shown in a window"),
         ({"repeat_action_probability": 1.5}, r"\[0, 1\], not 1.5"),
     ],

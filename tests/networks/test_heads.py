@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import synthetic
@@ -26,6 +28,20 @@ def test_continue_and_actor_are_not_constant_at_the_start():
     actor = Actor(NANO, synthetic.MIXED, rng())
     assert np.std(actor(state).mode(), 0).max() > 0.01
     assert actor(state).entropy().shape == (50,)
+
+
+@pytest.mark.parametrize("mix", [0.0, 0.3])
+def test_share_of_the_uniform_distribution_in_actions_is_the_actors_own(mix):
+    """Of choices whose logits are far apart, the least likely keeps its part of the share."""
+    settings = dataclasses.replace(NANO, actor_unimix=mix, unimix=0.1)
+    actor = Actor(settings, synthetic.DISCRETE, rng())
+    choices = synthetic.DISCRETE.size
+    ((output,),) = actor.outputs
+    output.bias.assign(np.array([80.0] + [0.0] * (choices - 1), np.float32))
+    policy = actor(synthetic.states(settings, 4))
+    least = np.exp(policy.log_prob(tf.one_hot([1] * 4, choices)))
+    np.testing.assert_allclose(least, mix / choices, atol=1e-6)
+    assert np.isfinite(policy.entropy()).all()
 
 
 def heads():

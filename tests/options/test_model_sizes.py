@@ -126,7 +126,7 @@ def test_table_of_sizes(size):
     assert (settings.categoricals, settings.classes) == (categoricals, classes)
     assert settings.stochastic == categoricals * classes
     assert settings.feature == deterministic + categoricals * classes
-    assert settings.unimix == 0.01
+    assert settings.unimix == settings.actor_unimix == 0.01
     assert settings.symlog_vectors
 
 
@@ -140,7 +140,7 @@ def test_table_of_sizes_of_v2(size):
     assert settings.cnn_depth == depth
     assert tuple(getattr(settings, head) for head in HEADS) == (1, 1, 3, 3)
     assert (settings.prior_layers, settings.vector_layers) == (2, 3)
-    assert settings.unimix == 0.01
+    assert settings.unimix == settings.actor_unimix == 0.01
     assert settings.symlog_vectors
 
 
@@ -173,7 +173,7 @@ def test_size_brings_the_layers_of_its_variant_unless_told_otherwise():
             assert settings.deterministic == model_settings(size).deterministic
     mixed = model_settings("1M", "v1", norm="rms", unimix=0.1)
     assert kinds(mixed) == (*KINDS["v1"][:1], "rms", *KINDS["v1"][2:])
-    assert mixed.unimix == 0.1
+    assert (mixed.unimix, mixed.actor_unimix) == (0.1, 0.01)
 
 
 def test_all_sizes_are_there():

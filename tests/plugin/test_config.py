@@ -17,6 +17,7 @@ from rllib_dreamerv3.options.table import (
     TRAINING,
     LearningOptions,
 )
+from rllib_dreamerv3.plugin.checks import _warn_of_layers
 
 CHOICES = {name: x.choices for name, x in OPTIONS.items() if {str} == set(map(type, x.choices))}
 VARIANT_DEFAULTS = {
@@ -183,6 +184,7 @@ def test_mixtures_of_the_variants_are_allowed(options):
         ("free_nats", float("inf")),
         ("entropy_scale", float("nan")),
         ("unimix", 1.5),
+        ("actor_unimix", -0.1),
         ("horizon_H", 0),
         ("horizon_H", True),
         ("training_ratio", float("inf")),
@@ -414,3 +416,22 @@ def test_former_options_pass_where_they_ask_for_nothing(name):
 def test_float16_is_told_of_bfloat16():
     with pytest.raises(ConfigError, match='compute_dtype: "bfloat16"'):
         DreamerV3Config().training(use_float16=True)
+
+
+def test_v2_with_a_size_of_v1_is_said_once_to_be_no_published_network(caplog):
+    _warn_of_layers.cache_clear()
+    config = tiny_config(variant="v2", model_size="XXS")
+    config.validate()
+    config.validate()
+    (warning,) = [x.getMessage() for x in caplog.records if "published" in x.getMessage()]
+    assert "'XXS'" in warning
+    for words in ("prior_layers 1 instead of 2", "actor_layers 1 instead of 3"):
+        assert words in warning
+    assert "reward_layers" not in warning
+
+
+@pytest.mark.parametrize("options", [{"model_size": "1M"}, {"model_size": "XXS"}])
+def test_published_networks_need_no_warning(options, caplog):
+    _warn_of_layers.cache_clear()
+    tiny_config(**options).validate()
+    assert "published" not in caplog.text

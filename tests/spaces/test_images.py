@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from random_spaces import batch
 
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.spaces import images
+from rllib_dreamerv3.spaces import images, leaves
 from rllib_dreamerv3.spaces.codecs import ObservationCodec
 from rllib_dreamerv3.spaces.layout import Image, Vector, fits_cnn, nearest_fitting_sides
 
 
 @pytest.fixture(autouse=True)
 def _nothing_was_logged_yet() -> None:
-    images._warn_once.cache_clear()
+    leaves.warn_once.cache_clear()
 
 
 def pixels(*shape: int) -> spaces.Box:
