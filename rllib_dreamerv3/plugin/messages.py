@@ -22,9 +22,9 @@ def leave_words(text: str) -> None:
     Args:
         text: Replaces what was left before; empty for nothing.
     """
-    with suppress(Exception):  # There may be no Ray.
-        actor = ray.get_runtime_context().get_actor_id()
-        if actor:
+    actor = _this_actor()
+    if actor:
+        with suppress(Exception):
             _internal_kv_put(_key(actor), text, overwrite=True)
 
 
@@ -37,6 +37,11 @@ def take_words(env_runner: ray.actor.ActorHandle) -> str | None:
             _internal_kv_put(key, b"", overwrite=True)
             return str(text.decode())
     return None
+
+
+def _this_actor() -> str | None:
+    # Ray's context would start Ray.
+    return ray.get_runtime_context().get_actor_id() if ray.is_initialized() else None
 
 
 def _key(actor: str) -> str:
@@ -60,7 +65,7 @@ class _KeepsWarnings(logging.Handler):
 
 def keep_warnings() -> None:
     """Lets :func:`take_warnings` have this process's warnings from now on, if it is an actor's."""
-    actor = ray.get_runtime_context().get_actor_id()
+    actor = _this_actor()
     logger = logging.getLogger("rllib_dreamerv3")
     if actor and not any(isinstance(handler, _KeepsWarnings) for handler in logger.handlers):
         logger.addHandler(_KeepsWarnings(actor))
