@@ -208,8 +208,12 @@ class DreamerV3(CheckpointedAlgorithm):
         with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
             if self._remote_sampling is None:
                 return self.env_runner.sample(**arguments)
-            # RLlib does so once an iteration, which may be long.
-            self.restore_env_runners(group)
+            # RLlib does both once an iteration, which may be long.
+            back = self.restore_env_runners(group)
+            if back:
+                self._make_on_env_runners_recreated_callbacks(
+                    config=self.config, env_runner_group=group, restored_env_runner_indices=back
+                )
             chunks, metrics = self._remote_sampling.sample(arguments)
         # Nobody answers where all env runners are lost.
         if metrics:

@@ -105,11 +105,19 @@ def check_records(algorithm):
     np.testing.assert_array_equal(step[:, 1:], expected)
 
 
+# Indices of env runners that the callback told of.
+back = []
+
+
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
     """Two env runners, and the directory that says when they hang or fail."""
     directory = tmp_path_factory.mktemp("faulty")
-    algorithm = config(directory, 2).checkpointing(exact_resume=True).build_algo()
+    lossy = config(directory, 2).checkpointing(exact_resume=True)
+    lossy.callbacks(
+        on_env_runners_recreated=lambda env_runner_indices, **_: back.extend(env_runner_indices)
+    )
+    algorithm = lossy.build_algo()
     yield algorithm, directory
     algorithm.stop()
 
@@ -150,6 +158,7 @@ def test_a_lost_env_runner_is_replaced_while_the_other_goes_on(faulty, caplog, f
 def test_an_env_runner_that_died_between_two_calls_is_noticed_and_gets_its_weights(faulty):
     algorithm, _ = faulty
     replaced = times_replaced(algorithm.train())
+    back.clear()
     weights = tree.map_structure(lambda x: x + 1, algorithm.get_weights())
     algorithm.set_weights(weights)
     dead = process_of(algorithm, 1)
@@ -162,6 +171,7 @@ def test_an_env_runner_that_died_between_two_calls_is_noticed_and_gets_its_weigh
         assert time.monotonic() < deadline
         time.sleep(0.5)
     train_until(algorithm, lambda result: times_replaced(result) == replaced + 1)
+    assert back == [1]
     found = in_process_of(algorithm, 1, lambda runner: runner.module.get_state())
     for name, value in found.items():
         np.testing.assert_array_equal(value, weights["default_policy"][name], err_msg=name)
