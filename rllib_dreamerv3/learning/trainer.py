@@ -395,10 +395,28 @@ class Trainer(tf.Module):
         return metrics
 
     def _update_slow_critic(self) -> None:
+        """Lets the slow critic follow the critic, which has stepped already."""
         decay = self._options.slow_critic_decay
-        fast, slow = self.model.critic.variables, self.model.slow_critic.variables
-        for s, f in zip(slow, fast, strict=True):
-            s.assign_sub((1.0 - decay) * (s - f))
+        pairs = zip(self.model.slow_critic.variables, self.model.critic.variables, strict=True)
+        slow_and_fast = list(pairs)
+
+        def copy() -> None:
+            for slow, fast in slow_and_fast:
+                slow.assign(fast)
+
+        def mix() -> None:
+            for slow, fast in slow_and_fast:
+                slow.assign_sub((1.0 - decay) * (slow - fast))
+
+        if self._options.first_update_copies_critic:
+            # Updates that were not finite do not count: nothing has stepped in them.
+            either(self._critic_steps() == 1, copy, mix)
+        else:
+            mix()
+
+    def _critic_steps(self) -> tf.Tensor:
+        optimizer = self.optimizers["all" if "all" in self.optimizers else "critic"]
+        return optimizer.step.read_value()
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Copies everything but the networks: optimizers, return normaliser, update counter."""

@@ -154,6 +154,12 @@ class LearningOptions:
     slow_critic_decay: float = option(
         0.98, "Decay of the slow critic, for each update.", least=0, most=1
     )
+    first_update_copies_critic: bool = option(
+        True,
+        "Whether the slow critic is a copy of the critic after the first update, and only then "
+        "begins to follow it slowly.",
+        v2=False,
+    )
     slow_critic_scale: float = option(
         1.0, "Weight of the slow critic as a regulariser of the critic.", least=0
     )

@@ -17,7 +17,8 @@ from rllib_dreamerv3.envs.registry import check_environment, is_benchmark, optio
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.networks.model import get_weights
 from rllib_dreamerv3.plugin.replay_room import record_specs
-from rllib_dreamerv3.replay.column_specs import bytes_of
+from rllib_dreamerv3.replay.column_specs import Specs, bytes_of
+from rllib_dreamerv3.replay.column_storage import in_files
 from rllib_dreamerv3.replay.memory import ReplayNeed, check_room
 from rllib_dreamerv3.spaces.layout import (
     ActionLayout,
@@ -52,22 +53,31 @@ def frozen_lake(squares: int) -> Learned:
     return Learned("v1", (Categorical("obs/state", (squares,)),), (DiscreteAction(4),))
 
 
+def finger_spin(variant: str) -> Learned:
+    sizes = {"position": 4, "touch": 2, "velocity": 3}
+    observations = tuple(Vector(f"obs/{name}", size) for name, size in sizes.items())
+    return Learned(variant, observations, (ContinuousAction(2),))
+
+
 LEARNED = {
     "atari": images("v1", DiscreteAction(6)),
     "atari_debug": images("v1", DiscreteAction(6)),
     "atari100k_v2": images("v2", DiscreteAction(6)),
     "atari200m": images("v2", DiscreteAction(18), 96, 1),
+    "atari200m_v1": images("v1", DiscreteAction(18)),
     "bsuite": vectors("v2", 10 * 5, DiscreteAction(3)),
+    "bsuite_v1": vectors("v1", 10 * 5, DiscreteAction(3)),
     "cartpole": vectors("v1", 4, DiscreteAction(2)),
     "cartpole_paper": vectors("v1", 4, DiscreteAction(2)),
     "cartpole_v2": vectors("v2", 4, DiscreteAction(2)),
     "crafter": images("v2", DiscreteAction(17)),
-    "dmc_proprio": Learned(
-        "v2",
-        (Vector("obs/position", 4), Vector("obs/touch", 2), Vector("obs/velocity", 3)),
-        (ContinuousAction(2),),
-    ),
+    "crafter_v1": images("v1", DiscreteAction(17)),
+    "dmc_proprio": finger_spin("v2"),
+    "dmc_proprio_2025": finger_spin("v2"),
+    "dmc_proprio_v1": finger_spin("v1"),
     "dmc_vision": images("v2", ContinuousAction(6)),
+    "dmc_vision_2025": images("v2", ContinuousAction(6)),
+    "dmc_vision_v1": images("v1", ContinuousAction(6)),
     "frozenlake_2x2": frozen_lake(4),
     "frozenlake_4x4": frozen_lake(16),
     "minigrid": Learned(
@@ -89,6 +99,11 @@ LOSSES_OF_V2 = {"CRITIC_L_replay"}
 
 EXAMPLES = Path(__file__).parents[2] / "tuned_examples"
 YAML_FILES = sorted(EXAMPLES.glob("*.yaml"))
+PROTOCOLS = [
+    file
+    for file in YAML_FILES
+    if file.stem.startswith(("atari", "bsuite", "crafter", "dmc")) and file.stem != "atari_debug"
+]
 
 
 def first_config(file: Path) -> DreamerV3Config:
@@ -137,15 +152,33 @@ def test_example_is_valid_whether_or_not_its_package_is_installed(file):
 
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)
-def test_replay_of_example_fits_a_machine_of_12_gb(file):
-    config, learned = first_config(file), LEARNED[file.stem]
-    latents_of = config.model_settings() if learned.variant == "v2" else None
-    specs = record_specs(
-        ObservationLayout(learned.observations), ActionLayout(learned.actions), latents_of
-    )
+def test_replay_of_example_fits_a_machine_of_12_gb_and_a_disk_of_400(file):
+    config, specs = first_config(file), specs_of(file)
     size, options = bytes_of(specs), config.replay_buffer_options()
-    need = ReplayNeed(options["capacity"], size, options["capacity_bytes"], size)
-    assert not check_room(need, 12 * 10**9), need.in_words(12 * 10**9)
+    on_disk = bytes_of(in_files(specs)) if options["storage"] == "disk" else 0
+    for share, room in ((size - on_disk, 12 * 10**9), (on_disk, 400 * 10**9)):
+        need = ReplayNeed(options["capacity"], size, options["capacity_bytes"], share)
+        assert not check_room(need, room), need.in_words(room)
+
+
+@pytest.mark.parametrize("file", PROTOCOLS, ids=lambda file: file.stem)
+def test_replay_of_a_benchmark_holds_what_the_authors_does(file):
+    """All records of the run, or as many as theirs where the run has more."""
+    (experiment,) = from_file(str(file))
+    options = first_config(file).replay_buffer_options()
+    need = ReplayNeed(options["capacity"], bytes_of(specs_of(file)), options["capacity_bytes"], 0)
+    theirs = {"v1": 1_000_000, "v2": 5_000_000}[LEARNED[file.stem].variant]
+    # Catch, whose episodes are counted, has 10 records in each.
+    records = experiment.stop.get("num_env_steps_sampled_lifetime", 10_000 * 10)
+    assert need.records >= min(theirs, records)
+
+
+def specs_of(file: Path) -> Specs:
+    """What the records of an example look like."""
+    learned = LEARNED[file.stem]
+    latents_of = first_config(file).model_settings() if learned.variant == "v2" else None
+    layouts = ObservationLayout(learned.observations), ActionLayout(learned.actions)
+    return record_specs(*layouts, latents_of)
 
 
 @pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)

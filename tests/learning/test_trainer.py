@@ -199,6 +199,16 @@ def test_warm_up_begins_with_an_update_that_trains_nothing():
     assert len(changed(*weights[1:]) - slow) > 0.9 * (len(weights[0]) - len(slow))
 
 
+def make_v1_nano():
+    options = with_rates(1e-2, 1e-2, 1e-2)
+    trainer = make_trainer(synthetic.VECTOR, synthetic.DISCRETE, options)
+    return trainer, synthetic.batch(synthetic.VECTOR, synthetic.DISCRETE)
+
+
+def make_v2_nano():
+    return make_v2(with_laprop(lr_warmup=0, lr=1e-2)), v2_batch()
+
+
 MIXTURES = {
     "networks of v1, losses of v2": (NANO, V2),
     "networks of v2, three Adams": (
@@ -270,7 +280,8 @@ def test_auto_chooses_by_action_type(actions, chosen):
 @pytest.mark.usefixtures("eager")
 def test_slow_critic_vector():
     inputs, expected, rtol, atol = case("slow_critic_ema")
-    trainer = make_trainer(synthetic.VECTOR, synthetic.DISCRETE, with_rates(0.0, 0.0, 0.0))
+    options = with_rates(0.0, 0.0, 0.0, first_update_copies_critic=False)
+    trainer = make_trainer(synthetic.VECTOR, synthetic.DISCRETE, options)
     critics = trainer.model.critic, trainer.model.slow_critic
     # The two numbers of the vector, again and again, in every parameter.
     for critic, numbers in zip(critics, (inputs["fast"], inputs["slow"]), strict=True):
@@ -284,6 +295,34 @@ def test_slow_critic_vector():
         )
     for variable in trainer.model.critic.variables:
         np.testing.assert_array_equal(variable, np.resize(inputs["fast"], variable.shape))
+
+
+@pytest.mark.parametrize("make", [make_v1_nano, make_v2_nano], ids=["v1", "v2"])
+def test_first_update_copies_the_critic_in_v1_and_mixes_in_v2(make):
+    """2023 code: the updater's counter starts at 0, where it copies; 2025 code: never after."""
+    trainer, batch = make()
+    slow, fast = trainer.model.slow_critic.variables, trainer.model.critic.variables
+    shares = []
+    for _ in range(2):
+        before = np.concatenate([np.ravel(x) for x in slow])
+        run(trainer, batch)
+        after, critic = (np.concatenate([np.ravel(x) for x in xs]) for xs in (slow, fast))
+        shares.append(np.linalg.norm(after - before) / np.linalg.norm(critic - before))
+        equal = np.array_equal(after, critic)
+        assert equal == (make is make_v1_nano and len(shares) == 1)
+    np.testing.assert_allclose(shares[1], 0.02, rtol=1e-3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_an_update_that_is_not_finite_does_not_count_as_the_first():
+    trainer, batch = make_v1_nano()
+    slow, fast = trainer.model.slow_critic.variables, trainer.model.critic.variables
+    poisoned = {**batch, "obs/x": tf.fill(batch["obs/x"].shape, np.nan)}
+    assert not math.isfinite(run(trainer, poisoned)["WORLD_MODEL_L_total"])
+    assert not all(np.array_equal(s, f) for s, f in zip(slow, fast, strict=True))
+    run(trainer, batch)
+    for s, f in zip(slow, fast, strict=True):
+        np.testing.assert_array_equal(s, f)
 
 
 def test_huge_numbers_do_no_harm():

@@ -149,6 +149,8 @@ def _options(golden: Golden) -> LearningOptions:
     del flat["replay_context"]
     for part in PARTS:
         assert flat.pop(f"{part}/epsilon") == ADAM_EPSILONS[part]
+    # The counter of the slow critic was set by hand: the first update is no longer the first.
+    flat["first_update_copies_critic"] = False
     return LearningOptions(**{_OPTIONS.get(name, name): value for name, value in flat.items()})
 
 
