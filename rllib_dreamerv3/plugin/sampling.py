@@ -136,11 +136,11 @@ class RemoteSampling:
         try:
             answer: _Answer = ray.get(ready[0])
         except ray.exceptions.RayError as error:
-            self._lose(index, self._words_of(index) or str(error), error)
+            self._lose(index, self._words_of(index) or _gone(error), error)
             return None
         if self._incarnations.setdefault(index, answer.incarnation) != answer.incarnation:
             # It has no weights yet.
-            self._lose(index, "It died between two calls", None)
+            self._lose(index, "its process has died between two calls", None)
             return None
         self._failures[index].went_well(
             sum(chunk.env_steps() for chunk in answer.chunks),
@@ -189,7 +189,7 @@ class RemoteSampling:
             except ray.exceptions.ActorUnavailableError:
                 continue  # It is starting.
             except ray.exceptions.RayError as error:
-                self._lose(index, self._words_of(index) or str(error), error)
+                self._lose(index, self._words_of(index) or _gone(error), error)
                 continue
             self._manager.set_actor_state(index, healthy=True)
             self._requests.pop(index, None)
@@ -240,6 +240,11 @@ class RemoteSampling:
         failures = self._failures[index]
         if failures.failed():
             raise EnvironmentFailedError(f"{text.rstrip('.')}. {failures}.") from error
+
+
+def _gone(error: Exception) -> str:
+    """What is said of an env runner that had no time for words; Ray's own fill a screen."""
+    return f"its process has died ({type(error).__name__})"
 
 
 def _sample(runner: DreamerV3EnvRunner, *, arguments: dict[str, Any]) -> _Answer:
