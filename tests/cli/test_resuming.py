@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
-from command import TINY, iterations, left_behind, processes_of_session, run, start
+from command import TINY, hear_signals, iterations, left_behind, processes_of_session, run, start
 
 from rllib_cli import resuming
 from rllib_cli.errors import InputError
@@ -111,6 +111,7 @@ def test_a_trial_or_a_terminal_that_goes_away_loses_nothing(how):
     else:
         pid, terminal = pty.fork()
         if pid == 0:
+            hear_signals()
             os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)
             os.execv(sys.executable, [sys.executable, "-m", "rllib_cli.main", *TRAIN, *LONG])
         shown = b""

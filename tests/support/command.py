@@ -30,11 +30,11 @@ def start(*arguments, within=()):
         text=True,
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"},
         start_new_session=True,
-        preexec_fn=_hear_signals,
+        preexec_fn=hear_signals,
     )
 
 
-def _hear_signals():
+def hear_signals():
     """Whoever runs the tests may ignore signals, and a child would too."""
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
