@@ -10,20 +10,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from processes import kill, kill_all, process, processes_of, wait_until
+from processes import kill, kill_all, left_behind, process, processes_of, wait_until
+from tiny_run import TINY
 
 from rllib_dreamerv3.checkpoints.runs import SavedCheckpoint, newest_whole
 
-TINY = {
-    "model_size": "nano",
-    "batch_size_B": 2,
-    "batch_length_T": 8,
-    "horizon_H": 3,
-    "training_ratio": 16,
-    "num_steps_sampled_before_learning_starts": 32,
-}
 FAR = 1_000_000
-GONE_WITHIN_S = 10
 DISK_BYTES = 1 << 26
 
 
@@ -146,10 +138,7 @@ def kill_trial(running: subprocess.Popen, rng: random.Random) -> bool:
 def tell(running: subprocess.Popen, rng: random.Random) -> bool:
     """A signal to the command alone, which has to end with all that it started."""
     running.send_signal(rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
-    code, deadline = running.wait(), time.monotonic() + GONE_WITHIN_S
-    while processes_of(running.pid) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return code == 130 and not processes_of(running.pid)
+    return running.wait() == 130 and not left_behind(running.pid)
 
 
 @contextmanager

@@ -27,8 +27,9 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import ray
-from fault_runs import TINY, kill_driver, kill_trial, run_on_full_disks, runs, small_disk, tell
+from fault_runs import kill_driver, kill_trial, run_on_full_disks, runs, small_disk, tell
 from processes import kill
+from tiny_run import TINY
 
 from rllib_dreamerv3 import DreamerV3, DreamerV3Config
 from rllib_dreamerv3.errors import CheckpointError

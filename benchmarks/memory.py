@@ -13,16 +13,14 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 from checkpoints import Picture, resident_bytes
+from tiny_run import TINY
 
 from rllib_dreamerv3 import DreamerV3Config
 
 CAPACITY = 2000
 EPISODE_STEPS = 10_000
-TINY = {
-    "model_size": "nano",
-    "batch_size_B": 2,
-    "batch_length_T": 8,
-    "horizon_H": 3,
+OPTIONS = {
+    **TINY,
     "training_ratio": 4,
     "num_steps_sampled_before_learning_starts": 1000,
     "replay_buffer_config": {"capacity": CAPACITY},
@@ -41,7 +39,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
     gym.register("Picture-v0", lambda: Picture({"side": 64}), max_episode_steps=EPISODE_STEPS)
-    config = DreamerV3Config().environment("Picture-v0").training(**TINY)
+    config = DreamerV3Config().environment("Picture-v0").training(**OPTIONS)
     config.callbacks(on_episode_step=on_episode_step).debugging(seed=0)
     algorithm = config.reporting(min_time_s_per_iteration=5).build_algo()
     algorithm.train()

@@ -28,7 +28,7 @@ def process(arguments: list[str], log: Path) -> Iterator[subprocess.Popen]:
             stderr=subprocess.STDOUT,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(path or "." for path in sys.path)},
             start_new_session=True,
-            preexec_fn=_heed_signals,
+            preexec_fn=heed_signals,
         )
     try:
         yield started
@@ -36,8 +36,8 @@ def process(arguments: list[str], log: Path) -> Iterator[subprocess.Popen]:
         kill_all(started)
 
 
-def _heed_signals() -> None:
-    # What a shell starts in the background, or with nohup, hands on that it ignores them.
+def heed_signals() -> None:
+    """Undoes what a shell does to processes in the background, which hand it on, and nohup."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -53,6 +53,14 @@ def processes_of(session: int, prefix: str = "") -> list[int]:
             continue
         if ours and line.startswith(prefix):
             found.append(int(entry.name))
+    return found
+
+
+def left_behind(session: int, seconds: float = 20) -> list[int]:
+    """Processes of a session that are still there some seconds after its end."""
+    deadline = time.monotonic() + seconds
+    while (found := processes_of(session)) and time.monotonic() < deadline:
+        time.sleep(0.2)
     return found
 
 

@@ -1,6 +1,7 @@
 """What RLlib keeps as pickled state, and here lies in plain files: replay, arrays, counters."""
 
 import json
+from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,13 @@ class FileComponent(Checkpointable):
     Subclasses say how, by :meth:`write` and :meth:`read`.
     """
 
+    @abstractmethod
     def write(self, directory: Path, state: Any) -> None:
         """Writes files to an existing directory: ``state``, or what is held now if it is None."""
-        raise NotImplementedError
 
+    @abstractmethod
     def read(self, directory: Path) -> None:
         """Replaces what is held by what the files hold."""
-        raise NotImplementedError
 
     def save_to_path(
         self,
@@ -57,9 +58,9 @@ class FileComponent(Checkpointable):
             self.write(directory, state)
         return str(place)
 
+    @abstractmethod
     def may_replace(self, directory: Path) -> bool:
         """Whether an existing directory holds such files."""
-        raise NotImplementedError
 
     def restore_from_path(
         self,

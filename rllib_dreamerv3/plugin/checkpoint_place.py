@@ -130,15 +130,15 @@ class CheckpointPlace:
             recover(Path(self.path))
             yield Path(self.path)
             return
-        if not self._exists():
+        if not self._is_there(self.path):
             raise CheckpointError(f"There is no directory {self.path} in {self.filesystem}.")
         with tempfile.TemporaryDirectory() as folder:
             pyarrow.fs.copy_files(self.path, folder, source_filesystem=self.filesystem)
             yield Path(folder)
 
-    def _exists(self) -> bool:
+    def _is_there(self, path: str) -> bool:
         assert self.filesystem is not None
-        (info,) = self.filesystem.get_file_info([self.path])
+        (info,) = self.filesystem.get_file_info([path])
         return bool(info.type != pyarrow.fs.FileType.NotFound)
 
     def _refuse_foreign(self, may_replace: Callable[[Path], bool], copy: Path) -> None:
@@ -162,17 +162,17 @@ class CheckpointPlace:
         mark = uuid.uuid4().hex
         new, old = f"{self.path}.{mark}.tmp", f"{self.path}.{mark}.old"
         self._copy_to(directory, new)
-        existed = self._exists()
         try:
-            if existed:
+            if self._is_there(self.path):
                 self.filesystem.move(self.path, old)
             self.filesystem.move(new, self.path)
+        # PyArrow raises the latter for file systems that cannot move directories, as object stores
+        # cannot. There is no step that would replace all files at once, and the manifest tells.
         except (OSError, NotImplementedError):
             self._copy_to(directory, self.path)
-            self.filesystem.delete_dir(new)
-        else:
-            if existed:
-                self.filesystem.delete_dir(old)
+        for left in (new, old):
+            if self._is_there(left):
+                self.filesystem.delete_dir(left)
 
     def _copy_to(self, directory: Path, path: str) -> None:
         assert self.filesystem is not None

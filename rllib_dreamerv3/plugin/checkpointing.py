@@ -9,6 +9,7 @@ import contextlib
 import pickle
 import tempfile
 import uuid
+from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -57,13 +58,13 @@ class CheckpointedAlgorithm(Algorithm):
     generation: int
     _remote_sampling: RemoteSampling | None = None
 
+    @abstractmethod
     def get_counters(self) -> dict[str, Any]:
         """Everything that is neither networks, optimizers, replay nor RLlib's; as JSON."""
-        raise NotImplementedError
 
+    @abstractmethod
     def set_counters(self, counters: Mapping[str, Any]) -> None:
         """Restores what :meth:`get_counters` gave."""
-        raise NotImplementedError
 
     @property
     def run_directory(self) -> Path:
@@ -79,9 +80,9 @@ class CheckpointedAlgorithm(Algorithm):
                 return Path(place.path)
         return Path(self.logdir)
 
+    @abstractmethod
     def forget_running_episodes(self) -> None:
         """Drops the statistics of episodes that will never end."""
-        raise NotImplementedError
 
     @property
     def last_checkpoint(self) -> str | None:

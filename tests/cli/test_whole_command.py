@@ -7,7 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from command import TINY, iterations, left_behind, run, start
+from command import TINY, iterations, run, start
+from processes import left_behind
 
 pytestmark = pytest.mark.slow
 

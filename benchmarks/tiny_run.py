@@ -1,0 +1,13 @@
+"""The smallest run that still does everything, for benchmarks and tests."""
+
+from typing import Any
+
+# A nano model on 2 x 8 records, one update for each record.
+TINY: dict[str, Any] = {
+    "model_size": "nano",
+    "batch_size_B": 2,
+    "batch_length_T": 8,
+    "horizon_H": 3,
+    "training_ratio": 16,
+    "num_steps_sampled_before_learning_starts": 32,
+}
