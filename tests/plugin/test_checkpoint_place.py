@@ -5,6 +5,7 @@ from pathlib import Path
 import fsspec
 import pyarrow.fs
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 from ray.tune import Checkpoint
 
 from rllib_dreamerv3.errors import CheckpointError
@@ -98,3 +99,28 @@ def test_an_error_while_writing_changes_nothing():
     with pytest.raises(RuntimeError, match="full"):
         write_half()
     assert memory.cat("/run/manifest.json") == b"old"
+
+
+class Unmovable(MemoryFileSystem):
+    """Moves so many directories, and no more."""
+
+    moves = 1
+
+    def mv(self, path1, path2, **kwargs):
+        if not Unmovable.moves:
+            raise OSError("the connection was lost")
+        Unmovable.moves -= 1
+        super().mv(path1, path2, **kwargs)
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2])
+def test_nothing_else_is_left_where_moving_fails(moves: int, monkeypatch: pytest.MonkeyPatch):
+    memory = Unmovable()
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+    monkeypatch.setattr(Unmovable, "moves", 1)
+    write(CheckpointPlace.of("/top/run", memory), "old")
+    monkeypatch.setattr(Unmovable, "moves", moves)
+    write(CheckpointPlace.of("/top/run", memory), "new")
+    assert memory.cat("/top/run/manifest.json") == b"new"
+    assert [entry["name"] for entry in memory.ls("/top")] == ["/top/run"]
