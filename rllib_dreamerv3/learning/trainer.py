@@ -13,6 +13,7 @@ from rllib_dreamerv3.imagination import flat_mask, imagine
 from rllib_dreamerv3.kernels.sliced_mean import mean_by_slices
 from rllib_dreamerv3.learning.guard import all_finite, either, only_if
 from rllib_dreamerv3.learning.optimizers import Adam, LaProp, Optimizer
+from rllib_dreamerv3.learning.slow_critic import follow
 from rllib_dreamerv3.losses.actor_critic import (
     actor_loss,
     critic_loss,
@@ -395,28 +396,13 @@ class Trainer(tf.Module):
         return metrics
 
     def _update_slow_critic(self) -> None:
-        """Lets the slow critic follow the critic, which has stepped already."""
-        decay = self._options.slow_critic_decay
-        pairs = zip(self.model.slow_critic.variables, self.model.critic.variables, strict=True)
-        slow_and_fast = list(pairs)
-
-        def copy() -> None:
-            for slow, fast in slow_and_fast:
-                slow.assign(fast)
-
-        def mix() -> None:
-            for slow, fast in slow_and_fast:
-                slow.assign_sub((1.0 - decay) * (slow - fast))
-
+        first = None
         if self._options.first_update_copies_critic:
             # Updates that were not finite do not count: nothing has stepped in them.
-            either(self._critic_steps() == 1, copy, mix)
-        else:
-            mix()
-
-    def _critic_steps(self) -> tf.Tensor:
-        optimizer = self.optimizers["all" if "all" in self.optimizers else "critic"]
-        return optimizer.step.read_value()
+            optimizer = self.optimizers["all" if "all" in self.optimizers else "critic"]
+            first = optimizer.step.read_value() == 1
+        slow, fast = self.model.slow_critic.variables, self.model.critic.variables
+        follow(slow, fast, self._options.slow_critic_decay, wholly=first)
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Copies everything but the networks: optimizers, return normaliser, update counter."""
