@@ -80,10 +80,6 @@ class CheckpointedAlgorithm(Algorithm):
                 return Path(place.path)
         return Path(self.logdir)
 
-    @abstractmethod
-    def forget_running_episodes(self) -> None:
-        """Drops the statistics of episodes that will never end."""
-
     @property
     def last_checkpoint(self) -> str | None:
         """The newest checkpoint of this run that verifies; None if there is none here."""
@@ -271,7 +267,6 @@ class CheckpointedAlgorithm(Algorithm):
     def _begin_generation(self, generation: int) -> None:
         """Ends all running episodes; the next begin with the seeds of another generation."""
         self.generation = generation
-        self.forget_running_episodes()
         self.env_runner.begin_generation(generation)
         if self.eval_env_runner is not None:
             self.eval_env_runner.begin_generation(generation)

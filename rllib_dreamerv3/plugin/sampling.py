@@ -9,7 +9,7 @@ import ray
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.typing import ResultDict
 
-from rllib_dreamerv3.errors import EnvironmentFailedError
+from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, in_words
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.failures import FailuresInARow, name_of
 from rllib_dreamerv3.plugin.messages import leave_words, take_words
@@ -97,6 +97,7 @@ class RemoteSampling:
             The records that have come, and the metrics of each env runner that they come from.
 
         Raises:
+            EnvironmentDataError: An environment of one returns what it does not declare.
             EnvironmentFailedError: One has failed too often in a row, or none is left.
         """
         if not self._restart and not self._manager.num_healthy_actors():
@@ -134,10 +135,14 @@ class RemoteSampling:
             return None
         del self._requests[index]
         try:
-            answer: _Answer = ray.get(ready[0])
+            answer: _Answer | EnvironmentDataError = ray.get(ready[0])
         except ray.exceptions.RayError as error:
             self._lose(index, self._words_of(index) or _gone(error), error)
             return None
+        if isinstance(answer, EnvironmentDataError):
+            # Asking again would not help.
+            name = name_of(index, evaluation=False)
+            raise EnvironmentDataError(f"{name}: {answer}") from answer
         if self._incarnations.setdefault(index, answer.incarnation) != answer.incarnation:
             # It has no weights yet.
             self._lose(index, "its process has died between two calls", None)
@@ -247,14 +252,15 @@ def _gone(error: Exception) -> str:
     return f"its process has died ({type(error).__name__})"
 
 
-def _sample(runner: DreamerV3EnvRunner, *, arguments: dict[str, Any]) -> _Answer:
+def _sample(
+    runner: DreamerV3EnvRunner, *, arguments: dict[str, Any]
+) -> _Answer | EnvironmentDataError:
     """Samples in an env runner's process; a failure leaves its words there for who asked."""
     try:
         return _Answer(runner.incarnation, runner.sample(**arguments), runner.get_metrics())
+    except EnvironmentDataError as error:
+        # RLlib would end this process for an exception, and start another.
+        return error
     except Exception as error:
-        leave_words(
-            str(error)
-            if isinstance(error, EnvironmentFailedError)
-            else f"{type(error).__name__}: {error}"
-        )
+        leave_words(in_words(error))
         raise
