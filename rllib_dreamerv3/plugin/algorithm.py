@@ -33,6 +33,7 @@ from rllib_dreamerv3.plugin.messages import (
     take_reason,
     without_rllibs_tracebacks,
 )
+from rllib_dreamerv3.plugin.refused_methods import RefusedMethods
 from rllib_dreamerv3.plugin.replay_room import check_replay_room
 from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.plugin.results import without_gaps
@@ -52,7 +53,7 @@ _WHERE_MODULES_ARE = (
 )
 
 
-class DreamerV3(CheckpointedAlgorithm):
+class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
     """Learns a world model from replay, and behaviour from imagination (arXiv 2301.04104v1).
 
     Attributes:
@@ -211,7 +212,7 @@ class DreamerV3(CheckpointedAlgorithm):
             env_runner_group: Those for training, or for evaluation, which RLlib brings back.
 
         Returns:
-            Indices of those that are back, with the weights and seeds of now.
+            Indices of those that are back or were added, with the weights and seeds of now.
         """
         if env_runner_group is not self.env_runner_group or self._remote_sampling is None:
             return super().restore_env_runners(env_runner_group)

@@ -162,7 +162,11 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
                 both numbers are given, or one of them is negative.
         """
         if self.env is None:
-            raise ValueError(f"{self} has no environment to sample from.")
+            raise ValueError(
+                "The local env runner has no environment beside remote ones. To evaluate, set "
+                ".evaluation(evaluation_interval=...) or evaluation_num_env_runners; or let it "
+                "have one with .env_runners(create_env_on_local_worker=True)."
+            )
         if num_timesteps is not None and num_episodes is not None:
             raise ValueError("sample() takes num_timesteps or num_episodes, not both.")
         if min(num_timesteps or 0, num_episodes or 0) < 0:

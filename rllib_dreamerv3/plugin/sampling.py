@@ -80,7 +80,9 @@ class RemoteSampling:
         """
         self._group, self._manager = group, group._worker_manager
         self._restart, self._timeout_s = restart, timeout_s
-        self._failures = {i: FailuresInARow(tolerated_failures) for i in self._manager.actor_ids()}
+        self._tolerated_failures = tolerated_failures
+        self._failures: dict[int, FailuresInARow] = {}
+        self._take_in_new()
         self._incarnations: dict[int, tuple[int, ...]] = {}
         self._requests: dict[int, _Request] = {}
         self._pings: dict[int, _Request] = {}
@@ -102,6 +104,8 @@ class RemoteSampling:
         """
         if not self._restart and not self._manager.num_healthy_actors():
             raise EnvironmentFailedError("All env runners are lost, and none is to be restarted.")
+        for index in self._requests.keys() - set(self._manager.actor_ids()):
+            del self._requests[index]  # It was removed.
         asked = [i for i in self._manager.healthy_actor_ids() if i not in self._requests]
         for index in asked:
             answer = self._manager.actors()[index].apply.remote(_sample, arguments=arguments)
@@ -169,7 +173,7 @@ class RemoteSampling:
         self._kill(index, f"{doing}. It did not answer within {self._timeout_s:g} s")
 
     def bring_back(self) -> list[int]:
-        """Env runners that are there again after they were lost; waits for none.
+        """Env runners that are there again after they were lost, or were added; waits for none.
 
         Returns:
             Their indices. They have no weights yet and the seeds of a restart.
@@ -177,7 +181,7 @@ class RemoteSampling:
         Raises:
             EnvironmentFailedError: One cannot be started any more.
         """
-        back = []
+        back = self._take_in_new()
         for index in self._manager.actor_ids() if self._restart else ():
             if self._manager.is_actor_healthy(index):
                 continue
@@ -202,6 +206,16 @@ class RemoteSampling:
             self.replaced += 1
             back.append(index)
         return back
+
+    def _take_in_new(self) -> list[int]:
+        """Env runners that nobody has seen before; forgets those that were removed."""
+        there = self._manager.actor_ids()
+        new = [index for index in there if index not in self._failures]
+        self._failures = {
+            index: self._failures.get(index) or FailuresInARow(self._tolerated_failures)
+            for index in there
+        }
+        return new
 
     def call(self, method: str, arguments: dict[str, Any], only: list[int] | None = None) -> None:
         """Calls every env runner, after what it has been asked before, and drops its records of it.
