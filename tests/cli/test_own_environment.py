@@ -1,8 +1,8 @@
 """An environment in a file of its user's own, from its check to playing in another directory."""
 
-import json
 import os
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -10,33 +10,9 @@ from command import TINY, run
 
 pytestmark = pytest.mark.slow
 
-MODULE = '''
-import gymnasium as gym
-import numpy as np
+PAGE = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
 
 
-class Reach(gym.Env):
-    """A point on a line is moved to the goal."""
-
-    def __init__(self, env_config):
-        self.goal = env_config.get("goal", 0.5)
-        self.observation_space = gym.spaces.Box(-1.0, 1.0, (2,), np.float32)
-        self.action_space = gym.spaces.Box(-1.0, 1.0, (1,), np.float32)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.place, self.time = self.np_random.uniform(-1.0, 1.0), 0
-        return self._observation(), {}
-
-    def step(self, action):
-        self.place = float(np.clip(self.place + 0.1 * action[0], -1.0, 1.0))
-        self.time += 1
-        distance = abs(self.place - self.goal)
-        return self._observation(), -distance, distance < 0.05, self.time >= 50, {}
-
-    def _observation(self):
-        return np.array([self.place, self.goal], np.float32)
-'''
 REGISTERING = """
 import gymnasium as gym
 from ray.tune.registry import register_env
@@ -58,35 +34,49 @@ stop = {"training_iteration": 1}
 """
 
 
-def test_from_the_check_to_playing_elsewhere(monkeypatch):
-    Path("project").mkdir()
-    Path("project/my_env.py").write_text(MODULE)
-    own = ("--pythonpath", "project", "--env-config", '{"goal": 0.2}')
-    code, output = run("check-env", "my_env:Reach", *own)
-    assert code == 0, output
-    assert "obs/vector: 2 numbers; declared -1 to 1, seen" in output
-    assert "Nothing is wrong." in output
+def shape_of(line):
+    """What stays of a line of output from run to run."""
+    line = re.sub(r"/\S*/(results|project)", r"/\1", line)
+    line = re.sub(r"\w+_\w+_[0-9a-f]{5}_\d+_\d+_[\d-]+_[\d-]+", "TRIAL", line)
+    return re.sub(r"-?\d[\d.,:]*(e-\d+)?|\s+", " ", line).split()
 
-    code, output = run(
-        *("train", "--algo", "DreamerV3", "--env", "my_env:Reach", *own),
-        *("--config", json.dumps({**TINY, "num_env_runners": 2}), "--ray-num-cpus", 3),
-        *("--stop", '{"training_iteration": 1}', "--storage-path", "results"),
+
+def play_documented(command, place):
+    """Runs a command of the page's session; everything it shows there has to be said again."""
+    (shown,) = re.findall(
+        rf"^```console\n\$ (rllib {command} .*?)^```", PAGE, re.MULTILINE | re.DOTALL
     )
+    typed, *lines = shown.replace("/home/me", str(place)).splitlines()
+    trial = sorted(place.glob("results/default/*/"))
+    if trial:
+        typed = re.sub(r"DreamerV3_my_env\S+?/", f"{trial[0].name}/", typed)
+    code, output = run(*shlex.split(typed)[1:])
     assert code == 0, output
+    said = [shape_of(line) for line in output.splitlines()]
+    for line in lines:
+        assert shape_of(line) in said, (line, output)
+    return output
+
+
+def test_the_documented_session_from_the_check_to_playing_elsewhere(monkeypatch):
+    place = Path.cwd()
+    project = place / "project"
+    project.mkdir()
+    (module,) = re.findall(r"```python\n([^`]*class Reach.*?)```", PAGE, re.DOTALL)
+    (project / "my_env.py").write_text(module)
+    play_documented("check-env", place)
+    output = play_documented("train", place)
     (play,) = re.findall(r"^Play it: +rllib (.*)$", output, re.MULTILINE)
-    project = Path("project").resolve()
     assert play.endswith(f" --env my_env:Reach --pythonpath {project}")
 
     Path("another").mkdir()
     monkeypatch.chdir("another")
+    play_documented("evaluate", place)
     checkpoint = play.split()[1]
     code, output = run("evaluate", checkpoint)
     assert code == 1, output
     # What to type is what training has said.
     assert f"  rllib {play}\n" in output
-    code, output = run(*play.split(), "--episodes", 2)
-    assert code == 0, output
-    assert re.search(r"mean +-[\d.]+ ", output), output
 
     project.rename(project.with_name("moved"))
     code, output = run("evaluate", checkpoint, "--env", "my_env:Reach")
