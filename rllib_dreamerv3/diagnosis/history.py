@@ -1,0 +1,100 @@
+"""What a run has reported, by env steps."""
+
+import json
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rllib_dreamerv3.errors import CheckpointError
+
+RESULTS_FILE = "result.json"
+ENV_STEPS = "num_env_steps_sampled_lifetime"
+UPDATES = "num_grad_updates_lifetime"
+SECONDS = "time_total_s"
+
+
+def flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names as ``env_runners/episode_return_mean``, and what stands there."""
+    for name, value in nested.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{name}/")
+        else:
+            yield f"{prefix}{name}", value
+
+
+class History:
+    """The results of one trial, oldest first.
+
+    Attributes:
+        config: The options it was run with; empty before the first result.
+    """
+
+    def __init__(self, results: Iterable[Mapping[str, Any]] = ()):
+        """Takes results as ``train()`` returns them."""
+        self.config: Mapping[str, Any] = {}
+        self._rows: list[dict[str, float]] = []
+        for result in results:
+            self.add(result)
+
+    @classmethod
+    def read(cls, directory: Path) -> "History":
+        """Reads the results in a trial's directory.
+
+        Raises:
+            CheckpointError: If there are none.
+        """
+        path = directory / RESULTS_FILE
+        if not path.is_file():
+            raise CheckpointError(f"{directory} has no {RESULTS_FILE}: it is no trial's directory.")
+        history = cls()
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                history.add(json.loads(line))
+            except ValueError:  # The last one, of a run that was killed.
+                continue
+        return history
+
+    def add(self, result: Mapping[str, Any]) -> None:
+        """Adds the newest result; of a run that was resumed, it replaces those that were lost."""
+        self.config = result.get("config") or self.config
+        without_config = {name: x for name, x in result.items() if name != "config"}
+        row = {name: float(x) for name, x in flat(without_config) if _is_number(x)}
+        while self._rows and self._rows[-1].get(ENV_STEPS, 0.0) > row.get(ENV_STEPS, math.inf):
+            self._rows.pop()
+        self._rows.append(row)
+
+    def __len__(self) -> int:
+        """Number of results."""
+        return len(self._rows)
+
+    def names(self) -> set[str]:
+        """All that was ever reported."""
+        return {name for row in self._rows for name in row}
+
+    def series(self, name: str, by: str = ENV_STEPS) -> tuple[list[float], list[float]]:
+        """What was reported under a name.
+
+        Args:
+            name: Of the value.
+            by: Name of what it is told by.
+
+        Returns:
+            Both, where both were reported.
+        """
+        pairs = [(row[by], row[name]) for row in self._rows if name in row and by in row]
+        return [x for x, _ in pairs], [y for _, y in pairs]
+
+    def values(self, name: str, last: float = 1.0) -> list[float]:
+        """What was reported under a name, by the last part of the results that have it."""
+        _, values = self.series(name)
+        return values[len(values) - math.ceil(len(values) * last) :]
+
+    def latest(self, name: str, default: float = math.nan) -> float:
+        """What was reported last under a name."""
+        _, values = self.series(name)
+        return values[-1] if values else default
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)
