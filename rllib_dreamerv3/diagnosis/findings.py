@@ -200,10 +200,11 @@ def _actor_collapsed(history: History) -> Finding | None:
 
 
 def _continues_unpredicted(history: History) -> Finding | None:
-    loss, length = _median(history, "WORLD_MODEL_L_continue"), history.latest(_LENGTH)
-    if loss is None or not math.isfinite(length) or length < 2:
+    loss = _median(history, "WORLD_MODEL_L_continue")
+    records = history.latest("replay_buffer/num_records")
+    rate = history.latest("replay_buffer/num_episodes_stored") / records
+    if loss is None or not 0 < rate < 0.5:
         return None
-    rate = 1.0 / (length + 1.0)
     unaware = -rate * math.log(rate) - (1 - rate) * math.log(1 - rate)
     if loss < 1.1 * unaware:
         return None
