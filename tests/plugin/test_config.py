@@ -385,8 +385,6 @@ def test_resolving_an_unknown_option_names_the_nearest():
 
 
 FORMER = {
-    "train_actor": (True, False),
-    "train_critic": (True, False),
     "use_float16": (False, True),
     "use_curiosity": (False, True),
     "intrinsic_rewards_scale": (0.1, "0.1"),
