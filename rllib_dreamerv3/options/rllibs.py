@@ -50,13 +50,15 @@ class EnvironmentOptions:
         above=0,
         also=(True, False),
     )
-    normalize_actions: Literal[True] = option(
+    normalize_actions: bool = option(
         True,
-        "Actions in [-1, 1] are scaled to the bounds of the environment. For actions without a "
-        "scale give the environment a Box without bounds.",
+        "Whether the policy's numbers in [-1, 1] are scaled to the bounds of the environment; "
+        "false hands them over as they are.",
     )
     clip_actions: bool = option(
-        False, "Actions never leave the bounds of the environment, true and false alike."
+        False,
+        "Whether numbers that are not scaled (normalize_actions: false) are clipped to the bounds "
+        "of the environment; scaled ones never leave them.",
     )
     action_mask_key: str = option(
         "action_mask", "Key of the action mask in observations that are a Dict."
