@@ -106,7 +106,9 @@ class LearnerOptions:
     """Learner and networks."""
 
     framework_str: Literal["tf2"] = option(
-        "tf2", "DreamerV3 runs on TensorFlow 2 alone; leave .framework() out."
+        "tf2",
+        "DreamerV3 runs on TensorFlow 2 alone; leave .framework() out, and give scripts with the "
+        "options of RLlib's examples --framework tf2.",
     )
     enable_rl_module_and_learner: Literal[True] = option(
         True, "DreamerV3 runs on the new API stack alone; leave .api_stack() out."

@@ -411,6 +411,17 @@ def test_former_options_pass_where_they_ask_for_nothing(name):
         assert "Valid" not in str(info.value)
 
 
+def test_rates_of_adam_are_numbers_to_reckon_with():
+    """As RLlib's examples do; and they stand for nothing where LaProp is the optimizer."""
+    config = DreamerV3Config()
+    assert (config.world_model_lr, config.actor_lr, config.critic_lr) == (1e-4, 3e-5, 3e-5)
+    tiny_config(model_size="1M", world_model_lr=config.world_model_lr).validate()
+    # Configs of before hold None.
+    config = tiny_config(world_model_lr=None)
+    config.validate()
+    assert config.learning_options().first_rates["world_model"] == 1e-4
+
+
 def test_float16_is_told_of_bfloat16():
     with pytest.raises(ConfigError, match='compute_dtype: "bfloat16"'):
         DreamerV3Config().training(use_float16=True)
