@@ -6,6 +6,8 @@ to 30 no-ops at a reset, no stacked frames, rewards and lives left alone.
 Source: arXiv 2301.04104v1, appendix on Atari 100k; 2023 code.
 """
 
+import functools
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
@@ -22,6 +24,8 @@ _ATARI_MODULE = "ale_py:"
 _ATARI_NAMESPACE = "ALE/"
 
 Resize = Literal["area", "bilinear"]
+
+logger = logging.getLogger(__name__)
 
 # Of red, green and blue in the luminance (2025 code).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
@@ -110,6 +114,16 @@ class AtariOptions(EnvOptions):
 def is_atari(env: object) -> bool:
     """Whether this is the id of an Atari game, e.g. ``ale_py:ALE/Pong-v5`` or ``ALE/Pong-v5``."""
     return isinstance(env, str) and env.removeprefix(_ATARI_MODULE).startswith(_ATARI_NAMESPACE)
+
+
+@functools.cache
+def warn_of_single_frames() -> None:
+    """Warns once in a process of ``frameskip`` 1, which RLlib's examples set beside a wrapper."""
+    logger.warning(
+        'env_config {"frameskip": 1}: each action is played for one frame, and nothing repeats it. '
+        "RLlib's examples set this because a wrapper of theirs repeats actions, which is not used "
+        "here: leave frameskip out for 4, the action repeat of the papers."
+    )
 
 
 def check_atari_game(env_id: str) -> str:

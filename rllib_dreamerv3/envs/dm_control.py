@@ -37,6 +37,13 @@ class DmControlOptions(EnvOptions):
 
     benchmark: ClassVar[str] = "DeepMind Control Suite"
     least = {"action_repeat": 1, "image_size": 1, "camera": 0}  # noqa: RUF012
+    rllibs = {  # noqa: RUF012
+        "from_pixels": "pixels",
+        "frame_skip": "action_repeat",
+        "height": "image_size",
+        "width": "image_size",
+        "camera_id": "camera",
+    }
 
 
 class ActionRepeat(gym.Wrapper):

@@ -19,10 +19,12 @@ class EnvOptions:
     Attributes:
         benchmark: What the options belong to, as error messages call it.
         least: Smallest value of each numeric option that has one.
+        rllibs: Names that options have in RLlib's wrapper of the benchmark, and ours.
     """
 
     benchmark: ClassVar[str]
     least: ClassVar[Mapping[str, int]] = {}
+    rllibs: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
         """Checks types and smallest values."""
@@ -63,6 +65,11 @@ class EnvOptions:
                 raise ConfigError(
                     f"env_config['render_mode'] cannot be set: {cls.benchmark} environments are "
                     "not shown in a window here."
+                )
+            if name in cls.rllibs:
+                raise ConfigError(
+                    f"Unknown {cls.benchmark} option in env_config {name!r}, as RLlib's wrapper "
+                    f"calls it. Here it is {cls.rllibs[name]!r}."
                 )
             if not names:
                 raise ConfigError(

@@ -14,7 +14,13 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 
-from rllib_dreamerv3.envs.atari import AtariOptions, check_atari_game, is_atari, make_atari
+from rllib_dreamerv3.envs.atari import (
+    AtariOptions,
+    check_atari_game,
+    is_atari,
+    make_atari,
+    warn_of_single_frames,
+)
 from rllib_dreamerv3.envs.bsuite import BSuiteOptions, bsuite_ids, make_bsuite
 from rllib_dreamerv3.envs.crafter import CRAFTER_IDS, CrafterOptions, make_crafter
 from rllib_dreamerv3.envs.dm_control import (
@@ -25,6 +31,7 @@ from rllib_dreamerv3.envs.dm_control import (
 )
 from rllib_dreamerv3.envs.env_config import EnvOptions, unknown_environment
 from rllib_dreamerv3.envs.minigrid import MiniGridOptions, make_minigrid, minigrid_ids
+from rllib_dreamerv3.envs.rllib_ids import said_of_rllib_id
 from rllib_dreamerv3.errors import ConfigError
 
 
@@ -152,16 +159,29 @@ def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
                 # As gym.make does: importing the module registers its environments.
                 importlib.import_module(module)
             gym.spec(name)
-        except (gym.error.UnregisteredEnv, ModuleNotFoundError) as error:
-            known = [name for name in gym.registry if not is_benchmark(name)]
-            raise unknown_environment(env_id, known) from error
+        except (gym.error.Error, ModuleNotFoundError) as error:
+            raise _not_found(env_id, error) from error
         return
     options = options_of(env_id, env_config)
     suite = _find_suite(env_id)
-    if suite is None:
+    if isinstance(options, AtariOptions):
         check_atari_game(env_id)
-    else:
+        if options.frameskip == 1:
+            warn_of_single_frames()
+    elif suite is not None:
         suite.check(_without_module(env_id, suite), options)
+
+
+def _not_found(env_id: str, error: Exception) -> ConfigError:
+    """The error for what neither Gymnasium nor a module of its name knows."""
+    here = said_of_rllib_id(env_id)
+    if here is not None:
+        return ConfigError(here)
+    known = [name for name in gym.registry if not is_benchmark(name)]
+    # Gymnasium has no class of its own for ids that it cannot read.
+    readable = isinstance(error, gym.error.UnregisteredEnv | ModuleNotFoundError)
+    form = "Ids read Name-v1 or namespace/Name-v1; gymnasium.pprint_registry() lists all."
+    return unknown_environment(env_id, known, advice="" if readable else form)
 
 
 def make_benchmark(

@@ -31,10 +31,12 @@ class Optimizer(tf.Module):
         epsilon: float,
         beta1: float,
         beta2: float,
+        steps: Sequence[bool] | None = None,
     ):
         """Creates the moments (zeros)."""
         super().__init__()
         self._variables = tuple(variables)
+        self._stepping = [i for i in range(len(variables)) if steps is None or steps[i]]
         self._labels = tuple(f"{i:03d}/{v.name.split(':')[0]}" for i, v in enumerate(variables))
         self._epsilon = epsilon
         self._beta1 = beta1
@@ -48,10 +50,10 @@ class Optimizer(tf.Module):
     def apply(
         self, gradients: Sequence[tf.Tensor | None], norm: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Updates the variables.
+        """Updates the variables, but for those that are frozen.
 
         Args:
-            gradients: One for each variable, in the same order, float32.
+            gradients: One for each variable that is not frozen, in the same order, float32.
             norm: What is returned, where it is known already.
 
         Returns:
@@ -97,16 +99,14 @@ class Optimizer(tf.Module):
 
     def _dense(self, gradients: Sequence[tf.Tensor | None]) -> list[tf.Tensor]:
         """The gradients, checked."""
-        if len(gradients) != len(self._variables):
+        if len(gradients) != len(self._stepping):
             raise ValueError(
-                f"Got {len(gradients)} gradients for {len(self._variables)} variables; pass one "
+                f"Got {len(gradients)} gradients for {len(self._stepping)} variables; pass one "
                 "for each, in the order in which the variables were given."
             )
         missing = [
-            f"{label} {tuple(variable.shape)}"
-            for label, variable, gradient in zip(
-                self._labels, self._variables, gradients, strict=True
-            )
+            f"{self._labels[i]} {tuple(self._variables[i].shape)}"
+            for i, gradient in zip(self._stepping, gradients, strict=True)
             if gradient is None
         ]
         if missing:
@@ -116,6 +116,10 @@ class Optimizer(tf.Module):
                 "the optimizer or mend the loss."
             )
         return [tf.convert_to_tensor(gradient) for gradient in gradients]
+
+    def _slots(self) -> list[tuple[tf.Variable, tf.Variable, tf.Variable]]:
+        """Each variable that is not frozen, with its two moments."""
+        return [(self._variables[i], self.m[i], self.v[i]) for i in self._stepping]
 
     def _next_powers(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Counts one update and returns ``beta1 ** step`` and ``beta2 ** step``, float32."""
@@ -170,7 +174,7 @@ class Adam(Optimizer):
         beta1_power, beta2_power = self._next_powers()
         # TensorFlow's fused kernel knows Keras's epsilon only; this factor undoes the difference.
         epsilon = self._epsilon * tf.sqrt(1.0 - beta2_power)
-        for variable, m, v, gradient in zip(self._variables, self.m, self.v, clipped, strict=True):
+        for (variable, m, v), gradient in zip(self._slots(), clipped, strict=True):
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=m.handle,
@@ -204,6 +208,7 @@ class LaProp(Optimizer):
         warmup: int = 1000,
         beta1: float = 0.9,
         beta2: float = 0.999,
+        steps: Sequence[bool] | None = None,
     ):
         """Creates the moments (zeros).
 
@@ -216,8 +221,10 @@ class LaProp(Optimizer):
             warmup: Number of updates over which the step size grows from 0; 0 for none.
             beta1: Decay of the first moments.
             beta2: Decay of the second moments.
+            steps: Whether each variable is updated; False for those that are frozen, whose moments
+                wait. None for all.
         """
-        super().__init__(variables, learning_rate, epsilon, beta1, beta2)
+        super().__init__(variables, learning_rate, epsilon, beta1, beta2, steps)
         self._clip_share = clip_share
         self._min_norm = min_norm
         self._warmup = warmup
@@ -238,9 +245,7 @@ class LaProp(Optimizer):
         rate = learning_rate / (1.0 - beta1_power)
         root_correction = tf.math.rsqrt(1.0 - beta2_power)
         norms = [tf.norm(gradient) for gradient in dense]
-        for variable, m, v, gradient, own_norm in zip(
-            self._variables, self.m, self.v, dense, norms, strict=True
-        ):
+        for (variable, m, v), gradient, own_norm in zip(self._slots(), dense, norms, strict=True):
             gradient *= self._clip_factor(variable, own_norm)
             v.assign(self._beta2 * v + (1.0 - self._beta2) * tf.square(gradient))
             normalized = gradient / (root_correction * tf.sqrt(v) + self._epsilon)

@@ -46,6 +46,8 @@ from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
 Batch = Mapping[str, tf.Tensor]
 Metrics = dict[str, tf.Tensor]
+Gradients = dict[str, Sequence[tf.Tensor]]
+"""Part -> gradients of its variables."""
 
 PARTS = ("world_model", "actor", "critic")
 
@@ -66,18 +68,17 @@ class Update(NamedTuple):
     latents: dict[str, tf.Tensor]
 
 
-class _Gradients(NamedTuple):
-    """Gradients of the variables of one part, and scalars worth reporting."""
-
-    gradients: Sequence[tf.Tensor]
-    metrics: Metrics
-
-
 class _Behaviour(NamedTuple):
-    """What imagination gives: gradients of actor and critic, and R_0 of each start ``[N]``."""
+    """What imagination gives.
 
-    actor: _Gradients
-    critic: _Gradients
+    Attributes:
+        gradients: Of actor and critic, those of them that learn.
+        metrics: Scalars worth reporting.
+        start_returns: R_0 of each start ``[N]``.
+    """
+
+    gradients: Gradients
+    metrics: Metrics
     start_returns: tf.Tensor
 
 
@@ -113,26 +114,30 @@ class Trainer(tf.Module):
         )
         self.updates = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.return_normalizer = ReturnNormalizer(decay=options.return_normalization_decay)
-        self._trained = {name: getattr(model, name).trainable_variables for name in PARTS}
+        self._variables = {name: getattr(model, name).trainable_variables for name in PARTS}
+        frozen = {"actor": not options.train_actor, "critic": not options.train_critic}
+        self._learning = [name for name in PARTS if not frozen.get(name)]
         self.optimizers = self._make_optimizers()
         self.update = tf.function(self._update, autograph=False)
 
     def _make_optimizers(self) -> dict[str, Optimizer]:
+        """Optimizers of frozen parts too: whether one is frozen may change from run to run."""
         options = self._options
         rates = options.first_rates
         if options.optimizer_type == "laprop":
-            everything = [v for variables in self._trained.values() for v in variables]
+            owners = [(v, name) for name, part in self._variables.items() for v in part]
             return {
                 "all": LaProp(
-                    everything,
+                    [v for v, _ in owners],
                     rates["all"],
                     clip_share=options.adaptive_grad_clip,
                     warmup=options.lr_warmup,
+                    steps=[name in self._learning for _, name in owners],
                 )
             }
         return {
             name: Adam(
-                self._trained[name],
+                self._variables[name],
                 learning_rate=rates[name],
                 epsilon=ADAM_EPSILONS[name],
                 clip_global_norm=getattr(options, f"{name}_grad_clip_by_global_norm"),
@@ -193,14 +198,10 @@ class Trainer(tf.Module):
         """World model step, then imagination with the updated one from its posteriors (2023)."""
         with tf.GradientTape() as tape:
             observed, loss, metrics = self._observe(records, context, seed)
-        gradient = self._gradient(tape, loss, "world_model")
-        metrics = self._apply({"world_model": gradient}, metrics)
+        metrics = self._apply(self._gradients(tape, loss, "world_model"), metrics)
         state = observed.state.stop_gradient()
         behaviour = self._imagine(state, records, seed)
-        metrics |= behaviour.actor.metrics | behaviour.critic.metrics
-        return state, self._apply(
-            {"actor": behaviour.actor.gradients, "critic": behaviour.critic.gradients}, metrics
-        )
+        return state, self._apply(behaviour.gradients, metrics | behaviour.metrics)
 
     def _gradients_together(
         self, records: Batch, context: Context | None, seed: tf.Tensor
@@ -216,16 +217,11 @@ class Trainer(tf.Module):
                 replay = self._replay_critic_loss(observed.state, records, behaviour.start_returns)
                 metrics["CRITIC_L_replay"] = replay
                 loss += scale * replay
-        world, critic = (self._trained[name] for name in ("world_model", "critic"))
-        by_world, by_critic = tape.gradient(
-            loss, [world, critic], unconnected_gradients=tf.UnconnectedGradients.ZERO
-        )
-        by_critic = [a + b for a, b in zip(by_critic, behaviour.critic.gradients, strict=True)]
-        metrics |= behaviour.actor.metrics | behaviour.critic.metrics
-        return state, self._apply(
-            {"world_model": by_world, "actor": behaviour.actor.gradients, "critic": by_critic},
-            metrics,
-        )
+        gradients = behaviour.gradients | self._gradients(tape, loss, "world_model", "critic")
+        if "critic" in gradients:
+            pairs = zip(gradients["critic"], behaviour.gradients["critic"], strict=True)
+            gradients["critic"] = [a + b for a, b in pairs]
+        return state, self._apply(gradients, metrics | behaviour.metrics)
 
     def _observe(
         self, records: Batch, context: Context | None, seed: tf.Tensor
@@ -320,28 +316,22 @@ class Trainer(tf.Module):
             critic = critic_loss(critic_logits, outcome, slow_values, two_hot)
             critic_total = critic.value + options.slow_critic_scale * critic.slow
         return _Behaviour(
-            actor=_Gradients(
-                self._gradient(actor_tape, actor_total, "actor"),
-                {
-                    "ACTOR_L_total": actor_total,
-                    "ACTOR_action_entropy": actor_metrics["entropy"],
-                    "ACTOR_advantage_mean": actor_metrics["advantage_mean"],
-                    "ACTOR_advantage_abs_mean": actor_metrics["advantage_abs_mean"],
-                    "ACTOR_value_targets_pct5_ema": self.return_normalizer.low.read_value(),
-                    "ACTOR_value_targets_pct95_ema": self.return_normalizer.high.read_value(),
-                    "DREAM_DATA_returns_mean": tf.reduce_mean(outcome.returns),
-                    "DREAM_DATA_values_mean": tf.reduce_mean(outcome.values),
-                    "DREAM_DATA_weights_mean": tf.reduce_mean(outcome.weights),
-                },
-            ),
-            critic=_Gradients(
-                self._gradient(critic_tape, critic_total, "critic"),
-                {
-                    "CRITIC_L_total": critic_total,
-                    "CRITIC_L_neg_logp_of_value_targets": critic.value,
-                    "CRITIC_L_slow_critic_regularization": critic.slow,
-                },
-            ),
+            self._gradients(actor_tape, actor_total, "actor")
+            | self._gradients(critic_tape, critic_total, "critic"),
+            {
+                "ACTOR_L_total": actor_total,
+                "ACTOR_action_entropy": actor_metrics["entropy"],
+                "ACTOR_advantage_mean": actor_metrics["advantage_mean"],
+                "ACTOR_advantage_abs_mean": actor_metrics["advantage_abs_mean"],
+                "ACTOR_value_targets_pct5_ema": self.return_normalizer.low.read_value(),
+                "ACTOR_value_targets_pct95_ema": self.return_normalizer.high.read_value(),
+                "DREAM_DATA_returns_mean": tf.reduce_mean(outcome.returns),
+                "DREAM_DATA_values_mean": tf.reduce_mean(outcome.values),
+                "DREAM_DATA_weights_mean": tf.reduce_mean(outcome.weights),
+                "CRITIC_L_total": critic_total,
+                "CRITIC_L_neg_logp_of_value_targets": critic.value,
+                "CRITIC_L_slow_critic_regularization": critic.slow,
+            },
             start_returns=outcome.returns[0],
         )
 
@@ -366,10 +356,19 @@ class Trainer(tf.Module):
             slow_critic_scale=options.slow_critic_scale,
         )
 
-    def _gradient(self, tape: tf.GradientTape, loss: tf.Tensor, name: str) -> list[tf.Tensor]:
-        return tape.gradient(loss, self._trained[name])
+    def _gradients(self, tape: tf.GradientTape, loss: tf.Tensor, *names: str) -> Gradients:
+        """Gradients of those of some parts that learn; for the others nothing is computed."""
+        learning = [name for name in names if name in self._learning]
+        if not learning:
+            # The tape would go all the way back for nothing.
+            return {}
+        variables = [self._variables[name] for name in learning]
+        # Only where several parts share a loss may it leave one out.
+        missing = tf.UnconnectedGradients.ZERO if len(names) > 1 else tf.UnconnectedGradients.NONE
+        found = tape.gradient(loss, variables, unconnected_gradients=missing)
+        return dict(zip(learning, found, strict=True))
 
-    def _apply(self, gradients: Mapping[str, Sequence[tf.Tensor]], metrics: Metrics) -> Metrics:
+    def _apply(self, gradients: Gradients, metrics: Metrics) -> Metrics:
         """Lets the optimizers of some parts step if everything up to here is finite.
 
         Args:
@@ -390,12 +389,16 @@ class Trainer(tf.Module):
                     self.optimizers[name].apply(gradient, norms[name])
             else:
                 # In the order in which the optimizer was given the variables.
-                self.optimizers["all"].apply([g for name in PARTS for g in gradients[name]])
+                self.optimizers["all"].apply(
+                    [g for name in self._learning for g in gradients[name]]
+                )
 
         only_if(all_finite(metrics.values()), step)
         return metrics
 
     def _update_slow_critic(self) -> None:
+        if not self._options.train_critic:
+            return
         first = None
         if self._options.first_update_copies_critic:
             # Updates that were not finite do not count: nothing has stepped in them.

@@ -42,7 +42,8 @@ def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
     size = given.get("model_size") or OPTIONS["model_size"].v1
     variant = variant_of(size, given.get("variant"))
     for name, row in OPTIONS.items():
-        if name in given and not (given[name] is None and row.is_late):
+        unset = given.get(name) is None and (row.is_late or row.only_with is not None)
+        if name in given and not unset:
             row.check(given[name])
     options = resolve(OPTIONS, given, variant)
     replay = check_replay_buffer(options["replay_buffer_config"], variant)
@@ -99,7 +100,8 @@ def _check_that_learning_starts(
 
 def _check_contradictions(options: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     for name, row in OPTIONS.items():
-        if row.only_with is None or given.get(name) is None:
+        # A config's own default, with which users may reckon, asks for nothing.
+        if row.only_with is None or given.get(name) in (None, row.config_default):
             continue
         other, needed = row.only_with
         if options[other] != needed:

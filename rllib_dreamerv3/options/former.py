@@ -22,15 +22,6 @@ class FormerOption(NamedTuple):
 
 
 FORMER_OPTIONS = {
-    "train_actor": FormerOption(
-        lambda x: x is True,
-        "the actor always learns. To look at the world model alone, read its losses "
-        "(WORLD_MODEL_L_*): the actor has no influence on them but through what it samples.",
-    ),
-    "train_critic": FormerOption(
-        lambda x: x is True,
-        "the critic always learns, as the actor learns from it.",
-    ),
     "use_float16": FormerOption(
         lambda x: x is False,
         'set compute_dtype: "bfloat16" instead, which needs no scaling of losses.',

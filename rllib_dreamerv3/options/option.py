@@ -43,6 +43,7 @@ class Option:
         only_with: Another option, and the value without which this one has no meaning.
         common: Whether it is among the few that most users meet first.
         also: Values that it may have beside those of its kind.
+        idle: Whether it has no meaning in a new config, where ``only_with`` is not what is needed.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Option:
     only_with: tuple[str, Any] | None
     common: bool
     also: tuple[Any, ...] = ()
+    idle: bool = False
 
     @property
     def choices(self) -> tuple[Any, ...]:
@@ -67,7 +69,7 @@ class Option:
     @property
     def is_late(self) -> bool:
         """Whether the config holds None until the user sets it, as other options decide it."""
-        return self.v1 != self.v2 or self.only_with is not None
+        return self.v1 != self.v2 or self.idle
 
     @property
     def config_default(self) -> Any:
@@ -187,11 +189,11 @@ def options_of(*groups: type[Any]) -> Mapping[str, Option]:
     found = {}
     for group in groups:
         hints = get_type_hints(group)
-        for field in dataclasses.fields(group):
-            if _ROW in field.metadata:
-                kind, optional = _kind(hints[field.name])
-                row = field.metadata[_ROW]
-                found[field.name] = Option(field.name, kind, optional, **row)
+        rows = {x.name: x.metadata[_ROW] for x in dataclasses.fields(group) if _ROW in x.metadata}
+        for name, row in rows.items():
+            kind, optional = _kind(hints[name])
+            other, needed = row["only_with"] or (name, row["v1"])
+            found[name] = Option(name, kind, optional, **row, idle=rows[other]["v1"] != needed)
     return found
 
 

@@ -50,13 +50,15 @@ class EnvironmentOptions:
         above=0,
         also=(True, False),
     )
-    normalize_actions: Literal[True] = option(
+    normalize_actions: bool = option(
         True,
-        "Actions in [-1, 1] are scaled to the bounds of the environment. For actions without a "
-        "scale give the environment a Box without bounds.",
+        "Whether the policy's numbers in [-1, 1] are scaled to the bounds of the environment; "
+        "false hands them over as they are.",
     )
     clip_actions: bool = option(
-        False, "Actions never leave the bounds of the environment, true and false alike."
+        False,
+        "Whether numbers that are not scaled (normalize_actions: false) are clipped to the bounds "
+        "of the environment; scaled ones never leave them.",
     )
     action_mask_key: str = option(
         "action_mask", "Key of the action mask in observations that are a Dict."
@@ -104,7 +106,9 @@ class LearnerOptions:
     """Learner and networks."""
 
     framework_str: Literal["tf2"] = option(
-        "tf2", "DreamerV3 runs on TensorFlow 2 alone; leave .framework() out."
+        "tf2",
+        "DreamerV3 runs on TensorFlow 2 alone; leave .framework() out, and give scripts with the "
+        "options of RLlib's examples --framework tf2.",
     )
     enable_rl_module_and_learner: Literal[True] = option(
         True, "DreamerV3 runs on the new API stack alone; leave .api_stack() out."

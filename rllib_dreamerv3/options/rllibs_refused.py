@@ -47,7 +47,12 @@ REFUSED_GROUPS = (
     _names(
         "remote learners do not exist yet in this version. Set num_learners: 0; the learner then "
         "runs in the main process, on a GPU if num_gpus_per_learner: 1.",
-        "num_learners num_aggregator_actors_per_learner",
+        "num_learners",
+    ),
+    _names(
+        "batches come from replay in the learner's own process, which needs no aggregators. Leave "
+        "it out.",
+        "num_aggregator_actors_per_learner",
     ),
     _names("set num_gpus_per_learner and num_gpus_per_env_runner instead.", "num_gpus _fake_gpus"),
     _names("choose a GPU by the environment variable CUDA_VISIBLE_DEVICES.", "local_gpu_idx"),

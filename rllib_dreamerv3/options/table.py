@@ -190,6 +190,12 @@ class LearningOptions:
     prediction_loss_scale: float = option(1.0, "Weight of L_pred.", least=0)
     dynamics_loss_scale: float = option(0.5, "Weight of L_dyn.", v2=1.0, least=0)
     representation_loss_scale: float = option(0.1, "Weight of L_rep.", least=0)
+    train_actor: bool = option(
+        True, "False freezes the actor: it acts as it is, and all else goes on learning."
+    )
+    train_critic: bool = option(
+        True, "False freezes critic and slow critic: the actor learns from them as they are."
+    )
     optimizer_type: OptimizerType = option(
         "adam", "Three Adams, or one LaProp for all networks.", v2="laprop"
     )

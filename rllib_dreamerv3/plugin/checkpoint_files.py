@@ -42,6 +42,8 @@ POLICY_FILE = "policy.json"
 _RLLIB_OPTIONS = (
     "env_config",
     "action_mask_key",
+    "normalize_actions",
+    "clip_actions",
     "gym_env_vectorize_mode",
     "disable_env_checking",
     "explore",

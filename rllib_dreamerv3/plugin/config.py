@@ -318,6 +318,8 @@ class DreamerV3Config(AlgorithmConfig):
             "settings": dataclasses.asdict(self.model_settings()),
             "image_size": self.image_size,
             "action_mask_key": self.action_mask_key,
+            "normalize_actions": self.normalize_actions,
+            "clip_actions": self.clip_actions,
             "evaluation_action": self.evaluation_action,
             "seed": self.seed,
         }

@@ -34,7 +34,8 @@ class DreamerV3RLModule(RLModule):
     """Holds :class:`DreamerModel`, or only the acting part of it if ``inference_only``.
 
     ``model_config`` holds the fields of :class:`ModelSettings` under ``"settings"``, and
-    ``"image_size"``, ``"action_mask_key"``, ``"evaluation_action"`` and ``"seed"``.
+    ``"image_size"``, ``"action_mask_key"``, ``"normalize_actions"``, ``"clip_actions"``,
+    ``"evaluation_action"`` and ``"seed"``.
     The forward methods are for users' own inference loops: they take observations
     ``[B, 1, ...]`` and a state, and answer with environment actions ``[B, 1, ...]`` and the next
     state. Env runners call the policy directly, training calls the trainer.
@@ -55,6 +56,9 @@ class DreamerV3RLModule(RLModule):
             image_size=self.model_config["image_size"],
             cnn=self.settings.cnn,
             mask_key=self.model_config["action_mask_key"],
+            # Modules that were saved before these two could be chosen do not have them.
+            normalize_actions=self.model_config.get("normalize_actions", True),
+            clip_actions=self.model_config.get("clip_actions", False),
         )
         create = PolicyModel.create if self.inference_only else DreamerModel
         self.model: DreamerModel | PolicyModel = create(

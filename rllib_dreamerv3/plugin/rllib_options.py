@@ -78,6 +78,8 @@ def _is_set(config: Any, name: str) -> bool:
         return False  # The installed Ray does not have it.
     value = getattr(config, name)
     for default in (_fresh(AlgorithmConfig), _fresh(rllib_dreamerv3.DreamerV3Config)):
+        if value is None and default[name] is False:
+            return False  # As RLlib's examples leave out what a command line did not say.
         try:
             if value is default[name] or value == default[name]:
                 return False

@@ -38,6 +38,8 @@ def make_codecs(
     image_size: int | None = None,
     cnn: Cnn = "strided",
     mask_key: str = ACTION_MASK,
+    normalize_actions: bool = True,
+    clip_actions: bool = False,
 ) -> tuple["ObservationCodec", "ActionCodec"]:
     """Builds both codecs of an environment; with an action mask they depend on each other.
 
@@ -47,6 +49,8 @@ def make_codecs(
         image_size: See :class:`ObservationCodec`.
         cnn: See :class:`ObservationCodec`.
         mask_key: See :class:`ObservationCodec`.
+        normalize_actions: See :class:`ActionCodec`.
+        clip_actions: See :class:`ActionCodec`.
 
     Returns:
         The codec of observations and that of actions.
@@ -56,7 +60,9 @@ def make_codecs(
         ConfigError: If the CNN cannot take ``image_size``.
     """
     masked = split_action_mask(observation_space, mask_key)[1] is not None
-    actions = ActionCodec(action_space, masked=masked)
+    actions = ActionCodec(
+        action_space, masked=masked, normalize=normalize_actions, clip=clip_actions
+    )
     observations = ObservationCodec(
         observation_space, image_size, cnn=cnn, actions=actions, mask_key=mask_key
     )
@@ -204,23 +210,38 @@ class ActionCodec:
     bound they may have. All numbers are clipped to [-1, 1] first, as the world model sees them too
     (2023 and 2025 code); that elements without bounds reach no further is logged as a warning.
 
+    RLlib's options can have it otherwise: without ``normalize`` the numbers in [-1, 1] are not
+    scaled, and reach the environment as they are, or clipped to its bounds with ``clip``.
+
     Attributes:
         space: The space of a single environment.
         layout: Its leaves, for the networks and for replay.
     """
 
-    def __init__(self, space: gym.Space, *, masked: bool = False) -> None:
+    def __init__(
+        self,
+        space: gym.Space,
+        *,
+        masked: bool = False,
+        normalize: bool = True,
+        clip: bool = False,
+    ) -> None:
         """Reads the space.
 
         Args:
             space: Action space of a single environment.
             masked: Whether the observations have an action mask.
+            normalize: Whether [-1, 1] stands for the range between two bounds.
+            clip: Whether numbers that are not scaled are clipped to the bounds.
 
         Raises:
             SpaceError: If a part of the space cannot be acted in; names the part.
         """
         self.space = space
-        self._codecs = [action_leaf(leaf) for _, leaf in leaves(space, "action space")]
+        self._codecs = [
+            action_leaf(leaf, normalize=normalize, clip=clip)
+            for _, leaf in leaves(space, "action space")
+        ]
         self.layout = ActionLayout(
             tuple(leaf for codec in self._codecs for leaf in codec.leaves), masked
         )
@@ -232,7 +253,8 @@ class ActionCodec:
             actions: ``float32 [N, A]``; of a one-hot part the largest element counts.
 
         Returns:
-            Arrays ``[N, ...]`` nested as the space is. Every action is contained in the space.
+            Arrays ``[N, ...]`` nested as the space is. Every action is contained in the space,
+            unless it is neither normalised nor clipped.
 
         Raises:
             ValueError: If an action is NaN or infinite: the policy has diverged.

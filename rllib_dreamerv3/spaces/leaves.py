@@ -237,20 +237,23 @@ class BoxAction:
     """Numbers of an action, all clipped to [-1, 1] first, as the authors do (2023 and 2025 code).
 
     Those bounded on both sides are then scaled to their bounds; others stay as they are, up to the
-    one bound they may have. The world model sees the clipped numbers too.
+    one bound they may have. Without ``normalize`` all stay as they are, with ``clip`` up to the
+    bounds. The world model sees the clipped numbers too.
     """
 
-    def __init__(self, space: spaces.Box) -> None:
+    def __init__(self, space: spaces.Box, *, normalize: bool = True, clip: bool = False) -> None:
         self.space = space
+        # The dtype has limits in any case: casting what is beyond would wrap around.
+        self._limits = space if normalize or clip else _without_bounds(space)
         low, high = space.low.astype(np.float64), space.high.astype(np.float64)
         with np.errstate(over="ignore"):
             span = high - low
-        self._scaled = space.bounded_below & space.bounded_above & np.isfinite(span)
+        self._scaled = space.bounded_below & space.bounded_above & np.isfinite(span) & normalize
         # For elements that are not scaled these are placeholders, which keep the arithmetic finite.
         self._low = np.where(self._scaled, low, -1.0)
         self._span = np.where(self._scaled, span, 2.0)
         self.leaves: tuple[ActionLeaf, ...] = (ContinuousAction(int(np.prod(space.shape))),)
-        if not self._scaled.all():
+        if normalize and not self._scaled.all():
             warn_once(
                 f"The actions {space} have elements without two finite bounds. They get numbers "
                 f"from -1 to 1, as far as the one bound they may have allows, and nothing beyond. "
@@ -259,11 +262,11 @@ class BoxAction:
             )
 
     def decode(self, actions: np.ndarray) -> np.ndarray:
-        """Its part of the action vectors ``[N, size]`` -> ``[N, *shape]`` inside the box."""
+        """Its part of the action vectors ``[N, size]`` -> ``[N, *shape]``."""
         value = np.clip(actions.astype(np.float64), -1.0, 1.0)
         value = value.reshape(len(actions), *self.space.shape)
         scaled = (value + 1.0) / 2.0 * self._span + self._low
-        return into_box(np.where(self._scaled, scaled, value), self.space)
+        return into_box(np.where(self._scaled, scaled, value), self._limits)
 
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *shape]`` -> its part of the action vectors ``float32 [N, size]``."""
@@ -275,6 +278,17 @@ class BoxAction:
         return np.where(self._scaled, unit, raw).reshape(len(value), -1).astype(np.float32)
 
 
-def action_leaf(space: gym.Space) -> BoxAction | ClassAction:
-    """The codec of one leaf that :func:`check_leaf` let pass."""
-    return BoxAction(space) if isinstance(space, spaces.Box) else ClassAction(components(space))
+def _without_bounds(space: spaces.Box) -> spaces.Box:
+    """The box of all that its dtype can hold."""
+    dtype = np.dtype(space.dtype)
+    if dtype.kind == "f":
+        return spaces.Box(-np.inf, np.inf, space.shape, dtype.type)
+    info = np.iinfo(dtype)
+    return spaces.Box(info.min, info.max, space.shape, dtype.type)
+
+
+def action_leaf(space: gym.Space, *, normalize: bool, clip: bool) -> BoxAction | ClassAction:
+    """The codec of one leaf that :func:`check_leaf` let pass; see :class:`BoxAction`."""
+    if isinstance(space, spaces.Box):
+        return BoxAction(space, normalize=normalize, clip=clip)
+    return ClassAction(components(space))

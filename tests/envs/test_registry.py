@@ -8,6 +8,7 @@ import pytest
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 
 from rllib_dreamerv3 import DreamerV3Config
+from rllib_dreamerv3.envs.atari import warn_of_single_frames
 from rllib_dreamerv3.envs.registry import (
     check_environment,
     is_benchmark,
@@ -88,12 +89,56 @@ def test_missing_package_is_told_by_the_config(extra: str, monkeypatch: Any) -> 
         ("gymnasium:FrozenLake-v3", "'FrozenLake-v1'"),
         ("xyzzyxyzzy", "pprint_registry"),
         ("no_such_module:CartPole-v1", "'CartPole-v1'"),
+        # What Gymnasium cannot read at all.
+        ("Cart Pole-v1", "'CartPole-v1'"),
+        ("CartPole", "'CartPole-v1'"),
+        ("xyz/zyx/yzx", "Ids read Name-v1 or namespace/Name-v1"),
+        ("", "Ids read Name-v1"),
     ],
 )
 def test_misspelt_environment_names_the_nearest(env_id: str, nearest: str) -> None:
     with pytest.raises(ConfigError, match=nearest) as caught:
         check_environment(env_id, {})
     assert env_id in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("env_id", "here"),
+    [
+        (
+            "DMC/cartpole/swingup",
+            r"'dm_control/cartpole-swingup-v0'.*env_config {\"pixels\": true}",
+        ),
+        ("DMC/ball_in_cup/catch", "'dm_control/ball_in_cup-catch-v0'"),
+        ("DMC/cartpole", "'dm_control/cartpole-swingup-v0'"),
+        ("GRB/AdroitHandHammer-v1", "'gymnasium_robotics:AdroitHandHammer-v1'"),
+    ],
+)
+def test_ids_of_rllibs_examples_are_told_what_they_are_here(env_id: str, here: str) -> None:
+    config = DreamerV3Config().environment(env_id, env_config={"from_pixels": True})
+    with pytest.raises(ConfigError, match=here) as caught:
+        config.validate()
+    assert str(caught.value).startswith(f"'{env_id}' is how RLlib's examples name")
+
+
+def test_options_of_rllibs_wrapper_are_told_what_they_are_here() -> None:
+    for name, here in {"from_pixels": "pixels", "frame_skip": "action_repeat"}.items():
+        with pytest.raises(ConfigError, match=f"'{name}'.*Here it is '{here}'"):
+            options_of("dm_control/cartpole-swingup-v0", {name: 1})
+
+
+def test_atari_without_action_repeat_is_warned_of_once(caplog: pytest.LogCaptureFixture) -> None:
+    warn_of_single_frames.cache_clear()
+    game = "ale_py:ALE/Pong-v5"
+    for env_config in ({}, {"frameskip": 4}, {"frameskip": 2}):
+        DreamerV3Config().environment(game, env_config=env_config).validate()
+    assert "frameskip" not in caplog.text
+    for _ in range(2):
+        DreamerV3Config().environment(game, env_config={"frameskip": 1}).validate()
+        make_benchmark(game, 1, {"frameskip": 1}).close()
+    messages = [record.getMessage() for record in caplog.records]
+    (warning,) = [message for message in messages if "frameskip" in message]
+    assert "leave frameskip out for 4" in warning
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,18 @@
 """Playing from a checkpoint alone."""
 
 import itertools
+import json
 from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import pytest
 import tensorflow as tf
 from tiny import tiny_config
 
-from rllib_dreamerv3.checkpoints import tensors
+from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE
+from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.plugin.playing import play
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 
@@ -58,10 +60,48 @@ def test_directory_that_is_no_checkpoint_is_refused(tmp_path):
         next(play(tmp_path, episodes=1))
 
 
+class Paid(gym.Env):
+    """Pays what the one number of an action is, ten times, in bounds that are not [-1, 1]."""
+
+    observation_space = gym.spaces.Box(-1, 1, (1,), np.float32)
+    action_space = gym.spaces.Box(20, 60, (1,), np.float32)
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps = 0
+        return np.zeros(1, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(1, np.float32), float(action[0]), self.steps == 10, False, {}
+
+
+gym.register("Paid-v0", Paid)
+
+
+def mean_payment(checkpoint):
+    return next(play(checkpoint, episodes=1)).ret / 10
+
+
+def test_actions_are_scaled_as_in_training(build, tmp_path):
+    config = tiny_config("Paid-v0").environment(normalize_actions=False)
+    path = Path(build(config).save_to_path(tmp_path / "checkpoint"))
+    assert -1 <= mean_payment(path) <= 1
+    module = DreamerV3RLModule.from_checkpoint((path / NETWORKS_FILE).parent)
+    assert np.abs(module.actions.decode(np.float32([[-1], [1]]))).max() == 1
+    policy = json.loads((path / POLICY_FILE).read_text())
+
+    # Checkpoints of before this was an option do not have it.
+    for name in ("normalize_actions", "clip_actions"):
+        del policy["options"][name]
+    (path / POLICY_FILE).write_text(json.dumps(policy))
+    manifest.write(path, env_steps=0, updates=0)
+    assert 20 <= mean_payment(path) <= 60
+
+
 def test_module_of_a_checkpoint_acts_in_a_loop_of_the_users_own(checkpoint):
-    path = f"{checkpoint}/learner_group/learner/rl_module/default_policy"
-    module = DreamerV3RLModule.from_checkpoint(path)
-    saved = tensors.load(Path(path, "arrays.safetensors"))
+    module = DreamerV3RLModule.from_checkpoint(Path(checkpoint, NETWORKS_FILE).parent)
+    saved = tensors.load(Path(checkpoint, NETWORKS_FILE))
     for name, value in module.get_state().items():
         np.testing.assert_array_equal(value, saved[name])
     state = {key: value[None] for key, value in module.get_initial_state().items()}

@@ -64,7 +64,7 @@ def passes(variant, actions=synthetic.DISCRETE, length=4, **changes):
     with tf.GradientTape(persistent=True) as tape:
         output, _, losses = trainer._observe(records, context, SEED)
         behaviour = trainer._imagine(output.state.stop_gradient(), records, SEED)
-        losses |= behaviour.actor.metrics | behaviour.critic.metrics
+        losses |= behaviour.metrics
         losses["replay critic"] = trainer._replay_critic_loss(
             output.state, records, behaviour.start_returns
         )
@@ -140,7 +140,7 @@ def separate_gradients(trainer, records, context):
         output, loss, _ = trainer._observe(records, context, SEED)
     gradients = {"world_model": tape.gradient(loss, own["world_model"])}
     behaviour = trainer._imagine(output.state.stop_gradient(), records, SEED)
-    gradients |= {"actor": behaviour.actor.gradients, "critic": behaviour.critic.gradients}
+    gradients |= behaviour.gradients
     with tf.GradientTape(persistent=True) as tape:
         output, *_ = trainer._observe(records, context, SEED)
         loss = scale * trainer._replay_critic_loss(output.state, records, behaviour.start_returns)

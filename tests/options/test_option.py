@@ -26,6 +26,7 @@ class Options:
     how: Literal["auto", True, False] = option("auto", "How.")
     place: Literal[0, 1] = option(0, "A place.")
     rate: LearningRate = option(1e-3, "A rate.", only_with=("kind", "round"))
+    edge: float = option(2.0, "An edge.", only_with=("kind", "square"))
     others: dict[str, Any] = option({}, "Others.")
 
 
@@ -36,9 +37,11 @@ def test_rows_are_fields_with_their_defaults():
     assert list(ROWS) == list(vars(Options()))
     assert Options() == Options(**{name: row.v1 for name, row in ROWS.items()})
     assert [name for name, row in ROWS.items() if row.optional] == ["size"]
-    assert [name for name, row in ROWS.items() if row.is_late] == ["switch", "rate"]
+    assert [name for name, row in ROWS.items() if row.is_late] == ["switch", "edge"]
     assert ROWS["switch"].config_default is None
     assert ROWS["count"].config_default == 3
+    # It has a meaning in a new config, so that users can reckon with it.
+    assert ROWS["rate"].config_default == 1e-3
     assert (ROWS["switch"].default("v1"), ROWS["switch"].default("v2")) == (False, True)
 
 

@@ -335,13 +335,30 @@ def recorder_id():
     return "Recorder-v0"
 
 
+def recorded_actions(**options):
+    config = tiny_config(recorder_id()).environment(**options)
+    config.validate()
+    Recorder.actions.clear()
+    for arguments in ({"random_actions": True}, {}):
+        sampled(config, num_timesteps=200, **arguments)
+    return Recorder.actions
+
+
 @pytest.mark.parametrize("clip_actions", [False, True])
 def test_actions_are_scaled_into_the_bounds_whether_clipped_or_not(clip_actions):
-    config = tiny_config(recorder_id()).environment(clip_actions=clip_actions)
-    Recorder.actions.clear()
-    sampled(config, num_timesteps=200, random_actions=True)
-    assert 2 <= min(Recorder.actions) < 2.5
-    assert 5.5 < max(Recorder.actions) <= 6
+    actions = recorded_actions(clip_actions=clip_actions)
+    assert 2 <= min(actions) < 2.5
+    assert 5.5 < max(actions) <= 6
+
+
+def test_actions_that_are_not_normalized_reach_the_environment_unscaled():
+    actions = recorded_actions(normalize_actions=False)
+    assert -1 <= min(actions) < -0.8
+    assert 0.8 < max(actions) <= 1
+
+
+def test_actions_that_are_clipped_only_reach_the_bounds():
+    assert set(recorded_actions(normalize_actions=False, clip_actions=True)) == {2.0}
 
 
 @pytest.mark.slow

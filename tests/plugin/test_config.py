@@ -388,8 +388,6 @@ def test_resolving_an_unknown_option_names_the_nearest():
 
 
 FORMER = {
-    "train_actor": (True, False),
-    "train_critic": (True, False),
     "use_float16": (False, True),
     "use_curiosity": (False, True),
     "intrinsic_rewards_scale": (0.1, "0.1"),
@@ -414,6 +412,17 @@ def test_former_options_pass_where_they_ask_for_nothing(name):
         # A sentence of its own, and no list of all options.
         assert len(str(info.value)) < 250
         assert "Valid" not in str(info.value)
+
+
+def test_rates_of_adam_are_numbers_to_reckon_with():
+    """As RLlib's examples do; and they stand for nothing where LaProp is the optimizer."""
+    config = DreamerV3Config()
+    assert (config.world_model_lr, config.actor_lr, config.critic_lr) == (1e-4, 3e-5, 3e-5)
+    tiny_config(model_size="1M", world_model_lr=config.world_model_lr).validate()
+    # Configs of before hold None.
+    config = tiny_config(world_model_lr=None)
+    config.validate()
+    assert config.learning_options().first_rates["world_model"] == 1e-4
 
 
 def test_float16_is_told_of_bfloat16():

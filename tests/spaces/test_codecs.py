@@ -239,6 +239,43 @@ def test_bounded_actions_need_no_warning(caplog: pytest.LogCaptureFixture) -> No
     assert not caplog.text
 
 
+@pytest.mark.parametrize(
+    ("clip", "seen"),
+    [(False, [[1.0, -0.25, -1.0, 0.75]]), (True, [[2.0, -0.25, 0.0, 0.5]])],
+)
+def test_numbers_that_are_not_normalized_stay_as_they_are(
+    clip: bool, seen: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    space = spaces.Box(np.float32([2, -9, 0, -np.inf]), np.float32([6, 9, np.inf, 0.5]))
+    codec = ActionCodec(space, normalize=False, clip=clip)
+    vectors = np.array([[1.7, -0.25, -3.0, 0.75]], np.float32)
+    decoded = codec.decode(vectors)
+    assert decoded.dtype == np.float32
+    np.testing.assert_array_equal(decoded, seen)
+    if not clip:
+        np.testing.assert_array_equal(codec.encode(decoded), np.clip(vectors, -1, 1))
+    # Whoever asks for it needs no warning.
+    assert not caplog.text
+
+
+@pytest.mark.parametrize(
+    ("dtype", "seen"), [(np.uint8, [0, 0, 1]), (np.int8, [-1, 0, 1]), (np.float64, [-1, 0.25, 1])]
+)
+def test_numbers_that_are_not_normalized_fit_the_dtype(dtype: Any, seen: list[float]) -> None:
+    codec = ActionCodec(spaces.Box(0, 100, (1,), dtype), normalize=False)
+    decoded = codec.decode(np.array([[-1.0], [0.25], [1.0]], np.float32))
+    assert decoded.dtype == dtype
+    np.testing.assert_array_equal(decoded[:, 0], seen)
+
+
+def test_choices_are_never_scaled() -> None:
+    space = spaces.Tuple([spaces.Discrete(3, start=7), spaces.Box(2, 6, (1,))])
+    vector = np.array([[0, 0, 1, 0.5]], np.float32)
+    choice, number = ActionCodec(space, normalize=False).decode(vector)
+    np.testing.assert_array_equal(choice, [9])
+    np.testing.assert_array_equal(number, [[0.5]])
+
+
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64, np.float16, np.float64])
 def test_ends_of_the_range_are_reached_exactly(dtype: Any) -> None:
     info = np.finfo(dtype) if np.dtype(dtype).kind == "f" else np.iinfo(dtype)
