@@ -57,14 +57,19 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
     """The columns and the whole rows of a file; nothing if there is none."""
     if not path.exists():
         return [], []
+    rows: list[list[str]] = []
+    cut_off = not path.read_bytes().endswith(b"\n")
     # A cell may be an array, which is longer than Python's limit.
     limit = csv.field_size_limit(sys.maxsize)
     try:
         with open(path, encoding="utf-8", newline="") as file:
-            rows = list(csv.reader(file))
+            rows.extend(csv.reader(file, strict=True))
+    except csv.Error:
+        # The last row ends within quotes, and was not given.
+        cut_off = False
     finally:
         csv.field_size_limit(limit)
-    if rows and not path.read_bytes().endswith(b"\n"):
+    if rows and cut_off:
         rows.pop()
     columns = rows[0] if rows else []
     return columns, [row for row in rows[1:] if len(row) == len(columns)]

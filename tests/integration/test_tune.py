@@ -8,15 +8,17 @@ import paying
 import pytest
 from ray import cloudpickle, tune
 from ray.rllib.callbacks.callbacks import RLlibCallback
-from ray.tune import Callback
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
 from tiny import tiny_config
+from watcher import Watcher
 
 from rllib_dreamerv3 import CompleteCSVLoggerCallback, DreamerV3
 
 RETURN = "env_runners/episode_return_mean"
 LOSS = "learners/default_policy/WORLD_MODEL_L_total"
+
+pytestmark = pytest.mark.slow
 
 # Trials' processes cannot import them.
 for _module in (paying, sys.modules[__name__]):
@@ -41,16 +43,6 @@ def test_runs_by_name_and_each_trial_has_its_options(tmp_path):
     assert {result.config["entropy_scale"] for result in results} == {1e-4, 1e-3}
 
 
-class Watcher(Callback):
-    """Keeps what Tune tells of results."""
-
-    def __init__(self):
-        self.results = []
-
-    def on_trial_result(self, iteration, trials, trial, result, **info):
-        self.results.append(result)
-
-
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run by class with everything switched on, whose first results precede the first update."""
@@ -71,7 +63,7 @@ def run(tmp_path_factory):
         ),
     ).fit()
     assert not results.errors
-    return results[0], watcher, directory
+    return results[0], watcher.results[0], directory
 
 
 def test_runs_by_class_into_a_uri(run):
@@ -84,9 +76,9 @@ def test_runs_by_class_into_a_uri(run):
 
 
 def test_a_callback_of_tune_sees_rllibs_keys(run):
-    result, watcher, _ = run
-    assert [seen["training_iteration"] for seen in watcher.results] == [1, 2, 3, 4, 5]
-    last = watcher.results[-1]
+    result, results, _ = run
+    assert [seen["training_iteration"] for seen in results] == [1, 2, 3, 4, 5]
+    last = results[-1]
     assert last["env_runners"]["episode_return_mean"] == paying.STEPS
     assert last["learners"]["default_policy"]["WORLD_MODEL_L_total"] > 0
     assert (
@@ -95,8 +87,8 @@ def test_a_callback_of_tune_sees_rllibs_keys(run):
 
 
 def test_replay_is_reported_under_its_former_names_too(run):
-    replay = run[1].results[-1]["replay_buffer"]
-    updates = run[1].results[-1]["num_grad_updates_lifetime"]
+    replay = run[1][-1]["replay_buffer"]
+    updates = run[1][-1]["num_grad_updates_lifetime"]
     assert replay["capacity"] == replay["capacity_records"] == 10_000
     assert replay["size_timesteps"] == replay["added_steps"] == replay["num_env_steps_stored"] > 300
     assert replay["size_num_episodes"] == replay["num_episodes_stored"] > 300 / paying.STEPS
@@ -110,11 +102,11 @@ def test_what_a_trial_prints_is_in_its_directory(run):
 
 
 def test_the_table_of_results_has_columns_that_came_later(run):
-    result, watcher, _ = run
+    result, results, _ = run
     table = result.metrics_dataframe
     evaluation = f"evaluation/{RETURN}"
     for name in (LOSS, evaluation):
-        first = watcher.results[0]
+        first = results[0]
         for key in name.split("/"):
             first = first.get(key, {})
         assert not first
