@@ -17,5 +17,6 @@ format:
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-docs:  ## what is written from the table of options
+docs:  ## what is written from tables: of options, and of faults of environments
 	$(PYTHON) docs/write_options.py
+	$(PYTHON) docs/write_environment_errors.py

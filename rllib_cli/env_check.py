@@ -6,7 +6,6 @@ import traceback
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -14,7 +13,13 @@ import numpy as np
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 from gymnasium.vector.vector_env import VectorEnv
 
-from rllib_cli.env_values import wrong_outcome, wrong_reset, wrong_step, wrong_value
+from rllib_dreamerv3.envs.checked import own_frames
+from rllib_dreamerv3.envs.returned_values import (
+    wrong_outcome,
+    wrong_reset,
+    wrong_step,
+    wrong_value,
+)
 from rllib_dreamerv3.errors import EnvironmentDataError, SpaceError
 from rllib_dreamerv3.options.table import Cnn
 from rllib_dreamerv3.records import ACTION_MASK
@@ -24,9 +29,6 @@ from rllib_dreamerv3.spaces.layout import Image
 from rllib_dreamerv3.spaces.nesting import flatten, leaves
 
 STEPS = 200
-
-# Parts of paths of code that is not the user's.
-_LIBRARIES = ("gymnasium", "rllib_cli", "rllib_dreamerv3", "ray")
 
 
 class FirstOf(gym.Env):
@@ -97,9 +99,7 @@ class Findings:
 
 def place_of(error: BaseException) -> str:
     """``(file, line 3)``: the last line of the user's own code on the way to an exception."""
-    frames = traceback.extract_tb(error.__traceback__)
-    own = [frame for frame in frames if not {*Path(frame.filename).parts} & {*_LIBRARIES}]
-    last = (own or frames)[-1:]
+    last = (own_frames(error) or traceback.extract_tb(error.__traceback__))[-1:]
     return f"({last[0].filename}, line {last[0].lineno})" if last else ""
 
 

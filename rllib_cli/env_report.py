@@ -148,17 +148,13 @@ def _actions(codec: "ActionCodec") -> Iterator[str]:
 
 def _make(env: str, env_config: Mapping[str, Any]) -> "tuple[gym.Env, bool]":
     """The environment, and whether it comes from this package."""
-    import gymnasium as gym
     from ray.rllib.env.env_context import EnvContext
-    from ray.tune.registry import ENV_CREATOR, _global_registry
 
     from rllib_cli.env_check import FirstOf
     from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
+    from rllib_dreamerv3.plugin.environments import make_single
     from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
 
-    if is_registered_with_tune(env):
-        creator = _global_registry.get(ENV_CREATOR, env)
-        return creator(EnvContext(dict(env_config), worker_index=0)), False
-    if is_benchmark(env):
+    if is_benchmark(env) and not is_registered_with_tune(env):
         return FirstOf(make_benchmark(env, 1, env_config)), True
-    return gym.make(env, disable_env_checker=True, **env_config), False
+    return make_single(env, EnvContext(dict(env_config), worker_index=0)), False

@@ -35,6 +35,12 @@ class ResourceError(RuntimeError):
     """More CPUs or GPUs are asked for than the cluster has."""
 
 
+def in_words(error: BaseException) -> str:
+    """An exception's message; before those that are not ours, their names."""
+    ours = type(error).__module__ == __name__
+    return str(error) if ours else f"{type(error).__name__}: {error}"
+
+
 def unknown_name(what: str, name: str, valid: Iterable[str]) -> ConfigError:
     """Builds the error for a name that does not exist, naming the nearest that does.
 

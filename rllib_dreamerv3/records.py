@@ -32,7 +32,9 @@ Words that go with it, everywhere in this package:
 Source: 2023 code and 2025 code (the papers do not describe the layout).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -49,6 +51,22 @@ LATENT_INDEX = "latent/index"
 Columns = dict[str, np.ndarray]
 
 
+class EndedEpisode(NamedTuple):
+    """An episode that has ended.
+
+    Attributes:
+        ret: Undiscounted sum of rewards.
+        length: Env steps.
+        seconds: From its reset to its end.
+        numbers: Name in ``info`` -> (last value, sum over steps).
+    """
+
+    ret: float
+    length: int
+    seconds: float = 0.0
+    numbers: Mapping[str, tuple[float, float]] = {}
+
+
 @dataclass(frozen=True)
 class RecordChunk:
     """Consecutive records of one stream, as they travel from sampling to replay.
@@ -59,11 +77,14 @@ class RecordChunk:
         start: Position of the first record in its stream, counted from 0. Replay uses it to
             notice a gap: no sequence may hold records from both sides of one.
         columns: Name -> array ``[n, ...]``, the same ``n`` for every column.
+        ended: Episodes that have ended since the chunk before. The last record of the last one
+            may come with the next chunk, as no action follows it.
     """
 
     stream: str
     start: int
     columns: Columns
+    ended: tuple[EndedEpisode, ...] = ()
 
     def __len__(self) -> int:
         """Number of records in the chunk."""

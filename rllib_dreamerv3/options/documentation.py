@@ -14,6 +14,7 @@ from rllib_dreamerv3.options.table import (
     REPLAY_BUFFER,
     TRAINING_GROUPS,
     CheckpointingOptions,
+    EnvironmentOptions,
     EvaluationOptions,
     FaultToleranceOptions,
     ReplayBufferOptions,
@@ -69,7 +70,7 @@ def with_options(*groups: type, unset: Any) -> Callable[[_Method], _Method]:
             for row in rows
         ]
         method.__signature__ = signature.replace(  # type: ignore[attr-defined]
-            parameters=[given[0], *options, *given[1:]]
+            parameters=[*given[:-1], *options, given[-1]]
         )
         return method
 
@@ -89,6 +90,7 @@ def options_page() -> str:
     parts = [_INTRODUCTION]
     methods: list[tuple[str, type[Any]]] = [(".training()", group) for group in TRAINING_GROUPS]
     methods += [
+        (".environment()", EnvironmentOptions),
         (".training(replay_buffer_config={...})", ReplayBufferOptions),
         (".evaluation()", EvaluationOptions),
         (".reporting()", ReportingOptions),

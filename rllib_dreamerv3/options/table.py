@@ -316,6 +316,17 @@ class ReplayBufferOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EnvironmentOptions:
+    """Observations."""
+
+    clip_observations: bool = option(
+        False,
+        "Whether observations that leave the bounds of their Box are clipped to them. They are "
+        "counted in any case.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
     """Evaluation."""
 
@@ -384,10 +395,11 @@ TRAINING_GROUPS = (SizeOptions, NetworkOptions, LearningOptions, ReplayOptions)
 
 TRAINING = options_of(*TRAINING_GROUPS)
 REPLAY_BUFFER = options_of(ReplayBufferOptions)
+ENVIRONMENT = options_of(EnvironmentOptions)
 EVALUATION = options_of(EvaluationOptions)
 REPORTING = options_of(ReportingOptions)
 CHECKPOINTING = options_of(CheckpointingOptions)
 FAULT_TOLERANCE = options_of(FaultToleranceOptions)
 
-OPTIONS = {**TRAINING, **EVALUATION, **REPORTING, **CHECKPOINTING, **FAULT_TOLERANCE}
+OPTIONS = {**TRAINING, **ENVIRONMENT, **EVALUATION, **REPORTING, **CHECKPOINTING, **FAULT_TOLERANCE}
 """Name -> option, of all that the config holds beside RLlib's own."""

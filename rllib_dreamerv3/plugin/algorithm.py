@@ -20,16 +20,24 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
-from rllib_dreamerv3.errors import TrainingDivergedError
+from rllib_dreamerv3.envs.checked import name_of_env
+from rllib_dreamerv3.errors import EnvironmentFailedError, TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.divergence import Divergence
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.former_results import under_former_names
 from rllib_dreamerv3.plugin.iteration import Iteration
-from rllib_dreamerv3.plugin.messages import keep_warnings
+from rllib_dreamerv3.plugin.messages import (
+    keep_warnings,
+    last_exception,
+    take_reason,
+    without_rllibs_tracebacks,
+)
+from rllib_dreamerv3.plugin.refused_methods import RefusedMethods
 from rllib_dreamerv3.plugin.replay_room import check_replay_room
 from rllib_dreamerv3.plugin.resources import check_resources
+from rllib_dreamerv3.plugin.results import without_gaps
 from rllib_dreamerv3.plugin.reward_clipping import clip_rewards
 from rllib_dreamerv3.plugin.sampling import RemoteSampling
 from rllib_dreamerv3.records import Columns, RecordChunk
@@ -40,9 +48,13 @@ from rllib_dreamerv3.startup.import_hooks import NAME
 
 # Records that one call collects while replay is being filled, over all env runners.
 PREFILL_RECORDS = 128
+_WHERE_MODULES_ARE = (
+    ". Ray's processes look for modules in the working directory, in PYTHONPATH and among what is "
+    "installed, and not where a script has added to sys.path."
+)
 
 
-class DreamerV3(CheckpointedAlgorithm):
+class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
     """Learns a world model from replay, and behaviour from imagination (arXiv 2301.04104v1).
 
     Attributes:
@@ -62,6 +74,7 @@ class DreamerV3(CheckpointedAlgorithm):
         Raises:
             ResourceError: At once, if the cluster is too small for this configuration.
             ConfigError: If replay would outgrow the machine.
+            EnvironmentFailedError: If no env runner can be made.
         """
         keep_warnings()
         # Under Tune there is a placement group: all that is needed has been granted already.
@@ -84,7 +97,7 @@ class DreamerV3(CheckpointedAlgorithm):
         self._episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
         self._divergence = Divergence(self)
-        super().setup(config)
+        self._set_up_processes(config)
         if self.config.num_env_runners:
             self._remote_sampling = RemoteSampling(
                 self.env_runner_group,
@@ -100,6 +113,21 @@ class DreamerV3(CheckpointedAlgorithm):
         if self.config.start_checkpoint is not None:
             self.restore_from_path(self.config.start_checkpoint)
 
+    def _set_up_processes(self, config: DreamerV3Config) -> None:
+        """Lets RLlib make env runners and learner; says why if it cannot."""
+        take_reason()
+        tracebacks: list[str] = []
+        try:
+            with without_rllibs_tracebacks() as tracebacks:
+                super().setup(config)
+        except Exception as error:
+            reason = take_reason() or last_exception(tracebacks)
+            if reason is None:
+                raise
+            if "ModuleNotFoundError" in reason:
+                reason += _WHERE_MODULES_ARE
+            raise EnvironmentFailedError(f"No env runner could be made. {reason}") from error
+
     @property
     def _replay_directory(self) -> Path | None:
         """Where replay keeps its files; None if it has none."""
@@ -111,6 +139,13 @@ class DreamerV3(CheckpointedAlgorithm):
     def __repr__(self) -> str:
         """The algorithm's name; RLlib's own fails where the config was refused."""
         return NAME
+
+    @staticmethod
+    def _get_env_id_and_creator(env_specifier: Any, config: DreamerV3Config) -> tuple[Any, Any]:
+        # RLlib takes classes and names alone.
+        if callable(env_specifier) and not isinstance(env_specifier, type):
+            return name_of_env(env_specifier), env_specifier
+        return CheckpointedAlgorithm._get_env_id_and_creator(env_specifier, config)
 
     def _create_local_replay_buffer_if_necessary(self, config: DreamerV3Config) -> None:
         # RLlib would create a buffer of its own from the same options and leave it empty.
@@ -132,6 +167,9 @@ class DreamerV3(CheckpointedAlgorithm):
             except TrainingDivergedError as error:
                 self._divergence.rewind(error)
         results |= self._divergence.results()
+        for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
+            if part in results:
+                results[part] = without_gaps(results[part])
         # Nothing is there yet where no env runner has answered in this iteration.
         sampled = results.setdefault(ENV_RUNNER_RESULTS, {})
         sampled.update(self._episodes.results())
@@ -175,7 +213,7 @@ class DreamerV3(CheckpointedAlgorithm):
             env_runner_group: Those for training, or for evaluation, which RLlib brings back.
 
         Returns:
-            Indices of those that are back, with the weights and seeds of now.
+            Indices of those that are back or were added, with the weights and seeds of now.
         """
         if env_runner_group is not self.env_runner_group or self._remote_sampling is None:
             return super().restore_env_runners(env_runner_group)
@@ -225,7 +263,7 @@ class DreamerV3(CheckpointedAlgorithm):
         """Puts records into replay, and counts them."""
         for chunk in chunks:
             self.replay_buffer.add(clip_rewards(chunk, self.config.clip_rewards))
-            self._episodes.add(chunk)
+            self._episodes.add(chunk.ended)
             self._records += len(chunk)
             self._env_steps += chunk.env_steps()
 
@@ -346,7 +384,3 @@ class DreamerV3(CheckpointedAlgorithm):
         self._records, self._env_steps = counters["records"], counters["env_steps"]
         self._pending_updates = counters["pending_updates"]
         self.generation = counters["generation"]
-
-    def forget_running_episodes(self) -> None:
-        """Drops the statistics of episodes that will never end."""
-        self._episodes.forget_running()

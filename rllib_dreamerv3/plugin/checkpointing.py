@@ -66,10 +66,6 @@ class CheckpointedAlgorithm(TunedAlgorithm):
     def set_counters(self, counters: Mapping[str, Any]) -> None:
         """Restores what :meth:`get_counters` gave."""
 
-    @abstractmethod
-    def forget_running_episodes(self) -> None:
-        """Drops the statistics of episodes that will never end."""
-
     @property
     def last_checkpoint(self) -> str | None:
         """The newest checkpoint of this run that verifies; None if there is none here."""
@@ -257,7 +253,6 @@ class CheckpointedAlgorithm(TunedAlgorithm):
     def _begin_generation(self, generation: int) -> None:
         """Ends all running episodes; the next begin with the seeds of another generation."""
         self.generation = generation
-        self.forget_running_episodes()
         self.env_runner.begin_generation(generation)
         if self.eval_env_runner is not None:
             self.eval_env_runner.begin_generation(generation)

@@ -11,6 +11,7 @@ from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.plugin.registered_environments import (
     is_registered_with_tune,
     register_class,
+    register_spec,
 )
 from rllib_dreamerv3.plugin.rllib_options import check_rllib_options
 
@@ -30,6 +31,8 @@ def check(config: Any) -> None:
     check_options({name: getattr(config, name) for name in OPTIONS}, config.num_environments)
     if config.variant == "v2" and variant_of(config.model_size) == "v1":
         _warn_of_layers(config.model_size)
+    if isinstance(config.env, str):
+        register_spec(config.env)
     # Fails here, in the user's own process, and not later in an env runner's.
     if (
         isinstance(config.env, str)

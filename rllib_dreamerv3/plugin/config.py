@@ -17,6 +17,7 @@ from rllib_dreamerv3.options.model_sizes import ModelSettings, model_settings, v
 from rllib_dreamerv3.options.option import Option, options_of
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
+    ENVIRONMENT,
     EVALUATION,
     FAULT_TOLERANCE,
     OPTIONS,
@@ -25,6 +26,7 @@ from rllib_dreamerv3.options.table import (
     TRAINING,
     TRAINING_GROUPS,
     CheckpointingOptions,
+    EnvironmentOptions,
     EvaluationOptions,
     FaultToleranceOptions,
     LearningOptions,
@@ -36,6 +38,7 @@ from rllib_dreamerv3.options.table import (
 from rllib_dreamerv3.plugin.checks import check
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.learner import DreamerV3Learner
+from rllib_dreamerv3.plugin.registered_environments import register_spec
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 
 # Keys that RLlib's config dicts hold beside the options of a config object.
@@ -100,6 +103,25 @@ class DreamerV3Config(AlgorithmConfig):
             ConfigError: If an option is unknown; the message names the nearest one.
         """
         return self._set(TRAINING, super().training, kwargs)
+
+    @with_options(EnvironmentOptions, unset=NotProvided)
+    def environment(self, env: Any = NotProvided, **kwargs: Any) -> "DreamerV3Config":
+        """Sets the environment and what is done to it.
+
+        Args:
+            env: An id of Gymnasium or of a benchmark, ``module:Class``, a name given to
+                ``register_env``, a class, or a function that makes an environment.
+            **kwargs: RLlib's own options of environments.
+
+        Returns:
+            This config.
+
+        Raises:
+            ConfigError: If an option is unknown; the message names the nearest one.
+        """
+        if isinstance(env, str):
+            register_spec(env)
+        return self._set(ENVIRONMENT, super().environment, {"env": env, **kwargs})
 
     @with_options(EvaluationOptions, unset=NotProvided)
     def evaluation(self, **kwargs: Any) -> "DreamerV3Config":

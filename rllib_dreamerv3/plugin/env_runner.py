@@ -1,7 +1,7 @@
 """Sampling as RLlib knows it: an env runner, which steps N environments and returns records."""
 
-import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import gymnasium as gym
@@ -17,19 +17,19 @@ from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 from ray.rllib.utils.typing import ResultDict
 
 from rllib_dreamerv3.envs.atari import AtariVector
-from rllib_dreamerv3.envs.env_config import unknown_environment
-from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
+from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SamplingPlace, fresh_incarnation
 from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.networks.policy import PolicyState
-from rllib_dreamerv3.plugin.announced_spaces import check_spaces
 from rllib_dreamerv3.plugin.autoreset import autoreset_mode, last_observations
+from rllib_dreamerv3.plugin.environments import make_environments
 from rllib_dreamerv3.plugin.episode_callbacks import EpisodeCallbacks
+from rllib_dreamerv3.plugin.episode_statistics import INFO, INFO_LAST, INFO_SUM
 from rllib_dreamerv3.plugin.guarded_env_runner import (
     GuardedEnvRunner,
     was_restarted,
 )
-from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
+from rllib_dreamerv3.plugin.running_episodes import RunningEpisodes
 from rllib_dreamerv3.plugin.sampling_totals import SamplingTotals
 from rllib_dreamerv3.plugin.streams import Streams
 from rllib_dreamerv3.records import (
@@ -42,8 +42,12 @@ from rllib_dreamerv3.records import (
     LATENT_INDEX,
     REWARD,
     Columns,
+    EndedEpisode,
     RecordChunk,
 )
+from rllib_dreamerv3.spaces.bounds import ObservationBounds
+
+NUM_OBSERVATIONS_OUTSIDE = "num_observations_outside_lifetime"
 
 
 class DreamerV3EnvRunner(GuardedEnvRunner):
@@ -56,6 +60,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
     """
 
     env: Any  # a vector environment, or None on a local env runner beside remote ones
+    _bounds: ObservationBounds | None = None
 
     def __init__(self, *, config: Any, **kwargs: Any):
         """Creates environments and policy."""
@@ -72,6 +77,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         # The current records [N, ...], without their actions.
         self._now: Columns = {}
         self._totals = SamplingTotals()
+        self._done_episodes: list[EndedEpisode] = []
         # Training starts its rows from the latents of any record.
         self._stores_latents = self.config.resolved("replay_context") > 0
 
@@ -92,33 +98,29 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         }
 
     def make_env(self) -> None:
-        """Creates the vector environment; benchmarks get the papers' preprocessing.
+        """Creates the vector environment, see :func:`make_environments`.
 
         Raises:
             ConfigError: If there is no environment of that name, its package is missing, or its
                 spaces are not those that the config announces.
+            EnvironmentDataError: If what was made is no environment.
+            EnvironmentFailedError: If it cannot be made.
         """
-        if not is_benchmark(self.config.env) or is_registered_with_tune(self.config.env):
-            try:
-                super().make_env()
-            except gym.error.UnregisteredEnv as error:
-                raise unknown_environment(self.config.env) from error
-            self._autoreset = autoreset_mode(self.env, self.config.env)
-            check_spaces(self.config, self.env)
-            return
         if self.env is not None:
-            self.env.close()
-        self.num_envs = self.config.num_envs_per_env_runner
-        self.env = DictInfoToList(
-            make_benchmark(
-                self.config.env,
-                self.num_envs,
-                self.config.env_config,
-                gym.VectorizeMode(self.config.gym_env_vectorize_mode),
-            )
+            with suppress(Exception):  # It is broken, maybe.
+                self.env.close()
+        context = EnvContext(
+            self.config.env_config, self.worker_index or 0, num_workers=self.num_workers
         )
-        self._autoreset = AutoresetMode.NEXT_STEP
-        check_spaces(self.config, self.env)
+        env = make_environments(self.config, context)
+        self._autoreset = autoreset_mode(env, self.config.env)
+        self.env, self.num_envs = DictInfoToList(env), env.num_envs
+        if self._bounds is None:
+            self._bounds = ObservationBounds(
+                env.single_observation_space,
+                name_of_env(self.config.env),
+                clip=self.config.clip_observations,
+            )
         self._needs_initial_reset = True
         make_callback(
             "on_environment_created",
@@ -128,7 +130,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
                 "env_runner": self,
                 "metrics_logger": self.metrics,
                 "env": self.env.unwrapped,
-                "env_context": EnvContext(self.config.env_config, self.worker_index or 0),
+                "env_context": context,
             },
         )
 
@@ -160,7 +162,11 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
                 both numbers are given, or one of them is negative.
         """
         if self.env is None:
-            raise ValueError(f"{self} has no environment to sample from.")
+            raise ValueError(
+                "The local env runner has no environment beside remote ones. To evaluate, set "
+                ".evaluation(evaluation_interval=...) or evaluation_num_env_runners; or let it "
+                "have one with .env_runners(create_env_on_local_worker=True)."
+            )
         if num_timesteps is not None and num_episodes is not None:
             raise ValueError("sample() takes num_timesteps or num_episodes, not both.")
         if min(num_timesteps or 0, num_episodes or 0) < 0:
@@ -271,18 +277,15 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
             observation, infos = last_observations(self.env, observation, infos, ended)
         is_first = self._now[IS_LAST]
         self._now = self._records(observation, reward, is_first, terminated, truncated)
-        self._length += ~is_first
-        self._return += self._now[REWARD]
+        self._episodes.step(self._now[REWARD], is_first, infos)
         if self._episode_callbacks:
             self._episode_callbacks.step(
                 observation, env_action, reward, terminated, truncated, infos
             )
-        now = time.perf_counter()
-        for i in np.flatnonzero(ended):
-            self._done_episodes_for_metrics.append(
-                (int(self._length[i]), float(self._return[i]), now - self._started[i])
-            )
-            self._length[i], self._return[i], self._started[i] = 0, 0.0, now
+        for i in np.flatnonzero(ended).tolist():
+            episode = self._episodes.end(i)
+            self._streams.end_episode(i, episode)
+            self._done_episodes.append(episode)
         if next_observation is not observation:
             self._begin_next(next_observation, next_infos, ended)
         return int(ended.sum())
@@ -327,9 +330,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         observation, infos = self._try_env_reset(seed=seeds if several else seeds[0])
         no = np.zeros(self.num_envs, bool)
         self._now = self._records(observation, np.zeros(self.num_envs), ~no, no, no)
-        self._length = np.zeros(self.num_envs, int)
-        self._return = np.zeros(self.num_envs)
-        self._started = np.full(self.num_envs, time.perf_counter())
+        self._episodes = RunningEpisodes(self.num_envs)
         self._needs_initial_reset = False
         if self._episode_callbacks:
             self._episode_callbacks.reset(observation, infos)
@@ -343,16 +344,19 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         truncated: np.ndarray,
     ) -> Columns:
         """The columns ``[N, ...]`` of the current records, without the action."""
+        assert self._bounds is not None
         reward = np.asarray(reward, np.float32)
         if not np.isfinite(reward).all():
             i = int(np.flatnonzero(~np.isfinite(reward))[0])
             raise EnvironmentDataError(
-                f"Environment {i} of {self.config.env!r} returned the reward {reward[i]}. Training "
-                "on it would destroy the networks. Mend the environment, or replace such rewards "
-                "in a gymnasium.RewardWrapper."
+                f"Environment {i} of {name_of_env(self.config.env)} returned the reward "
+                f"{reward[i]}. Training on it would destroy the networks. Mend the environment, or "
+                "replace such rewards in a gymnasium.RewardWrapper."
             )
         return {
-            **self.module.observations.encode(observation, ended=terminated | truncated),
+            **self.module.observations.encode(
+                self._bounds.check(observation), ended=terminated | truncated
+            ),
             REWARD: reward,
             IS_FIRST: is_first,
             IS_LAST: terminated | truncated,
@@ -365,16 +369,19 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
             wanted.append(ACTION_MASK)
         return {key: self._now[key] for key in wanted}
 
-    def take_done_episodes(self) -> list[tuple[int, float, float]]:
-        """Returns, and forgets, the episodes that ended: (env steps, return, seconds) of each."""
-        done = list(self._done_episodes_for_metrics)
-        self._done_episodes_for_metrics.clear()
+    def take_done_episodes(self) -> list[EndedEpisode]:
+        """Returns, and forgets, the episodes that ended."""
+        done, self._done_episodes = self._done_episodes, []
         return done
 
     def get_metrics(self) -> ResultDict:
         """Returns, and forgets, the metrics since the last call."""
         for episode in self.take_done_episodes():
-            self._log_episode_metrics(*episode)
+            self._log_episode(episode)
+        if self._bounds is not None and self._bounds.left:
+            self.metrics.log_value(
+                NUM_OBSERVATIONS_OUTSIDE, self._bounds.take(), reduce="lifetime_sum"
+            )
         totals, self._totals = self._totals, SamplingTotals()
         if totals.calls:
             self._increase_sampled_metrics(totals.env_steps, totals.episodes)
@@ -384,3 +391,10 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
                 self.metrics.log_value(name, seconds)
             self.metrics.log_value(WEIGHTS_SEQ_NO, self._weights_seq_no, window=1)
         return self.metrics.reduce()
+
+    def _log_episode(self, episode: EndedEpisode) -> None:
+        self._log_episode_metrics(episode.length, episode.ret, episode.seconds)
+        window = self.config.metrics_num_episodes_for_smoothing
+        for name, (last, total) in episode.numbers.items():
+            self.metrics.log_value((INFO, name, INFO_LAST), last, window=window)
+            self.metrics.log_value((INFO, name, INFO_SUM), total, window=window)

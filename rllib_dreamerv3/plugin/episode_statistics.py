@@ -1,11 +1,13 @@
-"""Returns and lengths of the last episodes, whatever iteration they ended in."""
+"""Returns, lengths and numbers of the last episodes, whatever iteration they ended in."""
 
 from collections import deque
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
+from ray.rllib.core import DEFAULT_AGENT_ID, DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import (
+    EPISODE_DURATION_SEC_MEAN,
     EPISODE_LEN_MAX,
     EPISODE_LEN_MEAN,
     EPISODE_LEN_MIN,
@@ -14,41 +16,15 @@ from ray.rllib.utils.metrics import (
     EPISODE_RETURN_MIN,
 )
 
-from rllib_dreamerv3.records import IS_FIRST, IS_LAST, REWARD, RecordChunk
+from rllib_dreamerv3.records import EndedEpisode
 
 EPISODE_RETURN_LAST = "episode_return_last"
-
-
-class Episode(NamedTuple):
-    """An episode that has ended.
-
-    Attributes:
-        ret: Undiscounted sum of rewards.
-        length: Env steps.
-    """
-
-    ret: float
-    length: int
-
-
-class _Running(NamedTuple):
-    """An episode that goes on in a stream.
-
-    Attributes:
-        ret: Sum of its rewards so far.
-        length: Env steps so far.
-        end: Position in the stream after its newest record.
-        whole: Whether none of its records was lost.
-    """
-
-    ret: float
-    length: int
-    end: int
-    whole: bool
+INFO = "info"
+INFO_LAST, INFO_SUM = "last_mean", "sum_mean"
 
 
 class EpisodeStatistics:
-    """Follows episodes through record chunks and keeps those that ended last.
+    """Keeps the episodes that ended last.
 
     RLlib's own statistics begin anew with every result, and are NaN in an iteration in which no
     episode ends. That is the rule where an episode takes longer than an iteration.
@@ -60,56 +36,60 @@ class EpisodeStatistics:
         Args:
             size: Number of episodes to keep.
         """
-        self._ended: deque[Episode] = deque(maxlen=size)
-        self._running: dict[str, _Running] = {}
+        self._ended: deque[EndedEpisode] = deque(maxlen=size)
 
-    def add(self, chunk: RecordChunk) -> None:
-        """Takes in the next records of a stream.
+    def add(self, episodes: Iterable[EndedEpisode]) -> None:
+        """Takes in the next episodes that have ended."""
+        self._ended.extend(episodes)
 
-        An episode of which records were lost on the way is not counted.
-        """
-        ret, length, end, whole = self._running.get(chunk.stream, _Running(0.0, 0, 0, False))
-        whole &= chunk.start == end
-        columns = chunk.columns
-        for reward, first, last in zip(
-            columns[REWARD].tolist(), columns[IS_FIRST], columns[IS_LAST], strict=True
-        ):
-            if first:
-                ret, length, whole = 0.0, 0, True
-            else:
-                ret, length = ret + reward, length + 1
-            if last and whole:
-                self._ended.append(Episode(ret, length))
-        self._running[chunk.stream] = _Running(ret, length, chunk.start + len(chunk), whole)
+    def results(self) -> dict[str, Any]:
+        """What results say of the episodes, under RLlib's names.
 
-    def forget_running(self) -> None:
-        """Drops the episodes that go on: their streams have ended."""
-        self._running.clear()
-
-    def results(self) -> dict[str, float]:
-        """Mean, least and greatest return and length, under RLlib's names, and the last return.
-
-        Empty if no episode has ended.
+        Returns:
+            Mean, least and greatest return and length, mean duration in seconds, the last return,
+            and for each number in ``info`` the means, over the episodes that have it, of its last
+            value and of its sum. Empty if no episode has ended.
         """
         if not self._ended:
             return {}
-        returns, lengths = np.transpose(self._ended)
-        return {
+        returns = np.array([episode.ret for episode in self._ended])
+        lengths = np.array([episode.length for episode in self._ended])
+        mean = float(returns.mean())
+        results = {
             EPISODE_RETURN_LAST: self._ended[-1].ret,
-            EPISODE_RETURN_MEAN: float(returns.mean()),
+            EPISODE_RETURN_MEAN: mean,
             EPISODE_RETURN_MIN: float(returns.min()),
             EPISODE_RETURN_MAX: float(returns.max()),
             EPISODE_LEN_MEAN: float(lengths.mean()),
             EPISODE_LEN_MIN: int(lengths.min()),
             EPISODE_LEN_MAX: int(lengths.max()),
+            EPISODE_DURATION_SEC_MEAN: float(np.mean([x.seconds for x in self._ended])),
+            "agent_episode_return_mean": {DEFAULT_AGENT_ID: mean},
+            "module_episode_return_mean": {DEFAULT_MODULE_ID: mean},
         }
+        numbers: dict[str, list[tuple[float, float]]] = {}
+        for episode in self._ended:
+            for name, number in episode.numbers.items():
+                numbers.setdefault(name, []).append(number)
+        if numbers:
+            results[INFO] = {
+                name: dict(
+                    zip((INFO_LAST, INFO_SUM), np.mean(values, axis=0).tolist(), strict=True)
+                )
+                for name, values in numbers.items()
+            }
+        return results
 
-    def get_state(self) -> list[tuple[float, int]]:
-        """The episodes that ended; running ones are cut by a restart and never counted."""
-        return [(episode.ret, episode.length) for episode in self._ended]
+    def get_state(self) -> list[EndedEpisode]:
+        """The episodes that ended, as JSON."""
+        return list(self._ended)
 
-    def set_state(self, state: Iterable[tuple[float, int]]) -> None:
-        """Restores what :meth:`get_state` gave."""
+    def set_state(self, state: Iterable[Iterable[Any]]) -> None:
+        """Restores what :meth:`get_state` gave; older checkpoints have returns and lengths."""
         self._ended.clear()
-        self._ended.extend(Episode(*episode) for episode in state)
-        self.forget_running()
+        self._ended.extend(EndedEpisode(*episode) for episode in state)
+
+
+def _means(values: list[tuple[float, float]]) -> dict[str, float]:
+    last, total = np.mean(values, axis=0).tolist()
+    return {INFO_LAST: last, INFO_SUM: total}

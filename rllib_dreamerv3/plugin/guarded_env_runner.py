@@ -14,8 +14,10 @@ from ray.rllib.env.env_runner import (
 )
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
-from rllib_dreamerv3.errors import EnvironmentFailedError
+from rllib_dreamerv3.envs.checked import failed_call, name_of_env
+from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, in_words
 from rllib_dreamerv3.plugin.failures import FailuresInARow, name_of
+from rllib_dreamerv3.plugin.messages import leave_reason
 from rllib_dreamerv3.plugin.watchdog import Watchdog
 
 logger = logging.getLogger(__name__)
@@ -44,6 +46,9 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
         try:
             with self._watchdog.during("__init__"):
                 super().__init__(config=config, **kwargs)
+        except Exception as error:
+            leave_reason(in_words(error))
+            raise
         finally:
             rllib_env_runner.get_device = get_device
 
@@ -51,6 +56,8 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
         """Resets the environments, and makes them anew where that fails.
 
         Raises:
+            EnvironmentDataError: They return what their spaces do not declare. Making them anew
+                would not help.
             EnvironmentFailedError: That has failed too often in a row.
         """
         while True:
@@ -58,6 +65,8 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
                 with self.metrics.log_time(ENV_RESET_TIMER), self._watchdog.during("reset"):
                     observation, infos = self.env.reset(seed=seed, options=options)
                 return observation, infos
+            except EnvironmentDataError:
+                raise
             except Exception as error:
                 self._note_failure("reset", error)
 
@@ -68,11 +77,14 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
             What ``step()`` gives, or ``ENV_STEP_FAILURE``.
 
         Raises:
+            EnvironmentDataError: As in a reset.
             EnvironmentFailedError: That has failed too often in a row.
         """
         try:
             with self.metrics.log_time(ENV_STEP_TIMER), self._watchdog.during("step"):
                 results = self.env.step(actions)
+        except EnvironmentDataError:
+            raise
         except Exception as error:
             self.metrics.log_value(NUM_ENV_STEP_FAILURES_LIFETIME, 1, reduce="lifetime_sum")
             self._note_failure("step", error)
@@ -81,12 +93,14 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
         return results
 
     def _note_failure(self, call: str, error: Exception) -> None:
-        text = f"{call}() of {self.config.env!r} failed: {type(error).__name__}: {error}"
+        told = failed_call(f"{call}() of {name_of_env(self.config.env)}", error)
         if not self.config.restart_failed_sub_environments:
-            raise EnvironmentFailedError(text) from error
+            if told is error:
+                raise error
+            raise told from error
         if self._failures.failed():
-            raise EnvironmentFailedError(f"{text}. {self._failures}.") from error
-        logger.warning("%s. The environments are made anew.", text, exc_info=error)
+            raise EnvironmentFailedError(f"{told}\n{self._failures}.") from error
+        logger.warning("%s\nThe environments are made anew.", told, exc_info=error)
         self.make_env()
 
     def stop(self) -> None:

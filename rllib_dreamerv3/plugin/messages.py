@@ -1,7 +1,9 @@
 """What a process wants to be known while another waits for it: kept by Ray, read once."""
 
 import logging
-from contextlib import suppress
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import ray
 from ray.experimental.internal_kv import (
@@ -14,6 +16,8 @@ from ray.experimental.internal_kv import (
 _WARNINGS = "rllib_dreamerv3/warnings/"
 # Nobody may be there to read them.
 _KEPT = 20
+_TELL_OF_LOST_ENV_RUNNERS = ("utils.actor_manager", "env.env_runner_group")
+_EXCEPTION = r"^[\w.]+(?:Error|Exception): .+$"
 
 
 def leave_words(text: str) -> None:
@@ -37,6 +41,58 @@ def take_words(env_runner: ray.actor.ActorHandle) -> str | None:
             _internal_kv_put(key, b"", overwrite=True)
             return str(text.decode())
     return None
+
+
+def leave_reason(text: str) -> None:
+    """Tells the process that makes this env runner why it could not be made."""
+    if _this_actor():
+        with suppress(Exception):
+            _internal_kv_put(_reason_key(), text, overwrite=True)
+
+
+def take_reason() -> str | None:
+    """Why one of the env runners that this process makes could not be made, and forgets it."""
+    with suppress(Exception):
+        text = _internal_kv_get(_reason_key())
+        if text:
+            _internal_kv_del(_reason_key())
+            return str(text.decode())
+    return None
+
+
+@contextmanager
+def without_rllibs_tracebacks() -> Iterator[list[str]]:
+    """Keeps RLlib from printing two tracebacks for each env runner that cannot be made.
+
+    Yields:
+        What was not printed, as it comes.
+    """
+    kept: list[str] = []
+
+    def keep(record: logging.LogRecord) -> bool:
+        kept.append(record.getMessage())
+        return False
+
+    loggers = [logging.getLogger(f"ray.rllib.{name}") for name in _TELL_OF_LOST_ENV_RUNNERS]
+    for logger in loggers:
+        logger.addFilter(keep)
+    try:
+        yield kept
+    finally:
+        for logger in loggers:
+            logger.removeFilter(keep)
+
+
+def last_exception(tracebacks: Iterable[str]) -> str | None:
+    """The last line of the form ``SomeError: words`` in some tracebacks."""
+    found = [line for text in tracebacks for line in re.findall(_EXCEPTION, text, re.MULTILINE)]
+    return found[-1] if found else None
+
+
+def _reason_key() -> str:
+    # The env runners of a trial are in its placement group; without Tune there is none.
+    context = ray.get_runtime_context()
+    return f"rllib_dreamerv3/reason/{context.get_placement_group_id() or context.get_job_id()}"
 
 
 def _this_actor() -> str | None:

@@ -8,7 +8,7 @@ from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.options.table import EvaluationAction
 from rllib_dreamerv3.plugin.checkpoint_files import read_policy
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
-from rllib_dreamerv3.plugin.episode_statistics import Episode
+from rllib_dreamerv3.records import EndedEpisode
 
 
 def play(
@@ -20,7 +20,7 @@ def play(
     steps: int | None = None,
     render: bool = False,
     action: EvaluationAction | None = None,
-) -> Iterator[Episode]:
+) -> Iterator[EndedEpisode]:
     """Plays episodes and yields each as it ends.
 
     Args:
@@ -45,9 +45,9 @@ def play(
     try:
         while (episodes is None or played < episodes) and (steps is None or stepped < steps):
             runner.sample(num_episodes=1, explore=False)
-            for length, ret, _ in runner.take_done_episodes():
-                played, stepped = played + 1, stepped + length
-                yield Episode(ret, length)
+            for episode in runner.take_done_episodes():
+                played, stepped = played + 1, stepped + episode.length
+                yield episode
     finally:
         runner.stop()
 

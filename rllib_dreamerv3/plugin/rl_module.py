@@ -1,7 +1,7 @@
 """The networks as RLlib knows them: an RLModule, with weights, states and checkpoints."""
 
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,13 @@ from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.plugin.checkpoint_components import ARRAYS_FILE, ArrayFiles
 from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.spaces.codecs import make_codecs
+from rllib_dreamerv3.spaces.nesting import flatten, leaves
 
 _IS_FIRST = "is_first"
+_HOW_TO_ACT = (
+    "batch observations as [B, 1, ...], begin each episode with get_initial_state() batched as "
+    "[B, ...], and go on with the 'state_out' of the step before (docs/migrating.md#acting)."
+)
 
 
 class DreamerV3RLModule(RLModule):
@@ -77,9 +82,7 @@ class DreamerV3RLModule(RLModule):
         return {key: x[0] for key, x in state._asdict().items()} | {_IS_FIRST: np.asarray(True)}
 
     def _forward(self, batch: dict[str, Any], *, mode: bool, **kwargs: Any) -> dict[str, Any]:
-        state = {key: np.asarray(x) for key, x in batch[Columns.STATE_IN].items()}
-        is_first = state.pop(_IS_FIRST).astype(bool)
-        observation = _map_leaves(lambda x: np.asarray(x)[:, 0], batch[Columns.OBS])
+        observation, state, is_first = self._read(batch)
         next_state = self.policy.act(
             self.observations.encode(observation),
             is_first,
@@ -92,6 +95,44 @@ class DreamerV3RLModule(RLModule):
             Columns.ACTIONS: _map_leaves(lambda x: x[:, None], action),
             Columns.STATE_OUT: next_state._asdict() | {_IS_FIRST: np.zeros_like(is_first)},
         }
+
+    def _read(self, batch: dict[str, Any]) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
+        """Observations ``[B, ...]``, states, and where episodes begin ``[B]``.
+
+        Raises:
+            ValueError: If the batch lacks one of them, or has other shapes.
+        """
+        start = self.get_initial_state()
+        if Columns.OBS not in batch:
+            raise ValueError(f"The batch has no {Columns.OBS!r}: {_HOW_TO_ACT}")
+        given = batch.get(Columns.STATE_IN)
+        if not isinstance(given, Mapping) or set(given) != set(start):
+            raise ValueError(
+                f"The batch needs {Columns.STATE_IN!r}, the state that DreamerV3 acts from, with "
+                f"the keys {', '.join(start)}: {_HOW_TO_ACT}"
+            )
+        state = {key: np.asarray(x) for key, x in given.items()}
+        observation = _map_leaves(np.asarray, batch[Columns.OBS])
+        size = {len(x) if x.ndim else 0 for x in state.values()}
+        for name, x in state.items():
+            if x.shape[1:] != start[name].shape or len(size) > 1:
+                raise ValueError(
+                    f"{Columns.STATE_IN!r} has {name!r} of shape {x.shape} instead of "
+                    f"{('B', *start[name].shape)}: {_HOW_TO_ACT}".replace("'B'", "B")
+                )
+        for (path, space), x in zip(
+            leaves(self.observation_space, "observation space"),
+            flatten(self.observation_space, observation),
+            strict=True,
+        ):
+            needed = (*size, 1, *(space.shape or ()))
+            if x.shape != needed:
+                raise ValueError(
+                    f"{Columns.OBS!r}{f' at {path!r}' if path else ''} has the shape {x.shape} "
+                    f"instead of {needed}, [B, 1, ...] for B environments: {_HOW_TO_ACT}"
+                )
+        is_first = state.pop(_IS_FIRST).astype(bool)
+        return _map_leaves(lambda x: x[:, 0], observation), state, is_first
 
     def _forward_inference(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         return self._forward(batch, mode=self.model_config["evaluation_action"] == "mode")

@@ -9,7 +9,7 @@ import ray
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.typing import ResultDict
 
-from rllib_dreamerv3.errors import EnvironmentFailedError
+from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, in_words
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.failures import FailuresInARow, name_of
 from rllib_dreamerv3.plugin.messages import leave_words, take_words
@@ -80,7 +80,9 @@ class RemoteSampling:
         """
         self._group, self._manager = group, group._worker_manager
         self._restart, self._timeout_s = restart, timeout_s
-        self._failures = {i: FailuresInARow(tolerated_failures) for i in self._manager.actor_ids()}
+        self._tolerated_failures = tolerated_failures
+        self._failures: dict[int, FailuresInARow] = {}
+        self._take_in_new()
         self._incarnations: dict[int, tuple[int, ...]] = {}
         self._requests: dict[int, _Request] = {}
         self._pings: dict[int, _Request] = {}
@@ -97,10 +99,13 @@ class RemoteSampling:
             The records that have come, and the metrics of each env runner that they come from.
 
         Raises:
+            EnvironmentDataError: An environment of one returns what it does not declare.
             EnvironmentFailedError: One has failed too often in a row, or none is left.
         """
         if not self._restart and not self._manager.num_healthy_actors():
             raise EnvironmentFailedError("All env runners are lost, and none is to be restarted.")
+        for index in self._requests.keys() - set(self._manager.actor_ids()):
+            del self._requests[index]  # It was removed.
         asked = [i for i in self._manager.healthy_actor_ids() if i not in self._requests]
         for index in asked:
             answer = self._manager.actors()[index].apply.remote(_sample, arguments=arguments)
@@ -134,10 +139,14 @@ class RemoteSampling:
             return None
         del self._requests[index]
         try:
-            answer: _Answer = ray.get(ready[0])
+            answer: _Answer | EnvironmentDataError = ray.get(ready[0])
         except ray.exceptions.RayError as error:
             self._lose(index, self._words_of(index) or _gone(error), error)
             return None
+        if isinstance(answer, EnvironmentDataError):
+            # Asking again would not help.
+            name = name_of(index, evaluation=False)
+            raise EnvironmentDataError(f"{name}: {answer}") from answer
         if self._incarnations.setdefault(index, answer.incarnation) != answer.incarnation:
             # It has no weights yet.
             self._lose(index, "its process has died between two calls", None)
@@ -164,7 +173,7 @@ class RemoteSampling:
         self._kill(index, f"{doing}. It did not answer within {self._timeout_s:g} s")
 
     def bring_back(self) -> list[int]:
-        """Env runners that are there again after they were lost; waits for none.
+        """Env runners that are there again after they were lost, or were added; waits for none.
 
         Returns:
             Their indices. They have no weights yet and the seeds of a restart.
@@ -172,7 +181,7 @@ class RemoteSampling:
         Raises:
             EnvironmentFailedError: One cannot be started any more.
         """
-        back = []
+        back = self._take_in_new()
         for index in self._manager.actor_ids() if self._restart else ():
             if self._manager.is_actor_healthy(index):
                 continue
@@ -197,6 +206,16 @@ class RemoteSampling:
             self.replaced += 1
             back.append(index)
         return back
+
+    def _take_in_new(self) -> list[int]:
+        """Env runners that nobody has seen before; forgets those that were removed."""
+        there = self._manager.actor_ids()
+        new = [index for index in there if index not in self._failures]
+        self._failures = {
+            index: self._failures.get(index) or FailuresInARow(self._tolerated_failures)
+            for index in there
+        }
+        return new
 
     def call(self, method: str, arguments: dict[str, Any], only: list[int] | None = None) -> None:
         """Calls every env runner, after what it has been asked before, and drops its records of it.
@@ -247,14 +266,15 @@ def _gone(error: Exception) -> str:
     return f"its process has died ({type(error).__name__})"
 
 
-def _sample(runner: DreamerV3EnvRunner, *, arguments: dict[str, Any]) -> _Answer:
+def _sample(
+    runner: DreamerV3EnvRunner, *, arguments: dict[str, Any]
+) -> _Answer | EnvironmentDataError:
     """Samples in an env runner's process; a failure leaves its words there for who asked."""
     try:
         return _Answer(runner.incarnation, runner.sample(**arguments), runner.get_metrics())
+    except EnvironmentDataError as error:
+        # RLlib would end this process for an exception, and start another.
+        return error
     except Exception as error:
-        leave_words(
-            str(error)
-            if isinstance(error, EnvironmentFailedError)
-            else f"{type(error).__name__}: {error}"
-        )
+        leave_words(in_words(error))
         raise

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from rllib_dreamerv3.records import Columns, RecordChunk
+from rllib_dreamerv3.records import Columns, EndedEpisode, RecordChunk
 
 
 class Streams:
@@ -21,6 +21,7 @@ class Streams:
         """
         self.prefix = prefix
         self._end = np.zeros(num_envs, int)
+        self._ended: list[list[EndedEpisode]] = [[] for _ in range(num_envs)]
         self._begin()
 
     def add(self, columns: Columns, of: np.ndarray | None = None) -> None:
@@ -35,6 +36,10 @@ class Streams:
         self._present.append(present)
         self._end += present
 
+    def end_episode(self, i: int, episode: EndedEpisode) -> None:
+        """Notes that an episode of an environment has ended, for its next chunk."""
+        self._ended[i].append(episode)
+
     def take(self, *, but_last: bool = False) -> list[RecordChunk]:
         """Returns, and forgets, the records that were added: one chunk a stream, if any.
 
@@ -48,11 +53,13 @@ class Streams:
             return []
         stacked = {name: np.array([step[name] for step in steps]) for name in steps[0]}
         whole = present.all()
+        ended, self._ended = self._ended, [[] for _ in self._ended]
         return [
             RecordChunk(
                 f"{self.prefix}-{i}",
                 int(start[i]),
                 {name: x[:, i] if whole else x[present[:, i], i] for name, x in stacked.items()},
+                tuple(ended[i]),
             )
             for i in range(len(start))
         ]

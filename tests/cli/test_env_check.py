@@ -4,36 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, Text, Tuple
+from faulty_environments import IMAGE, MASKED, NESTED, A, Base
+from gymnasium.spaces import Box, Discrete, Text
 
 from rllib_cli import env_check
 from rllib_cli.main import cli
-
-
-class Base(gym.Env):
-    """Nothing is wrong with it; faults are put in by keyword."""
-
-    action_space = Discrete(2)
-
-    def __init__(self, space=None, obs=None, reset=None, step=None, reward=1.0, **outcome):
-        self.observation_space = space or Box(-1.0, 1.0, (3,), np.float32)
-        self.obs = obs or (lambda env: env.np_random.uniform(-1, 1, 3).astype(np.float32))
-        self.returned_by_reset, self.returned_by_step = reset, step
-        self.outcome = {"reward": reward, "terminated": False, "info": {}, **outcome}
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.time = 0
-        if self.returned_by_reset:
-            return self.returned_by_reset(self)
-        return self.obs(self), {}
-
-    def step(self, action):
-        self.time += 1
-        if self.returned_by_step:
-            return self.returned_by_step(self)
-        reward, terminated, info = self.outcome.values()
-        return self.obs(self), reward, terminated, self.time >= 20, info
 
 
 def findings_of(env, image_size=None):
@@ -50,9 +25,6 @@ def fail(env):
     raise OSError("the motor is stuck")
 
 
-NESTED = Dict({"a": Box(-1, 1, (2,)), "b": Tuple([Discrete(3), Discrete(2)])})
-IMAGE = Box(0, 255, (64, 64, 3), np.uint8)
-A = np.zeros(2, np.float32)
 HERE = r"\(\S*test_env_check\.py, line \d+\)"
 
 
@@ -113,7 +85,7 @@ HERE = r"\(\S*test_env_check\.py, line \d+\)"
         ),
         (
             {
-                "space": Dict({"x": Box(-1, 1, (2,)), "action_mask": MultiBinary(2)}),
+                "space": MASKED,
                 "obs": lambda e: {"x": A, "action_mask": np.zeros(2, np.int8)},
             },
             "allows no",
@@ -160,7 +132,7 @@ def test_masked_choices_are_not_taken():
     def obs(env):
         return {"x": A, "action_mask": np.array([0, 1], np.int8)}
 
-    env = Masked(space=Dict({"x": Box(-1, 1, (2,)), "action_mask": MultiBinary(2)}), obs=obs)
+    env = Masked(space=MASKED, obs=obs)
     findings = env_check.Findings()
     env_check.take_random_steps(
         env, env_check.read_spaces(env, None, "strided", findings), findings

@@ -10,6 +10,7 @@ from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
+    ENVIRONMENT,
     EVALUATION,
     FAULT_TOLERANCE,
     OPTIONS,
@@ -343,6 +344,7 @@ def test_numbers_of_numpy_are_numbers():
         ("reporting", REPORTING),
         ("checkpointing", CHECKPOINTING),
         ("fault_tolerance", FAULT_TOLERANCE),
+        ("environment", ENVIRONMENT),
     ],
 )
 def test_methods_have_the_options_of_the_table_in_signature_and_documentation(method, rows):
@@ -361,6 +363,7 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
         (config.reporting, REPORTING),
         (config.checkpointing, CHECKPOINTING),
         (config.fault_tolerance, FAULT_TOLERANCE),
+        (config.environment, ENVIRONMENT),
     ):
         method(**{name: values[name] for name in rows})
     from_dict = DreamerV3Config().update_from_dict(values)
@@ -373,7 +376,7 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
             "directory": None,
         }
     }
-    groups = TRAINING, EVALUATION, REPORTING, CHECKPOINTING, FAULT_TOLERANCE
+    groups = TRAINING, EVALUATION, REPORTING, CHECKPOINTING, FAULT_TOLERANCE, ENVIRONMENT
     assert len(expected) == sum(map(len, groups))
     for config_object in (config, from_dict):
         assert {name: getattr(config_object, name) for name in OPTIONS} == expected

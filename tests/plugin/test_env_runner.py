@@ -73,7 +73,7 @@ def test_records_are_consistent(runner):
 
 def test_samples_whole_episodes(runner):
     chunks = runner.sample(num_episodes=4)
-    lengths = [length for length, _, _ in runner.take_done_episodes()]
+    lengths = [episode.length for episode in runner.take_done_episodes()]
     assert len(lengths) >= 4
     assert sum(lengths) <= sum(chunk.env_steps() for chunk in chunks)
     assert all(chunk.columns[IS_FIRST][0] for chunk in chunks)

@@ -1,66 +1,52 @@
 """Episode statistics that outlive an iteration."""
 
-import numpy as np
+import json
 
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
-from rllib_dreamerv3.records import RecordChunk
+from rllib_dreamerv3.records import EndedEpisode
 
 
-def chunk(stream, start, rewards, firsts, lasts):
-    columns = {
-        "reward": np.asarray(rewards, np.float32),
-        "is_first": np.asarray(firsts, bool),
-        "is_last": np.asarray(lasts, bool),
-    }
-    return RecordChunk(stream, start, columns)
-
-
-def test_episodes_are_followed_over_chunks_and_streams():
+def test_means_and_limits_under_rllibs_names():
     statistics = EpisodeStatistics(size=10)
-    statistics.add(chunk("a", 0, [0, 1], [1, 0], [0, 0]))
-    statistics.add(chunk("b", 0, [0, 5], [1, 0], [0, 1]))
-    assert statistics.results()["episode_return_mean"] == 5
-    statistics.add(chunk("a", 2, [2, 0, 7], [0, 1, 0], [1, 0, 0]))
-    results = statistics.results()
-    assert (results["episode_return_min"], results["episode_return_max"]) == (3, 5)
-    assert results["episode_return_last"] == 3
-    assert (results["episode_len_min"], results["episode_len_max"]) == (1, 2)
+    statistics.add([EndedEpisode(5.0, 1, 0.5), EndedEpisode(3.0, 2, 1.5)])
+    assert statistics.results() == {
+        "episode_return_last": 3.0,
+        "episode_return_mean": 4.0,
+        "episode_return_min": 3.0,
+        "episode_return_max": 5.0,
+        "episode_len_mean": 1.5,
+        "episode_len_min": 1,
+        "episode_len_max": 2,
+        "episode_duration_sec_mean": 1.0,
+        "agent_episode_return_mean": {"default_agent": 4.0},
+        "module_episode_return_mean": {"default_policy": 4.0},
+    }
+
+
+def test_numbers_of_info_are_means_over_the_episodes_that_have_them():
+    statistics = EpisodeStatistics(size=10)
+    statistics.add([EndedEpisode(0.0, 3, 0.0, {"is_success": (1.0, 1.0), "energy": (2.0, 9.0)})])
+    statistics.add([EndedEpisode(0.0, 3), EndedEpisode(0.0, 3, 0.0, {"is_success": (0.0, 4.0)})])
+    assert statistics.results()["info"] == {
+        "is_success": {"last_mean": 0.5, "sum_mean": 2.5},
+        "energy": {"last_mean": 2.0, "sum_mean": 9.0},
+    }
 
 
 def test_only_the_last_episodes_count():
     statistics = EpisodeStatistics(size=2)
-    for position, reward in enumerate([10, 2, 4]):
-        statistics.add(chunk("a", 2 * position, [0, reward], [1, 0], [0, 1]))
+    statistics.add(EndedEpisode(ret, 1) for ret in (10.0, 2.0, 4.0))
     assert statistics.results()["episode_return_mean"] == 3
 
 
 def test_nothing_is_claimed_before_an_episode_has_ended():
-    statistics = EpisodeStatistics(size=2)
-    statistics.add(chunk("a", 0, [0, 1], [1, 0], [0, 0]))
-    assert statistics.results() == {}
+    assert EpisodeStatistics(size=2).results() == {}
 
 
-def test_state_keeps_what_has_ended():
+def test_state_is_json_and_older_ones_are_read():
     statistics, other = EpisodeStatistics(size=3), EpisodeStatistics(size=3)
-    statistics.add(chunk("a", 0, [0, 1, 2], [1, 0, 0], [0, 0, 1]))
-    other.set_state(statistics.get_state())
+    statistics.add([EndedEpisode(3.0, 2, 1.0, {"x": (1.0, 2.0)})])
+    other.set_state(json.loads(json.dumps(statistics.get_state())))
     assert other.results() == statistics.results()
-
-
-def test_an_episode_with_a_gap_does_not_count():
-    """Two episodes of 20 steps, of which the records in the middle are lost."""
-    statistics = EpisodeStatistics(size=10)
-    statistics.add(chunk("a", 0, [0] + [1] * 15, [1] + [0] * 15, [0] * 16))
-    # Lost: the last five steps, the next reset and five steps of the next episode.
-    statistics.add(chunk("a", 27, [1] * 15, [0] * 15, [0] * 14 + [1]))
-    assert statistics.results() == {}
-    statistics.add(chunk("a", 42, [0] + [1] * 20, [1] + [0] * 20, [0] * 20 + [1]))
-    results = statistics.results()
-    assert results["episode_return_mean"] == results["episode_len_max"] == 20
-
-
-def test_a_stream_that_is_seen_from_its_middle_on_counts_from_the_next_episode():
-    statistics = EpisodeStatistics(size=10)
-    statistics.add(chunk("a", 5, [1, 1, 0, 1], [0, 0, 1, 0], [0, 1, 0, 1]))
-    assert statistics.results()["episode_return_mean"] == 1
-    assert statistics.results()["episode_len_max"] == 1
+    other.set_state([[7.0, 4]])
+    assert other.results()["episode_len_mean"] == 4

@@ -8,7 +8,7 @@ import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
 
-_FIVE = "observation, reward, terminated, truncated, info"
+FIVE_VALUES = "observation, reward, terminated, truncated, info"
 
 
 def wrong_reset(returned: Any) -> str | None:
@@ -25,7 +25,7 @@ def wrong_step(returned: Any) -> str | None:
     """What is wrong with the form of what ``step()`` returned; None: nothing."""
     if isinstance(returned, tuple) and len(returned) == 5:
         return None
-    return f"step() has to return five values ({_FIVE}), and returned {_form(returned)}"
+    return f"step() has to return five values ({FIVE_VALUES}), and returned {_form(returned)}"
 
 
 def wrong_outcome(reward: Any, terminated: Any, truncated: Any, info: Any) -> Iterator[str]:
@@ -33,7 +33,7 @@ def wrong_outcome(reward: Any, terminated: Any, truncated: Any, info: Any) -> It
     if not isinstance(reward, Real | np.number | np.bool_):
         yield f"the reward has to be a number, and was {_form(reward)}"
     elif not np.isfinite(float(reward)):
-        yield f"the reward was {reward}: correct the environment"
+        yield f"the reward was {reward}, which would spoil the networks"
     for name, flag in (("terminated", terminated), ("truncated", truncated)):
         if not isinstance(flag, bool | np.bool_):
             yield f"{name} has to be True or False, and was {_form(flag)}"
@@ -87,9 +87,15 @@ def _wrong_leaf(space: gym.Space, value: Any, where: str) -> Iterator[str]:
     elif array.shape != space.shape:
         yield f"{where} has the shape {array.shape}; its space declares {space.shape}"
     elif isinstance(space, spaces.Box):
-        if not np.isfinite(array).all():
+        # As Gymnasium's vector environments convert them.
+        if not np.can_cast(array.dtype, space.dtype, "same_kind"):
+            yield (
+                f"{where} has the dtype {array.dtype}; its space declares {space.dtype}: convert "
+                f"it with .astype(np.{space.dtype})"
+            )
+        elif not np.isfinite(array).all():
             kind = "NaN" if np.isnan(array).any() else "infinity"
-            yield f"{where} holds {kind}, which would spoil the networks: correct the environment"
+            yield f"{where} holds {kind}, which would spoil the networks"
     elif array.dtype.kind == "f" or not space.contains(array.astype(space.dtype)):
         yield f"{where} was {value!r}, which {space} does not contain"
 

@@ -1,0 +1,162 @@
+"""Environments whose mistakes are told where they happen, in words for those who wrote them."""
+
+import traceback
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from rllib_dreamerv3.envs.returned_values import (
+    FIVE_VALUES,
+    wrong_outcome,
+    wrong_reset,
+    wrong_step,
+    wrong_value,
+)
+from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError
+
+# Parts of paths of code that is not the user's.
+_LIBRARIES = {"gymnasium", "numpy", "ray", "rllib_cli", "rllib_dreamerv3"}
+_MOST_FRAMES = 3
+_MOST_LETTERS = 200
+
+
+def name_of_env(env: Any) -> str:
+    """What an environment is called in messages: its name, or ``module:Class`` of what makes it."""
+    if isinstance(env, str):
+        return env
+    made_by = getattr(env, "__qualname__", None)
+    return f"{env.__module__}:{made_by}" if made_by else repr(env)
+
+
+def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """The lines of the user's own code on the way to an exception; empty if there are none."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return [frame for frame in frames if not {*Path(frame.filename).parts} & _LIBRARIES]
+
+
+def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
+    """Builds the error for an exception that an environment has raised.
+
+    Args:
+        what: The call, as in ``step 3 of my_env:Reach``.
+        error: What it raised.
+
+    Returns:
+        The error: at most six lines, of which some are those of the user's code that raised.
+    """
+    if isinstance(error, EnvironmentFailedError):
+        return error
+    first, *more = str(error).splitlines() or [""]
+    words = first if len(first) <= _MOST_LETTERS else f"{first[:_MOST_LETTERS]}..."
+    lines = [f"{what} failed: {type(error).__name__}: {words}{' ...' if more else ''}"]
+    frames = own_frames(error)[-_MOST_FRAMES:]
+    for frame in frames:
+        lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
+    if frames and frames[-1].line:
+        lines.append(f"    {frames[-1].line}")
+    if not frames and "unpack" in str(error):
+        lines.append(f"step() has to return five values ({FIVE_VALUES}), reset() two.")
+    return EnvironmentFailedError("\n".join(lines))
+
+
+class CheckedEnv(gym.Wrapper):
+    """An environment that says what is wrong with it, instead of what NumPy makes of that.
+
+    What ``reset()`` and ``step()`` return is compared with what Gymnasium and the spaces promise:
+    nesting, shapes, types and classes. Arrays of the right shape and type are not looked into:
+    bounds, NaN and infinity are looked for in the values of all environments together.
+    """
+
+    def __init__(self, env: gym.Env, name: str):
+        """Wraps one environment.
+
+        Args:
+            env: The environment.
+            name: What it is called in messages.
+
+        Raises:
+            EnvironmentDataError: If it is no environment, or has no spaces.
+        """
+        if not isinstance(env, gym.Env):
+            raise EnvironmentDataError(
+                f"{name} made {env!r:.200}, which is no gymnasium.Env. Environments of the former "
+                "package gym need gymnasium.make('GymV21Environment-v0') of shimmy."
+            )
+        for space in ("observation_space", "action_space"):
+            found = getattr(env, space, None)
+            if not isinstance(found, gym.Space):
+                raise EnvironmentDataError(
+                    f"{space} of {name} has to be a space of Gymnasium, and is {found!r:.200}. Set "
+                    f"self.{space} in its __init__()."
+                )
+        super().__init__(env)
+        self._name, self._episode, self._step = name, 0, 0
+        self._space = env.observation_space
+        is_box = isinstance(self._space, spaces.Box)
+        self._shape = self._space.shape if is_box else None
+        self._dtype = self._space.dtype if is_box else None
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
+        """Resets the environment.
+
+        Raises:
+            EnvironmentFailedError: If it raised an exception.
+            EnvironmentDataError: If it did not return what it promises.
+        """
+        self._episode, self._step = self._episode + 1, 0
+        try:
+            returned = self.env.reset(seed=seed, options=options)
+        except Exception as error:
+            raise failed_call(self._where(), error) from error
+        if wrong := wrong_reset(returned):
+            raise self._wrong(wrong)
+        self._check_observation(returned[0])
+        return returned
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Steps the environment.
+
+        Raises:
+            EnvironmentFailedError: If it raised an exception.
+            EnvironmentDataError: If it did not return what it promises.
+        """
+        self._step += 1
+        try:
+            returned = self.env.step(action)
+        except Exception as error:
+            raise failed_call(self._where(), error) from error
+        if wrong := wrong_step(returned):
+            raise self._wrong(wrong)
+        observation, reward, terminated, truncated, info = returned
+        self._check_observation(observation)
+        if not (
+            type(reward) is float
+            and type(terminated) is type(truncated) is bool
+            and type(info) is dict
+        ):
+            for wrong in wrong_outcome(reward, terminated, truncated, info):
+                raise self._wrong(wrong)
+        return returned
+
+    def _check_observation(self, observation: Any) -> None:
+        if (
+            type(observation) is np.ndarray
+            and observation.shape == self._shape
+            and observation.dtype == self._dtype
+        ):
+            return
+        for wrong in wrong_value(self._space, observation):
+            raise self._wrong(wrong, "environment, or the space that it declares")
+
+    def _where(self) -> str:
+        call = f"step() {self._step}" if self._step else "reset()"
+        return f"{call} of episode {self._episode} of {self._name}"
+
+    def _wrong(self, sentence: str, correct: str = "environment") -> EnvironmentDataError:
+        return EnvironmentDataError(
+            f"{self._where()}: {sentence}. Correct the {correct}; `rllib check-env` tries it "
+            "without training."
+        )

@@ -1,0 +1,218 @@
+"""Environments with one fault each, and what is said about it while training: data for tests.
+
+``docs/environment_errors.md`` is written from this table.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.spaces import (
+    Box,
+    Dict,
+    Discrete,
+    MultiBinary,
+    MultiDiscrete,
+    Sequence,
+    Text,
+    Tuple,
+)
+
+
+class Base(gym.Env):
+    """Nothing is wrong with it; faults are put in by keyword."""
+
+    action_space = Discrete(2)
+
+    def __init__(self, space=None, obs=None, reset=None, step=None, reward=1.0, **outcome):
+        self.observation_space = space or Box(-1.0, 1.0, (3,), np.float32)
+        self.obs = obs or (lambda env: env.np_random.uniform(-1, 1, 3).astype(np.float32))
+        self.returned_by_reset, self.returned_by_step = reset, step
+        self.outcome = {"reward": reward, "terminated": False, "info": {}, **outcome}
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.time = 0
+        if self.returned_by_reset:
+            return self.returned_by_reset(self)
+        return self.obs(self), {}
+
+    def step(self, action):
+        self.time += 1
+        if self.returned_by_step:
+            return self.returned_by_step(self)
+        reward, terminated, info = self.outcome.values()
+        return self.obs(self), reward, terminated, self.time >= 20, info
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault.
+
+    Attributes:
+        what: In a few words.
+        says: Regular expression that the message has to match.
+        make: Makes the environment.
+    """
+
+    what: str
+    says: str
+    make: Callable[..., Any]
+
+
+def _fault(what: str, says: str, **keywords: Any) -> Fault:
+    return Fault(what, says, lambda env_config: Base(**keywords))
+
+
+def _raise(error: Exception) -> Any:
+    raise error
+
+
+def _without(attribute: str) -> Callable[..., Any]:
+    class Without(Base):
+        def __getattribute__(self, name: str) -> Any:
+            if name == attribute:
+                raise AttributeError(name)
+            return super().__getattribute__(name)
+
+    return lambda env_config: Without()
+
+
+def _with_action_space(space: Any) -> Callable[..., Any]:
+    def make(env_config: Any) -> Base:
+        env = Base()
+        env.action_space = space
+        return env
+
+    return make
+
+
+NESTED = Dict({"a": Box(-1, 1, (2,)), "b": Tuple([Discrete(3), Discrete(2)])})
+IMAGE = Box(0, 255, (64, 64, 3), np.uint8)
+MASKED = Dict({"x": Box(-1, 1, (2,)), "action_mask": MultiBinary(2)})
+A = np.zeros(2, np.float32)
+THREE = np.zeros(3, np.float32)
+
+FAULTS = (
+    # What the environment is.
+    Fault(
+        "its constructor raises",
+        "Making .* failed: OSError: no licence",
+        lambda env_config: _raise(OSError("no licence for the simulator")),
+    ),
+    Fault("a function that returns nothing", "made None, which is no", lambda env_config: None),
+    Fault(
+        "its class does not take an option",
+        r"failed: TypeError: .*unexpected keyword argument 'goal'",
+        lambda env_config: Base.reset(Base(), goal=1),
+    ),
+    Fault("no observation_space", "observation_space of .* is None", _without("observation_space")),
+    Fault("no action_space", "action_space of .* has to be a space", _without("action_space")),
+    Fault("an action_space that is a number", "action_space of .* is 4", _with_action_space(4)),
+    Fault("a Text action", "the action space: Text spaces are not", _with_action_space(Text(3))),
+    _fault("a Text observation", "Text spaces are not supported", space=Text(5)),
+    _fault("a Sequence", "Sequence spaces are not supported", space=Sequence(Discrete(2))),
+    _fault("a Box of four dimensions", "4 dimensions is neither", space=Box(0, 1, (2, 2, 2, 2))),
+    _fault("a Box that holds nothing", "holds no values", space=Box(0, 1, (0,))),
+    # Observations.
+    _fault("another shape", r"shape \(4,\); .* declares \(3,\)", obs=lambda e: np.zeros(4, "f4")),
+    _fault(
+        "another shape, later",
+        r"step\(\) 5 of episode 1 .*: the observation has the shape \(4,\)",
+        obs=lambda e: np.zeros(4 if e.time == 5 else 3, "f4"),
+    ),
+    _fault("text", r"numbers of shape \(3,\), and was 'abc'", obs=lambda e: "abc"),
+    _fault("None", r"numbers of shape \(3,\), and was None", obs=lambda e: None),
+    _fault("a ragged list", r"and was a list of 2", obs=lambda e: [[1], [1, 2]]),
+    _fault("NaN", "returned NaN in 'obs/vector'", obs=lambda e: THREE + np.float32("nan")),
+    _fault("infinity", "returned infinity in", obs=lambda e: THREE + np.float32("inf")),
+    _fault(
+        "an image of floats where bytes are declared",
+        r"dtype float64; its space declares uint8: convert it with \.astype\(np\.uint8\)",
+        space=IMAGE,
+        obs=lambda e: np.zeros((64, 64, 3)),
+    ),
+    _fault(
+        "a dict without one of its keys",
+        "lacks the key 'b', which its space declares",
+        space=NESTED,
+        obs=lambda e: {"a": A},
+    ),
+    _fault(
+        "a dict with one key too many",
+        "has the key 'c', which its space does not declare",
+        space=NESTED,
+        obs=lambda e: {"a": A, "b": (1, 1), "c": 1},
+    ),
+    _fault(
+        "a tuple that is too short",
+        "the observation at 'b' has to be a tuple of 2",
+        space=NESTED,
+        obs=lambda e: {"a": A, "b": (1,)},
+    ),
+    _fault(
+        "an array where a dict is declared",
+        "has to be a dict with the keys 'a', 'b', and was an array",
+        space=NESTED,
+        obs=lambda e: A,
+    ),
+    _fault("a class that does not exist", r"was 7, which", space=Discrete(3), obs=lambda e: 7),
+    _fault("a negative class", r"was -1, which", space=Discrete(3), obs=lambda e: -1),
+    _fault("a class that is a float", r"was 1\.0, which", space=Discrete(3), obs=lambda e: 1.0),
+    _fault(
+        "one of several classes that does not exist",
+        r"the value 2 in component 1 of 'obs/state'|was array\(\[1, 2\]\), which MultiDiscrete",
+        space=MultiDiscrete([2, 2]),
+        obs=lambda e: np.array([1, 2]),
+    ),
+    _fault(
+        "a switch that is neither 0 nor 1",
+        "which MultiBinary",
+        space=MultiBinary(2),
+        obs=lambda e: np.array([0, 3]),
+    ),
+    _fault(
+        "a mask that allows nothing",
+        "allows no",
+        space=MASKED,
+        obs=lambda e: {"x": A, "action_mask": np.zeros(2, np.int8)},
+    ),
+    # What comes with them.
+    _fault("a reward in a list", "reward has to be a number, and was a list", reward=[1.0]),
+    _fault("a reward in an array", r"an array of shape \(1,\)", reward=np.ones(1)),
+    _fault("no reward", "reward has to be a number, and was None", reward=None),
+    _fault("a reward that is text", "reward has to be a number, and was '1'", reward="1"),
+    _fault("a reward of NaN", "returned the reward nan|reward was nan", reward=float("nan")),
+    _fault("terminated that is text", "terminated has to be True or False", terminated="no"),
+    _fault("terminated that is None", "terminated has to be True or False", terminated=None),
+    _fault("info that is None", "info has to be a dict, and was None", info=None),
+    _fault(
+        "step() of the old Gym",
+        r"step\(\) has to return five values \(observation, .* a tuple of 4",
+        step=lambda e: (THREE, 1.0, False, {}),
+    ),
+    _fault("step() without return", "five values .* returned None", step=lambda e: None),
+    _fault(
+        "reset() of the old Gym",
+        r"reset\(\) has to return two values, .* returned an array of shape \(3,\)",
+        reset=lambda e: THREE,
+    ),
+    # Exceptions of its own.
+    _fault(
+        "step() raises",
+        r"step\(\) 1 of episode 1 of .* failed: OSError: the motor is stuck\n  File ",
+        step=lambda e: _raise(OSError("the motor is stuck")),
+    ),
+    _fault(
+        "reset() raises",
+        r"reset\(\) of episode 1 of .* failed: KeyError: 'level'\n  File ",
+        reset=lambda e: _raise(KeyError("level")),
+    ),
+    _fault(
+        "step() raises a page of text",
+        r"failed: RuntimeError: line 0 \.\.\.\n  File ",
+        step=lambda e: _raise(RuntimeError("\n".join(f"line {i}" for i in range(50)))),
+    ),
+)
