@@ -4,6 +4,7 @@ import json
 import sys
 
 import fsspec
+import pandas
 import paying
 import pyarrow.fs
 import pytest
@@ -87,7 +88,7 @@ def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path, filesystem_of)
         for counter in ("num_env_steps_added_lifetime", "num_records_sampled_lifetime"):
             assert other["replay_buffer"][counter] > one["replay_buffer"][counter] > 0
     assert restored["replay_buffer"]["num_records"] == lost["replay_buffer"]["num_records"]
-    table = result.metrics_dataframe
+    table = pandas.read_csv(next(tmp_path.glob("results/mine/*/progress.csv")))
     assert list(table["training_iteration"]) == iterations
     assert not table["learners/default_policy/WORLD_MODEL_L_total"].isna().any()
 
