@@ -142,6 +142,9 @@ def test_pbt_copies_checkpoints_with_replay_and_perturbed_options_count(tmp_path
     assert first["env_runners"]["episode_return_mean"] == 0
     assert before["reward_replayed"] == 0
     assert after["reward_replayed"] > 0.5
+    # Its own environment pays now too; but these records are the other's and one more.
+    added = "num_env_steps_added_lifetime"
+    assert after["replay_buffer"][added] == watcher.results[1][1]["replay_buffer"][added] + 1
     assert after["config"]["env_config"] == {"pays": 1.0}
     assert after["rates"]["world_model"] == pytest.approx(5e-4)
     assert after["rates"]["actor"] == pytest.approx(6e-5)
