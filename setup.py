@@ -13,7 +13,14 @@ MINIGRID = ["minigrid>=3"]
 
 # Of the benchmarks only MiniGrid: the others bring pillow, which changes what RLlib imports, and
 # the tests should see what most users have.
-TEST = ["pytest>=8", "pytest-xdist>=3.6", "hypothesis>=6", "import-linter>=2.17", *MINIGRID]
+TEST = [
+    "pytest>=8",
+    "pytest-xdist>=3.6",
+    "hypothesis>=6",
+    "import-linter>=2.17",
+    "optuna>=3",
+    *MINIGRID,
+]
 DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "types-PyYAML"]
 
 setup(

@@ -16,6 +16,7 @@ from rllib_cli.display import Display
 from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
 from rllib_cli.resuming import keep_trial
+from rllib_dreamerv3.plugin.csv_logger import CompleteCSVLoggerCallback
 from rllib_dreamerv3.plugin.messages import take_warnings
 
 _LISTEN_EVERY_S = 2.0
@@ -48,7 +49,9 @@ def told_to(display: Display, interrupts: Interrupts, experiment: Experiment) ->
     # The first results of a trial come before its first episode ends, and hold no return.
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    os.environ["RAY_TUNE_CALLBACKS"] = f"{__name__}.{CommandCallback.__name__}"
+    callbacks = (CommandCallback, CompleteCSVLoggerCallback)
+    names = [f"{each.__module__}.{each.__name__}" for each in callbacks]
+    os.environ["RAY_TUNE_CALLBACKS"] = ",".join(names)
     try:
         yield
     finally:

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from rllib_dreamerv3.networks.parameter_count import count_parameters
     from rllib_dreamerv3.plugin.algorithm import DreamerV3
     from rllib_dreamerv3.plugin.config import DreamerV3Config
+    from rllib_dreamerv3.plugin.csv_logger import CompleteCSVLoggerCallback
 
-__all__ = ["DreamerV3", "DreamerV3Config", "count_parameters"]
+__all__ = ["CompleteCSVLoggerCallback", "DreamerV3", "DreamerV3Config", "count_parameters"]
 __version__ = "0.1.0"
 
 _MODULES = {
+    "CompleteCSVLoggerCallback": "rllib_dreamerv3.plugin.csv_logger",
     "DreamerV3": "rllib_dreamerv3.plugin.algorithm",
     "DreamerV3Config": "rllib_dreamerv3.plugin.config",
     "count_parameters": "rllib_dreamerv3.networks.parameter_count",

@@ -46,7 +46,8 @@ def unknown_name(what: str, name: str, valid: Iterable[str]) -> ConfigError:
 
     Args:
         what: What kind of thing the name stands for, e.g. ``"option"``.
-        name: The name that was given.
+        name: The name that was given; of one inside another, as in ``outer/inner``, the message
+            says how it is written.
         valid: All names that exist.
 
     Returns:
@@ -55,7 +56,10 @@ def unknown_name(what: str, name: str, valid: Iterable[str]) -> ConfigError:
     names = sorted(valid)
     lower = {n.lower(): n for n in names}
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
-    if near:
+    outer, _, inner = name.replace(".", "/").partition("/")
+    if inner and outer in names:
+        hint = f"What is inside {outer!r} is nested: {{{outer!r}: {{{inner!r}: ...}}}}."
+    elif near:
         hint = f"Did you mean {lower[near[0]]!r}?"
     elif len(names) <= _MOST_NAMES:
         hint = f"Valid: {', '.join(names)}."

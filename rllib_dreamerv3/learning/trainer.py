@@ -320,9 +320,7 @@ class Trainer(tf.Module):
             | self._gradients(critic_tape, critic_total, "critic"),
             {
                 "ACTOR_L_total": actor_total,
-                "ACTOR_action_entropy": actor_metrics["entropy"],
-                "ACTOR_advantage_mean": actor_metrics["advantage_mean"],
-                "ACTOR_advantage_abs_mean": actor_metrics["advantage_abs_mean"],
+                **{f"ACTOR_{name}": value for name, value in actor_metrics.items()},
                 "ACTOR_value_targets_pct5_ema": self.return_normalizer.low.read_value(),
                 "ACTOR_value_targets_pct95_ema": self.return_normalizer.high.read_value(),
                 "DREAM_DATA_returns_mean": tf.reduce_mean(outcome.returns),

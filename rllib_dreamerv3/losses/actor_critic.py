@@ -102,7 +102,9 @@ def actor_loss(
             rewards, values and the world model (2023 code, for continuous actions).
 
     Returns:
-        The scalar loss, and scalars for the results, by name.
+        The scalar loss, and scalars for the results, by name. The two terms of the loss among them
+        are plain means, without the weights of the trajectories; without REINFORCE there is only
+        the entropy's.
     """
     advantage = (outcome.returns - outcome.values) / scale
     entropy = tf.reshape(policy.entropy(), tf.shape(advantage))
@@ -112,11 +114,16 @@ def actor_loss(
         log_prob = tf.reshape(policy.log_prob(tf.stop_gradient(action)), tf.shape(advantage))
         objective = log_prob * tf.stop_gradient(advantage)
     loss = -tf.reduce_mean(outcome.weights * (objective + entropy_scale * entropy))
-    return loss, {
-        "entropy": tf.reduce_mean(entropy),
+    mean_entropy = tf.reduce_mean(entropy)
+    metrics = {
+        "L_neg_entropy_term": -entropy_scale * mean_entropy,
+        "action_entropy": mean_entropy,
         "advantage_mean": tf.reduce_mean(advantage),
         "advantage_abs_mean": tf.reduce_mean(tf.abs(advantage)),
     }
+    if not through_dynamics:
+        metrics["L_neglogp_reinforce_term"] = -tf.reduce_mean(objective)
+    return loss, metrics
 
 
 class CriticLosses(NamedTuple):

@@ -361,7 +361,7 @@ class ReportingOptions:
     report_individual_batch_item_stats: bool = option(
         False,
         "Losses of each record [B, T] of an iteration's last update, with every result: "
-        "WORLD_MODEL_L_*_BxT beside the losses.",
+        "WORLD_MODEL_L_*_B_T beside the losses.",
     )
     report_frequency: int = option(
         1000, "Updates from one of these reports to the next.", least=1, unit="updates"

@@ -26,6 +26,7 @@ from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.divergence import Divergence
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
+from rllib_dreamerv3.plugin.former_results import under_former_names
 from rllib_dreamerv3.plugin.iteration import Iteration
 from rllib_dreamerv3.plugin.messages import (
     keep_warnings,
@@ -355,7 +356,9 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
                 lambda learner: learner.metrics.reduce()
             )
             self.metrics.aggregate([metrics.get()], key=LEARNER_RESULTS)
-        replay = self.replay_buffer.metrics() | {
+        held = self.replay_buffer.metrics()
+        replay = held | {
+            **under_former_names(held),
             **self.replay_room.metrics(),
             "prefill_target": float(self.config.num_steps_sampled_before_learning_starts),
         }

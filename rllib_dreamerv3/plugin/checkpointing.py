@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import (
     COMPONENT_LEARNER,
     COMPONENT_LEARNER_GROUP,
@@ -38,11 +37,12 @@ from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE, OPTIMIZER_FIL
 from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.sampling import RemoteSampling
+from rllib_dreamerv3.plugin.tuned_algorithm import TunedAlgorithm
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
 
-class CheckpointedAlgorithm(Algorithm):
+class CheckpointedAlgorithm(TunedAlgorithm):
     """An algorithm whose checkpoints are whole or not there.
 
     Subclasses bring ``replay_buffer`` and the counters.
@@ -65,20 +65,6 @@ class CheckpointedAlgorithm(Algorithm):
     @abstractmethod
     def set_counters(self, counters: Mapping[str, Any]) -> None:
         """Restores what :meth:`get_counters` gave."""
-
-    @property
-    def run_directory(self) -> Path:
-        """The trial's directory where it is on this machine, else where the algorithm logs to.
-
-        Tune gives a trial another working directory, which it throws away.
-        """
-        if self._storage is not None:
-            place = CheckpointPlace.of(
-                self._storage.trial_fs_path, self._storage.storage_filesystem
-            )
-            if place.filesystem is None:
-                return Path(place.path)
-        return Path(self.logdir)
 
     @property
     def last_checkpoint(self) -> str | None:

@@ -159,11 +159,11 @@ class Reporter:
             update: Number of updates so far; decides the samples.
 
         Returns:
-            float32 ``[B, T]`` each, under RLlib's names ``WORLD_MODEL_L_*_BxT``. Only ``total``
+            float32 ``[B, T]`` each, under RLlib's names ``WORLD_MODEL_L_*_B_T``. Only ``total``
             is weighted with the scales of the losses.
         """
         losses = self._lose(dict(batch), self._batch_seed(update))
-        return {f"WORLD_MODEL_L_{name}_BxT": x.numpy() for name, x in losses.items()}
+        return {f"WORLD_MODEL_L_{name}_B_T": x.numpy() for name, x in losses.items()}
 
     def _batch_seed(self, update: int) -> tf.Tensor:
         return tf.constant([self._seed, update], tf.int32)
@@ -238,6 +238,7 @@ class Reporter:
         )
         by_name = {
             "total": losses.weighted(options),
+            "prediction": losses.prediction,
             "decoder": tf.add_n(list(losses.observations.values())),
             "reward": losses.reward,
             "continue": losses.cont,

@@ -1,6 +1,7 @@
 """Runs that are killed, damaged or left without a terminal go on from what is on disk."""
 
 import contextlib
+import csv
 import json
 import os
 import pty
@@ -85,6 +86,10 @@ def test_killed_damaged_and_resumed():
     assert last.path.name > newest.name
     assert manifest.verify(last.path).iteration == iteration + 2
     assert f"Checkpoint: {last.path.resolve()}" in output
+    with open(trial_directory() / "progress.csv", newline="") as table:
+        rows = list(csv.DictReader(table))
+    assert [int(row["training_iteration"]) for row in rows[-2:]] == [iteration + 1, iteration + 2]
+    assert all(row["learners/default_policy/ACTOR_L_total"] for row in rows[-2:])
 
     other = (*TRAIN[:-1], "other", "--from-checkpoint", "results/mine", "--stop")
     code, output = run(*other, json.dumps({"training_iteration": iteration + 3}))

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import ray
 import tensorflow as tf
-from ray import tune
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.tune.registry import get_trainable_cls
 from tiny import tiny_config
@@ -108,21 +107,6 @@ def test_the_name_is_ours_in_tune_and_rllib():
         get_trainable_cls("NoSuchAlgorithm")
     assert get_trainable_cls("DreamerV3") is DreamerV3
     assert isinstance(DreamerV3.get_default_config(), DreamerV3Config)
-
-
-def test_tune_runs_it_by_name_in_a_remote_process(tmp_path):
-    config = tiny_config().to_dict() | {"entropy_scale": tune.grid_search([1e-4, 1e-3])}
-    results = tune.Tuner(
-        "DreamerV3",
-        param_space=config,
-        run_config=tune.RunConfig(
-            stop={"training_iteration": 2}, storage_path=str(tmp_path), verbose=0
-        ),
-    ).fit()
-    assert len(results) == 2
-    assert not results.errors
-    assert {result.metrics["config"]["entropy_scale"] for result in results} == {1e-4, 1e-3}
-    assert all(result.metrics["num_grad_updates_lifetime"] >= 1 for result in results)
 
 
 class Recorder(RLlibCallback):

@@ -20,7 +20,7 @@ ALL_REPORTS = {
 
 
 def is_report(key):
-    return key.endswith(("_BxT", "_per_step"))
+    return key.endswith(("_B_T", "_per_step"))
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_all_reports_of_an_atari_game(results_of, variant):
         learner = result["learners"]["default_policy"]
         assert result["num_grad_updates_lifetime"] == number
         for name in LOSSES:
-            losses = learner[f"WORLD_MODEL_L_{name}_BxT"]
+            losses = learner[f"WORLD_MODEL_L_{name}_B_T"]
             assert losses.shape == (2, 8)
             assert np.isfinite(losses).all()
         # Every second update, and in no result between.

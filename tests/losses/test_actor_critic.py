@@ -143,8 +143,11 @@ def test_actor_vector():
 
     total, metrics = loss(slice(None))
     np.testing.assert_allclose(total, expected["mean"], rtol, atol)
-    np.testing.assert_allclose(metrics["entropy"], entropy.mean(), rtol)
+    np.testing.assert_allclose(metrics["action_entropy"], entropy.mean(), rtol)
     advantage = (inputs["ret"] - inputs["val"]) / inputs["S"]
+    terms = [metrics["L_neglogp_reinforce_term"], metrics["L_neg_entropy_term"]]
+    expected_terms = [-(log_prob * advantage).mean(), -inputs["eta"] * entropy.mean()]
+    np.testing.assert_allclose(terms, expected_terms, rtol, atol)
     np.testing.assert_allclose(metrics["advantage_mean"], advantage.mean(), rtol)
     np.testing.assert_allclose(metrics["advantage_abs_mean"], np.abs(advantage).mean(), rtol)
     for t in range(3):

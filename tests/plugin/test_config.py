@@ -217,6 +217,15 @@ def test_unknown_training_option_names_the_nearest():
         DreamerV3Config().training(horizon=4)
 
 
+@pytest.mark.parametrize("separator", ["/", "."])
+def test_flattened_keys_are_refused_and_told_how_to_nest(separator):
+    key = f"replay_buffer_config{separator}capacity"
+    nested = r"\{'replay_buffer_config': \{'capacity': \.\.\.\}\}"
+    with pytest.raises(ConfigError, match=nested) as error:
+        DreamerV3Config().update_from_dict({key: 5000})
+    assert key in str(error.value)
+
+
 def test_unknown_key_in_a_dict_names_the_nearest():
     with pytest.raises(ConfigError, match="training_ratio"):
         DreamerV3Config().update_from_dict({"trainin_ratio": 4})

@@ -222,8 +222,8 @@ def test_record_losses_average_to_the_loss_of_the_world_model():
     observations, actions = synthetic.EVERYTHING, synthetic.MIXED
     model, batch = scrambled(observations, actions), records(observations, actions)
     losses = reporter_for(model, observations, actions).record_losses(batch, update=3)
-    names = ("total", "decoder", "reward", "continue", "dynamics", "representation")
-    assert set(losses) == {f"WORLD_MODEL_L_{name}_BxT" for name in names}
+    names = ("total", "prediction", "decoder", "reward", "continue", "dynamics", "representation")
+    assert set(losses) == {f"WORLD_MODEL_L_{name}_B_T" for name in names}
     assert all(x.shape == (B, T) and x.dtype == np.float32 for x in losses.values())
     uniform = tf.random.stateless_uniform([B, T, NANO.categoricals], [0, 3])
     total = world_model_losses(
@@ -234,9 +234,10 @@ def test_record_losses_average_to_the_loss_of_the_world_model():
         NANO,
         free_nats=1.0,
     ).total(SETTINGS)
-    assert losses["WORLD_MODEL_L_total_BxT"].mean() == pytest.approx(float(total), rel=1e-4)
-    parts = {name: losses[f"WORLD_MODEL_L_{name}_BxT"] for name in names}
+    assert losses["WORLD_MODEL_L_total_B_T"].mean() == pytest.approx(float(total), rel=1e-4)
+    parts = {name: losses[f"WORLD_MODEL_L_{name}_B_T"] for name in names}
     prediction = parts["decoder"] + parts["reward"] + parts["continue"]
+    np.testing.assert_allclose(parts["prediction"], prediction, rtol=1e-5)
     expected = 2.0 * prediction + 0.7 * parts["dynamics"] + 0.3 * parts["representation"]
     np.testing.assert_allclose(parts["total"], expected, rtol=1e-4)
 
@@ -247,7 +248,7 @@ def test_record_losses_lie_where_their_records_do():
     other[REWARD][1, 2] += 3.0
     reporter = reporter_for(model)
     one, two = (reporter.record_losses(x, update=3) for x in (batch, other))
-    name = "WORLD_MODEL_L_reward_BxT"
+    name = "WORLD_MODEL_L_reward_B_T"
     assert np.argwhere(one[name] != two[name]).tolist() == [[1, 2]]
 
 
@@ -268,7 +269,7 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
     assert all(x.shape == (B, T) for x in losses.values())
     other = reporter.record_losses(batch | {LATENT_H: -batch[LATENT_H]}, update=3)
     # The second row begins with an episode; the first one has another one from its second record.
-    differs = losses["WORLD_MODEL_L_total_BxT"] != other["WORLD_MODEL_L_total_BxT"]
+    differs = losses["WORLD_MODEL_L_total_B_T"] != other["WORLD_MODEL_L_total_B_T"]
     assert differs[:, 0].tolist() == [True, False, True]
     assert not differs[1].any()
 
