@@ -173,15 +173,21 @@ def _critic_runs_away(history: History) -> Finding | None:
 
 def _actor_uniform(history: History) -> Finding | None:
     entropy = history.values(f"{_LEARNER}/ACTOR_action_entropy")
-    if not entropy or max(entropy) <= 0 or _has_improved(history):
+    high = _median(history, "ACTOR_value_targets_pct95_ema")
+    low = _median(history, "ACTOR_value_targets_pct5_ema")
+    if not entropy or high is None or low is None or _has_improved(history):
+        return None
+    # Where returns hardly differ, there is nothing yet that could outweigh the entropy.
+    if high - low < 1.0 or not 0 < 1.05 * entropy[0] < max(entropy):
         return None
     now = statistics.median(history.values(f"{_LEARNER}/ACTOR_action_entropy", _LATE))
     if now < 0.98 * max(entropy):
         return None
     return Finding(
         "Actor uniform",
-        f"After {history.latest(UPDATES):.0f} updates its entropy is {now:.3g}, as at the start.",
-        f"Lower entropy_scale (now {_option(history, 'entropy_scale'):g}), or scale rewards up.",
+        f"In {history.latest(UPDATES):,.0f} updates its entropy has risen from {entropy[0]:.3g} to "
+        f"{now:.3g}, while returns differ by {high - low:.3g} and have not risen.",
+        f"Lower entropy_scale (now {_option(history, 'entropy_scale'):g}).",
     )
 
 
