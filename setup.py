@@ -11,8 +11,7 @@ CRAFTER = ["crafter>=1.8.3"]
 DMC = ["shimmy[dm-control]>=2", "mujoco<4"]
 MINIGRID = ["minigrid>=3"]
 
-# Of the benchmarks only MiniGrid: the others bring pillow, which changes what RLlib imports, and
-# the tests should see what most users have.
+# Of the benchmarks only MiniGrid, which is small.
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",
@@ -32,7 +31,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.10",
     packages=find_packages(include=["rllib_dreamerv3*", "rllib_cli*"]),
-    package_data={"rllib_dreamerv3": ["py.typed"], "rllib_cli": ["py.typed"]},
+    package_data={
+        "rllib_dreamerv3": ["py.typed", "reports/reference/*.csv", "reports/page.html"],
+        "rllib_cli": ["py.typed"],
+    },
     install_requires=[
         # Ray below 2.56 has published remote-code-execution holes; from 2.61 on nothing was tried.
         "ray[rllib]>=2.56,<2.61",
@@ -47,6 +49,7 @@ setup(
         "click>=8.1",
         "rich>=13",
         "fsspec",
+        "matplotlib>=3.8",
         "pyarrow",
         "pyyaml>=6",
         "safetensors>=0.5",

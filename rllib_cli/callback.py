@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -17,7 +17,9 @@ from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
 from rllib_cli.resuming import keep_trial
 from rllib_dreamerv3.plugin.csv_logger import CompleteCSVLoggerCallback
+from rllib_dreamerv3.plugin.env_steps_loggers import EnvStepsTBXLoggerCallback
 from rllib_dreamerv3.plugin.messages import take_warnings
+from rllib_dreamerv3.plugin.run_folder import RunFolderCallback
 
 _LISTEN_EVERY_S = 2.0
 
@@ -33,13 +35,19 @@ class _Listener(NamedTuple):
 
 
 @contextmanager
-def told_to(display: Display, interrupts: Interrupts, experiment: Experiment) -> Iterator[None]:
+def told_to(
+    display: Display,
+    interrupts: Interrupts,
+    experiment: Experiment,
+    trackers: Sequence[type[Callback]] = (),
+) -> Iterator[None]:
     """Lets every experiment inside the block tell its progress, and obey interrupts.
 
     Args:
         display: Shows the progress.
         interrupts: Once these are requested, running trials save a checkpoint, and Tune stops.
         experiment: Says when trials end, resumed ones too, and how often they are saved.
+        trackers: Callbacks that hand results over to services for experiments.
 
     Yields:
         Nothing.
@@ -49,7 +57,13 @@ def told_to(display: Display, interrupts: Interrupts, experiment: Experiment) ->
     # The first results of a trial come before its first episode ends, and hold no return.
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    callbacks = (CommandCallback, CompleteCSVLoggerCallback)
+    callbacks = (
+        CommandCallback,
+        CompleteCSVLoggerCallback,
+        EnvStepsTBXLoggerCallback,
+        RunFolderCallback,
+        *trackers,
+    )
     names = [f"{each.__module__}.{each.__name__}" for each in callbacks]
     os.environ["RAY_TUNE_CALLBACKS"] = ",".join(names)
     try:

@@ -7,6 +7,8 @@ import click
 from rllib_cli.commands.check_env import check_env
 from rllib_cli.commands.doctor import doctor
 from rllib_cli.commands.evaluate import evaluate
+from rllib_cli.commands.plot import plot
+from rllib_cli.commands.report import report
 from rllib_cli.commands.train import train
 
 
@@ -44,7 +46,7 @@ def cli() -> None:
     """Train and evaluate RLlib algorithms from files or options."""
 
 
-for command in (train, evaluate, check_env, doctor):
+for command in (train, evaluate, check_env, doctor, plot, report):
     cli.add_command(command)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from rllib_cli import resuming, stopping
+from rllib_cli import resuming, stopping, tracking
 from rllib_cli.display import Display, short, whole
 from rllib_cli.errors import InputError, RunError, describe, told_as, unknown
 from rllib_cli.evaluating import find_checkpoint
@@ -41,6 +41,8 @@ class RunOptions:
         scheduler_config: Its arguments.
         ray: Arguments of ``ray.init``.
         pythonpath: Directories that were added to the import path.
+        wandb: Project of Weights & Biases that gets the results too; None: none.
+        mlflow: MLflow's experiment that gets the results too; None: none.
     """
 
     verbosity: int = 0
@@ -50,6 +52,8 @@ class RunOptions:
     scheduler_config: Mapping[str, Any] | None = None
     ray: Mapping[str, Any] | None = None
     pythonpath: tuple[str, ...] = ()
+    wandb: str | None = None
+    mlflow: str | None = None
 
 
 def run_all(experiments: list[Experiment], options: RunOptions, display: Display) -> int:
@@ -68,6 +72,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
         RunError: If the cluster is too small, or Ray or Tune fail.
         KeyboardInterrupt: At the second Ctrl-C.
     """
+    tracking.check(options.wandb, options.mlflow)
     if options.from_checkpoint:
         path, problems = find_checkpoint(options.from_checkpoint)
         for problem in problems:
@@ -184,7 +189,11 @@ def _run(
     if options.from_checkpoint:
         space["start_checkpoint"] = options.from_checkpoint
     display.begin(experiment.stop, expected_trials=trials)
-    with told_as(RunError, options.verbosity), told_to(display, interrupts, experiment):
+    trackers = tracking.trackers(options.wandb, options.mlflow)
+    with (
+        told_as(RunError, options.verbosity),
+        told_to(display, interrupts, experiment, trackers),
+    ):
         if options.resume:
             with _full_disk_told(experiment):
                 return _resumed(experiment, display).fit()

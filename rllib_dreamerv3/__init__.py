@@ -19,14 +19,25 @@ if TYPE_CHECKING:
     from rllib_dreamerv3.plugin.algorithm import DreamerV3
     from rllib_dreamerv3.plugin.config import DreamerV3Config
     from rllib_dreamerv3.plugin.csv_logger import CompleteCSVLoggerCallback
+    from rllib_dreamerv3.plugin.env_steps_loggers import EnvStepsTBXLoggerCallback
+    from rllib_dreamerv3.plugin.run_folder import RunFolderCallback
 
-__all__ = ["CompleteCSVLoggerCallback", "DreamerV3", "DreamerV3Config", "count_parameters"]
+__all__ = [
+    "CompleteCSVLoggerCallback",
+    "DreamerV3",
+    "DreamerV3Config",
+    "EnvStepsTBXLoggerCallback",
+    "RunFolderCallback",
+    "count_parameters",
+]
 __version__ = "0.1.0"
 
 _MODULES = {
     "CompleteCSVLoggerCallback": "rllib_dreamerv3.plugin.csv_logger",
     "DreamerV3": "rllib_dreamerv3.plugin.algorithm",
     "DreamerV3Config": "rllib_dreamerv3.plugin.config",
+    "EnvStepsTBXLoggerCallback": "rllib_dreamerv3.plugin.env_steps_loggers",
+    "RunFolderCallback": "rllib_dreamerv3.plugin.run_folder",
     "count_parameters": "rllib_dreamerv3.networks.parameter_count",
 }
 

@@ -102,6 +102,10 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--scheduler", default="fifo", help="Tune scheduler, e.g. asha."),
         click.option("--scheduler-config", type=JSON, help="Arguments of the scheduler."),
+        click.option(
+            "--wandb", metavar="PROJECT", help="Give the results to Weights & Biases, too."
+        ),
+        click.option("--mlflow", metavar="NAME", help="Give the results to MLflow, too."),
         click.option("-v", "verbosity", count=True, help="Show the libraries' messages; -vv: all."),
         *(
             click.option(name, is_flag=True, hidden=True, expose_value=False, callback=_obsolete)
@@ -223,5 +227,7 @@ def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) ->
             scheduler_config=said["scheduler_config"],
             ray={key: value for key, value in ray_options.items() if value is not None},
             pythonpath=tuple(said["pythonpath"]),
+            wandb=said["wandb"],
+            mlflow=said["mlflow"],
         )
         return run_all(experiments, options, display)

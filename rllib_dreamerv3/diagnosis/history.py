@@ -48,11 +48,13 @@ class History:
         if not path.is_file():
             raise CheckpointError(f"{directory} has no {RESULTS_FILE}: it is no trial's directory.")
         history = cls()
-        for line in path.read_text(encoding="utf-8").splitlines():
-            try:
-                history.add(json.loads(line))
-            except ValueError:  # The last one, of a run that was killed.
-                continue
+        # Each line has the whole config: a long run's file is larger than its numbers by far.
+        with open(path, encoding="utf-8", errors="replace") as file:
+            for line in file:
+                try:
+                    history.add(json.loads(line))
+                except ValueError:  # The last one, of a run that was killed.
+                    continue
         return history
 
     def add(self, result: Mapping[str, Any]) -> None:
@@ -72,6 +74,14 @@ class History:
         """All that was ever reported."""
         return {name for row in self._rows for name in row}
 
+    def rows(self, *names: str) -> list[tuple[float, ...]]:
+        """What was reported under several names, where all of them were reported."""
+        return [
+            tuple(row[name] for name in names)
+            for row in self._rows
+            if all(name in row for name in names)
+        ]
+
     def series(self, name: str, by: str = ENV_STEPS) -> tuple[list[float], list[float]]:
         """What was reported under a name.
 
@@ -82,7 +92,7 @@ class History:
         Returns:
             Both, where both were reported.
         """
-        pairs = [(row[by], row[name]) for row in self._rows if name in row and by in row]
+        pairs = self.rows(by, name)
         return [x for x, _ in pairs], [y for _, y in pairs]
 
     def values(self, name: str, last: float = 1.0) -> list[float]:

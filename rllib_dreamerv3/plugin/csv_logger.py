@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ray.air.constants import EXPR_PROGRESS_FILE
+from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 from ray.tune.experiment import Trial
 from ray.tune.logger import CSVLoggerCallback
 from ray.tune.utils import flatten_dict
 
 
 class CompleteCSVLoggerCallback(CSVLoggerCallback):
-    """Writes results to ``progress.csv``, with a column for every key of any of them.
+    """Writes results to ``progress.csv``: env steps first, and a column for every key of any.
 
     Tune's own keeps the keys of a trial's first result alone. Losses are not among them where that
     result comes before the first update, nor is what evaluation gives. Pass one to Tune, which then
@@ -34,6 +35,9 @@ class CompleteCSVLoggerCallback(CSVLoggerCallback):
         """Appends a row; writes the file anew, in one step, if it brings new columns."""
         values = {key: value for key, value in result.items() if key != "config"}
         row = flatten_dict(values, delimiter="/")
+        if NUM_ENV_STEPS_SAMPLED_LIFETIME in row:
+            steps = {NUM_ENV_STEPS_SAMPLED_LIFETIME: row[NUM_ENV_STEPS_SAMPLED_LIFETIME]}
+            row = steps | row
         path = Path(trial.local_path, EXPR_PROGRESS_FILE)
         if trial not in self._columns:
             trial.init_local_path()

@@ -1,0 +1,137 @@
+"""What people look at in a run's folder: its curve, and its config. Imports Ray."""
+
+import io
+import json
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ray.air.constants import EXPR_RESULT_FILE
+from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
+from ray.tune.experiment import Trial
+from ray.tune.logger import LoggerCallback
+
+from rllib_dreamerv3.plugin.config_file import described
+from rllib_dreamerv3.reports.curve import Curve
+from rllib_dreamerv3.reports.drawing import draw_returns, write_png
+from rllib_dreamerv3.reports.runs import CONFIG_FILE, CURVE_FILE
+
+_DRAW_EVERY_S = 60.0
+# Of the time, that of many trials together: results wait while one of their curves is drawn.
+_MOST_TIME_DRAWING = 0.05
+
+logger = logging.getLogger(__name__)
+
+
+class RunFolderCallback(LoggerCallback):
+    """Keeps ``curve.png`` and ``config.yaml`` in each trial's folder, for people to look at.
+
+    The experiment's folder has a ``curve.png`` of all trials together: those that differ by their
+    seeds alone are one line with a band. Curves are drawn when a trial ends, and once a minute at
+    most before that. ``config.yaml`` has the versions, what was changed, and every option as it
+    counts. What goes wrong here is logged, and never ends a run::
+
+        tune.RunConfig(callbacks=[RunFolderCallback()])
+    """
+
+    _SAVED_FILE_TEMPLATES = (CURVE_FILE, CONFIG_FILE)
+
+    def __init__(self) -> None:
+        """Begins with no trial."""
+        self._curves: dict[Trial, Curve] = {}
+        self._drawn_at: dict[Trial, float] = {}
+        self._draw_again_at = 0.0
+
+    def on_trial_start(
+        self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
+    ) -> None:
+        """Takes in trials, too, that had ended before the run was resumed."""
+        for other in trials:
+            if other is not trial and other not in self._curves and other.is_finished():
+                self._curves[other] = _earlier_curve(other)
+        super().on_trial_start(iteration, trials, trial, **info)
+
+    def log_trial_start(self, trial: Trial) -> None:
+        """Writes the config; reads the results of a trial that goes on."""
+        self._drawn_at[trial] = time.monotonic()
+        self._curves[trial] = _earlier_curve(trial) if trial.checkpoint else _new_curve(trial)
+        try:
+            trial.init_local_path()
+            config = _config_of(trial)
+            if config is not None:
+                text = described(config)
+                Path(trial.local_path, CONFIG_FILE).write_text(text, encoding="utf-8")
+        except Exception:
+            logger.exception("%s of %s could not be written.", CONFIG_FILE, trial)
+
+    def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
+        """Notes the returns, and draws them if they have not been for a minute."""
+        if trial not in self._curves:
+            self.log_trial_start(trial)
+        self._curves[trial].add(result)
+        now = time.monotonic()
+        if now >= max(self._draw_again_at, self._drawn_at[trial] + _DRAW_EVERY_S):
+            self._draw(trial)
+
+    def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
+        """Draws what has become of it."""
+        if trial in self._curves:
+            self._draw(trial)
+
+    def _draw(self, trial: Trial) -> None:
+        begun = time.monotonic()
+        _draw_into(Path(trial.local_path), [self._curves[trial]])
+        if len(self._curves) > 1:
+            _draw_into(Path(trial.local_experiment_path), list(self._curves.values()))
+        self._drawn_at[trial] = now = time.monotonic()
+        self._draw_again_at = now + (now - begun) / _MOST_TIME_DRAWING
+
+
+def _new_curve(trial: Trial) -> Curve:
+    env = (trial.config or {}).get("env", "")
+    return Curve(_group(trial), getattr(env, "__name__", str(env)))
+
+
+def _earlier_curve(trial: Trial) -> Curve:
+    """What a trial had reported before the run was interrupted."""
+    curve = _new_curve(trial)
+    path = Path(trial.storage.trial_fs_path, EXPR_RESULT_FILE).as_posix()
+    try:
+        with trial.storage.storage_filesystem.open_input_stream(path) as file:
+            for line in io.TextIOWrapper(file, encoding="utf-8", errors="replace"):
+                # The last one, of a run that was killed, may end anywhere.
+                with suppress(ValueError):
+                    curve.add(json.loads(line))
+    except FileNotFoundError:
+        pass
+    except Exception:
+        logger.exception("%s could not be read; its curve begins now.", path)
+    return curve
+
+
+def _draw_into(directory: Path, curves: Sequence[Curve]) -> None:
+    try:
+        write_png(draw_returns(curves), directory / CURVE_FILE)
+    except Exception:
+        logger.exception("%s could not be drawn in %s.", CURVE_FILE, directory)
+
+
+def _config_of(trial: Trial) -> AlgorithmConfig | None:
+    """The trial's whole config; None of what is no algorithm."""
+    trainable = trial.get_trainable_cls()
+    if not hasattr(trainable, "get_default_config"):
+        return None
+    return trainable.get_default_config().update_from_dict(trial.config)
+
+
+def _group(trial: Trial) -> str:
+    """What a trial does not share with the others, but for its seed."""
+    varied = {
+        name.rpartition("/")[2]: value
+        for name, value in (trial.evaluated_params or {}).items()
+        if name.rpartition("/")[2] != "seed"
+    }
+    return ", ".join(f"{name}={value}" for name, value in varied.items())

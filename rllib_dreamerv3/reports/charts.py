@@ -1,0 +1,119 @@
+"""The pictures on a page about runs, each with a sentence on what it shows."""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from html import escape
+from itertools import pairwise
+
+from rllib_dreamerv3.diagnosis.history import ENV_STEPS, SECONDS
+from rllib_dreamerv3.reports.curve import Points
+from rllib_dreamerv3.reports.drawing import By, Line, as_svg, colours_of, draw_lines, return_lines
+from rllib_dreamerv3.reports.losses import LOSSES, MEMORY, SPEED, Measure
+from rllib_dreamerv3.reports.published import Published, published
+from rllib_dreamerv3.reports.runs import Run
+
+_GB = "GB"
+
+
+def returns(runs: Sequence[Run]) -> str:
+    """Returns of each environment, by env steps and by the clock, beside published ones."""
+    parts = []
+    for env in dict.fromkeys(run.env for run in runs):
+        members = [run for run in runs if run.env == env]
+        lines, scores = return_lines([run.curve for run in members]), _published(members)
+        parts += [
+            _figure(runs, lines, "steps", f"{env}, by env steps", "return", scores),
+            _figure(runs, lines, "time", f"{env}, by time", "return"),
+        ]
+        parts += [
+            f'<p class="faint">{escape(f"Grey, {each.label}: {each.source}")}</p>'
+            for each in scores
+        ]
+    note = (
+        "Means of the last training episodes; dashed: of evaluation. Runs that differ by their "
+        "seeds alone are one line: their mean, in a band from the lowest to the highest."
+    )
+    return f'<p class="faint">{note}</p>{"".join(parts)}'
+
+
+def losses(runs: Sequence[Run]) -> str:
+    """What learning reports."""
+    return _charts(
+        runs, [(each, _lines(runs, partial(_reported, measure=each))) for each in LOSSES], "steps"
+    )
+
+
+def speed_and_memory(runs: Sequence[Run]) -> str:
+    """How fast runs were, and what they needed."""
+    made = [(each, _lines(runs, partial(_rate, name=each.key))) for each in SPEED]
+    made += [(each, _lines(runs, partial(_reported, measure=each))) for each in MEMORY]
+    return _charts(runs, made, "time")
+
+
+def _charts(runs: Sequence[Run], measures: Iterable[tuple[Measure, list[Line]]], by: By) -> str:
+    charts = []
+    for measure, lines in measures:
+        if lines:
+            said = f"{escape(measure.sentence)}<br><code>{escape(measure.key)}</code>"
+            charts.append(_figure(runs, lines, by, measure.title, measure.unit, caption=said))
+    if not charts:
+        return "<p>Nothing reported.</p>"
+    return f'{_legend(runs)}<div class="charts">{"".join(charts)}</div>'
+
+
+def _figure(
+    runs: Sequence[Run],
+    lines: Sequence[Line],
+    by: By,
+    title: str,
+    unit: str,
+    scores: Sequence[Published] = (),
+    caption: str = "",
+) -> str:
+    """A picture; with a caption, which is HTML, it is one of many."""
+    figure = draw_lines(lines, _colours(runs), by, title, unit, scores, small=bool(caption))
+    below = f"<figcaption>{caption}</figcaption>" if caption else ""
+    return f"<figure>{as_svg(figure, escape(title, quote=True))}{below}</figure>"
+
+
+def _legend(runs: Sequence[Run]) -> str:
+    entries = (
+        f'<span><i style="background:{colour}"></i>{escape(group)}</span>'
+        for group, colour in _colours(runs).items()
+    )
+    return f'<p class="legend">{"".join(entries)}</p>'
+
+
+def _colours(runs: Sequence[Run]) -> dict[str, str]:
+    return colours_of(run.group for run in runs)
+
+
+def _lines(runs: Iterable[Run], points: Callable[[Run], Points]) -> list[Line]:
+    """A line for each group that has reported."""
+    groups: dict[str, list[Points]] = {}
+    for run in runs:
+        if found := points(run):
+            groups.setdefault(run.group, []).append(found)
+    return [Line(group, members) for group, members in groups.items()]
+
+
+def _reported(run: Run, measure: Measure) -> Points:
+    found = Points.of(run.history, measure.key)
+    if measure.unit == _GB:
+        found.values = [value / 1e9 for value in found.values]
+    return found
+
+
+def _rate(run: Run, name: str) -> Points:
+    """How fast something grew since the result before."""
+    found = Points()
+    rows = run.history.rows(ENV_STEPS, SECONDS, name)
+    for (_, before, start), (steps, now, end) in pairwise(rows):
+        if now > before:
+            found.add(steps, now, (end - start) / (now - before))
+    return found
+
+
+def _published(runs: Iterable[Run]) -> list[Published]:
+    found = {published(run.env, run.options): None for run in runs}
+    return [each for each in found if each is not None]

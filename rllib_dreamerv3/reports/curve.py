@@ -1,0 +1,79 @@
+"""Returns of one run, by env steps and by the clock."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rllib_dreamerv3.diagnosis.history import ENV_STEPS, SECONDS, History, flat
+
+TRAINING_RETURN = "env_runners/episode_return_mean"
+EVALUATION_RETURN = "evaluation/env_runners/episode_return_mean"
+
+
+@dataclass
+class Points:
+    """What was reported, oldest first.
+
+    Attributes:
+        steps: Env steps so far.
+        seconds: Since the run began; of a resumed one, without the time between.
+        values: What was reported then.
+    """
+
+    steps: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, history: History, name: str) -> "Points":
+        """All that a run has reported under a name."""
+        rows = history.rows(ENV_STEPS, SECONDS, name)
+        return cls(*map(list, zip(*rows, strict=True))) if rows else cls()
+
+    def add(self, steps: float, seconds: float, value: float) -> None:
+        """Adds the newest; of a run that was resumed, it replaces those that were lost."""
+        while self.steps and self.steps[-1] > steps:
+            for column in (self.steps, self.seconds, self.values):
+                column.pop()
+        self.steps.append(steps)
+        self.seconds.append(seconds)
+        self.values.append(value)
+
+    def __len__(self) -> int:
+        """Number of reports."""
+        return len(self.values)
+
+
+@dataclass
+class Curve:
+    """A run's returns.
+
+    Attributes:
+        group: Runs of one name differ by their seeds alone.
+        env: The environment's name.
+        training: Mean return of the last training episodes.
+        evaluation: Mean return of evaluation's episodes.
+    """
+
+    group: str
+    env: str
+    training: Points = field(default_factory=Points)
+    evaluation: Points = field(default_factory=Points)
+
+    @classmethod
+    def of(cls, history: History, group: str, env: str) -> "Curve":
+        """The returns in a run's results."""
+        points = [Points.of(history, name) for name in (TRAINING_RETURN, EVALUATION_RETURN)]
+        return cls(group, env, *points)
+
+    def add(self, result: Mapping[str, Any]) -> None:
+        """Adds the newest result, as ``train()`` returns it."""
+        row = dict(flat({name: x for name, x in result.items() if name != "config"}))
+        for name, points in (
+            (TRAINING_RETURN, self.training),
+            (EVALUATION_RETURN, self.evaluation),
+        ):
+            values = [row.get(key) for key in (ENV_STEPS, SECONDS, name)]
+            # What is no number is not equal to itself.
+            if all(isinstance(x, int | float) and x == x for x in values):
+                points.add(*map(float, values))

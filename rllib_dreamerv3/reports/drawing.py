@@ -1,0 +1,278 @@
+"""Curves as pictures. Matplotlib is loaded when the first is drawn, and never by way of pyplot."""
+
+import io
+import math
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from rllib_dreamerv3.reports.curve import Curve, Points
+from rllib_dreamerv3.reports.published import Published
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+By = Literal["steps", "time"]
+
+# Most points of a line: more than there are pixels only make files large.
+_MOST_POINTS = 400
+_INCHES, _SMALL_INCHES = (6.4, 3.4), (4.2, 2.3)
+_GREY = "#888888"
+# Told apart by people who see few colours, too, on white and on black (Okabe and Ito).
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
+# Stands for the colour of text around the picture, which is not known while it is drawn.
+_TEXT = "#010203"
+
+
+@dataclass(frozen=True)
+class Line:
+    """Runs that are drawn as one: alone a line, else their mean, and a band from least to most.
+
+    Attributes:
+        group: Their name; lines of one group have one colour.
+        runs: Their points.
+        what: What was measured, if that is to be said.
+        dashed: For evaluation.
+    """
+
+    group: str
+    runs: Sequence[Points]
+    what: str = ""
+    dashed: bool = False
+
+    @property
+    def label(self) -> str:
+        """What the legend calls them."""
+        name = ", ".join(filter(None, [self.group, self.what]))
+        return f"{name} (mean of {len(self.runs)})" if len(self.runs) > 1 else name
+
+
+def return_lines(curves: Iterable[Curve]) -> list[Line]:
+    """Lines of training and of evaluation, one for each group that has any."""
+    groups: dict[str, list[Curve]] = {}
+    for curve in curves:
+        groups.setdefault(curve.group, []).append(curve)
+    lines = []
+    for group, members in groups.items():
+        training = [curve.training for curve in members if curve.training]
+        evaluation = [curve.evaluation for curve in members if curve.evaluation]
+        lines += [Line(group, training, "training")] if training else []
+        lines += [Line(group, evaluation, "evaluation", dashed=True)] if evaluation else []
+    return lines
+
+
+def colours_of(groups: Iterable[str]) -> dict[str, str]:
+    """A colour for each group, in their order."""
+    names = dict.fromkeys(groups)
+    return {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
+
+
+def draw_returns(curves: Sequence[Curve], by: By = "steps") -> "Figure":
+    """Draws returns, a panel for each environment.
+
+    Args:
+        curves: Of all runs.
+        by: Env steps, or hours since the run began.
+
+    Returns:
+        The picture, for :func:`write_png` or :func:`as_svg`.
+    """
+    envs = list(dict.fromkeys(curve.env for curve in curves)) or [""]
+    figure = _figure(_INCHES[0], len(envs) * _INCHES[1])
+    colours = colours_of(curve.group for curve in curves)
+    for axes, env in zip(figure.subplots(len(envs), 1, squeeze=False)[:, 0], envs, strict=True):
+        lines = return_lines(curve for curve in curves if curve.env == env)
+        _draw(axes, lines, colours, by, env, "return")
+    return figure
+
+
+def draw_lines(
+    lines: Sequence[Line],
+    colours: Mapping[str, str],
+    by: By,
+    title: str,
+    unit: str = "",
+    published: Iterable[Published] = (),
+    small: bool = False,
+) -> "Figure":
+    """Draws any lines in one panel.
+
+    Args:
+        lines: What to draw.
+        colours: Of each group.
+        by: Env steps, or hours since the run began.
+        title: Above the panel.
+        unit: Beside the upward axis.
+        published: Scores to compare with, drawn where the axis is env steps.
+        small: Whether it is one of many, without a legend.
+
+    Returns:
+        The picture.
+    """
+    figure = _figure(*(_SMALL_INCHES if small else _INCHES))
+    axes = figure.subplots()
+    _draw(axes, lines, colours, by, title, unit, legend=not small)
+    if by == "steps":
+        for number, scores in enumerate(published):
+            _draw_published(axes, scores, number)
+    return figure
+
+
+def write_png(figure: "Figure", path: Path) -> None:
+    """Writes a picture in one step; a half-written one is never there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        figure.savefig(temporary, format="png", dpi=110)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def as_svg(figure: "Figure", description: str) -> str:
+    """A picture as an element of HTML, in the colours of the text around it.
+
+    Args:
+        figure: The picture.
+        description: For those who do not see it; becomes part of the page and has to be escaped.
+
+    Returns:
+        ``<svg ...>``; it asks for nothing outside itself.
+    """
+    import matplotlib
+
+    figure.set_facecolor("none")
+    for axes in figure.axes:
+        axes.set_facecolor("none")
+        for spine in axes.spines.values():
+            spine.set_edgecolor(_TEXT)
+        axes.tick_params(colors=_TEXT)
+        texts = [axes.title, axes.xaxis.label, axes.yaxis.label, axes.xaxis.get_offset_text()]
+        texts += [axes.yaxis.get_offset_text()]
+        if legend := axes.get_legend():
+            texts += legend.get_texts()
+        for text in texts:
+            text.set_color(_TEXT)
+    buffer = io.StringIO()
+    # Names of parts are made of this and their content, so that those of two pictures differ.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": description}):
+        nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        figure.savefig(buffer, format="svg", metadata=nothing)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :].replace(_TEXT, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # The page decides how wide it is.
+    svg = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", svg, count=1)
+    svg = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg, count=1)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{description}" ', 1)
+
+
+def _figure(width: float, height: float) -> "Figure":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _draw(
+    axes: Any,
+    lines: Sequence[Line],
+    colours: Mapping[str, str],
+    by: By,
+    title: str,
+    unit: str,
+    legend: bool = True,
+) -> None:
+    scale, x_label = _x_axis(lines, by)
+    for line in lines:
+        _draw_line(axes, line, by, scale, colours[line.group])
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(unit)
+    # A dollar sign would begin a formula.
+    axes.set_title(_plain(title), loc="left", fontsize="medium")
+    axes.grid(color=_GREY, alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if by == "steps":
+        axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
+    axes.xaxis.get_major_locator().set_params(nbins=6 if legend else 4)
+    axes.set_xlim(left=0)
+    if not lines:
+        axes.text(0.5, 0.5, "nothing reported yet", ha="center", transform=axes.transAxes)
+    elif legend:
+        axes.legend(frameon=False, fontsize="small")
+
+
+def _draw_line(axes: Any, line: Line, by: By, scale: float, colour: str) -> None:
+    style: dict[str, Any] = {"color": colour, "linestyle": "--" if line.dashed else "-"}
+    runs = [_thinned(_x(points, by) / scale, np.array(points.values)) for points in line.runs]
+    label = _plain(line.label)
+    if len(runs) == 1:
+        marker = "o" if line.dashed or len(runs[0][0]) == 1 else ""
+        axes.plot(*runs[0], **style, label=label, linewidth=1.5, marker=marker, markersize=3)
+        return
+    for x, y in runs:
+        axes.plot(x, y, **style, linewidth=0.6, alpha=0.4)
+    x = np.linspace(max(x[0] for x, _ in runs), min(x[-1] for x, _ in runs), _MOST_POINTS)
+    if x[0] > x[-1]:
+        # They have no part of the axis in common.
+        axes.plot([], [], **style, label=label)
+        return
+    each = np.array([np.interp(x, *run) for run in runs])
+    axes.fill_between(x, each.min(0), each.max(0), color=colour, alpha=0.18, linewidth=0)
+    axes.plot(x, each.mean(0), **style, label=label, linewidth=1.5)
+
+
+def _draw_published(axes: Any, scores: Published, number: int) -> None:
+    style = {"color": _GREY, "linestyle": (":", "-.")[number % 2], "linewidth": 1.2}
+    left, right = axes.get_xlim()
+    end = max(right, axes.dataLim.x1)
+    steps = np.array(scores.steps)
+    if len(steps) == 1 or steps[0] > end:
+        # One number, or a longer run than this one: a level to look up to.
+        label = f"{scores.label}: {scores.mean[-1]:g} at {steps[-1]:,.0f} env steps"
+        axes.axhline(scores.mean[-1], **style, label=label)
+    else:
+        mean, deviation = np.array(scores.mean), np.array(scores.deviation)
+        axes.plot(steps, mean, **style, label=f"{scores.label} (±: {scores.seeds} seeds)")
+        axes.fill_between(
+            steps, mean - deviation, mean + deviation, color=_GREY, alpha=0.12, linewidth=0
+        )
+    axes.set_xlim(left, right)
+    axes.legend(frameon=False, fontsize="small")
+
+
+def _x(points: Points, by: By) -> np.ndarray:
+    return np.array(points.steps if by == "steps" else points.seconds)
+
+
+def _x_axis(lines: Sequence[Line], by: By) -> tuple[float, str]:
+    """By what to divide what stands on the axis, and what it is called."""
+    if by == "steps":
+        return 1.0, "env steps"
+    longest = max((points.seconds[-1] for line in lines for points in line.runs), default=0.0)
+    for unit, seconds in (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0)):
+        if longest >= 2 * seconds:
+            return seconds, unit
+    return 1.0, "seconds"
+
+
+def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Means of neighbours, where there are too many; first and last x stay."""
+    if len(x) <= _MOST_POINTS:
+        return x, y
+    size = math.ceil(len(x) / _MOST_POINTS)
+    starts = np.arange(0, len(x), size)
+    sizes = np.diff([*starts, len(x)])
+    thin_x, thin_y = (np.add.reduceat(values, starts) / sizes for values in (x, y))
+    thin_x[0], thin_x[-1] = x[0], x[-1]
+    return thin_x, thin_y
+
+
+def _plain(text: str) -> str:
+    return text.replace("$", r"\$")

@@ -1,0 +1,144 @@
+"""A page about runs: one file of HTML that asks for nothing else."""
+
+import datetime
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+from typing import Any
+
+from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES, findings
+from rllib_dreamerv3.diagnosis.history import ENV_STEPS, SECONDS, UPDATES
+from rllib_dreamerv3.reports import charts
+from rllib_dreamerv3.reports.embedding import film, picture
+from rllib_dreamerv3.reports.runs import Run
+
+# Of one run: the first and the newest, so that one sees what was learned.
+_MOST_PICTURES = 4
+_MOST_FILMS = 2
+
+
+def build_page(runs: Sequence[Run]) -> str:
+    """Builds the page.
+
+    Args:
+        runs: What it is about, at least one.
+
+    Returns:
+        HTML. Pictures and films are inside, and nothing is fetched or executed. Whatever a name
+        holds is text.
+    """
+    sections = [
+        ("Runs", _summary(runs)),
+        ("Findings", "".join(_findings(run) for run in runs)),
+        ("Returns", charts.returns(runs)),
+        ("Losses", charts.losses(runs)),
+        ("Dreams", _dreams(runs)),
+        ("Speed and memory", charts.speed_and_memory(runs)),
+        ("Options", "".join(_options(run, first=run is runs[0]) for run in runs)),
+    ]
+    names = list(dict.fromkeys(run.directory.parent.name for run in runs))
+    template = Template(
+        (files("rllib_dreamerv3.reports") / "page.html").read_text(encoding="utf-8")
+    )
+    written = datetime.datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    return template.substitute(
+        title=escape(", ".join(names)),
+        subtitle=escape(f"{len(runs)} {'runs' if len(runs) > 1 else 'run'}, {written}"),
+        contents="\n".join(
+            f'<a href="#{_anchor(title)}">{escape(title)}</a>' for title, _ in sections
+        ),
+        sections="\n".join(
+            f'<section id="{_anchor(title)}"><h2>{escape(title)}</h2>\n{content}\n</section>'
+            for title, content in sections
+        ),
+    )
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
+
+
+def _summary(runs: Iterable[Run]) -> str:
+    numbers = ("env steps", "updates", "time", "return", "best", "evaluation")
+    head = "".join(f'<th class="number">{name}</th>' for name in numbers)
+    rows = []
+    for run in runs:
+        training, evaluation = run.curve.training.values, run.curve.evaluation.values
+        cells = (
+            f"{run.history.latest(ENV_STEPS, 0.0):,.0f}",
+            f"{run.history.latest(UPDATES, 0.0):,.0f}",
+            str(datetime.timedelta(seconds=round(run.history.latest(SECONDS, 0.0)))),
+            f"{training[-1]:.4g}" if training else "-",
+            f"{max(training):.4g}" if training else "-",
+            f"{evaluation[-1]:.4g}" if evaluation else "-",
+        )
+        numbers_of_run = "".join(f'<td class="number">{escape(cell)}</td>' for cell in cells)
+        rows.append(
+            f"<tr><td>{escape(run.title)}<br>"
+            f'<span class="faint">{escape(run.env)}</span></td>{numbers_of_run}</tr>'
+        )
+    return (
+        f'<div class="wide"><table class="runs"><tr><th>run</th>{head}</tr>{"".join(rows)}</table>'
+        "</div><p class='faint'>return: mean of the last training episodes; best: the highest of "
+        "these means.</p>"
+    )
+
+
+def _findings(run: Run) -> str:
+    found = "".join(
+        f'<div class="finding"><strong>{escape(finding.name)}</strong>'
+        f"<p>{escape(finding.evidence)}</p><p>{escape(finding.change)}</p></div>"
+        for finding in findings(run.history)
+    )
+    updates = run.history.latest(UPDATES, 0.0)
+    if not found and updates < FEWEST_UPDATES:
+        found = f"<p>Too early to tell: {updates:,.0f} of {FEWEST_UPDATES} updates.</p>"
+    return f"<h3>{escape(run.title)}</h3>{found or '<p>Nothing looks wrong.</p>'}"
+
+
+def _dreams(runs: Iterable[Run]) -> str:
+    parts = []
+    for run in runs:
+        shown = [
+            *(film(path) for path in _first_and_newest(run.films, _MOST_FILMS)),
+            *(picture(path) for path in _first_and_newest(run.pictures, _MOST_PICTURES)),
+        ]
+        if shown:
+            left = len(run.films) + len(run.pictures) - len(shown)
+            rest = f'<p class="faint">{left} more are in its folder.</p>' if left else ""
+            parts.append(f"<h3>{escape(run.title)}</h3>{''.join(shown)}{rest}")
+    none = (
+        "<p>None in these folders; <code>report_images_and_videos: true</code> asks for them.</p>"
+    )
+    return "".join(parts) or none
+
+
+def _first_and_newest(paths: Sequence[Any], most: int) -> list[Any]:
+    return list(paths) if len(paths) <= most else [paths[0], *paths[len(paths) - most + 1 :]]
+
+
+def _options(run: Run, first: bool) -> str:
+    changed = run.changed
+    others = {name: x for name, x in run.options.items() if name not in changed}
+    versions = ", ".join(f"{name} {number}" for name, number in run.versions.items())
+    return (
+        f"<details{' open' if first else ''}><summary><strong>{escape(run.title)}</strong></summary>"
+        f'<p class="faint">{escape(str(run.directory))}<br>{escape(versions)}</p>'
+        f"<h3>Changed</h3>{_table(changed)}"
+        f"<details><summary>All others: {len(others)}</summary>{_table(others)}</details></details>"
+    )
+
+
+def _table(options: Mapping[str, Any]) -> str:
+    rows = "".join(_rows(options))
+    return f'<table class="options">{rows}</table>' if rows else "<p>None.</p>"
+
+
+def _rows(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        text = json.dumps(value, default=repr, ensure_ascii=False)
+        yield (
+            f"<tr><td><code>{escape(str(name))}</code></td><td><code>{escape(text)}</code></td></tr>"
+        )
