@@ -57,7 +57,7 @@ def told_to(
     # The first results of a trial come before its first episode ends, and hold no return.
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
-    callbacks = (
+    callbacks: tuple[type[Callback], ...] = (
         CommandCallback,
         CompleteCSVLoggerCallback,
         EnvStepsTBXLoggerCallback,

@@ -91,6 +91,8 @@ def _unstable(history: History) -> Finding | None:
 
 
 def _tiny_rewards(history: History) -> Finding | None:
+    if not history.values(f"{_RETURN}_max"):
+        return None
     greatest = max(map(abs, [*history.values(f"{_RETURN}_max"), *history.values(f"{_RETURN}_min")]))
     step = greatest / max(1.0, history.latest(_LENGTH, 1.0))
     if not 0 < step < 1e-3:

@@ -1,6 +1,6 @@
 """Ray's loggers that draw curves, with env steps as their axis. Imports Ray."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ray.air.integrations.mlflow import MLflowLoggerCallback
 from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
@@ -9,7 +9,7 @@ from ray.tune.logger import LoggerCallback, TBXLoggerCallback
 from ray.tune.result import TIMESTEPS_TOTAL
 
 
-class _ByEnvSteps(LoggerCallback if TYPE_CHECKING else object):
+class _ByEnvSteps(LoggerCallback):
     """Tells a logger of Ray that env steps are what it takes as the step.
 
     Without, it takes iterations, which are seconds of the clock: curves of two machines would not

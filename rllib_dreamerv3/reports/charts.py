@@ -12,7 +12,7 @@ from rllib_dreamerv3.reports.losses import LOSSES, MEMORY, SPEED, Measure
 from rllib_dreamerv3.reports.published import Published, published
 from rllib_dreamerv3.reports.runs import Run
 
-_GB = "GB"
+_MEGABYTES = "MB"
 
 
 def returns(runs: Sequence[Run]) -> str:
@@ -99,8 +99,8 @@ def _lines(runs: Iterable[Run], points: Callable[[Run], Points]) -> list[Line]:
 
 def _reported(run: Run, measure: Measure) -> Points:
     found = Points.of(run.history, measure.key)
-    if measure.unit == _GB:
-        found.values = [value / 1e9 for value in found.values]
+    if measure.unit == _MEGABYTES:
+        found.values = [value / 1e6 for value in found.values]
     return found
 
 

@@ -1,5 +1,6 @@
 """Returns of one run, by env steps and by the clock."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,11 +31,14 @@ class Points:
         rows = history.rows(ENV_STEPS, SECONDS, name)
         return cls(*map(list, zip(*rows, strict=True))) if rows else cls()
 
-    def add(self, steps: float, seconds: float, value: float) -> None:
-        """Adds the newest; of a run that was resumed, it replaces those that were lost."""
+    def forget_after(self, steps: float) -> None:
+        """Forgets what was reported at more env steps, and lost when a run was resumed."""
         while self.steps and self.steps[-1] > steps:
             for column in (self.steps, self.seconds, self.values):
                 column.pop()
+
+    def add(self, steps: float, seconds: float, value: float) -> None:
+        """Adds the newest."""
         self.steps.append(steps)
         self.seconds.append(seconds)
         self.values.append(value)
@@ -67,13 +71,17 @@ class Curve:
         return cls(group, env, *points)
 
     def add(self, result: Mapping[str, Any]) -> None:
-        """Adds the newest result, as ``train()`` returns it."""
+        """Adds the newest result, as ``train()`` returns it; it replaces those that were lost."""
         row = dict(flat({name: x for name, x in result.items() if name != "config"}))
         for name, points in (
             (TRAINING_RETURN, self.training),
             (EVALUATION_RETURN, self.evaluation),
         ):
-            values = [row.get(key) for key in (ENV_STEPS, SECONDS, name)]
-            # What is no number is not equal to itself.
-            if all(isinstance(x, int | float) and x == x for x in values):
-                points.add(*map(float, values))
+            steps, seconds, value = (_number(row.get(x)) for x in (ENV_STEPS, SECONDS, name))
+            points.forget_after(steps)
+            if math.isfinite(steps + seconds + value):
+                points.add(steps, seconds, value)
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, int | float) else math.nan

@@ -144,6 +144,7 @@ def as_svg(figure: "Figure", description: str) -> str:
         ``<svg ...>``; it asks for nothing outside itself.
     """
     import matplotlib
+    from matplotlib.text import Text
 
     figure.set_facecolor("none")
     for axes in figure.axes:
@@ -151,12 +152,8 @@ def as_svg(figure: "Figure", description: str) -> str:
         for spine in axes.spines.values():
             spine.set_edgecolor(_TEXT)
         axes.tick_params(colors=_TEXT)
-        texts = [axes.title, axes.xaxis.label, axes.yaxis.label, axes.xaxis.get_offset_text()]
-        texts += [axes.yaxis.get_offset_text()]
-        if legend := axes.get_legend():
-            texts += legend.get_texts()
-        for text in texts:
-            text.set_color(_TEXT)
+    for text in figure.findobj(Text):
+        text.set_color(_TEXT)
     buffer = io.StringIO()
     # Names of parts are made of this and their content, so that those of two pictures differ.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": description}):

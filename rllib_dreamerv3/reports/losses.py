@@ -125,7 +125,7 @@ MEMORY = (
         "replay_buffer/num_bytes",
         "Replay",
         "Size of the replay buffer: grows until it is at capacity.",
-        "GB",
+        "MB",
     ),
     Measure(
         "perf/ram_util_percent",

@@ -124,7 +124,8 @@ def _options(run: Run, first: bool) -> str:
     others = {name: x for name, x in run.options.items() if name not in changed}
     versions = ", ".join(f"{name} {number}" for name, number in run.versions.items())
     return (
-        f"<details{' open' if first else ''}><summary><strong>{escape(run.title)}</strong></summary>"
+        f"<details{' open' if first else ''}>"
+        f"<summary><strong>{escape(run.title)}</strong></summary>"
         f'<p class="faint">{escape(str(run.directory))}<br>{escape(versions)}</p>'
         f"<h3>Changed</h3>{_table(changed)}"
         f"<details><summary>All others: {len(others)}</summary>{_table(others)}</details></details>"
