@@ -12,6 +12,7 @@ from ray.tune import Callback
 from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
+from rllib_cli.advice import Advice
 from rllib_cli.display import Display
 from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
@@ -81,6 +82,7 @@ class CommandCallback(Callback):
         self._display, self._interrupts, experiment = _listener
         self._criteria = experiment.stop
         self._save_every_s = 60 * experiment.checkpoint_every_min
+        self._advice = Advice()
         self._saved_at: dict[str, float] = {}
         self._to_save: set[str] | None = None
         self._listen_again_at = 0.0
@@ -154,6 +156,9 @@ class CommandCallback(Callback):
     ) -> None:
         """Passes the result on, and asks for a checkpoint in time, or if the run is to stop."""
         self._display.trial_reports(trial.trial_id, _name(trial), result)
+        progress = self._display.trials[trial.trial_id]
+        for text in self._advice.take(trial.trial_id, result, progress, self._criteria or {}):
+            self._display.say(text)
         age = time.monotonic() - self._saved_at.setdefault(trial.trial_id, time.monotonic())
         if self._interrupts.requested or 0 < self._save_every_s <= age:
             result[SHOULD_CHECKPOINT] = True

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rllib_cli import experiments
+from rllib_cli.advice import long_duration
 from rllib_cli.display import Display, open_display
 from rllib_cli.errors import InputError, RunError, told_as
 from rllib_cli.quiet import loading_libraries
@@ -133,10 +134,10 @@ def in_words(rehearsal: "Rehearsal", config: Any, stop: Mapping[str, float]) -> 
     )
     yield f"observations:   {columns}; actions: a vector of {actions.size}"
     yield f"parameters:     {rehearsal.parameters['total']:,}"
-    yield f"an env step:    {_duration(rehearsal.step_s)}"
+    yield f"an env step:    {long_duration(rehearsal.step_s)}"
     yield (
-        f"an update:      {_duration(rehearsal.update_s)} for {config.records_per_update:,} "
-        f"records; the first, which is compiled, {_duration(rehearsal.first_update_s)}"
+        f"an update:      {long_duration(rehearsal.update_s)} for {config.records_per_update:,} "
+        f"records; the first, which is compiled, {long_duration(rehearsal.first_update_s)}"
     )
     yield (
         f"updates:        one for each {1 / rehearsal.updates_per_step:.3g} env steps, from "
@@ -148,10 +149,10 @@ def in_words(rehearsal: "Rehearsal", config: Any, stop: Mapping[str, float]) -> 
     )
     steps = _env_steps(stop)
     if steps is None:
-        yield f"10,000 env steps take {_duration(rehearsal.run_s(10_000))} on this machine"
+        yield f"10,000 env steps take {long_duration(rehearsal.run_s(10_000))} on this machine"
         return
     replay = rehearsal.replay_bytes(steps)
-    yield f"{steps:,.0f} env steps: about {_duration(rehearsal.run_s(steps))} on this machine"
+    yield f"{steps:,.0f} env steps: about {long_duration(rehearsal.run_s(steps))} on this machine"
     yield f"replay then:    {replay / _GB:.2g} GB, in each checkpoint too"
 
 
@@ -184,11 +185,3 @@ def _env_steps(stop: Mapping[str, float]) -> float | None:
         if name in stop:
             return float(stop[name])
     return None
-
-
-def _duration(seconds: float) -> str:
-    """A time as people say it."""
-    for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.1f} ms"

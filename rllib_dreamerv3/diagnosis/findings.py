@@ -91,10 +91,7 @@ def _unstable(history: History) -> Finding | None:
 
 
 def _tiny_rewards(history: History) -> Finding | None:
-    if not history.values(f"{_RETURN}_max"):
-        return None
-    greatest = max(map(abs, [*history.values(f"{_RETURN}_max"), *history.values(f"{_RETURN}_min")]))
-    step = greatest / max(1.0, history.latest(_LENGTH, 1.0))
+    step = _greatest_return(history) / max(1.0, history.latest(_LENGTH, 1.0))
     if not 0 < step < 1e-3:
         return None
     return Finding(
@@ -160,9 +157,10 @@ def _critic_runs_away(history: History) -> Finding | None:
     low = history.values(f"{_LEARNER}/ACTOR_value_targets_pct5_ema", _LATE)
     if not values or not history.values(f"{_RETURN}_max"):
         return None
-    greatest = max(map(abs, [*history.values(f"{_RETURN}_max"), *history.values(f"{_RETURN}_min")]))
+    greatest = _greatest_return(history)
     step = greatest / max(1.0, min(history.values(_LENGTH)))
-    possible = max(greatest, step / (1.0 - _option(history, "gamma")))
+    # Before the first reward, noise of the networks is all there is.
+    possible = max(1.0, greatest, step / (1.0 - _option(history, "gamma")))
     now = max(abs(values[-1]), abs(low[-1]) if low else 0.0)
     if now < 3.0 * possible:
         return None
@@ -272,6 +270,12 @@ def _seconds(history: History) -> tuple[float, float]:
         * (fragment if isinstance(fragment, int) else 1)
     )
     return history.latest("timers/sample", 0.0) * records / steps, learning
+
+
+def _greatest_return(history: History) -> float:
+    """The return that was farthest from 0; 0 before there is one."""
+    returns = [*history.values(f"{_RETURN}_max"), *history.values(f"{_RETURN}_min")]
+    return max(map(abs, returns), default=0.0)
 
 
 def _has_improved(history: History) -> bool:

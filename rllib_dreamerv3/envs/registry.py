@@ -22,6 +22,7 @@ from rllib_dreamerv3.envs.atari import (
     warn_of_single_frames,
 )
 from rllib_dreamerv3.envs.bsuite import BSuiteOptions, bsuite_ids, make_bsuite
+from rllib_dreamerv3.envs.catch import CATCH_IDS, CatchOptions, make_catch
 from rllib_dreamerv3.envs.crafter import CRAFTER_IDS, CrafterOptions, make_crafter
 from rllib_dreamerv3.envs.dm_control import (
     DmControlOptions,
@@ -106,6 +107,15 @@ _SUITES = (
         options=BSuiteOptions,
         ids=bsuite_ids,
         make=make_bsuite,
+    ),
+    Suite(
+        prefix="Catch-",
+        module="rllib_dreamerv3",
+        packages=(),
+        extra="",
+        options=CatchOptions,
+        ids=lambda: CATCH_IDS,
+        make=make_catch,
     ),
     Suite(
         prefix="MiniGrid-",

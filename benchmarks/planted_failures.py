@@ -1,0 +1,138 @@
+"""Runs with one planted failure each, and healthy ones, for `rllib doctor` to tell apart.
+
+    python benchmarks/planted_failures.py --out benchmarks/results/doctor [NAME ...]
+
+Each takes two to five minutes and leaves its results as JSON lines, without what the doctor does
+not look at. Tests read them.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+
+SMALL: dict[str, Any] = {
+    "model_size": "micro",
+    "training_ratio": 64,
+    "batch_size_B": 8,
+    "batch_length_T": 32,
+    "num_steps_sampled_before_learning_starts": 512,
+    "min_time_s_per_iteration": 3,
+    "seed": 1,
+}
+KEPT = (
+    "env_runners",
+    "learners",
+    "replay_buffer",
+    "timers",
+    "num_env_steps_sampled_lifetime",
+    "num_grad_updates_lifetime",
+    "num_updates_ignored",
+    "num_rewinds",
+    "actual_training_ratio",
+    "time_total_s",
+)
+
+
+class TinyReward(gym.RewardWrapper):
+    """CartPole whose rewards are scaled by 1e-6."""
+
+    def __init__(self, env_config: Any):
+        super().__init__(gym.make("CartPole-v1"))
+
+    def reward(self, reward: Any) -> float:
+        return float(reward) * 1e-6
+
+
+class Frozen(gym.ObservationWrapper):
+    """CartPole seen by a sensor that hangs."""
+
+    def __init__(self, env_config: Any):
+        super().__init__(gym.make("CartPole-v1"))
+
+    def observation(self, observation: np.ndarray) -> np.ndarray:
+        return np.array([0.1, 0.0, 0.0, 0.0], np.float32)
+
+
+class ConstantReward(gym.Env):
+    """Every step of its episodes of 50 is rewarded with 1."""
+
+    observation_space = gym.spaces.Box(-1, 1, (4,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, env_config: Any):
+        self._time, self._place = 0, np.zeros(4, np.float32)
+
+    def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[np.ndarray, dict]:
+        super().reset(seed=seed)
+        self._time, self._place = 0, self.np_random.uniform(-1, 1, 4).astype(np.float32)
+        return self._place, {}
+
+    def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict]:
+        self._time += 1
+        self._place = np.clip(self._place + 0.1 * (2 * action - 1), -1, 1).astype(np.float32)
+        return self._place, 1.0, False, self._time >= 50, {}
+
+
+RATES = {"world_model_lr": 1e-2, "actor_lr": 3e-3, "critic_lr": 3e-3}
+RUNS: dict[str, tuple[Any, dict[str, Any]]] = {
+    "healthy_cartpole": ("CartPole-v1", {}),
+    "healthy_pendulum": ("Pendulum-v1", {}),
+    "healthy_catch": ("Catch-v0", {}),
+    "reward_scaled_by_1e-6": (TinyReward, {}),
+    "observation_frozen": (Frozen, {}),
+    "learning_rates_times_100": ("CartPole-v1", {**RATES, "model_size": "XXS"}),
+    "replay_of_300": (
+        "CartPole-v1",
+        {
+            "replay_buffer_config": {"capacity": 300},
+            "num_steps_sampled_before_learning_starts": 128,
+        },
+    ),
+    "entropy_times_100": ("CartPole-v1", {"entropy_scale": 0.03}),
+    "reward_constant": (ConstantReward, {}),
+}
+"""Name -> environment, and options beside ``SMALL``."""
+
+
+def train(name: str, env_steps: int, out: Path) -> None:
+    """Trains, and keeps the results."""
+    from rllib_dreamerv3 import DreamerV3Config
+
+    env, options = RUNS[name]
+    algorithm = (
+        DreamerV3Config().update_from_dict({**SMALL, **options}).environment(env).build_algo()
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    with (out / f"{name}.jsonl").open("w") as file:
+        sampled = 0
+        while sampled < env_steps:
+            result = algorithm.train()
+            sampled = result["num_env_steps_sampled_lifetime"]
+            kept = {key: result[key] for key in KEPT if key in result}
+            kept["config"] = {key: result["config"][key] for key in {*SMALL, *options}}
+            file.write(json.dumps(kept, default=float) + "\n")
+            file.flush()
+    algorithm.stop()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=[*RUNS], help="which runs (default: all)")
+    parser.add_argument("--env-steps", type=int, default=6000, help="of each run")
+    parser.add_argument("--out", type=Path, required=True, help="directory")
+    arguments = parser.parse_args()
+
+    import ray
+
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    for name in arguments.names:
+        print(name, flush=True)
+        train(name, arguments.env_steps, arguments.out)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What is said of a run once."""
+
+from rllib_cli.advice import Advice, long_duration
+from rllib_cli.progress import TrialProgress
+
+STOP = {"num_env_steps_sampled_lifetime": 100_000}
+
+
+def results(count, seconds_an_update, **values):
+    for i in range(1, count + 1):
+        yield {
+            "num_env_steps_sampled_lifetime": 1000 + i,
+            "num_grad_updates_lifetime": i,
+            "time_total_s": i * seconds_an_update,
+            **values,
+        }
+
+
+def said(rows, stop=STOP):
+    advice, trial = Advice(), TrialProgress("00000")
+    texts = []
+    for row in rows:
+        trial.update(row)
+        texts += advice.take("00000", row, trial, stop)
+    return texts
+
+
+def test_long_runs_are_told_how_long_they_take_once():
+    (text,) = said(results(30, seconds_an_update=4.0))
+    assert text.startswith("4 s an update: num_env_steps_sampled_lifetime 100,000 is reached in ")
+    assert "about 4.6 days on this machine" in text
+    assert text.endswith("rllib train file tuned_examples/first_look.yaml")
+
+
+def test_short_runs_are_not():
+    assert said(results(30, seconds_an_update=0.001)) == []
+    assert said(results(30, seconds_an_update=4.0), stop={}) == []
+
+
+def test_findings_are_told_once():
+    rewards = {"episode_return_min": 1e-6, "episode_return_max": 1e-5, "episode_len_mean": 20.0}
+    texts = said(results(40, seconds_an_update=0.001, env_runners=rewards))
+    assert len(texts) == 1
+    assert texts[0].startswith("00000: Reward head blind\n")
+
+
+def test_times_are_said_as_people_do():
+    assert [long_duration(x) for x in (0.0123, 3, 180, 10_000, 400_000)] == [
+        "12.3 ms",
+        "3.0 s",
+        "3.0 minutes",
+        "2.8 hours",
+        "4.6 days",
+    ]
