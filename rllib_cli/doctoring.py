@@ -11,6 +11,7 @@ from rllib_cli.errors import InputError, RunError, told_as
 from rllib_cli.quiet import loading_libraries
 from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES, findings
 from rllib_dreamerv3.diagnosis.history import ENV_STEPS, RESULTS_FILE, UPDATES, History
+from rllib_dreamerv3.reports.runs import trials_in
 
 if TYPE_CHECKING:
     from rllib_dreamerv3.plugin.rehearsal import Rehearsal
@@ -64,10 +65,7 @@ def examine(
 
 def _examine_results(directory: Path, display: Display) -> int:
     """Names what is wrong with each trial below a directory, or around a checkpoint."""
-    directory = directory.resolve()
-    trials = sorted(path.parent for path in directory.rglob(RESULTS_FILE))
-    if not trials and (directory.parent / RESULTS_FILE).is_file():
-        trials = [directory.parent]
+    trials = trials_in(directory)
     if not trials:
         raise RunError(
             f"There is no {RESULTS_FILE} in {directory}, below it or beside it: it holds no "

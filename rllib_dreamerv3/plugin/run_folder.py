@@ -45,6 +45,11 @@ class RunFolderCallback(LoggerCallback):
         self._drawn_at: dict[Trial, float] = {}
         self._draw_again_at = 0.0
 
+    @property
+    def curves(self) -> list[Curve]:
+        """Of all trials."""
+        return list(self._curves.values())
+
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
@@ -85,7 +90,7 @@ class RunFolderCallback(LoggerCallback):
         begun = time.monotonic()
         _draw_into(Path(trial.local_path), [self._curves[trial]])
         if len(self._curves) > 1:
-            _draw_into(Path(trial.local_experiment_path), list(self._curves.values()))
+            _draw_into(Path(trial.local_experiment_path), self.curves)
         self._drawn_at[trial] = now = time.monotonic()
         self._draw_again_at = now + (now - begun) / _MOST_TIME_DRAWING
 
