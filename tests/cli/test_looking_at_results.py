@@ -1,12 +1,16 @@
 """``rllib plot`` and ``rllib report``, and the services that results are handed over to."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from ray.air.integrations.mlflow import MLflowLoggerCallback
+from ray.air.integrations.wandb import WandbLoggerCallback
 from written_run import result, write_run
 
+from rllib_cli import tracking
 from rllib_cli.main import cli
 
 
@@ -72,3 +76,15 @@ def test_a_service_needs_its_package_and_a_name(option, package):
     assert f"{option} needs the package {package}" in done.output
     assert f"pip install {package}" in done.output
     assert not Path("results").exists()
+
+
+def test_services_are_rays_own_callbacks(monkeypatch):
+    for name in ("WANDB_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.setenv(name, "of another run")
+    wandb, mlflow = tracking.trackers("project", "experiment")
+    assert issubclass(wandb, WandbLoggerCallback)
+    assert issubclass(mlflow, MLflowLoggerCallback)
+    # Where those two look when Tune makes them without arguments.
+    assert os.environ["WANDB_PROJECT_NAME"] == "project"
+    assert os.environ["MLFLOW_EXPERIMENT_NAME"] == "experiment"
+    assert tracking.trackers(None, None) == []

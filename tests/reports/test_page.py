@@ -16,6 +16,7 @@ from rllib_dreamerv3.reports.runs import find_runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&$name"
+EXPERIMENT = "<b onclick=x>mine\"'&"
 SECTIONS = ["Runs", "Findings", "Returns", "Losses", "Dreams", "Speed and memory", "Options"]
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
@@ -57,9 +58,9 @@ class Reader(HTMLParser):
 def folder(tmp_path):
     """Two seeds on an environment with a hostile name, and Pong."""
     for seed in (1, 2):
-        config = {"env": HOSTILE, "seed": seed}
+        config = {"env": HOSTILE, "seed": seed, HOSTILE: HOSTILE}
         results = [result(x, 5.0, evaluation=7.0, config=config) for x in (100, 200, 2_000)]
-        write_run(tmp_path / "mine" / f"t_0000{seed}_x", results, {**config, HOSTILE: HOSTILE})
+        write_run(tmp_path / EXPERIMENT / f"t_0000{seed}_x", results, config)
     config = {"env": "ale_py:ALE/Pong-v5"}
     results = [result(x, x / 10_000, config=config) for x in (1_000, 5_000, 9_000)]
     pong = write_run(tmp_path / "pong" / "trial", results, config)
@@ -122,7 +123,10 @@ def test_names_are_text(page):
     assert not read.all("script")
     assert not any(name.startswith("on") for _, every in read.elements for name in every)
     assert all(image["src"].startswith("data:image/png") for image in read.all("img"))
-    assert HOSTILE in "".join(read.text)
+    assert not read.all("b")
+    said = "".join(read.text)
+    assert HOSTILE in said
+    assert f"{EXPERIMENT}, 00001, seed=1" in said
 
 
 def test_a_run_that_has_just_begun_has_a_page(tmp_path):
