@@ -326,6 +326,9 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
             naming = _naming(result.config or {})
             display.say(f"Play it:    rllib evaluate {shlex.quote(str(saved.path))}{naming}")
             break
+    if any(result.metrics for result in results):
+        place = results.experiment_path if len(results) > 1 else results[0].path
+        display.say(f"Look at it: rllib report {shlex.quote(place)}")
     if interrupted:
         display.say("Go on:      the same command with --resume")
     return 1 if failures else 0

@@ -1,5 +1,6 @@
 """The command as people use it: real processes, real training, real signals."""
 
+import csv
 import json
 import os
 import re
@@ -43,6 +44,16 @@ def test_interrupted_training_is_saved_resumed_and_evaluated():
     )
     assert code == 0, output
     assert iterations(output) == [reached + 1, reached + 2]
+
+    # Its folder can be looked at, and tells of both parts.
+    (looked_at,) = re.findall(r"^Look at it: rllib report (.*)$", output, re.MULTILINE)
+    assert {"curve.png", "config.yaml", "progress.csv"} <= set(os.listdir(looked_at))
+    with open(Path(looked_at, "progress.csv"), newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert next(iter(rows[0])) == "num_env_steps_sampled_lifetime"
+    assert [int(row["training_iteration"]) for row in rows][-3:] == [
+        *(reached, reached + 1, reached + 2)
+    ]
 
     code, output = run(
         *train, "--stop", json.dumps({"training_iteration": reached + 2}), "--resume"
