@@ -2,6 +2,7 @@
 
 import json
 import math
+from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,9 @@ class History:
     def __init__(self, results: Iterable[Mapping[str, Any]] = ()):
         """Takes results as ``train()`` returns them."""
         self.config: Mapping[str, Any] = {}
-        self._rows: list[dict[str, float]] = []
+        # A week of results in dicts would be a gigabyte. NaN stands where a result lacks a value.
+        self._columns: dict[str, array[float]] = {}
+        self._length = 0
         for result in results:
             self.add(result)
 
@@ -62,25 +65,31 @@ class History:
         self.config = result.get("config") or self.config
         without_config = {name: x for name, x in result.items() if name != "config"}
         row = {name: float(x) for name, x in flat(without_config) if _is_number(x)}
-        while self._rows and self._rows[-1].get(ENV_STEPS, 0.0) > row.get(ENV_STEPS, math.inf):
-            self._rows.pop()
-        self._rows.append(row)
+        steps = self._columns.setdefault(ENV_STEPS, array("d", [math.nan]) * self._length)
+        while self._length and steps[-1] > row.get(ENV_STEPS, math.inf):
+            for column in self._columns.values():
+                column.pop()
+            self._length -= 1
+        for name in row.keys() - self._columns.keys():
+            self._columns[name] = array("d", [math.nan]) * self._length
+        for name, column in self._columns.items():
+            column.append(row.get(name, math.nan))
+        self._length += 1
 
     def __len__(self) -> int:
         """Number of results."""
-        return len(self._rows)
+        return self._length
 
     def names(self) -> set[str]:
         """All that was ever reported."""
-        return {name for row in self._rows for name in row}
+        return {name for name, column in self._columns.items() if not all(map(math.isnan, column))}
 
     def rows(self, *names: str) -> list[tuple[float, ...]]:
         """What was reported under several names, where all of them were reported."""
-        return [
-            tuple(row[name] for name in names)
-            for row in self._rows
-            if all(name in row for name in names)
-        ]
+        if not self._columns.keys() >= set(names):
+            return []
+        rows = zip(*(self._columns[name] for name in names), strict=True)
+        return [row for row in rows if not any(map(math.isnan, row))]
 
     def series(self, name: str, by: str = ENV_STEPS) -> tuple[list[float], list[float]]:
         """What was reported under a name.

@@ -30,9 +30,9 @@ class RunFolderCallback(LoggerCallback):
     """Keeps ``curve.png`` and ``config.yaml`` in each trial's folder, for people to look at.
 
     The experiment's folder has a ``curve.png`` of all trials together: those that differ by their
-    seeds alone are one line with a band. Curves are drawn when a trial ends, and once a minute at
-    most before that. ``config.yaml`` has the versions, what was changed, and every option as it
-    counts. What goes wrong here is logged, and never ends a run::
+    seeds alone are one line with a band. Curves are drawn when a trial ends or is saved, and once a
+    minute at most before that. ``config.yaml`` has the versions, what was changed, and every option
+    as it counts. What goes wrong here is logged, and never ends a run::
 
         tune.RunConfig(callbacks=[RunFolderCallback()])
     """
@@ -79,6 +79,11 @@ class RunFolderCallback(LoggerCallback):
         self._curves[trial].add(result)
         now = time.monotonic()
         if now >= max(self._draw_again_at, self._drawn_at[trial] + _DRAW_EVERY_S):
+            self._draw(trial)
+
+    def log_trial_save(self, trial: Trial) -> None:
+        """Draws what a run has reached that is interrupted now, as far as anyone knows."""
+        if trial in self._curves and time.monotonic() >= self._draw_again_at:
             self._draw(trial)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:

@@ -35,6 +35,7 @@ def test_interrupted_training_is_saved_resumed_and_evaluated():
     reached = iterations(seen)[-1]
     (checkpoint,) = re.findall(r"^Checkpoint: (.*)$", seen, re.MULTILINE)
     assert (Path(checkpoint) / "rllib_checkpoint.json").is_file()
+    assert Path(checkpoint).with_name("curve.png").is_file()
     # Not a word of the libraries that start up underneath.
     for noise in ("WARNING", "INFO", "oneDNN", "pid=", "Deprecat", "╭"):
         assert noise not in seen

@@ -171,3 +171,6 @@ def test_curves_are_drawn_once_a_minute_at_most(tmp_path):
     for number in range(5):
         callback.on_trial_result(number, [trial], trial, result(number, 2.0))
     assert not Path(trial.local_path, "curve.png").exists()
+    # An interrupted run is saved, and then ends without another word.
+    callback.on_trial_save(5, [trial], trial)
+    assert Path(trial.local_path, "curve.png").is_file()
