@@ -36,6 +36,11 @@ class EnvironmentOptions:
 
     env: Any = option(None, "A name, a class or a function that makes one.")
     env_config: dict[str, Any] = option({}, "What the environment is made with.")
+    render_env: bool = option(
+        False,
+        'Whether the first env runner makes its environments with render_mode "human", where '
+        "env_config does not say otherwise; evaluation's never do.",
+    )
     observation_space: Any = option(
         None, "If it is given, the environment's has to equal it; None for whatever it is."
     )
@@ -54,9 +59,6 @@ class EnvironmentOptions:
         True,
         "Actions in [-1, 1] are scaled to the bounds of the environment. For actions without a "
         "scale give the environment a Box without bounds.",
-    )
-    clip_actions: bool = option(
-        False, "Actions never leave the bounds of the environment, true and false alike."
     )
     action_mask_key: str = option(
         "action_mask", "Key of the action mask in observations that are a Dict."
@@ -82,7 +84,9 @@ class EnvRunnerOptions:
         1, "Steps of each environment in one call; auto means 1.", least=1, also=("auto",)
     )
     batch_mode: Literal["truncate_episodes", "complete_episodes"] = option(
-        "truncate_episodes", "Whether one call samples fragments or whole episodes."
+        "truncate_episodes",
+        "Whether one call samples fragments, or until as many episodes have ended as there are "
+        "environments.",
     )
     sample_timeout_s: float | None = option(
         60.0, "After this time without an answer an env runner is replaced.", above=0
@@ -114,7 +118,6 @@ class LearnerOptions:
     )
     num_gpus_per_learner: float = option(0, "GPUs of the learner.", least=0)
     num_cpus_per_learner: float = option("auto", "CPUs of the learner.", least=0, also=("auto",))
-    custom_resources_per_learner: dict[str, Any] = option({}, "Ray's other resources.")
     _learner_class: type | None = option(None, "A subclass of DreamerV3Learner.")
     learner_config_dict: dict[str, Any] = option({}, "For a learner class of your own.")
     _rl_module_spec: Any = option(
