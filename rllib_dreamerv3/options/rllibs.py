@@ -152,7 +152,10 @@ class EvaluationRunOptions:
         True, "Whether each evaluation begins with a reset."
     )
     evaluation_sample_timeout_s: float | None = option(
-        120.0, "Time after which an evaluation is taken as it is.", least=0
+        120.0,
+        "Time after which an evaluation is taken as it is; results repeat the last ones where no "
+        "env runner has answered.",
+        least=0,
     )
     evaluation_auto_duration_min_env_steps_per_sample: int = option(
         100, "Fewest env steps of one call with the duration auto.", least=1
@@ -164,10 +167,15 @@ class EvaluationRunOptions:
         0.0, "Time to wait for env runners while none is well.", least=0
     )
     evaluation_error_after_n_consecutive_skips: int | None = option(
-        None, "Evaluations without an env runner, in a row, that end the run.", least=1
+        None,
+        "Evaluations without an env runner, in a row, that end the run; until then results repeat "
+        "the last ones.",
+        least=1,
     )
     custom_evaluation_function: Callable | None = option(
-        None, "Called with the algorithm and evaluation's env runners in place of all this."
+        None,
+        "Called with the algorithm and evaluation's env runners in place of all this; results are "
+        'what it gives to algorithm.metrics.aggregate(..., key=("evaluation", "env_runners")).',
     )
 
 
