@@ -91,14 +91,14 @@ class EnvRunnerOptions:
     sample_timeout_s: float | None = option(
         60.0, "After this time without an answer an env runner is replaced.", above=0
     )
-    validate_env_runners_after_construction: bool = option(
-        True, "Whether those that cannot be made end the run at once."
-    )
     create_env_on_local_worker: bool = option(
         False, "Whether the main process has an environment beside remote env runners too."
     )
     max_requests_in_flight_per_env_runner: int = option(
-        1, "Of evaluation's env runners; those of training have one.", least=1
+        1,
+        "Calls that wait at one of evaluation's env runners, with the duration auto; those of "
+        "training have one.",
+        least=1,
     )
     explore: bool = option(True, "False for evaluation_action in training as well.")
 

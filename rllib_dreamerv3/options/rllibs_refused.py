@@ -202,6 +202,11 @@ IDLE_GROUPS = (
         "max_requests_in_flight_per_learner max_requests_in_flight_per_aggregator_actor",
     ),
     _names(
+        "building the algorithm calls all env runners, and notices those that cannot be made, with "
+        "it or without.",
+        "validate_env_runners_after_construction",
+    ),
+    _names(
         "actions never leave the bounds of the environment, with it or without.", "clip_actions"
     ),
     _names(
