@@ -146,7 +146,7 @@ def test_each_option_that_works_has_a_test_of_its_effect():
 
 
 @functools.cache
-def tests_in(file):
+def names_of_tests(file):
     """Names of the test functions of a module."""
     module = ast.parse((TESTS / file).read_text(encoding="utf-8"))
     return {part.name for part in module.body if isinstance(part, ast.FunctionDef)}
@@ -154,7 +154,7 @@ def tests_in(file):
 
 @pytest.mark.parametrize(("file", "test"), sorted({effect[1:] for effect in EFFECTS}))
 def test_the_test_of_an_effect_is_there(file, test):
-    assert test in tests_in(file)
+    assert test in names_of_tests(file)
 
 
 def test_a_frozen_config_cannot_be_changed():
