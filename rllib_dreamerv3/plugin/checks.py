@@ -8,6 +8,7 @@ from rllib_dreamerv3.envs.registry import check_environment
 from rllib_dreamerv3.options.checks import check_options
 from rllib_dreamerv3.options.model_sizes import model_settings, variant_of
 from rllib_dreamerv3.options.table import OPTIONS
+from rllib_dreamerv3.plugin.environments import env_context
 from rllib_dreamerv3.plugin.registered_environments import (
     is_registered_with_tune,
     register_class,
@@ -39,7 +40,7 @@ def check(config: Any) -> None:
         and not is_registered_with_tune(config.env)
         and not register_class(config.env)
     ):
-        check_environment(config.env, config.env_config)
+        check_environment(config.env, env_context(config, min(1, config.num_env_runners)))
 
 
 @functools.cache

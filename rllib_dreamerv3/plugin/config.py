@@ -233,6 +233,16 @@ class DreamerV3Config(AlgorithmConfig):
             self.rl_module(model_config=model_config)
         return self
 
+    def _validate_to_be_deprecated_settings(self) -> None:
+        # RLlib warns that env runners of the new API stack show nothing; those of DreamerV3 do.
+        # Validation does not stop at frozen configs, whose attributes cannot be set.
+        render_env = self.render_env
+        self.__dict__["render_env"] = False
+        try:
+            super()._validate_to_be_deprecated_settings()
+        finally:
+            self.__dict__["render_env"] = render_env
+
     def validate(self) -> None:
         """Checks all options, each alone and against the others.
 

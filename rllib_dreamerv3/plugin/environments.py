@@ -17,6 +17,24 @@ from rllib_dreamerv3.plugin.announced_spaces import check_spaces
 from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
 
 
+def env_context(config: Any, worker_index: int, num_workers: int | None = None) -> EnvContext:
+    """What an env runner makes its environments with.
+
+    Args:
+        config: Of training or of evaluation.
+        worker_index: The env runner's; 0 in the main process.
+        num_workers: How many env runners there are; None if that is not known.
+
+    Returns:
+        The ``env_config``, with a ``render_mode`` where this env runner is to show them.
+    """
+    env_config = config.env_config
+    first = 1 if config.num_env_runners else 0
+    if config.render_env and not config.in_evaluation and worker_index == first:
+        env_config = {"render_mode": "human", **env_config}
+    return EnvContext(env_config, worker_index, num_workers=num_workers)
+
+
 def make_environments(config: Any, context: EnvContext) -> VectorEnv:
     """Makes the environments of one env runner; benchmarks get the papers' preprocessing.
 
