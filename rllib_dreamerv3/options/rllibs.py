@@ -233,7 +233,9 @@ class RunOptions:
         20, "Episodes that mean returns are of.", least=1
     )
     min_time_s_per_iteration: float | None = option(
-        10.0, "Shortest iteration; None or 0 for one update.", least=0
+        10.0,
+        "Shortest iteration; None or 0 for one round of sampling, or of the updates it asks for.",
+        least=0,
     )
     min_train_timesteps_per_iteration: int = option(
         0, "Fewest trained records of an iteration.", least=0

@@ -7,10 +7,12 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from ray.rllib.env.env_context import EnvContext
+from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from rllib_dreamerv3.envs.checked import CheckedEnv, failed_call, name_of_env
 from rllib_dreamerv3.envs.env_config import unknown_environment
+from rllib_dreamerv3.envs.named_class import call_maker
 from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
 from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError, EnvironmentFailedError
 from rllib_dreamerv3.plugin.announced_spaces import check_spaces
@@ -98,7 +100,12 @@ def make_single(env: Any, context: EnvContext) -> gym.Env:
     """
     creator = _creator(env)
     if creator is not None:
-        return creator(context)
+        made = call_maker(creator, context)
+        if isinstance(made, MultiAgentEnv):
+            raise EnvironmentDataError(
+                f"{name_of_env(env)} is an environment of several agents: DreamerV3 trains one."
+            )
+        return made
     return gym.make(env, disable_env_checker=True, **context)
 
 

@@ -49,6 +49,11 @@ TESTS_OF_EFFECTS = {
         ),
         "test_a_list_of_callback_classes_is_called_one_after_the_other": "callbacks_class",
     },
+    "integration/test_environments_of_ones_own.py": {
+        "test_one_of_several_env_runners_that_cannot_be_made": (
+            "validate_env_runners_after_construction"
+        ),
+    },
     "plugin/test_resource_request.py": {
         "test_each_process_asks_for_what_its_options_say": (
             "num_cpus_for_main_process custom_resources_for_main_process num_cpus_per_learner "
