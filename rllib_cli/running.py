@@ -336,10 +336,14 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
 
 def _naming(config: Mapping[str, Any]) -> str:
     """Options by which an environment that needs an import is named once more for playing."""
-    from rllib_dreamerv3.envs.named_class import directory_of
+    from rllib_dreamerv3.envs.named_class import directory_of, find_maker
     from rllib_dreamerv3.envs.registry import is_benchmark
+    from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
 
     env = config.get("env")
+    if isinstance(env, str) and is_registered_with_tune(env) and not find_maker(env):
+        # What stands behind the name is known to the file that registered it alone.
+        return f" --env MODULE:CLASS, for what {env!r} stands for; --pythonpath DIR for its module"
     if not isinstance(env, str) or ":" not in env or is_benchmark(env):
         return ""
     directory = directory_of(env)

@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from rllib_dreamerv3.envs.returned_values import (
     FIVE_VALUES,
+    wrong_info,
     wrong_outcome,
     wrong_reset,
     wrong_step,
@@ -35,6 +36,14 @@ def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
     """The lines of the user's own code on the way to an exception; empty if there are none."""
     frames = traceback.extract_tb(error.__traceback__)
     return [frame for frame in frames if not {*Path(frame.filename).parts} & _LIBRARIES]
+
+
+def place_of(error: BaseException) -> str:
+    """`` (file, line 3)``: the last line of the user's own code; empty where there is none."""
+    if isinstance(error, EnvironmentFailedError | EnvironmentDataError):
+        return ""
+    frames = own_frames(error)[-1:]
+    return f" ({frames[0].filename}, line {frames[0].lineno})" if frames else ""
 
 
 def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
@@ -81,10 +90,7 @@ class CheckedEnv(gym.Wrapper):
             EnvironmentDataError: If it is no environment, or has no spaces.
         """
         if not isinstance(env, gym.Env):
-            raise EnvironmentDataError(
-                f"{name} made {env!r:.200}, which is no gymnasium.Env. Environments of the former "
-                "package gym need gymnasium.make('GymV21Environment-v0') of shimmy."
-            )
+            raise EnvironmentDataError(f"{name} made {env!r:.200}, {_advice(env)}")
         for space in ("observation_space", "action_space"):
             found = getattr(env, space, None)
             if not isinstance(found, gym.Space):
@@ -114,6 +120,8 @@ class CheckedEnv(gym.Wrapper):
         if wrong := wrong_reset(returned):
             raise self._wrong(wrong)
         self._check_observation(returned[0])
+        for wrong in wrong_info(returned[1]):
+            raise self._wrong(wrong)
         return returned
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -136,6 +144,7 @@ class CheckedEnv(gym.Wrapper):
             type(reward) is float
             and type(terminated) is type(truncated) is bool
             and type(info) is dict
+            and not info
         ):
             for wrong in wrong_outcome(reward, terminated, truncated, info):
                 raise self._wrong(wrong)
@@ -160,3 +169,16 @@ class CheckedEnv(gym.Wrapper):
             f"{self._where()}: {sentence}. Correct the {correct}; `rllib check-env` tries it "
             "without training."
         )
+
+
+def _advice(env: Any) -> str:
+    """What something is that is no environment of Gymnasium, and what to do about it."""
+    if isinstance(env, gym.vector.VectorEnv):
+        return (
+            "several environments in one: return one of them, or set gym_env_vectorize_mode: "
+            "vector_entry_point for a function that takes num_envs."
+        )
+    return (
+        "which is no gymnasium.Env. Environments of the former package gym need "
+        "gymnasium.make('GymV21Environment-v0') of shimmy."
+    )

@@ -58,11 +58,7 @@ def find_maker(env: str) -> Callable[..., Any] | None:
 
 
 def make_named(env: str, env_config: Mapping[str, Any]) -> gym.Env:
-    """Makes the environment that ``module:Class`` names.
-
-    It is called as RLlib calls environments, with ``env_config`` as the one argument, where its
-    first parameter has no default or is called ``config``, ``env_config`` or the like; otherwise
-    as Gymnasium does, with the options as keyword arguments.
+    """Makes the environment that ``module:Class`` names; see :func:`call_maker`.
 
     Args:
         env: The name.
@@ -76,6 +72,23 @@ def make_named(env: str, env_config: Mapping[str, Any]) -> gym.Env:
     """
     maker = find_maker(env)
     assert maker is not None
+    return call_maker(maker, env_config)
+
+
+def call_maker(maker: Callable[..., Any], env_config: Mapping[str, Any]) -> Any:
+    """Calls what makes an environment, however its author meant it to be called.
+
+    It is called as RLlib calls environments, with ``env_config`` as the one argument, where its
+    first parameter has no default or is called ``config``, ``env_config`` or the like; otherwise
+    as Gymnasium does, with the options as keyword arguments.
+
+    Args:
+        maker: A class or a function.
+        env_config: Option name -> value.
+
+    Returns:
+        What was made.
+    """
     return maker(env_config) if _takes_config(maker) else maker(**env_config)
 
 

@@ -39,6 +39,15 @@ def wrong_outcome(reward: Any, terminated: Any, truncated: Any, info: Any) -> It
             yield f"{name} has to be True or False, and was {_form(flag)}"
     if not isinstance(info, Mapping):
         yield f"info has to be a dict, and was {_form(info)}"
+    else:
+        yield from wrong_info(info)
+
+
+def wrong_info(info: Mapping[Any, Any]) -> Iterator[str]:
+    """What keeps Gymnasium's vector environments from handing on an info."""
+    for key in info:
+        if not isinstance(key, str):
+            yield f"the keys of info have to be strings, and one was {key!r}"
 
 
 def wrong_value(space: gym.Space, value: Any, path: str = "") -> Iterator[str]:

@@ -29,6 +29,18 @@ def resolve(rows: Mapping[str, Option], given: Mapping[str, Any], variant: str) 
     }
 
 
+# Options that are mappings, which RLlib takes apart before it checks them.
+_MAPPINGS = ("env_config", "evaluation_config", "replay_buffer_config", "learner_config_dict")
+
+
+def check_mapping(name: str, value: Any) -> None:
+    """Raises ConfigError if an option that has to be a mapping is none."""
+    is_config = hasattr(value, "to_dict")
+    may_be_none = name == "evaluation_config" and value is None
+    if name in _MAPPINGS and not (isinstance(value, Mapping) or is_config or may_be_none):
+        raise ConfigError(f"{name} must be a mapping of options, not {value!r}.")
+
+
 def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
     """Checks the options of the table.
 

@@ -36,6 +36,11 @@ class EnvironmentOptions:
 
     env: Any = option(None, "A name, a class or a function that makes one.")
     env_config: dict[str, Any] = option({}, "What the environment is made with.")
+    render_env: bool = option(
+        False,
+        'Whether the first env runner makes its environments with render_mode "human", where '
+        "env_config does not say otherwise; evaluation's never do.",
+    )
     observation_space: Any = option(
         None, "If it is given, the environment's has to equal it; None for whatever it is."
     )
@@ -84,19 +89,25 @@ class EnvRunnerOptions:
         1, "Steps of each environment in one call; auto means 1.", least=1, also=("auto",)
     )
     batch_mode: Literal["truncate_episodes", "complete_episodes"] = option(
-        "truncate_episodes", "Whether one call samples fragments or whole episodes."
+        "truncate_episodes",
+        "Whether one call samples fragments, or until as many episodes have ended as there are "
+        "environments.",
     )
     sample_timeout_s: float | None = option(
         60.0, "After this time without an answer an env runner is replaced.", above=0
     )
     validate_env_runners_after_construction: bool = option(
-        True, "Whether those that cannot be made end the run at once."
+        True,
+        "Whether one that cannot be made ends the run at once; false goes on with the others.",
     )
     create_env_on_local_worker: bool = option(
         False, "Whether the main process has an environment beside remote env runners too."
     )
     max_requests_in_flight_per_env_runner: int = option(
-        1, "Of evaluation's env runners; those of training have one.", least=1
+        1,
+        "Calls that wait at one of evaluation's env runners, with the duration auto; those of "
+        "training have one.",
+        least=1,
     )
     explore: bool = option(True, "False for evaluation_action in training as well.")
 
@@ -118,7 +129,6 @@ class LearnerOptions:
     )
     num_gpus_per_learner: float = option(0, "GPUs of the learner.", least=0)
     num_cpus_per_learner: float = option("auto", "CPUs of the learner.", least=0, also=("auto",))
-    custom_resources_per_learner: dict[str, Any] = option({}, "Ray's other resources.")
     _learner_class: type | None = option(None, "A subclass of DreamerV3Learner.")
     learner_config_dict: dict[str, Any] = option({}, "For a learner class of your own.")
     _rl_module_spec: Any = option(
@@ -153,7 +163,10 @@ class EvaluationRunOptions:
         True, "Whether each evaluation begins with a reset."
     )
     evaluation_sample_timeout_s: float | None = option(
-        120.0, "Time after which an evaluation is taken as it is.", least=0
+        120.0,
+        "Time after which an evaluation is taken as it is; results repeat the last ones where no "
+        "env runner has answered.",
+        least=0,
     )
     evaluation_auto_duration_min_env_steps_per_sample: int = option(
         100, "Fewest env steps of one call with the duration auto.", least=1
@@ -165,10 +178,15 @@ class EvaluationRunOptions:
         0.0, "Time to wait for env runners while none is well.", least=0
     )
     evaluation_error_after_n_consecutive_skips: int | None = option(
-        None, "Evaluations without an env runner, in a row, that end the run.", least=1
+        None,
+        "Evaluations without an env runner, in a row, that end the run; until then results repeat "
+        "the last ones.",
+        least=1,
     )
     custom_evaluation_function: Callable | None = option(
-        None, "Called with the algorithm and evaluation's env runners in place of all this."
+        None,
+        "Called with the algorithm and evaluation's env runners in place of all this; results are "
+        'what it gives to algorithm.metrics.aggregate(..., key=("evaluation", "env_runners")).',
     )
 
 
@@ -215,7 +233,9 @@ class RunOptions:
         20, "Episodes that mean returns are of.", least=1
     )
     min_time_s_per_iteration: float | None = option(
-        10.0, "Shortest iteration; None or 0 for one update.", least=0
+        10.0,
+        "Shortest iteration; None or 0 for one round of sampling, or of the updates it asks for.",
+        least=0,
     )
     min_train_timesteps_per_iteration: int = option(
         0, "Fewest trained records of an iteration.", least=0

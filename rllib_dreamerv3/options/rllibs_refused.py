@@ -54,6 +54,10 @@ REFUSED_GROUPS = (
         "it out.",
         "num_aggregator_actors_per_learner",
     ),
+    _names(
+        "the learner is in the main process. Set custom_resources_for_main_process instead.",
+        "custom_resources_per_learner",
+    ),
     _names("set num_gpus_per_learner and num_gpus_per_env_runner instead.", "num_gpus _fake_gpus"),
     _names("choose a GPU by the environment variable CUDA_VISIBLE_DEVICES.", "local_gpu_idx"),
     _names(
@@ -69,11 +73,6 @@ REFUSED_GROUPS = (
         "replay holds images as they come; to keep them in files set replay_buffer_config: "
         '{"storage": "disk"}, and capacity_bytes for a limit.',
         "compress_observations",
-    ),
-    _names(
-        "set render_mode in env_config if the environment takes it, or watch a checkpoint with "
-        "rllib evaluate --render.",
-        "render_env",
     ),
     _names(
         "environments by the names of ale_py get the papers' preprocessing, with options in "

@@ -10,6 +10,7 @@ from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
+    EVALUATION_RESULTS,
     LEARN_ON_BATCH_TIMER,
     LEARNER_RESULTS,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
@@ -21,19 +22,14 @@ from ray.rllib.utils.metrics import (
 )
 
 from rllib_dreamerv3.envs.checked import name_of_env
-from rllib_dreamerv3.errors import EnvironmentFailedError, TrainingDivergedError
+from rllib_dreamerv3.errors import ConfigError, TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.divergence import Divergence
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.former_results import under_former_names
 from rllib_dreamerv3.plugin.iteration import Iteration
-from rllib_dreamerv3.plugin.messages import (
-    keep_warnings,
-    last_exception,
-    take_reason,
-    without_rllibs_tracebacks,
-)
+from rllib_dreamerv3.plugin.messages import keep_warnings, reasons_told
 from rllib_dreamerv3.plugin.refused_methods import RefusedMethods
 from rllib_dreamerv3.plugin.replay_room import check_replay_room
 from rllib_dreamerv3.plugin.resources import check_resources
@@ -48,10 +44,6 @@ from rllib_dreamerv3.startup.import_hooks import NAME
 
 # Records that one call collects while replay is being filled, over all env runners.
 PREFILL_RECORDS = 128
-_WHERE_MODULES_ARE = (
-    ". Ray's processes look for modules in the working directory, in PYTHONPATH and among what is "
-    "installed, and not where a script has added to sys.path."
-)
 
 
 class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
@@ -73,10 +65,15 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
 
         Raises:
             ResourceError: At once, if the cluster is too small for this configuration.
-            ConfigError: If replay would outgrow the machine.
+            ConfigError: If there is no environment, or replay would outgrow the machine.
             EnvironmentFailedError: If no env runner can be made.
         """
         keep_warnings()
+        if not self.config.env:
+            raise ConfigError(
+                "The config names no environment: .environment('CartPole-v1'), or a class or "
+                "function of your own."
+            )
         # Under Tune there is a placement group: all that is needed has been granted already.
         if ray.util.get_current_placement_group() is None:
             check_resources(self.config, ray.cluster_resources(), in_tune=False)
@@ -96,8 +93,11 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         )
         self._episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
+        self._this_iteration = Iteration(0)
+        self._last_evaluation: dict[str, Any] = {}
         self._divergence = Divergence(self)
-        self._set_up_processes(config)
+        with reasons_told(validate=self.config.validate_env_runners_after_construction):
+            super().setup(config)
         if self.config.num_env_runners:
             self._remote_sampling = RemoteSampling(
                 self.env_runner_group,
@@ -112,21 +112,6 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         self.replay_room = check_replay_room(self.config, module, self._replay_directory)
         if self.config.start_checkpoint is not None:
             self.restore_from_path(self.config.start_checkpoint)
-
-    def _set_up_processes(self, config: DreamerV3Config) -> None:
-        """Lets RLlib make env runners and learner; says why if it cannot."""
-        take_reason()
-        tracebacks: list[str] = []
-        try:
-            with without_rllibs_tracebacks() as tracebacks:
-                super().setup(config)
-        except Exception as error:
-            reason = take_reason() or last_exception(tracebacks)
-            if reason is None:
-                raise
-            if "ModuleNotFoundError" in reason:
-                reason += _WHERE_MODULES_ARE
-            raise EnvironmentFailedError(f"No env runner could be made. {reason}") from error
 
     @property
     def _replay_directory(self) -> Path | None:
@@ -166,6 +151,11 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
                 results = super().step()
             except TrainingDivergedError as error:
                 self._divergence.rewind(error)
+        if EVALUATION_RESULTS in results:
+            # Tune wants in every result what trials are compared by. RLlib repeats evaluation once.
+            if iteration.evaluated:
+                self._last_evaluation = results[EVALUATION_RESULTS]
+            results[EVALUATION_RESULTS] = self._last_evaluation
         results |= self._divergence.results()
         for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
             if part in results:
@@ -184,6 +174,11 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         if iteration.picture is not None:
             results["reports"] = {"open_loop_image": str(iteration.picture)}
         return results
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Evaluates as RLlib does; results repeat its outcome until the next evaluation."""
+        self._this_iteration.evaluated = True
+        return super().evaluate(*args, **kwargs)
 
     def training_step(self) -> None:
         """Samples until an update is due, then does all updates that are; again and again.

@@ -120,6 +120,8 @@ class CheckpointedAlgorithm(TunedAlgorithm):
         Raises:
             ValueError: If they belong to another model. Nothing has changed then.
         """
+        if set(weights) != {DEFAULT_MODULE_ID}:
+            raise ValueError(f"Weights are needed of {DEFAULT_MODULE_ID!r}, not {[*weights]}.")
         # RLlib's own would end in a method of env runners that it has taken away.
         learner = {COMPONENT_LEARNER: {COMPONENT_RL_MODULE: weights}}
         self.set_state({COMPONENT_LEARNER_GROUP: learner})

@@ -5,9 +5,11 @@ import logging
 from typing import Any
 
 from rllib_dreamerv3.envs.registry import check_environment
+from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.checks import check_options
 from rllib_dreamerv3.options.model_sizes import model_settings, variant_of
 from rllib_dreamerv3.options.table import OPTIONS
+from rllib_dreamerv3.plugin.environments import env_context
 from rllib_dreamerv3.plugin.registered_environments import (
     is_registered_with_tune,
     register_class,
@@ -31,6 +33,12 @@ def check(config: Any) -> None:
     check_options({name: getattr(config, name) for name in OPTIONS}, config.num_environments)
     if config.variant == "v2" and variant_of(config.model_size) == "v1":
         _warn_of_layers(config.model_size)
+    if not (config.env is None or isinstance(config.env, str) or callable(config.env)):
+        raise ConfigError(
+            f"env must be a name, a class or a function that makes an environment, not "
+            f"{config.env!r:.200}. An environment that exists already cannot be copied to other "
+            "processes: give its class."
+        )
     if isinstance(config.env, str):
         register_spec(config.env)
     # Fails here, in the user's own process, and not later in an env runner's.
@@ -39,7 +47,7 @@ def check(config: Any) -> None:
         and not is_registered_with_tune(config.env)
         and not register_class(config.env)
     ):
-        check_environment(config.env, config.env_config)
+        check_environment(config.env, env_context(config, min(1, config.num_env_runners)))
 
 
 @functools.cache

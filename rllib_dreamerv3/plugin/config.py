@@ -9,12 +9,18 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_dreamerv3
-from rllib_dreamerv3.errors import unknown_name
-from rllib_dreamerv3.options.checks import check_replay_buffer, records_to_start, resolve
+from rllib_dreamerv3.errors import ConfigError, unknown_name
+from rllib_dreamerv3.options.checks import (
+    check_mapping,
+    check_replay_buffer,
+    records_to_start,
+    resolve,
+)
 from rllib_dreamerv3.options.documentation import with_options
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.model_sizes import ModelSettings, model_settings, variant_of
 from rllib_dreamerv3.options.option import Option, options_of
+from rllib_dreamerv3.options.rllibs_refused import REFUSED
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
     ENVIRONMENT,
@@ -202,6 +208,9 @@ class DreamerV3Config(AlgorithmConfig):
         for name in others:
             if name not in known:
                 raise unknown_name(f"{rllibs.__name__} option", name, known)
+            check_mapping(name, others[name])
+        for name in own.keys() & {"replay_buffer_config"}:
+            check_mapping(name, own[name])
         rllibs(**others)
         if "replay_buffer_config" in own:
             own["replay_buffer_config"] = self.replay_buffer_config | own["replay_buffer_config"]
@@ -222,8 +231,10 @@ class DreamerV3Config(AlgorithmConfig):
         valid = set(vars(self)) | _DICT_ONLY_KEYS | {"framework", "callbacks"}
         for key in options:
             if self._translate_special_keys(key, warn_deprecated=False) not in valid:
+                if key in REPLAY_BUFFER:
+                    raise ConfigError(f"{key!r} belongs into replay_buffer_config.")
                 public = {name for name in valid if not name.startswith("_")}
-                raise unknown_name("option", key, public)
+                raise unknown_name("option", key, public - REFUSED.keys())
         model_config = options.pop("model_config", None)
         if isinstance(options.get("replay_buffer_config"), dict):
             # RLlib would try to import the type as a class path.
@@ -232,6 +243,16 @@ class DreamerV3Config(AlgorithmConfig):
         if model_config is not None:
             self.rl_module(model_config=model_config)
         return self
+
+    def _validate_to_be_deprecated_settings(self) -> None:
+        # RLlib warns that env runners of the new API stack show nothing; those of DreamerV3 do.
+        # Validation does not stop at frozen configs, whose attributes cannot be set.
+        render_env = self.render_env
+        self.__dict__["render_env"] = False
+        try:
+            super()._validate_to_be_deprecated_settings()
+        finally:
+            self.__dict__["render_env"] = render_env
 
     def validate(self) -> None:
         """Checks all options, each alone and against the others.

@@ -11,7 +11,6 @@ from gymnasium.wrappers.vector import DictInfoToList
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
-from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.env_runner import ENV_STEP_FAILURE
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 from ray.rllib.utils.typing import ResultDict
@@ -22,7 +21,7 @@ from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SamplingPlace, fres
 from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.networks.policy import PolicyState
 from rllib_dreamerv3.plugin.autoreset import autoreset_mode, last_observations
-from rllib_dreamerv3.plugin.environments import make_environments
+from rllib_dreamerv3.plugin.environments import env_context, make_environments
 from rllib_dreamerv3.plugin.episode_callbacks import EpisodeCallbacks
 from rllib_dreamerv3.plugin.episode_statistics import INFO, INFO_LAST, INFO_SUM
 from rllib_dreamerv3.plugin.guarded_env_runner import (
@@ -109,9 +108,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         if self.env is not None:
             with suppress(Exception):  # It is broken, maybe.
                 self.env.close()
-        context = EnvContext(
-            self.config.env_config, self.worker_index or 0, num_workers=self.num_workers
-        )
+        context = env_context(self.config, self.worker_index or 0, self.num_workers)
         env = make_environments(self.config, context)
         self._autoreset = autoreset_mode(env, self.config.env)
         self.env, self.num_envs = DictInfoToList(env), env.num_envs
@@ -147,8 +144,8 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
 
         Args:
             num_timesteps: At least so many records, of all environments together. By default one
-                rollout fragment of each environment, or one episode of each if ``batch_mode`` is
-                "complete_episodes".
+                rollout fragment of each environment; or until as many episodes have ended as there
+                are environments, if ``batch_mode`` is "complete_episodes".
             num_episodes: At least so many whole episodes instead, from a reset on.
             explore: False to act as in evaluation; by default as configured.
             random_actions: Whether to act uniformly at random.
@@ -171,6 +168,10 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
             raise ValueError("sample() takes num_timesteps or num_episodes, not both.")
         if min(num_timesteps or 0, num_episodes or 0) < 0:
             raise ValueError("sample() cannot take a negative number of records or episodes.")
+        # As in RLlib: whole episodes of some environments begin with a reset of all, and cut those
+        # of the others short. What training samples goes on, so that no last record is missing.
+        from_reset = num_episodes is not None
+        self._needs_initial_reset |= force_reset or from_reset
         if num_timesteps is None and num_episodes is None:
             if self.config.batch_mode == "truncate_episodes":
                 fragment = self.config.get_rollout_fragment_length(self.worker_index)
@@ -182,7 +183,8 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         self._takes_mode = not explore and self.config.evaluation_action == "mode"
 
         self._totals.begin_call()
-        chunks, episodes = self._collect(num_timesteps, num_episodes, random_actions, force_reset)
+        chunks, episodes = self._collect(num_timesteps, num_episodes, random_actions)
+        self._needs_initial_reset = from_reset
         make_callback(
             "on_sample_end",
             callbacks_objects=self._callbacks,
@@ -193,18 +195,11 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
         return chunks
 
     def _collect(
-        self,
-        num_timesteps: int | None,
-        num_episodes: int | None,
-        random_actions: bool,
-        force_reset: bool,
+        self, num_timesteps: int | None, num_episodes: int | None, random_actions: bool
     ) -> tuple[list[RecordChunk], int]:
         """Chunks, and the number of episodes that ended."""
-        if force_reset or num_episodes is not None or self._needs_initial_reset:
+        if self._needs_initial_reset:
             self._start_streams()
-        # As in RLlib: after whole episodes of some environments, those of the others are cut short.
-        self._needs_initial_reset = num_episodes is not None
-
         steps = episodes = 0
         chunks: list[RecordChunk] = []
         while (

@@ -7,14 +7,34 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
 from ray.rllib.env.env_context import EnvContext
+from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.tune.registry import ENV_CREATOR, _global_registry
 
 from rllib_dreamerv3.envs.checked import CheckedEnv, failed_call, name_of_env
 from rllib_dreamerv3.envs.env_config import unknown_environment
+from rllib_dreamerv3.envs.named_class import call_maker
 from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
 from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError, EnvironmentFailedError
 from rllib_dreamerv3.plugin.announced_spaces import check_spaces
 from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
+
+
+def env_context(config: Any, worker_index: int, num_workers: int | None = None) -> EnvContext:
+    """What an env runner makes its environments with.
+
+    Args:
+        config: Of training or of evaluation.
+        worker_index: The env runner's; 0 in the main process.
+        num_workers: How many env runners there are; None if that is not known.
+
+    Returns:
+        The ``env_config``, with a ``render_mode`` where this env runner is to show them.
+    """
+    env_config = config.env_config
+    first = 1 if config.num_env_runners else 0
+    if config.render_env and not config.in_evaluation and worker_index == first:
+        env_config = {"render_mode": "human", **env_config}
+    return EnvContext(env_config, worker_index, num_workers=num_workers)
 
 
 def make_environments(config: Any, context: EnvContext) -> VectorEnv:
@@ -80,7 +100,12 @@ def make_single(env: Any, context: EnvContext) -> gym.Env:
     """
     creator = _creator(env)
     if creator is not None:
-        return creator(context)
+        made = call_maker(creator, context)
+        if isinstance(made, MultiAgentEnv):
+            raise EnvironmentDataError(
+                f"{name_of_env(env)} is an environment of several agents: DreamerV3 trains one."
+            )
+        return made
     return gym.make(env, disable_env_checker=True, **context)
 
 

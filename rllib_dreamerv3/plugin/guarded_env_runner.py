@@ -100,7 +100,7 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
             raise told from error
         if self._failures.failed():
             raise EnvironmentFailedError(f"{told}\n{self._failures}.") from error
-        logger.warning("%s\nThe environments are made anew.", told, exc_info=error)
+        logger.warning("%s\nThe environments are made anew.", told)
         self.make_env()
 
     def stop(self) -> None:

@@ -20,6 +20,7 @@ class Iteration:
         began: When the iteration began, by ``time.monotonic()``, in seconds.
         last_batch: Record columns ``[B, K+T, ...]`` of the last update; None before the first.
         reports: Reports for the learner's results, by name.
+        evaluated: Whether there was an evaluation.
         picture: File of the last film strip; None if none was drawn.
     """
 
@@ -28,6 +29,7 @@ class Iteration:
     last_batch: Columns | None = None
     reports: dict[str, Any] = field(default_factory=dict)
     picture: Path | None = None
+    evaluated: bool = False
 
     @property
     def time_is_up(self) -> bool:

@@ -13,10 +13,16 @@ from ray.experimental.internal_kv import (
     _internal_kv_put,
 )
 
+from rllib_dreamerv3.errors import EnvironmentFailedError
+
 _WARNINGS = "rllib_dreamerv3/warnings/"
 # Nobody may be there to read them.
 _KEPT = 20
 _TELL_OF_LOST_ENV_RUNNERS = ("utils.actor_manager", "env.env_runner_group")
+_WHERE_MODULES_ARE = (
+    ". Ray's processes look for modules in the working directory, in PYTHONPATH and among what is "
+    "installed, and not where a script has added to sys.path."
+)
 _EXCEPTION = r"^[\w.]+(?:Error|Exception): .+$"
 
 
@@ -61,7 +67,36 @@ def take_reason() -> str | None:
 
 
 @contextmanager
-def without_rllibs_tracebacks() -> Iterator[list[str]]:
+def reasons_told(*, validate: bool) -> Iterator[None]:
+    """Says why env runners that are made inside could not be made, where RLlib says IndexError.
+
+    Args:
+        validate: Whether one is enough; else only what RLlib fails of is told.
+
+    Raises:
+        EnvironmentFailedError: One could not be made.
+    """
+    take_reason()
+    tracebacks: list[str] = []
+    try:
+        with _without_rllibs_tracebacks() as tracebacks:
+            yield
+    except Exception as error:
+        reason = take_reason() or last_exception(tracebacks)
+        if reason is None:
+            raise
+        raise _not_made(reason) from error
+    if validate and (reason := take_reason()):
+        raise _not_made(reason)
+
+
+def _not_made(reason: str) -> EnvironmentFailedError:
+    where = _WHERE_MODULES_ARE if "ModuleNotFoundError" in reason else ""
+    return EnvironmentFailedError(f"An env runner could not be made. {reason}{where}")
+
+
+@contextmanager
+def _without_rllibs_tracebacks() -> Iterator[list[str]]:
     """Keeps RLlib from printing two tracebacks for each env runner that cannot be made.
 
     Yields:

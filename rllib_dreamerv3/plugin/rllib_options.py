@@ -14,13 +14,17 @@ from ray.rllib.utils import force_list
 
 import rllib_dreamerv3
 from rllib_dreamerv3.errors import ConfigError, unknown_name
-from rllib_dreamerv3.options.option import Option
+from rllib_dreamerv3.options.option import Option, options_of
 from rllib_dreamerv3.options.rllibs import HONOURED, users_name
 from rllib_dreamerv3.options.rllibs_refused import IDLE, REFUSED
+from rllib_dreamerv3.options.table import NetworkOptions, SizeOptions
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 
 logger = logging.getLogger(__name__)
+
+NETWORKS = options_of(SizeOptions, NetworkOptions)
+"""Options that decide the networks."""
 
 _SHORT = reprlib.Repr()
 _SHORT.maxother = _SHORT.maxstring = 60
@@ -44,6 +48,17 @@ def check_rllib_options(config: Any) -> None:
         if _is_set(config, name):
             _say_once(f"{users_name(name)} has no effect with DreamerV3: {why}")
     _check_classes(config)
+    _check_evaluation_config(config.evaluation_config)
+
+
+def _check_evaluation_config(overrides: Any) -> None:
+    """Refuses other networks in evaluation, which plays with those that are trained."""
+    for name in overrides if isinstance(overrides, Mapping) else ():
+        if name in NETWORKS:
+            raise ConfigError(
+                f"evaluation_config cannot have {name!r}: evaluation plays with the networks that "
+                "are trained. Leave it out."
+            )
 
 
 def _check_names(config: Any) -> None:

@@ -59,7 +59,7 @@ class RunningEpisodes:
         info: Mapping[str, Any], last: dict[str, float], total: dict[str, float]
     ) -> None:
         for name, value in info.items():
-            if not isinstance(value, float | int | np.number | np.bool_):
+            if not isinstance(value, float | int | np.number | np.bool_) or not np.isfinite(value):
                 continue
             if name in last or len(last) < _MOST_NUMBERS:
                 last[name] = float(value)

@@ -9,6 +9,7 @@ import ray
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.typing import ResultDict
 
+from rllib_dreamerv3.envs.checked import place_of
 from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, in_words
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.failures import FailuresInARow, name_of
@@ -276,5 +277,5 @@ def _sample(
         # RLlib would end this process for an exception, and start another.
         return error
     except Exception as error:
-        leave_words(in_words(error))
+        leave_words(in_words(error) + place_of(error))
         raise

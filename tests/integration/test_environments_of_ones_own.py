@@ -11,7 +11,7 @@ from faulty_environments import Base
 from gymnasium.spaces import Box
 from tiny import tiny_config
 
-from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError
+from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError, EnvironmentFailedError
 
 
 class Numbers(Base):
@@ -64,6 +64,27 @@ def test_evaluation_tells_numbers_of_info(build):
     info = build(config).train()["evaluation"]["env_runners"]["info"]
     assert info["is_success"]["last_mean"] == 1.0
     assert info["steps"]["sum_mean"] == 210.0
+
+
+def test_results_repeat_an_evaluation_until_the_next(build):
+    config = tiny_config(Numbers).evaluation(evaluation_interval=3, evaluation_duration=1)
+    algorithm = build(config)
+    lasting = [
+        algorithm.train()
+        .get("evaluation", {})
+        .get("env_runners", {})
+        .get("episode_duration_sec_mean")
+        for _ in range(8)
+    ]
+    assert lasting[:2] == [None, None]
+    assert lasting[2] == lasting[3] == lasting[4] != lasting[5] == lasting[6] == lasting[7] > 0
+
+
+def test_an_environment_has_to_be_named(build):
+    with pytest.raises(ConfigError, match="names no environment"):
+        build(tiny_config(None))
+    with pytest.raises(ConfigError, match="env must be a name, a class or a function"):
+        build(tiny_config(Base()))
 
 
 def test_clipped_observations_reach_replay_clipped(build):
@@ -120,6 +141,25 @@ def test_a_constructor_that_raises_in_env_runners_is_told(caplog):
         config.build_algo()
     assert len(str(error.value).splitlines()) <= 6
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.usefixtures("as_in_a_script")
+@pytest.mark.parametrize("validate", [True, False])
+def test_one_of_several_env_runners_that_cannot_be_made(build, validate):
+    class Licensed(Base):
+        def __init__(self, env_config):
+            if env_config.worker_index == 2:
+                raise OSError("no licence for the second")
+            super().__init__()
+
+    config = tiny_config(Licensed).env_runners(
+        num_env_runners=2, validate_env_runners_after_construction=validate
+    )
+    if validate:
+        with pytest.raises(EnvironmentFailedError, match="OSError: no licence for the second"):
+            build(config)
+    else:
+        assert build(config).train()["env_runners"]["num_env_steps_sampled_lifetime"] > 0
 
 
 @pytest.mark.usefixtures("as_in_a_script")

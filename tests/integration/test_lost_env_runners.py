@@ -109,14 +109,18 @@ def check_records(algorithm):
 back = []
 
 
+def note_back(*, algorithm, env_runner_group, env_runner_indices, is_evaluation, **_):
+    assert env_runner_group is algorithm.env_runner_group
+    assert not is_evaluation
+    back.extend(env_runner_indices)
+
+
 @pytest.fixture(scope="module")
 def faulty(tmp_path_factory):
     """Two env runners, and the directory that says when they hang or fail."""
     directory = tmp_path_factory.mktemp("faulty")
     lossy = config(directory, 2).checkpointing(exact_resume=True)
-    lossy.callbacks(
-        on_env_runners_recreated=lambda env_runner_indices, **_: back.extend(env_runner_indices)
-    )
+    lossy.callbacks(on_env_runners_recreated=note_back)
     algorithm = lossy.build_algo()
     yield algorithm, directory
     algorithm.stop()

@@ -124,6 +124,33 @@ def test_configs_that_were_validated_copied_or_made_from_others_pass():
     DreamerV3Config.from_state(config.get_state()).validate()
 
 
+@pytest.mark.parametrize(
+    ("method", "options", "words"),
+    [
+        ("training", {"replay_buffer_config": None}, "replay_buffer_config must be a mapping"),
+        ("environment", {"env_config": "x"}, "env_config must be a mapping of options, not 'x'"),
+        ("environment", {"env_config": None}, "env_config must be a mapping of options, not None"),
+        ("evaluation", {"evaluation_config": [1]}, "evaluation_config must be a mapping"),
+    ],
+)
+def test_what_has_to_be_a_mapping_says_so(method, options, words):
+    with pytest.raises(ConfigError, match=words):
+        getattr(tiny_config(), method)(**options)
+    with pytest.raises(ConfigError, match=words):
+        tiny_config().update_from_dict(options)
+
+
+def test_evaluation_has_no_other_networks():
+    config = tiny_config().evaluation(evaluation_config={"model_size": "XS"})
+    with pytest.raises(ConfigError, match="evaluation_config cannot have 'model_size'"):
+        config.validate()
+
+
+def test_options_of_replay_are_told_where_they_belong():
+    with pytest.raises(ConfigError, match="'capacity' belongs into replay_buffer_config"):
+        DreamerV3Config().update_from_dict({"capacity": 3})
+
+
 def test_misspelt_attribute_names_the_nearest():
     with pytest.raises(ConfigError, match=r"'modle_size'. Did you mean 'model_size'"):
         set_and_validate(modle_size="S")

@@ -74,6 +74,26 @@ def test_a_wrapper_of_gymnasium_that_stumbles_is_explained():
     assert "step() has to return five values" in message
 
 
+class TakesKeywords(Base):
+    def __init__(self, size=3, *, goal):
+        super().__init__()
+        self.goal = goal
+
+
+@pytest.mark.parametrize(
+    ("make", "env_config"),
+    [
+        (TakesKeywords, {"goal": 2.0}),
+        (lambda **options: Base(), {"goal": 2.0}),
+        (lambda: Base(), {}),
+        (lambda env_config: Base(), {"goal": 2.0}),
+    ],
+)
+def test_classes_and_functions_are_called_as_they_are_meant(make, env_config):
+    config = tiny_config(make).environment(env_config=env_config)
+    assert DreamerV3EnvRunner(config=config, worker_index=0).num_envs == 1
+
+
 def test_numbers_are_taken_as_gymnasium_takes_them():
     """Lists, Python's numbers and wider types are no faults."""
     for env in (

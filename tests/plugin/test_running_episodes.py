@@ -31,6 +31,7 @@ def test_numbers_are_kept_and_nothing_else():
             "name": "a",
             "position": np.zeros(3),
             "nothing": None,
+            "unknown": float("nan"),
         }
         episodes.step(one, first, [info])
     assert episodes.end(0).numbers == {"x": (2, 3), "won": (1, 1), "speed": (0.5, 1.5)}

@@ -19,6 +19,7 @@ from gymnasium.spaces import (
     Text,
     Tuple,
 )
+from ray.rllib.examples.envs.classes.multi_agent import MultiAgentCartPole
 
 
 class Base(gym.Env):
@@ -101,6 +102,16 @@ FAULTS = (
         "its constructor raises",
         "Making .* failed: OSError: no licence",
         lambda env_config: _raise(OSError("no licence for the simulator")),
+    ),
+    Fault(
+        "a function that makes several environments",
+        "several environments in one: return one of them",
+        lambda env_config: gym.make_vec("CartPole-v1", 2, vectorization_mode="sync"),
+    ),
+    Fault(
+        "an environment of several agents",
+        "of several agents: DreamerV3 trains one",
+        lambda env_config: MultiAgentCartPole({"num_agents": 2}),
     ),
     Fault("a function that returns nothing", "made None, which is no", lambda env_config: None),
     Fault(
@@ -188,6 +199,11 @@ FAULTS = (
     _fault("terminated that is text", "terminated has to be True or False", terminated="no"),
     _fault("terminated that is None", "terminated has to be True or False", terminated=None),
     _fault("info that is None", "info has to be a dict, and was None", info=None),
+    _fault(
+        "info with a key that is no text",
+        "the keys of info have to be strings, and one was 3",
+        info={3: 4.0},
+    ),
     _fault(
         "step() of the old Gym",
         r"step\(\) has to return five values \(observation, .* a tuple of 4",
