@@ -1,6 +1,5 @@
 """Draws the learning curves that are kept in benchmarks/results.
 
-    pip install matplotlib
     python benchmarks/plot_curves.py --out docs/learning.png
 
 CartPole and Pendulum by env steps, a line for each run with the settings of the tuned example (seed

@@ -9,6 +9,8 @@ from rllib_dreamerv3.diagnosis.history import ENV_STEPS, SECONDS, History, flat
 
 TRAINING_RETURN = "env_runners/episode_return_mean"
 EVALUATION_RETURN = "evaluation/env_runners/episode_return_mean"
+# Results repeat the last evaluation; what time its episodes took tells one from the next.
+_EVALUATION_TIME = "evaluation/env_runners/episode_duration_sec_mean"
 
 
 @dataclass
@@ -63,24 +65,34 @@ class Curve:
     env: str
     training: Points = field(default_factory=Points)
     evaluation: Points = field(default_factory=Points)
+    _evaluation_time: float | None = None
 
     @classmethod
     def of(cls, history: History, group: str, env: str) -> "Curve":
         """The returns in a run's results."""
-        points = [Points.of(history, name) for name in (TRAINING_RETURN, EVALUATION_RETURN)]
-        return cls(group, env, *points)
+        curve = cls(group, env, Points.of(history, TRAINING_RETURN))
+        for row in history.rows(ENV_STEPS, SECONDS, EVALUATION_RETURN, _EVALUATION_TIME):
+            curve._add_evaluation(*row)
+        return curve
 
     def add(self, result: Mapping[str, Any]) -> None:
         """Adds the newest result, as ``train()`` returns it; it replaces those that were lost."""
         row = dict(flat({name: x for name, x in result.items() if name != "config"}))
-        for name, points in (
-            (TRAINING_RETURN, self.training),
-            (EVALUATION_RETURN, self.evaluation),
-        ):
-            steps, seconds, value = (_number(row.get(x)) for x in (ENV_STEPS, SECONDS, name))
-            points.forget_after(steps)
-            if math.isfinite(steps + seconds + value):
-                points.add(steps, seconds, value)
+        steps, seconds = _number(row.get(ENV_STEPS)), _number(row.get(SECONDS))
+        self.training.forget_after(steps)
+        self.evaluation.forget_after(steps)
+        training = _number(row.get(TRAINING_RETURN))
+        if math.isfinite(steps + seconds + training):
+            self.training.add(steps, seconds, training)
+        evaluation = [_number(row.get(name)) for name in (EVALUATION_RETURN, _EVALUATION_TIME)]
+        if math.isfinite(steps + seconds + sum(evaluation)):
+            self._add_evaluation(steps, seconds, *evaluation)
+
+    def _add_evaluation(self, steps: float, seconds: float, value: float, time: float) -> None:
+        """Adds an evaluation, unless the result repeats an earlier one."""
+        if time != self._evaluation_time:
+            self._evaluation_time = time
+            self.evaluation.add(steps, seconds, value)
 
 
 def _number(value: Any) -> float:

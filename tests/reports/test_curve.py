@@ -34,3 +34,15 @@ def test_what_was_lost_with_a_process_is_replaced():
 
 def test_results_without_a_return_are_left_out():
     assert not added([result(100, math.nan), {"training_iteration": 1}]).training
+
+
+def test_evaluations_that_results_repeat_are_one_point():
+    results = [
+        result(100, 5.0, evaluation=9.0, evaluated_at=100),
+        result(200, 5.0, evaluation=9.0, evaluated_at=100),
+        # The same return again, of other episodes.
+        result(300, 5.0, evaluation=9.0, evaluated_at=300),
+    ]
+    curve = added(results)
+    assert (curve.evaluation.steps, curve.evaluation.values) == ([100, 300], [9, 9])
+    assert curve == Curve.of(History(results), "g", "e")

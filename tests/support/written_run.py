@@ -5,7 +5,7 @@ import json
 from rllib_dreamerv3.reports.losses import LOSSES, MEMORY
 
 
-def result(steps, value, *, seconds=None, evaluation=None, config=None):
+def result(steps, value, *, seconds=None, evaluation=None, evaluated_at=None, config=None):
     """A result with everything that is looked at."""
     nested = {
         "num_env_steps_sampled_lifetime": steps,
@@ -27,7 +27,11 @@ def result(steps, value, *, seconds=None, evaluation=None, config=None):
             place = place.setdefault(key, {})
         place[name] = 1.0
     if evaluation is not None:
-        nested["evaluation"] = {"env_runners": {"episode_return_mean": evaluation}}
+        told = {
+            "episode_return_mean": evaluation,
+            "episode_duration_sec_mean": evaluated_at or steps,
+        }
+        nested["evaluation"] = {"env_runners": told}
     return nested
 
 
