@@ -72,13 +72,15 @@ class CheckpointedAlgorithm(Algorithm):
 
         Tune gives a trial another working directory, which it throws away.
         """
-        if self._storage is not None:
-            place = CheckpointPlace.of(
-                self._storage.trial_fs_path, self._storage.storage_filesystem
-            )
-            if place.filesystem is None:
-                return Path(place.path)
-        return Path(self.logdir)
+        place = self.trial_place
+        return Path(place.path if place and place.filesystem is None else self.logdir)
+
+    @property
+    def trial_place(self) -> CheckpointPlace | None:
+        """Where Tune keeps the trial; None without Tune."""
+        if self._storage is None:
+            return None
+        return CheckpointPlace.of(self._storage.trial_fs_path, self._storage.storage_filesystem)
 
     @property
     def last_checkpoint(self) -> str | None:
@@ -87,11 +89,11 @@ class CheckpointedAlgorithm(Algorithm):
             if self._last_saved is not None:
                 manifest.verify(self._last_saved)
                 return str(self._last_saved)
-        if self._storage is None:
-            return None
         # Tune has moved what it saved to the trial's directory.
-        place = CheckpointPlace.of(self._storage.trial_fs_path, self._storage.storage_filesystem)
-        saved = None if place.filesystem else newest_whole(Path(place.path))[0]
+        place = self.trial_place
+        if place is None or place.filesystem is not None:
+            return None
+        saved, _ = newest_whole(Path(place.path))
         return str(saved.path) if saved else None
 
     _last_saved: Path | None = None

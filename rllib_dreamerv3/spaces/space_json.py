@@ -87,8 +87,8 @@ def _to_json(space: gym.Space, path: tuple[Any, ...]) -> dict[str, Any]:
         numbers = {"n": int(space.n), "start": int(space.start)}
         return {"type": "Discrete", **numbers, "dtype": np.dtype(space.dtype).name}
     if isinstance(space, spaces.MultiBinary):
-        n = space.n
-        return {"type": "MultiBinary", "n": int(n) if np.isscalar(n) else [int(x) for x in n]}
+        n = [int(x) for x in space.n] if isinstance(space.n, tuple) else int(space.n)
+        return {"type": "MultiBinary", "n": n}
     raise SpaceError(
         f"Cannot describe {place('space', path)}, a {type(space).__name__}, as JSON: only {_KINDS} "
         "can be."
