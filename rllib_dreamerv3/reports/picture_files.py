@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import tensorflow as tf
 
 VIDEO_ENDINGS = (".mp4", ".gif")
 PICTURE_ENDING = ".png"
@@ -15,8 +14,11 @@ FRAMES_A_SECOND = 8
 
 def write_png(path: Path, picture: np.ndarray) -> None:
     """Writes a picture uint8 ``[height, width, 3]``; creates the directory if need be."""
+    # Loaded when a picture is written: the package starts without it.
+    import imageio.v3 as imageio
+
     with _replacing(path) as written:
-        written.write_bytes(tf.io.encode_png(picture).numpy())
+        imageio.imwrite(written, picture)
 
 
 def write_video(path: Path, frames: np.ndarray) -> None:
@@ -32,7 +34,6 @@ def write_video(path: Path, frames: np.ndarray) -> None:
     """
     if path.suffix not in VIDEO_ENDINGS:
         raise ValueError(f"{path} must end in {' or '.join(VIDEO_ENDINGS)}.")
-    # Loaded when a video is written: the package starts without it.
     import imageio.v3 as imageio
 
     with _replacing(path) as written:
