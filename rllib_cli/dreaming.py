@@ -8,6 +8,8 @@ from rllib_cli.evaluating import find_checkpoint
 from rllib_cli.quiet import loading_libraries
 from rllib_dreamerv3.reports.picture_files import PICTURE_ENDING, VIDEO_ENDINGS
 
+DEFAULT_VIDEO, DEFAULT_PICTURE = "dream.mp4", "dream.png"
+
 
 def dream_of(
     checkpoint: str,
@@ -47,7 +49,7 @@ def dream_of(
             from rllib_dreamerv3.reports.dream_files import write_dream
 
         with_images = has_images(path)
-        target = Path(out or f"dream{VIDEO_ENDINGS[0] if with_images else PICTURE_ENDING}")
+        target = Path(out or (DEFAULT_VIDEO if with_images else DEFAULT_PICTURE))
         if target.suffix in VIDEO_ENDINGS and not with_images:
             raise InputError(
                 f"{target} would be a video, but the observations have no images: give a picture, "

@@ -223,7 +223,12 @@ def evaluate(
     help="Records of each that imagination sees (default: 5).",
 )
 @click.option("--length", type=click.IntRange(2), default=50, help="Records of each (default: 50).")
-@click.option("--seed", type=int, default=0, help="Decides sequences and samples (default: 0).")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**31 - 1),
+    default=0,
+    help="Decides sequences and samples (default: 0).",
+)
 @click.option("-v", "verbosity", count=True, help="Show the libraries' messages.")
 def dream(checkpoint: str, **said: Any) -> None:
     """Show what the world model of CHECKPOINT imagines of its own replay.

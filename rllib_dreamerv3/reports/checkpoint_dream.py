@@ -68,8 +68,13 @@ def dream_of_checkpoint(
         bins = resolve(options_of(LearningOptions), policy.options, variant)["two_hot_bins"]
         OPTIONS["two_hot_bins"].check(bins)
         model = DreamerModel(observations, actions, settings, seed)
-    with _told_as_damage(directory / NETWORKS_FILE):
-        set_weights(model, tensors.load(directory / NETWORKS_FILE))
+    weights = tensors.load(directory / NETWORKS_FILE)
+    try:
+        set_weights(model, weights)
+    except ValueError as error:
+        raise CheckpointError(
+            f"{directory / NETWORKS_FILE} does not fit {POLICY_FILE}. {error}"
+        ) from error
     batch = _sequences(directory, observations, actions, rows, length, seed)
     dreamer = Dreamer(model.world_model, observations, settings, bins)
     return dreamer.dream(batch, observed, tf.constant([seed, 0], tf.int32))
@@ -96,7 +101,7 @@ def _told_as_damage(path: Path) -> Iterator[None]:
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, f"{error or type(error).__name__}") from error
+        raise damaged(path, (str(error) or type(error).__name__).rstrip(".")) from error
 
 
 def _layouts(

@@ -18,7 +18,7 @@ from rllib_cli.main import cli
 from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.reports.dream_plot import MOST_FRAMES
 from rllib_dreamerv3.reports.dream_video import COLUMNS, GAP, LEAST_SIDE, LINE
-from rllib_dreamerv3.reports.pictures import BORDER
+from rllib_dreamerv3.reports.pictures import BORDER, as_colours
 
 REPOSITORY = Path(__file__).parents[2]
 WITHOUT_RAY = """
@@ -81,9 +81,9 @@ def test_truth_is_what_replay_holds(saved):
     scale = -(-LEAST_SIDE // 64)
     shown = frames[:, 2 * LINE + BORDER :, BORDER:][:, : 64 * scale : scale, : 64 * scale : scale]
     stored = np.load(saved / "images/checkpoint_000000/replay_buffer/obs%2Fimage.npy")
-    gray = np.repeat(stored[..., -1:], 3, -1).astype(int)
+    colours = as_colours(stored / np.float32(255)).astype(int)
     # GIF has 256 colours.
-    nearest = [np.abs(gray - x).mean((1, 2, 3)).min() for x in shown]
+    nearest = [np.abs(colours - x).mean((1, 2, 3)).min() for x in shown]
     assert max(nearest) < 4
 
 
@@ -181,7 +181,7 @@ def test_checkpoints_without_spaces_are_told(saved, tmp_path):
     [
         ({"observation_space": {"type": "Graph"}}, "policy.json is damaged: the space is of the"),
         ({"options": {}}, "policy.json is damaged: 'model_size'"),
-        ({"action_space": {"type": "MultiBinary", "n": 7}}, "index.json is damaged: column 'act"),
+        ({"action_space": {"type": "MultiBinary", "n": 7}}, "does not fit policy.json. Weights"),
     ],
 )
 def test_what_does_not_fit_is_told(saved, tmp_path, changes, message):
@@ -192,6 +192,14 @@ def test_what_does_not_fit_is_told(saved, tmp_path, changes, message):
     code, output = dream(path)
     assert code == 1
     assert message in " ".join(output.split())
+
+
+def test_a_replay_without_a_column_is_told(saved, tmp_path):
+    path = shutil.copytree(saved / "vectors/checkpoint_000000", tmp_path / "other")
+    index = path / "replay_buffer" / "index.json"
+    index.write_text(index.read_text().replace('"action"', '"act"'))
+    sign(path)
+    assert "index.json is damaged: column 'action' does not have" in dream(path)[1]
 
 
 @pytest.mark.parametrize(

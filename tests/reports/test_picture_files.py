@@ -47,11 +47,10 @@ def test_other_endings_are_refused(tmp_path):
         write_video(tmp_path / "dream.avi", moving_square())
 
 
-def test_a_failure_leaves_what_was_there(tmp_path):
-    path = tmp_path / "dream.gif"
-    write_video(path, moving_square())
-    before = path.read_bytes()
-    with pytest.raises(Exception, match=r"."):
-        write_video(path, np.zeros((2, 3), np.complex64))
-    assert path.read_bytes() == before
+@pytest.mark.parametrize("ending", [".mp4", ".gif"])
+def test_a_failure_leaves_what_was_there(tmp_path, ending):
+    path = tmp_path / f"dream{ending}"
+    path.mkdir()
+    with pytest.raises(OSError, match=r"dream"):
+        write_video(path, moving_square())
     assert list(tmp_path.iterdir()) == [path]
