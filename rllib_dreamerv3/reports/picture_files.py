@@ -18,7 +18,8 @@ def write_png(path: Path, picture: np.ndarray) -> None:
     import imageio.v3 as imageio
 
     with _replacing(path) as written:
-        imageio.imwrite(written, picture)
+        # A fifth of the default's time for a quarter more bytes.
+        imageio.imwrite(written, picture, compress_level=1)
 
 
 def write_video(path: Path, frames: np.ndarray) -> None:
