@@ -10,6 +10,8 @@ import numpy as np
 VIDEO_ENDINGS = (".mp4", ".gif")
 PICTURE_ENDING = ".png"
 FRAMES_A_SECOND = 8
+# Frames whose colours a GIF has.
+_FRAMES_OF_PALETTE = 8
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
@@ -39,7 +41,7 @@ def write_video(path: Path, frames: np.ndarray) -> None:
 
     with _replacing(path) as written:
         if path.suffix == ".gif":
-            imageio.imwrite(written, frames, duration=1000 / FRAMES_A_SECOND, loop=0)
+            _write_gif(written, frames)
         else:
             # Sides need not be multiples of 16, as imageio would have them.
             imageio.imwrite(
@@ -53,6 +55,20 @@ def write_video(path: Path, frames: np.ndarray) -> None:
                 # Half the time of the default for a tenth more bytes.
                 output_params=["-preset", "veryfast"],
             )
+
+
+def _write_gif(path: Path, frames: np.ndarray) -> None:
+    """Writes frames with one palette and without dithering: half of the bytes of the default."""
+    from PIL import Image
+
+    some = frames[:: max(1, len(frames) // _FRAMES_OF_PALETTE)]
+    palette = Image.fromarray(np.concatenate(some)).quantize(256)
+    images = [
+        Image.fromarray(frame).quantize(palette=palette, dither=Image.Dither.NONE)
+        for frame in frames
+    ]
+    duration = round(1000 / FRAMES_A_SECOND)
+    images[0].save(path, save_all=True, append_images=images[1:], duration=duration, loop=0)
 
 
 @contextlib.contextmanager
