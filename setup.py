@@ -11,7 +11,7 @@ CRAFTER = ["crafter>=1.8.3"]
 DMC = ["shimmy[dm-control]>=2", "mujoco<4"]
 MINIGRID = ["minigrid>=3"]
 
-# Of the benchmarks only MiniGrid, which is small.
+# Of the benchmarks only MiniGrid: the others bring much that the tests would not use.
 TEST = [
     "pytest>=8",
     "pytest-xdist>=3.6",
@@ -49,7 +49,11 @@ setup(
         "click>=8.1",
         "rich>=13",
         "fsspec",
+        # Pictures and videos of dreams; imageio-ffmpeg brings the encoder. Loaded when drawn.
+        "imageio>=2.31",
+        "imageio-ffmpeg>=0.5",
         "matplotlib>=3.8",
+        "pillow>=10.1",
         "pyarrow",
         "pyyaml>=6",
         "safetensors>=0.5",

@@ -12,6 +12,7 @@ loss fell by less than 10, or not to half of the mean frame's.
 """
 
 import argparse
+import dataclasses
 import json
 import sys
 import time
@@ -23,11 +24,13 @@ import tensorflow as tf
 from rllib_dreamerv3.envs.atari import make_atari
 from rllib_dreamerv3.learning.trainer import Trainer
 from rllib_dreamerv3.networks.model import DreamerModel
-from rllib_dreamerv3.options.model_sizes import MODEL_SIZES, model_settings
+from rllib_dreamerv3.options.model_sizes import MODEL_SIZES, ModelSettings, model_settings
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, Columns
-from rllib_dreamerv3.reports.pictures import compare, film_strip, write_png
-from rllib_dreamerv3.reports.reporter import FILM_OBSERVED, open_loop_prediction
+from rllib_dreamerv3.reports.dreams import Dreamer
+from rllib_dreamerv3.reports.picture_files import write_png
+from rllib_dreamerv3.reports.pictures import film_strips
+from rllib_dreamerv3.reports.reporter import DREAM_OBSERVED
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 
 NEEDED_FACTOR = 10.0
@@ -80,20 +83,20 @@ def still_picture_loss(pictures: np.ndarray) -> float:
     return float(np.square(flat - flat.mean(0)).sum((1, 2, 3)).mean())
 
 
-def draw(model: DreamerModel, observations: ObservationCodec, batch: Columns, rows: int):
-    """Draws the first rows twice: fully observed (green), and imagined after five records (red)."""
-    (image,) = observations.layout.images
-    shown = {key: x[:rows] for key, x in batch.items()}
-    length, categoricals = (
-        batch[REWARD].shape[1],
-        model.world_model.rssm.initial_state()[1].shape[1],
+def draw(
+    model: DreamerModel,
+    observations: ObservationCodec,
+    sizes: ModelSettings,
+    settings: LearningOptions,
+    batch: Columns,
+) -> np.ndarray:
+    """Draws a batch twice: fully observed (green), and imagined after five records (red)."""
+    dreamer = Dreamer(model.world_model, observations.layout, sizes, settings.two_hot_bins)
+    imagined = dreamer.dream(batch, DREAM_OBSERVED, tf.constant([0, 0]))
+    observed = dataclasses.replace(
+        imagined, observed=batch[REWARD].shape[1], imagination=imagined.reconstruction
     )
-    uniform = tf.random.stateless_uniform([length, rows, categoricals], [0, 0])
-    strips = []
-    for observed in (length, FILM_OBSERVED):
-        prediction = open_loop_prediction(model.world_model, shown, uniform, observed)[image.key]
-        strips.append(film_strip(compare(image, shown[image.key], prediction.numpy()), observed))
-    return np.concatenate(strips)
+    return np.concatenate([film_strips(observed), film_strips(imagined)])
 
 
 def main() -> int:
@@ -111,8 +114,8 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="where to write the picture (.png)")
     parser.add_argument("--json", type=Path, help="where to write the numbers")
     options = parser.parse_args()
-    if options.length <= FILM_OBSERVED or options.updates < 2:
-        parser.error(f"--length must exceed {FILM_OBSERVED} and --updates must be at least 2")
+    if options.length <= DREAM_OBSERVED or options.updates < 2:
+        parser.error(f"--length must exceed {DREAM_OBSERVED} and --updates must be at least 2")
 
     batch, observations, actions = collect(
         options.env, options.rows, options.length, options.skip, options.seed
@@ -144,7 +147,8 @@ def main() -> int:
     factor, below_still = first / final, still / final
     print(f"fell by a factor of {factor:.1f}; {below_still:.2f} times below that of the mean frame")
     if options.out:
-        write_png(options.out, draw(model, observations, batch, options.rows_shown))
+        shown = {key: x[: options.rows_shown] for key, x in batch.items()}
+        write_png(options.out, draw(model, observations, sizes, settings, shown))
     if options.json:
         numbers = {
             "command": " ".join(["python", *sys.argv]),

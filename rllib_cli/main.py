@@ -6,6 +6,7 @@ import click
 
 from rllib_cli.commands.check_env import check_env
 from rllib_cli.commands.doctor import doctor
+from rllib_cli.commands.dream import dream
 from rllib_cli.commands.evaluate import evaluate
 from rllib_cli.commands.plot import plot
 from rllib_cli.commands.report import report
@@ -46,7 +47,7 @@ def cli() -> None:
     """Train and evaluate RLlib algorithms from files or options."""
 
 
-for command in (train, evaluate, check_env, doctor, plot, report):
+for command in (train, evaluate, check_env, doctor, dream, plot, report):
     cli.add_command(command)
 
 

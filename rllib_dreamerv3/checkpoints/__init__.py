@@ -2,5 +2,5 @@
 
 :mod:`.directory` puts a finished directory in the place of an older one in a single step,
 :mod:`.manifest` lists every file with size and checksum, and :mod:`.tensors` keeps arrays without
-pickle. What the files mean is not known here.
+pickle. :mod:`.files` says which files there are, and :mod:`.policy_file` what one of them holds.
 """

@@ -7,7 +7,7 @@ Images are scaled by their bounds; they enter the encoder in [-0.5, 0.5] and are
 import tensorflow as tf
 
 from rllib_dreamerv3.errors import SpaceError
-from rllib_dreamerv3.math.scalars import symlog
+from rllib_dreamerv3.math.scalars import symexp, symlog
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import Cnn, ComputeDtype
 from rllib_dreamerv3.spaces.layout import (
@@ -85,3 +85,22 @@ def vector_value(
         if settings.discrete_observations == "categorical":
             return values
     return symlog(values) if settings.symlog_vectors else values
+
+
+def predicted_column(
+    leaf: Vector | Categorical, prediction: tf.Tensor, settings: ModelSettings
+) -> tf.Tensor:
+    """What the decoder says that a column holds; the inverse of `vector_value`.
+
+    Args:
+        leaf: The part of the observation.
+        prediction: Of the decoder, float32 ``[n, width]``.
+        settings: Whether there is a symlog.
+
+    Returns:
+        As stored: float32 ``[n, size]``, or the likeliest classes int32 ``[n, components]``.
+    """
+    if isinstance(leaf, Vector):
+        return symexp(prediction) if settings.symlog_vectors else prediction
+    components = tf.split(prediction, leaf.classes, -1)
+    return tf.stack([tf.argmax(x, -1, tf.int32) for x in components], -1)

@@ -1,5 +1,6 @@
 """The model sizes of both variants, and everything else that decides which networks are built."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -173,6 +174,25 @@ def model_settings(
     if vector_mlp == "authors":
         sizes |= {"vector_units": _AUTHORS_VECTOR_UNITS, "vector_layers": _AUTHORS_VECTOR_LAYERS}
     return ModelSettings(**(sizes | defaults | options))
+
+
+def settings_of(options: Mapping[str, Any]) -> ModelSettings:
+    """Looks up the settings that a config's options stand for.
+
+    Args:
+        options: All of them by name; None where the variant decides. Others are ignored.
+
+    Returns:
+        The settings from which the networks are built.
+
+    Raises:
+        ConfigError: If a name is unknown, or an option cannot have its value.
+        KeyError: If the model size, the variant or ``vector_mlp`` is missing.
+    """
+    kinds = {x: options[x] for x in options_of(NetworkOptions) if options.get(x) is not None}
+    return model_settings(
+        options["model_size"], options["variant"], vector_mlp=options["vector_mlp"], **kinds
+    )
 
 
 def _v1_size(name: str) -> dict[str, int]:

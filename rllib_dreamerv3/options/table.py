@@ -349,9 +349,10 @@ class ReportingOptions:
 
     report_images_and_videos: bool = option(
         False,
-        "A film strip of truth, open-loop prediction and error for image observations, every "
-        "report_frequency updates: reports/open_loop_<update>.png in the logdir, its path in the "
-        "results as reports/open_loop_image.",
+        "Dreams of six sequences, every report_frequency updates, in the directory of the trial: "
+        "of images a video dreams/<update>.mp4 and a film strip reports/open_loop_<update>.png, of "
+        "vectors and classes plots dreams/<update>.png; their paths in the results as "
+        "reports/dream_video, reports/open_loop_image and reports/dream_plot.",
     )
     report_dream_data: bool = option(
         False,

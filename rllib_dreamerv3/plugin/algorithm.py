@@ -26,6 +26,7 @@ from rllib_dreamerv3.errors import ConfigError, TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.divergence import Divergence
+from rllib_dreamerv3.plugin.dream_reports import report_dream
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.former_results import under_former_names
 from rllib_dreamerv3.plugin.iteration import Iteration
@@ -39,7 +40,6 @@ from rllib_dreamerv3.plugin.sampling import RemoteSampling
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
-from rllib_dreamerv3.reports.pictures import write_png
 from rllib_dreamerv3.startup.import_hooks import NAME
 
 # Records that one call collects while replay is being filled, over all env runners.
@@ -171,8 +171,8 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         # the results of all iterations that have no such report.
         if iteration.reports:
             results[LEARNER_RESULTS][DEFAULT_MODULE_ID] |= iteration.reports
-        if iteration.picture is not None:
-            results["reports"] = {"open_loop_image": str(iteration.picture)}
+        if iteration.pictures:
+            results["reports"] = iteration.pictures
         return results
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
@@ -322,7 +322,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         if self.config.report_individual_batch_item_stats:
             self._this_iteration.last_batch = batch
         wanted = {
-            "open_loop_image": self.config.report_images_and_videos,
+            "dream": self.config.report_images_and_videos,
             "dream_data": self.config.report_dream_data,
         }
         if any(wanted.values()):
@@ -335,12 +335,10 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         (answer, *_) = self.learner_group.foreach_learner(
             lambda learner: learner.report(batch, **wanted)
         )
-        update, picture, values = answer.get()
+        update, dream, values = answer.get()
         self._this_iteration.reports |= values
-        if picture is not None:
-            path = Path(self.logdir) / "reports" / f"open_loop_{update:08d}.png"
-            write_png(path, picture)
-            self._this_iteration.picture = path
+        if dream is not None:
+            self._this_iteration.pictures |= report_dream(self, dream, update)
 
     def _log_metrics(self, updated: bool) -> None:
         """Hands RLlib the metrics of env runner, learner and replay."""

@@ -11,15 +11,14 @@ import pyarrow.fs
 from ray.rllib.utils.checkpoints import Checkpointable
 
 from rllib_dreamerv3.checkpoints import tensors
+from rllib_dreamerv3.checkpoints.files import ARRAYS_FILE
 from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
-COMPONENT_REPLAY_BUFFER = "replay_buffer"
 COMPONENT_COUNTERS = "dreamerv3"
-ARRAYS_FILE = "arrays.safetensors"
 COUNTERS_FILE = "counters.json"
 
 

@@ -1,4 +1,4 @@
-"""Which files a checkpoint has, and what of them is enough to act.
+"""What of a checkpoint is enough to act.
 
 ``policy.json`` and the networks' arrays are all that playing reads. Both are plain data: acting on
 a checkpoint from a stranger executes nothing of it.
@@ -11,32 +11,21 @@ from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
-from ray.rllib.core import (
-    COMPONENT_LEARNER,
-    COMPONENT_LEARNER_GROUP,
-    COMPONENT_OPTIMIZER,
-    COMPONENT_RL_MODULE,
-    DEFAULT_MODULE_ID,
-)
 
-from rllib_dreamerv3.checkpoints import manifest, tensors
-from rllib_dreamerv3.checkpoints.manifest import damaged
+from rllib_dreamerv3.checkpoints import manifest, policy_file, tensors
+from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.checkpoints.policy_file import PolicyFile
 from rllib_dreamerv3.envs.named_class import directory_of, is_found
 from rllib_dreamerv3.envs.registry import is_benchmark
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.networks.model import Weights
 from rllib_dreamerv3.options.table import OPTIONS
-from rllib_dreamerv3.plugin.checkpoint_components import ARRAYS_FILE
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.registered_environments import (
     is_registered_with_tune,
     register_class,
 )
-
-_LEARNER = Path(COMPONENT_LEARNER_GROUP, COMPONENT_LEARNER)
-NETWORKS_FILE = (_LEARNER / COMPONENT_RL_MODULE / DEFAULT_MODULE_ID / ARRAYS_FILE).as_posix()
-OPTIMIZER_FILE = (_LEARNER / COMPONENT_OPTIMIZER / ARRAYS_FILE).as_posix()
-POLICY_FILE = "policy.json"
+from rllib_dreamerv3.spaces.space_json import space_to_json
 
 # RLlib's options that decide how a policy acts in its environment; all of DreamerV3's own are kept.
 _RLLIB_OPTIONS = (
@@ -52,11 +41,22 @@ _RLLIB_OPTIONS = (
 _ACTING_OPTIONS = {*OPTIONS, *_RLLIB_OPTIONS}
 
 
-def write_policy(directory: Path, config: DreamerV3Config) -> None:
-    """Writes the options that playing needs.
+def write_policy(
+    directory: Path,
+    config: DreamerV3Config,
+    observation_space: gym.Space,
+    action_space: gym.Space,
+) -> None:
+    """Writes what playing, and whoever has no environment, needs beside the networks.
 
     An environment that is not a name, and options that are no plain data, are left out; then
     playing asks for the environment.
+
+    Args:
+        directory: A checkpoint that is being written.
+        config: Has the options.
+        observation_space: Of a single environment.
+        action_space: Of a single environment.
     """
     options = {}
     for name in sorted(_ACTING_OPTIONS):
@@ -64,14 +64,15 @@ def write_policy(directory: Path, config: DreamerV3Config) -> None:
             options[name] = json.loads(json.dumps(getattr(config, name), allow_nan=False))
     env = config.env
     name = f"{env.__module__}:{env.__qualname__}" if isinstance(env, type) else str(env)
-    content = {
-        "env": env if isinstance(env, str) else None,
-        "env_class": name if isinstance(env, type) else None,
-        # Only ever shown, never imported from.
-        "env_directory": directory_of(name) if ":" in name and not is_benchmark(env) else None,
-        "options": options,
-    }
-    (directory / POLICY_FILE).write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    policy = PolicyFile(
+        env=env if isinstance(env, str) else None,
+        env_class=name if isinstance(env, type) else None,
+        env_directory=directory_of(name) if ":" in name and not is_benchmark(env) else None,
+        options=options,
+        observation_space=space_to_json(observation_space),
+        action_space=space_to_json(action_space),
+    )
+    policy_file.write(directory, policy)
 
 
 def read_policy(directory: Path, env: Any = None) -> tuple[DreamerV3Config, Weights]:
@@ -90,16 +91,11 @@ def read_policy(directory: Path, env: Any = None) -> tuple[DreamerV3Config, Weig
         ConfigError: If ``env`` names a module that cannot be imported.
     """
     manifest.verify(directory, only=[POLICY_FILE, NETWORKS_FILE])
-    path = directory / POLICY_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        named, class_name = content["env"], content["env_class"]
-        import_from = content.get("env_directory")
-        options = {key: content["options"][key] for key in _ACTING_OPTIONS & {*content["options"]}}
-    except (ValueError, KeyError, TypeError) as error:
-        raise damaged(path, f"{error or type(error).__name__}") from error
+    policy = policy_file.read(directory)
+    known = _ACTING_OPTIONS & policy.options.keys()
+    options = {name: policy.options[name] for name in known}
     if env is None:
-        env = _trusted(directory, named, class_name, import_from)
+        env = _trusted(directory, policy.env, policy.env_class, policy.env_directory)
     elif isinstance(env, str) and not is_registered_with_tune(env):
         register_class(env)
     config = DreamerV3Config().update_from_dict(options).environment(env)

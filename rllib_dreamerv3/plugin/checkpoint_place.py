@@ -136,6 +136,26 @@ class CheckpointPlace:
             pyarrow.fs.copy_files(self.path, folder, source_filesystem=self.filesystem)
             yield Path(folder)
 
+    def upload(self, file: Path, name: str) -> str:
+        """Copies a file of this machine to below this place, which is in a file system.
+
+        Args:
+            file: The file.
+            name: Its name there, with "/".
+
+        Returns:
+            Its path within the file system.
+
+        Raises:
+            OSError: Copying failed.
+        """
+        assert self.filesystem is not None
+        path = f"{self.path}/{name}"
+        self.filesystem.create_dir(path.rpartition("/")[0], recursive=True)
+        with self.filesystem.open_output_stream(path) as stream:
+            stream.write(file.read_bytes())
+        return path
+
     def _is_there(self, path: str) -> bool:
         assert self.filesystem is not None
         (info,) = self.filesystem.get_file_info([path])

@@ -24,16 +24,16 @@ from ray.rllib.core import (
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
 from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE, REPLAY_DIRECTORY
 from rllib_dreamerv3.checkpoints.runs import newest_whole
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.networks.model import check_weights, get_weights, set_weights
 from rllib_dreamerv3.plugin.checkpoint_components import (
     COMPONENT_COUNTERS,
-    COMPONENT_REPLAY_BUFFER,
     CounterFiles,
     ReplayFiles,
 )
-from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE, OPTIMIZER_FILE, write_policy
+from rllib_dreamerv3.plugin.checkpoint_files import write_policy
 from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.sampling import RemoteSampling
@@ -73,11 +73,11 @@ class CheckpointedAlgorithm(TunedAlgorithm):
             if self._last_saved is not None:
                 manifest.verify(self._last_saved)
                 return str(self._last_saved)
-        if self._storage is None:
-            return None
         # Tune has moved what it saved to the trial's directory.
-        place = CheckpointPlace.of(self._storage.trial_fs_path, self._storage.storage_filesystem)
-        saved = None if place.filesystem else newest_whole(Path(place.path))[0]
+        place = self.trial_place
+        if place is None or place.filesystem is not None:
+            return None
+        saved, _ = newest_whole(Path(place.path))
         return str(saved.path) if saved else None
 
     _last_saved: Path | None = None
@@ -90,7 +90,7 @@ class CheckpointedAlgorithm(TunedAlgorithm):
         return [
             *super().get_checkpointable_components(),
             (COMPONENT_COUNTERS, CounterFiles(self.get_counters, self.set_counters)),
-            (COMPONENT_REPLAY_BUFFER, ReplayFiles(self.replay_buffer)),
+            (REPLAY_DIRECTORY, ReplayFiles(self.replay_buffer)),
         ]
 
     def get_state(
@@ -102,8 +102,8 @@ class CheckpointedAlgorithm(TunedAlgorithm):
     ) -> dict[str, Any]:
         """Adds the counters to RLlib's state. Replay is only in checkpoints."""
         state = super().get_state(components, not_components=not_components, **kwargs)
-        if self._check_component(COMPONENT_REPLAY_BUFFER, components, not_components):
-            state[COMPONENT_REPLAY_BUFFER] = None
+        if self._check_component(REPLAY_DIRECTORY, components, not_components):
+            state[REPLAY_DIRECTORY] = None
         if self._check_component(COMPONENT_COUNTERS, components, not_components):
             state[COMPONENT_COUNTERS] = self.get_counters()
         return state
@@ -159,7 +159,8 @@ class CheckpointedAlgorithm(TunedAlgorithm):
             self._begin_generation(self.generation + 1)
         with place.writing(manifest.is_checkpoint) as directory:
             super().save_to_path(str(directory), state=state, use_msgpack=use_msgpack)
-            write_policy(directory, self.config)
+            module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
+            write_policy(directory, self.config, module.observation_space, module.action_space)
             counters = self.get_counters()
             manifest.write(
                 directory,
@@ -196,7 +197,7 @@ class CheckpointedAlgorithm(TunedAlgorithm):
                 super().restore_from_path(str(directory), component=component, **kwargs)
             else:
                 files, generation = manifest.verify(directory).files, self.generation
-                replay_checkpoint.check(self.replay_buffer, directory / COMPONENT_REPLAY_BUFFER)
+                replay_checkpoint.check(self.replay_buffer, directory / REPLAY_DIRECTORY)
                 with self._unchanged_on_error(place):
                     _require_unpickling(directory, files)
                     self._require_fit(directory)

@@ -18,7 +18,7 @@ from rllib_dreamerv3.options.checks import (
 )
 from rllib_dreamerv3.options.documentation import with_options
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
-from rllib_dreamerv3.options.model_sizes import ModelSettings, model_settings, variant_of
+from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
 from rllib_dreamerv3.options.option import Option, options_of
 from rllib_dreamerv3.options.rllibs_refused import REFUSED
 from rllib_dreamerv3.options.table import (
@@ -36,7 +36,6 @@ from rllib_dreamerv3.options.table import (
     EvaluationOptions,
     FaultToleranceOptions,
     LearningOptions,
-    NetworkOptions,
     ReplayOptions,
     ReportingOptions,
     Variant,
@@ -294,12 +293,7 @@ class DreamerV3Config(AlgorithmConfig):
         Raises:
             ConfigError: If one of them cannot have its value.
         """
-        return model_settings(
-            self.model_size,
-            self.variant,
-            vector_mlp=self.vector_mlp,
-            **{name: self.resolved(name) for name in options_of(NetworkOptions)},
-        )
+        return settings_of(vars(self))
 
     def learning_options(self) -> LearningOptions:
         """The options that decide an update, besides the networks."""

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rllib_dreamerv3.records import Columns
@@ -21,14 +20,14 @@ class Iteration:
         last_batch: Record columns ``[B, K+T, ...]`` of the last update; None before the first.
         reports: Reports for the learner's results, by name.
         evaluated: Whether there was an evaluation.
-        picture: File of the last film strip; None if none was drawn.
+        pictures: Files of the last dream, by their names in the results.
     """
 
     seconds: float
     began: float = field(default_factory=time.monotonic)
     last_batch: Columns | None = None
     reports: dict[str, Any] = field(default_factory=dict)
-    picture: Path | None = None
+    pictures: dict[str, str] = field(default_factory=dict)
     evaluated: bool = False
 
     @property

@@ -1,6 +1,5 @@
 """The trainer as RLlib knows it: a Learner, with learning rate schedules, metrics and state."""
 
-import logging
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,10 +29,9 @@ from rllib_dreamerv3.networks.model import get_weights
 from rllib_dreamerv3.plugin.checkpoint_components import ArrayFiles
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.reports.dreams import Dream
 from rllib_dreamerv3.reports.flight_recorder import KEPT_UPDATES, FlightRecorder, not_finite
 from rllib_dreamerv3.reports.reporter import Reporter
-
-logger = logging.getLogger(__name__)
 
 # Values that a message names; the recording has all of them.
 _MOST_NAMES = 5
@@ -66,10 +64,6 @@ class DreamerV3Learner(Learner):
             self.config.seed or 0,
         )
         self.trainer, self._reporter = Trainer(*parts), Reporter(*parts)
-        if self.config.report_images_and_videos and not module.observations.layout.images:
-            logger.warning(
-                "report_images_and_videos has no effect: the observations contain no image."
-            )
         self._recorder = FlightRecorder()
         self._diverged_batch: Columns = {}
         self._parameters = module.model.count_parameters()
@@ -184,30 +178,29 @@ class DreamerV3Learner(Learner):
         self,
         batch: Columns,
         *,
-        open_loop_image: bool = False,
+        dream: bool = False,
         dream_data: bool = False,
         record_losses: bool = False,
-    ) -> tuple[int, np.ndarray | None, dict[str, Any]]:
+    ) -> tuple[int, Dream | None, dict[str, Any]]:
         """Computes the reports that are asked for; see :class:`Reporter`.
 
         Args:
             batch: Record columns ``[B, T, ...]``, as they were given to the last update.
-            open_loop_image: Whether to draw :meth:`Reporter.open_loop_image`.
+            dream: Whether to compute :meth:`Reporter.dream`.
             dream_data: Whether to compute :meth:`Reporter.dream_data`.
             record_losses: Whether to compute :meth:`Reporter.record_losses`.
 
         Returns:
-            Number of updates so far, the picture (None if not asked for, or without images), and
-            all else by name.
+            Number of updates so far, the dream (None if not asked for), and all else by name.
         """
         update = int(self.trainer.updates)
-        picture = self._reporter.open_loop_image(batch, update) if open_loop_image else None
+        dreamt = self._reporter.dream(batch, update) if dream else None
         values: dict[str, Any] = {}
         if dream_data:
             values |= self._reporter.dream_data(batch, update)
         if record_losses:
             values |= self._reporter.record_losses(batch, update)
-        return update, picture, values
+        return update, dreamt, values
 
     def _log_steps_trained_metrics(self, batch: MultiAgentBatch) -> None:
         # RLlib counts rows; a row here has T records, each of which is trained on.

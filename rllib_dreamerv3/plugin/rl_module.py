@@ -9,6 +9,7 @@ import numpy as np
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModule
 
+from rllib_dreamerv3.checkpoints.files import ARRAYS_FILE
 from rllib_dreamerv3.networks.model import (
     DreamerModel,
     PolicyModel,
@@ -18,7 +19,7 @@ from rllib_dreamerv3.networks.model import (
 )
 from rllib_dreamerv3.networks.policy import Policy, PolicyState
 from rllib_dreamerv3.options.model_sizes import ModelSettings
-from rllib_dreamerv3.plugin.checkpoint_components import ARRAYS_FILE, ArrayFiles
+from rllib_dreamerv3.plugin.checkpoint_components import ArrayFiles
 from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.spaces.codecs import make_codecs
 from rllib_dreamerv3.spaces.nesting import flatten, leaves

@@ -36,13 +36,15 @@ class TunedAlgorithm(Algorithm):
 
         Tune gives a trial another working directory, which it throws away.
         """
-        if self._storage is not None:
-            place = CheckpointPlace.of(
-                self._storage.trial_fs_path, self._storage.storage_filesystem
-            )
-            if place.filesystem is None:
-                return Path(place.path)
-        return Path(self.logdir)
+        place = self.trial_place
+        return Path(place.path if place and place.filesystem is None else self.logdir)
+
+    @property
+    def trial_place(self) -> CheckpointPlace | None:
+        """Where Tune keeps the trial; None without Tune."""
+        if self._storage is None:
+            return None
+        return CheckpointPlace.of(self._storage.trial_fs_path, self._storage.storage_filesystem)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Turns into the algorithm of another trial in the same process, for ``reuse_actors``.

@@ -49,7 +49,7 @@ def save(buffer: ReplayBuffer, directory: str | Path) -> None:
     """
     with replacing(Path(directory), is_replay) as written:
         for name, spec in buffer.storage.specs.items():
-            _write_column(written / _file_name(name), buffer, name, spec)
+            _write_column(written / file_name(name), buffer, name, spec)
         (written / INDEX).write_text(json.dumps(_index_of(buffer)), encoding="utf-8")
 
 
@@ -94,20 +94,20 @@ def check(buffer: ReplayBuffer, directory: str | Path) -> None:
     _open(buffer, Path(directory).absolute())
 
 
-def _open(buffer: ReplayBuffer, source: Path) -> tuple["_Index", Columns]:
+def _open(buffer: ReplayBuffer, source: Path) -> tuple["Index", Columns]:
     """Everything of `load` that changes nothing: the index, and columns that are not read yet."""
-    index = _read_index(source)
+    index = read_index(source)
     if index.specs:
         _check_fit(buffer, index, source / INDEX)
     columns = {
-        name: _open_column(source / _file_name(name), spec, index.num_records)
+        name: open_column(source / file_name(name), spec, index.num_records)
         for name, spec in index.specs.items()
     }
     return index, columns
 
 
 @dataclass(frozen=True)
-class _Index:
+class Index:
     """The validated content of ``index.json``.
 
     Attributes:
@@ -130,6 +130,7 @@ class _Index:
 
     @property
     def num_records(self) -> int:
+        """Records in all chunks."""
         return sum(records for _, records in self.chunks)
 
     def pieces(self, columns: Columns) -> Iterator[tuple[int, Columns]]:
@@ -164,7 +165,12 @@ def _index_of(buffer: ReplayBuffer) -> dict[str, Any]:
     }
 
 
-def _read_index(source: Path) -> _Index:
+def read_index(source: Path) -> Index:
+    """Reads and checks what a checkpoint says of its columns, segments and chunks.
+
+    Raises:
+        CheckpointError: There is no such checkpoint, or its index is damaged.
+    """
     path = source / INDEX
     if not source.is_dir():
         raise CheckpointError(f"There is no directory {source}. Check the path.")
@@ -192,9 +198,9 @@ def _read_index(source: Path) -> _Index:
     return index
 
 
-def _parse(raw: dict[str, Any]) -> _Index:
+def _parse(raw: dict[str, Any]) -> Index:
     """Turns JSON into an index; any error means that the file is damaged."""
-    index = _Index(
+    index = Index(
         specs={
             name: ColumnSpec(np.dtype(_text(column["dtype"])), tuple(map(_count, column["shape"])))
             for name, column in raw["columns"].items()
@@ -227,7 +233,7 @@ def _parse(raw: dict[str, Any]) -> _Index:
     return index
 
 
-def _check_queue(index: _Index) -> None:
+def _check_queue(index: Index) -> None:
     """Raises ValueError if a sequence in the online queue is not among the records."""
     ends = [start for _, _, start in index.segments]
     for segment, records in index.chunks:
@@ -251,7 +257,7 @@ def _text(value: object) -> str:
     return value
 
 
-def _check_fit(buffer: ReplayBuffer, index: _Index, path: Path) -> None:
+def _check_fit(buffer: ReplayBuffer, index: Index, path: Path) -> None:
     """Refuses columns that the buffer cannot store, or that differ from those it has."""
     specs = index.specs
     difference = describe_difference(specs, buffer.storage.specs) if buffer.storage.specs else None
@@ -268,7 +274,8 @@ def _check_fit(buffer: ReplayBuffer, index: _Index, path: Path) -> None:
         raise CheckpointError(f"{path} cannot be restored into this buffer. {error}") from error
 
 
-def _file_name(column: str) -> str:
+def file_name(column: str) -> str:
+    """Name of the file that holds a column."""
     # Also keeps an index from pointing outside its directory.
     return quote(column, safe="") + ".npy"
 
@@ -282,8 +289,12 @@ def _write_column(path: Path, buffer: ReplayBuffer, name: str, spec: ColumnSpec)
             chunk.read(name).tofile(file)
 
 
-def _open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
-    """Maps a column file into memory, so that it is read only piece by piece."""
+def open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
+    """Maps a column file into memory, so that it is read only piece by piece.
+
+    Raises:
+        CheckpointError: It is missing, or not what the index says.
+    """
     if not path.is_file():
         raise CheckpointError(
             f"The file {path} is missing: the checkpoint is incomplete. Restore another one."

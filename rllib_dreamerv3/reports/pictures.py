@@ -1,57 +1,86 @@
-"""Pictures of predicted image sequences."""
-
-from pathlib import Path
+"""Film strips: truth, predictions and error of image sequences, with time to the right."""
 
 import numpy as np
-import tensorflow as tf
 
-from rllib_dreamerv3.networks.observation_values import unit_image
-from rllib_dreamerv3.spaces.layout import Image
+from rllib_dreamerv3.reports.dreams import Dream
 
-# Pixels around each frame, green where the world model observes, red where it predicts (2025 code).
+# Pixels around each frame, green where the world model observes, red where it predicts (2025 code);
+# gray where it predicts an episode that has ended meanwhile.
 BORDER = 2
-_OBSERVED_COLOUR, _PREDICTED_COLOUR = (0, 192, 0), (208, 0, 0)
+OBSERVED_COLOUR, PREDICTED_COLOUR, OVER_COLOUR = (0, 192, 0), (208, 0, 0), (128, 128, 128)
 
 
-def compare(image: Image, stored: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Puts truth, prediction and error of each frame below each other.
+def error_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """(prediction - truth + 1) / 2, in [0, 1]: gray where the two agree.
 
     Args:
-        image: The observation leaf.
-        stored: Recorded images ``[B, T, h, w, c]``.
-        prediction: float32 ``[B, T, h, w, c]``, nominally in [0, 1].
+        truth: float32, any shape, in [0, 1].
+        prediction: float32, the same shape; what is outside [0, 1] is shown as if it were not.
 
     Returns:
-        float32 ``[B, T, 3 * h, w, c]`` in [0, 1]. The error is (prediction - truth + 1) / 2: gray
-        where the two agree.
+        float32, the same shape.
     """
-    truth = unit_image(stored, image.low, image.high).numpy()
-    error = (prediction - truth + 1.0) / 2.0
-    return np.clip(np.concatenate([truth, prediction, error], 2), 0.0, 1.0)
+    return (np.clip(prediction, 0.0, 1.0) - truth + 1.0) / 2.0
 
 
-def film_strip(frames: np.ndarray, observed: int) -> np.ndarray:
+def as_colours(frames: np.ndarray) -> np.ndarray:
+    """Frames as they are shown.
+
+    Args:
+        frames: float32 ``[..., c]``, nominally in [0, 1]. Three channels are colours; of any other
+            number the last is shown in gray (of stacked frames it is the newest).
+
+    Returns:
+        uint8 ``[..., 3]``.
+    """
+    colours = frames if frames.shape[-1] == 3 else np.repeat(frames[..., -1:], 3, -1)
+    return np.rint(np.clip(colours, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def border_colours(dream: Dream) -> np.ndarray:
+    """Colours around the frames of a dream, uint8 ``[B, T, 3]``."""
+    colours = np.empty((*dream.is_first.shape, 3), np.uint8)
+    colours[:, : dream.observed] = OBSERVED_COLOUR
+    colours[:, dream.observed :] = PREDICTED_COLOUR
+    is_over = dream.is_first.copy()
+    is_over[:, : dream.observed] = False
+    colours[np.logical_or.accumulate(is_over, 1)] = OVER_COLOUR
+    return colours
+
+
+def film_strip(frames: np.ndarray, borders: np.ndarray) -> np.ndarray:
     """Lays frames out in one picture: time to the right, sequences below each other.
 
     Args:
-        frames: float32 ``[B, T, height, w, c]`` in [0, 1]. Three channels are colours; of any
-            other number the last is shown in gray (of stacked frames it is the newest).
-        observed: Frames of each row with a green border (observed); the others, which are
-            predicted, get a red one.
+        frames: uint8 ``[B, T, height, width, 3]``.
+        borders: Colour around each frame, uint8 ``[B, T, 3]``.
 
     Returns:
-        uint8 ``[B * (height + 2 * BORDER), T * (w + 2 * BORDER), 3]``.
+        uint8 ``[B * (height + 2 * BORDER), T * (width + 2 * BORDER), 3]``.
     """
-    rows, length, height, width, channels = frames.shape
-    colours = frames if channels == 3 else frames[..., -1:]
+    rows, length, height, width, _ = frames.shape
     height, width = height + 2 * BORDER, width + 2 * BORDER
     bordered = np.empty((rows, length, height, width, 3), np.uint8)
-    bordered[:, :observed], bordered[:, observed:] = _OBSERVED_COLOUR, _PREDICTED_COLOUR
-    bordered[:, :, BORDER:-BORDER, BORDER:-BORDER] = np.rint(colours * 255.0)
+    bordered[...] = borders[:, :, None, None]
+    bordered[:, :, BORDER:-BORDER, BORDER:-BORDER] = frames
     return bordered.swapaxes(1, 2).reshape(rows * height, length * width, 3)
 
 
-def write_png(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture uint8 ``[height, width, 3]``; creates the directory if need be."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(tf.io.encode_png(picture).numpy())
+def film_strips(dream: Dream, times: slice | np.ndarray = slice(None)) -> np.ndarray | None:
+    """Draws truth, imagination and error of the images of a dream, below each other.
+
+    Args:
+        dream: What to draw.
+        times: The records to draw; by default all.
+
+    Returns:
+        A picture uint8 ``[height, width, 3]``, one film strip for each image of the observation
+        below the other; None if there is no image.
+    """
+    strips = []
+    for image in dream.layout.images:
+        truth, imagined = dream.truth[image.key], dream.imagination[image.key]
+        bands = [as_colours(x) for x in (truth, imagined, error_of(truth, imagined))]
+        frames = np.concatenate(bands, 2)[:, times]
+        strips.append(film_strip(frames, border_colours(dream)[:, times]))
+    return np.concatenate(strips) if strips else None

@@ -5,8 +5,6 @@ the networks as they are *after* the update with that batch; their losses are th
 lower than those which the update itself reports.
 """
 
-from collections.abc import Mapping
-
 import numpy as np
 import tensorflow as tf
 
@@ -15,75 +13,17 @@ from rllib_dreamerv3.losses.actor_critic import imagined_continues, imagined_ret
 from rllib_dreamerv3.losses.world_model import world_model_losses
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.networks.model import DreamerModel
-from rllib_dreamerv3.networks.state import State
-from rllib_dreamerv3.networks.world_model import Context, Observed, WorldModel, split_context
+from rllib_dreamerv3.networks.world_model import Observed, split_context
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import LearningOptions
-from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL
-from rllib_dreamerv3.reports.pictures import compare, film_strip
+from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL
+from rllib_dreamerv3.reports.dreams import Batch, Dream, Dreamer
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
-Batch = Mapping[str, np.ndarray | tf.Tensor]
-
-# Sequences of a batch that are drawn, and records of each that are observed before prediction
+# Sequences of a batch that are dreamt of, and records of each that are observed before prediction
 # begins (2023 code).
-FILM_ROWS = 6
-FILM_OBSERVED = 5
-
-
-def open_loop_prediction(
-    world: WorldModel,
-    batch: Batch,
-    uniform: tf.Tensor,
-    observed: int,
-    context: Context | None = None,
-) -> dict[str, tf.Tensor]:
-    """Observes the first records of each sequence and predicts the others from recorded actions.
-
-    Observed records are decoded from posterior samples, the others from prior samples. The model
-    does not see ``is_first`` there: where a new episode begins, it goes on predicting the old one,
-    and what is recorded is no longer what it should predict (2023 code).
-
-    Args:
-        world: The world model.
-        batch: Record columns ``[B, T, ...]``.
-        uniform: Random numbers of all samples, float32 ``[B, T, S]`` in [0, 1).
-        observed: Number of observed records, 1 to T.
-        context: State before the first record (2025 code); None if ``is_first[:, 0]`` is True.
-
-    Returns:
-        Observation key -> prediction float32 ``[B, T, ...]``, as the decoder gives it.
-    """
-    seen = {key: x[:, :observed] for key, x in batch.items()}
-    output = world(seen, uniform[:, :observed], context)
-    rows, length = batch[IS_FIRST].shape
-
-    def by_sequence(flat: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(flat, [rows, -1, *flat.shape[1:]])
-
-    predictions = {key: by_sequence(x) for key, x in output.observations.items()}
-    if observed == length:
-        return predictions
-
-    last = (by_sequence(output.state.h)[:, -1], by_sequence(output.state.index)[:, -1])
-    # The action at a record decides the next one. A scan runs over the first axis.
-    actions = tf.convert_to_tensor(batch[ACTION])[:, observed - 1 : -1]
-    inputs = (_swap_axes(actions), _swap_axes(uniform[:, observed:]))
-
-    def step(state: tuple, inputs: tuple) -> tuple:
-        action, uniform = inputs
-        imagined = world.rssm.imagine(State(*state), action, uniform, dense=False)
-        return imagined.h, imagined.index
-
-    states = State(*(_swap_axes(x) for x in tf.scan(step, inputs, last)))
-    for key, flat in world.decoder(states.flat()).items():
-        predictions[key] = tf.concat([predictions[key], by_sequence(flat)], 1)
-    return predictions
-
-
-def _swap_axes(x: tf.Tensor) -> tf.Tensor:
-    """``[B, T, ...] -> [T, B, ...]``, and back."""
-    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
+DREAM_ROWS = 6
+DREAM_OBSERVED = 5
 
 
 class Reporter:
@@ -107,33 +47,24 @@ class Reporter:
         self._model_settings, self._options = model_settings, options
         self._two_hot = make_two_hot(options.two_hot_bins)
         self._seed = seed
-        self._predict = tf.function(self._open_loop, autograph=False)
-        self._dream = tf.function(self._dream_data, autograph=False)
+        world = model.world_model
+        self._dreamer = Dreamer(world, observations, model_settings, options.two_hot_bins)
+        self._imagine = tf.function(self._dream_data, autograph=False)
         self._lose = tf.function(self._record_losses, autograph=False)
 
-    def open_loop_image(self, batch: Batch, update: int) -> np.ndarray | None:
-        """Draws open-loop predictions of the first sequences, see :func:`open_loop_prediction`.
+    def dream(self, batch: Batch, update: int) -> Dream:
+        """Dreams of the first sequences.
 
         Args:
-            batch: Record columns ``[B, T, ...]``. Up to ``FILM_ROWS`` sequences are drawn;
-                ``FILM_OBSERVED`` records of each are observed (of shorter ones all but the last).
+            batch: Record columns ``[B, T, ...]``. Up to ``DREAM_ROWS`` sequences are taken;
+                ``DREAM_OBSERVED`` records of each are observed (of shorter ones all but the last).
             update: Number of updates so far; decides the samples.
 
         Returns:
-            A picture uint8 ``[height, width, 3]``, one film strip for each image of the
-            observation below the other; None if there is no image.
+            The dream.
         """
-        if not self._observations.images:
-            return None
-        rows = {key: x[:FILM_ROWS] for key, x in batch.items()}
-        predictions = self._predict(rows, self._batch_seed(update))
-        records, _ = split_context(rows)
-        observed = self._observed(records)
-        strips = [
-            film_strip(compare(image, records[image.key], predictions[image.key].numpy()), observed)
-            for image in self._observations.images
-        ]
-        return np.concatenate(strips)
+        rows = {key: x[:DREAM_ROWS] for key, x in batch.items()}
+        return self._dreamer.dream(rows, DREAM_OBSERVED, self._batch_seed(update))
 
     def dream_data(self, batch: Batch, update: int) -> dict[str, list[float]]:
         """Averages what is imagined from all records of a batch, for each step of the horizon.
@@ -148,7 +79,7 @@ class Reporter:
             rewards, probabilities to continue and values of s_0 .. s_H, lambda-returns of
             s_0 .. s_{H-1}.
         """
-        data = self._dream(dict(batch), self._batch_seed(update))
+        data = self._imagine(dict(batch), self._batch_seed(update))
         return {f"DREAM_DATA_{name}_per_step": x.numpy().tolist() for name, x in data.items()}
 
     def record_losses(self, batch: Batch, update: int) -> dict[str, np.ndarray]:
@@ -171,15 +102,6 @@ class Reporter:
     def _uniform(self, batch: Batch, seed: tf.Tensor) -> tf.Tensor:
         rows, length = batch[IS_FIRST].shape
         return tf.random.stateless_uniform([rows, length, self._model_settings.categoricals], seed)
-
-    @staticmethod
-    def _observed(records: Batch) -> int:
-        return min(FILM_OBSERVED, records[IS_FIRST].shape[1] - 1)
-
-    def _open_loop(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        records, context = split_context(batch)
-        uniform, observed = self._uniform(records, seed), self._observed(records)
-        return open_loop_prediction(self._model.world_model, records, uniform, observed, context)
 
     def _filter(self, batch: Batch, seed: tf.Tensor) -> tuple[dict[str, tf.Tensor], Observed]:
         """The records of a batch without context records, and the posterior states there."""

@@ -11,8 +11,8 @@ import tensorflow as tf
 from tiny import tiny_config
 
 from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.plugin.checkpoint_files import NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.plugin.playing import play
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 

@@ -3,9 +3,13 @@
 import logging
 from pathlib import Path
 
+import fsspec
+import imageio.v3 as imageio
 import numpy as np
+import pyarrow.fs
 import pytest
-import tensorflow as tf
+from fsspec.implementations.dirfs import DirFileSystem
+from ray import tune
 from tiny import tiny_config
 
 from rllib_dreamerv3.reports.pictures import BORDER
@@ -61,12 +65,17 @@ def test_all_reports_of_an_atari_game(results_of, variant):
             "DREAM_DATA_values_per_step": 4,
             "DREAM_DATA_returns_per_step": 3,
         }
-        path = Path(result["reports"]["open_loop_image"])
-        assert path == Path(algorithm.logdir) / "reports" / f"open_loop_{number:08d}.png"
-        picture = tf.io.decode_png(path.read_bytes())
+        directory = Path(algorithm.logdir)
+        paths = {
+            "open_loop_image": directory / "reports" / f"open_loop_{number:08d}.png",
+            "dream_video": directory / "dreams" / f"{number:08d}.mp4",
+        }
+        assert result["reports"] == {name: str(path) for name, path in paths.items()}
+        picture = imageio.imread(paths["open_loop_image"])
         assert picture.shape == (2 * (3 * 64 + 2 * BORDER), 8 * (64 + 2 * BORDER), 3)
         # The truth: Pong's picture is not of one colour.
         assert np.unique(picture[BORDER : BORDER + 64, BORDER : BORDER + 64]).size > 2
+        assert len(imageio.imread(paths["dream_video"])) == 8
 
 
 def test_no_reports_unless_asked_for(results_of):
@@ -77,13 +86,47 @@ def test_no_reports_unless_asked_for(results_of):
     assert not (Path(algorithm.logdir) / "reports").exists()
 
 
-def test_observations_without_images_are_reported_without_a_picture(results_of, caplog):
+def test_observations_without_images_are_plotted(results_of, caplog):
     config = tiny_config().reporting(**ALL_REPORTS, report_frequency=1)
     with caplog.at_level(logging.WARNING, logger="rllib_dreamerv3"):
-        algorithm, results = results_of(config, 3)
-    told = [r for r in caplog.records if "report_images_and_videos" in r.getMessage()]
-    assert len(told) == 1
-    for result in results:
-        assert "reports" not in result
+        algorithm, results = results_of(config, 2)
+    assert not [r for r in caplog.records if "report_images_and_videos" in r.getMessage()]
+    directory = Path(algorithm.logdir)
+    for number, result in enumerate(results, 1):
+        path = directory / "dreams" / f"{number:08d}.png"
+        assert result["reports"] == {"dream_plot": str(path)}
+        assert np.unique(imageio.imread(path)).size > 2
         assert any(is_report(key) for key in result["learners"]["default_policy"])
-    assert not (Path(algorithm.logdir) / "reports").exists()
+    assert not (directory / "reports").exists()
+
+
+def test_pictures_that_cannot_be_written_end_no_run(results_of, caplog):
+    config = tiny_config().reporting(report_images_and_videos=True, report_frequency=1)
+    algorithm, _ = results_of(config, 0)
+    Path(algorithm.logdir, "dreams").write_text("in the way")
+    with caplog.at_level(logging.WARNING, logger="rllib_dreamerv3"):
+        result = algorithm.train()
+    assert "reports" not in result
+    assert "The dream of update 1 could not be written to" in caplog.text
+
+
+@pytest.mark.parametrize("filesystem", [None, "remote"])
+def test_pictures_lie_in_the_directory_of_the_trial(tmp_path, filesystem):
+    """Tune gives trials another working directory, which is thrown away."""
+    if filesystem:
+        filesystem = pyarrow.fs.PyFileSystem(
+            pyarrow.fs.FSSpecHandler(DirFileSystem(str(tmp_path), fs=fsspec.filesystem("file")))
+        )
+    config = tiny_config().reporting(report_images_and_videos=True, report_frequency=1)
+    run = tune.RunConfig(
+        name="exp",
+        storage_path="/results" if filesystem else str(tmp_path / "results"),
+        storage_filesystem=filesystem,
+        stop={"training_iteration": 1},
+        verbose=0,
+    )
+    (result,) = tune.Tuner("DreamerV3", param_space=config, run_config=run).fit()
+    told = Path(result.metrics["reports"]["dream_plot"])
+    trial = next((tmp_path / "results" / "exp").glob("DreamerV3_*/"))
+    assert [x.name for x in (trial / "dreams").iterdir()] == [told.name] == ["00000001.png"]
+    assert told.parent.parent.name == trial.name

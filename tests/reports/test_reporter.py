@@ -1,4 +1,4 @@
-"""Reports: open-loop pictures, what is imagined step by step, and the losses of single records."""
+"""Reports: dreams, what is imagined step by step, and the losses of single records."""
 
 import numpy as np
 import pytest
@@ -12,9 +12,8 @@ from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.networks.world_model import split_context
 from rllib_dreamerv3.options.table import LearningOptions
-from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, LATENT_H, REWARD
-from rllib_dreamerv3.reports.pictures import BORDER, write_png
-from rllib_dreamerv3.reports.reporter import Reporter, open_loop_prediction
+from rllib_dreamerv3.records import IS_TERMINAL, LATENT_H, REWARD
+from rllib_dreamerv3.reports.reporter import Reporter
 
 NANO = synthetic.NANO
 B, T, OBSERVED = 3, 8, 4
@@ -60,106 +59,6 @@ def records(observations=synthetic.IMAGE, actions=synthetic.DISCRETE, rows=B, le
         key: x.numpy()
         for key, x in synthetic.batch(observations, actions, rows=rows, length=length).items()
     }
-
-
-def predict(model, batch):
-    return open_loop_prediction(model.world_model, batch, UNIFORM, OBSERVED)[CAMERA].numpy()
-
-
-def changed_times(one, other):
-    """Times at which predictions [B, T, ...] differ."""
-    differs = np.abs(one - other).max(axis=(0, 2, 3, 4)) > 0
-    return set(np.flatnonzero(differs).tolist())
-
-
-# Open-loop prediction
-
-
-def test_observed_records_are_decoded_from_the_posterior():
-    model, batch = scrambled(), records()
-    whole = model.world_model(batch, UNIFORM).observations[CAMERA].numpy()
-    prediction = predict(model, batch)
-    assert prediction.shape == (B, T, 8, 8, 3)
-    whole = whole.reshape(prediction.shape)
-    np.testing.assert_allclose(prediction[:, :OBSERVED], whole[:, :OBSERVED], atol=1e-5)
-    assert np.abs(prediction[:, OBSERVED:] - whole[:, OBSERVED:]).max() > 1e-3
-
-
-def test_later_records_are_imagined_from_the_recorded_actions():
-    model, batch = scrambled(), records()
-    prediction = predict(model, batch)
-    world = model.world_model
-    posterior = world(batch, UNIFORM).state
-    for row in range(B):
-        last = row * T + OBSERVED - 1
-        state = State(posterior.h[last : last + 1], posterior.index[last : last + 1])
-        for t in range(OBSERVED, T):
-            action = batch[ACTION][row : row + 1, t - 1]
-            # The same random numbers, one row at a time.
-            state = world.rssm.imagine(state, action, UNIFORM[row : row + 1, t], dense=False)
-            expected = world.decoder(state)[CAMERA][0]
-            np.testing.assert_allclose(prediction[row, t], expected, atol=1e-4)
-
-
-@pytest.mark.parametrize("time", range(T))
-def test_observations_matter_while_they_are_observed_and_never_again(time):
-    model, batch = scrambled(), records()
-    other = batch | {CAMERA: batch[CAMERA].copy()}
-    other[CAMERA][:, time] = 255 - other[CAMERA][:, time]
-    changed = changed_times(predict(model, batch), predict(model, other))
-    if time < OBSERVED:
-        assert time in changed
-        assert min(changed) == time
-    else:
-        assert not changed
-
-
-@pytest.mark.parametrize("time", [OBSERVED - 1, OBSERVED, T - 2, T - 1])
-def test_recorded_actions_decide_what_is_imagined_after_them(time):
-    model, batch = scrambled(), records()
-    other = batch | {ACTION: batch[ACTION].copy()}
-    other[ACTION][:, time] = np.roll(other[ACTION][:, time], 1, -1)
-    changed = changed_times(predict(model, batch), predict(model, other))
-    assert changed == set(range(time + 1, T))
-
-
-def test_start_of_an_episode_is_seen_among_observed_records_only():
-    model, batch = scrambled(), records()
-    for time, matters in ((OBSERVED - 1, True), (OBSERVED, False), (T - 1, False)):
-        other = batch | {IS_FIRST: batch[IS_FIRST].copy()}
-        other[IS_FIRST][:, time] ^= True
-        changed = changed_times(predict(model, batch), predict(model, other))
-        assert bool(changed) == matters
-
-
-def test_observing_whole_rows_is_plain_reconstruction():
-    model, batch = scrambled(), records()
-    whole = model.world_model(batch, UNIFORM).observations[CAMERA]
-    prediction = open_loop_prediction(model.world_model, batch, UNIFORM, T)[CAMERA]
-    np.testing.assert_allclose(tf.reshape(whole, prediction.shape), prediction, atol=1e-6)
-
-
-# Pictures
-
-
-@pytest.mark.parametrize(("rows", "length"), [(2, 8), (8, 3)])
-def test_picture_of_a_batch_survives_png(tmp_path, rows, length):
-    model = scrambled(synthetic.EVERYTHING, synthetic.MIXED)
-    batch = records(synthetic.EVERYTHING, synthetic.MIXED, rows, length)
-    reporter = reporter_for(model, synthetic.EVERYTHING, synthetic.MIXED)
-    picture = reporter.open_loop_image(batch, update=1)
-    # At most six rows; two images with three pictures each; 16 pixels a side.
-    frame = 2 * (3 * 16 + 2 * BORDER)
-    assert picture.shape == (min(rows, 6) * frame, length * (16 + 2 * BORDER), 3)
-    path = tmp_path / "new" / "film.png"
-    write_png(path, picture)
-    np.testing.assert_array_equal(tf.io.decode_png(path.read_bytes()), picture)
-
-
-def test_there_is_no_picture_without_images():
-    model = scrambled(synthetic.VECTOR)
-    reporter = reporter_for(model, synthetic.VECTOR)
-    assert reporter.open_loop_image(records(synthetic.VECTOR), update=1) is None
 
 
 # Imagination, step by step
@@ -304,18 +203,6 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
     )
 
 
-def test_open_loop_prediction_goes_on_from_the_context():
-    model = synthetic.model(synthetic.VECTOR, synthetic.DISCRETE, synthetic.NANO_V2)
-    synthetic.scramble(model)
-    batch = synthetic.batch_with_context(synthetic.VECTOR, synthetic.DISCRETE, rows=B, length=T)
-    rows, context = split_context(batch)
-    whole = model.world_model(rows, UNIFORM, context).observations["obs/x"]
-    prediction = open_loop_prediction(model.world_model, rows, UNIFORM, OBSERVED, context)["obs/x"]
-    whole = tf.reshape(whole, prediction.shape)
-    np.testing.assert_allclose(prediction[:, :OBSERVED], whole[:, :OBSERVED], atol=1e-5)
-    assert np.abs(prediction[:, OBSERVED:] - whole[:, OBSERVED:]).max() > 1e-3
-
-
 # Reports and updates
 
 
@@ -330,7 +217,7 @@ def test_reports_change_nothing():
         for update in range(2):
             metrics = trainer.update(batch).metrics
             if reports:
-                reporter.open_loop_image(batch, update)
+                reporter.dream(batch, update)
                 reporter.dream_data(batch, update)
                 reporter.record_losses(batch, update)
         assert trainer.update.experimental_get_tracing_count() == 1

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -72,7 +71,7 @@ def check(code):
 def test_the_import_alone_is_light():
     check(
         "import sys, rllib_dreamerv3\n"
-        "assert not {'ray', 'tensorflow', 'numpy', 'gymnasium'} & set(sys.modules)\n"
+        "assert not {'ray', 'tensorflow', 'numpy', 'gymnasium', 'PIL'} & set(sys.modules)\n"
         "assert {'DreamerV3', 'DreamerV3Config', 'count_parameters'} <= set(dir(rllib_dreamerv3))\n"
     )
 
@@ -85,6 +84,15 @@ def test_tune_alone_loads_neither_rllib_nor_tensorflow():
 
 
 @pytest.mark.slow
+def test_pictures_are_drawn_with_what_is_loaded_only_then():
+    """But for matplotlib and pillow, which Keras loads where they are installed."""
+    check(
+        "import sys, rllib_dreamerv3.reports.dream_files\n"
+        "assert not {'imageio', 'imageio_ffmpeg'} & set(sys.modules)\n"
+    )
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS)
 def test_the_name_is_ours_without_pillow(order):
     """RLlib's own class of this name cannot be imported then."""
@@ -92,7 +100,6 @@ def test_the_name_is_ours_without_pillow(order):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not find_spec("PIL"), reason="pillow is not installed")
 @pytest.mark.parametrize("order", [*ORDERS, "after RLlib's own"])
 def test_the_name_is_ours_with_pillow(order):
     rllibs_own = (

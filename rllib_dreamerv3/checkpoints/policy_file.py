@@ -1,0 +1,58 @@
+"""``policy.json``: what has to be known beside the networks to build them and to act."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rllib_dreamerv3.checkpoints.files import POLICY_FILE
+from rllib_dreamerv3.checkpoints.manifest import damaged
+
+
+@dataclass(frozen=True, kw_only=True)
+class PolicyFile:
+    """What the file says; all of it is plain data.
+
+    Attributes:
+        env: Name of the environment that was trained in; None if it has none.
+        env_class: The same if it was given as a class, ``module:Class``.
+        env_directory: Where its module was found; only ever shown, never imported from.
+        options: DreamerV3's options by name, and those of RLlib that acting needs.
+        observation_space: Of a single environment, as ``spaces/space_json.py`` describes it; None
+            in checkpoints that are older than this entry.
+        action_space: The same of actions.
+    """
+
+    env: str | None
+    env_class: str | None
+    env_directory: str | None
+    options: dict[str, Any]
+    observation_space: dict[str, Any] | None = None
+    action_space: dict[str, Any] | None = None
+
+
+def write(directory: Path, policy: PolicyFile) -> None:
+    """Writes the file to a checkpoint."""
+    text = json.dumps(asdict(policy), indent=1, allow_nan=False) + "\n"
+    (directory / POLICY_FILE).write_text(text, encoding="utf-8")
+
+
+def read(directory: Path) -> PolicyFile:
+    """Reads the file of a checkpoint.
+
+    Raises:
+        CheckpointError: If it is damaged.
+    """
+    path = directory / POLICY_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return PolicyFile(
+            env=content["env"],
+            env_class=content["env_class"],
+            env_directory=content.get("env_directory"),
+            options=dict(content["options"]),
+            observation_space=content.get("observation_space"),
+            action_space=content.get("action_space"),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, f"{error or type(error).__name__}") from error

@@ -1,0 +1,173 @@
+"""Dreams: what the world model makes of recorded sequences, with and without seeing them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.math.two_hot import make_two_hot
+from rllib_dreamerv3.networks.observation_values import predicted_column, unit_image
+from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.networks.world_model import Context, WorldModel, split_context
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.options.table import TwoHotBins
+from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, REWARD, Columns
+from rllib_dreamerv3.spaces.layout import Image, ObservationLayout
+
+Batch = Mapping[str, np.ndarray | tf.Tensor]
+
+CONTINUE = "continue"
+"""Probability that the episode goes on; in truth 0 where it terminates, else 1."""
+
+
+@dataclass(frozen=True)
+class Dream:
+    """Recorded sequences, and what the world model says of each record.
+
+    Columns are named as in records, with images as float32 ``[B, T, h, w, c]`` in [0, 1], and all
+    else as it is recorded; ``reward`` and ``continue`` are float32 ``[B, T]``.
+
+    Attributes:
+        layout: The parts of the observation.
+        observed: Records at the beginning that imagination has seen.
+        is_first: Where episodes begin, bool ``[B, T]``. Imagination does not see it: it goes on
+            with the old episode, and what is recorded is no longer what it should predict.
+        truth: What was recorded.
+        reconstruction: Decoded from posterior states, all of whose records were seen.
+        imagination: The same for the first ``observed`` records; the others are decoded from prior
+            states, to which only the recorded actions have led.
+    """
+
+    layout: ObservationLayout
+    observed: int
+    is_first: np.ndarray
+    truth: Columns
+    reconstruction: Columns
+    imagination: Columns
+
+
+class Predictions(NamedTuple):
+    """Column -> prediction ``[B, T, ...]``, see :class:`Dream`."""
+
+    reconstruction: dict[str, tf.Tensor]
+    imagination: dict[str, tf.Tensor]
+
+
+class Dreamer:
+    """Lets a world model dream; its function is traced once for each shape."""
+
+    def __init__(
+        self,
+        world: WorldModel,
+        layout: ObservationLayout,
+        settings: ModelSettings,
+        two_hot_bins: TwoHotBins,
+    ):
+        """Takes a world model and what it was built from."""
+        self._world, self._layout, self._settings = world, layout, settings
+        self._two_hot = make_two_hot(two_hot_bins)
+        self._predict = tf.function(self._drawing_samples, autograph=False)
+
+    def dream(self, batch: Batch, observed: int, seed: tf.Tensor) -> Dream:
+        """Dreams of all sequences of a batch.
+
+        Args:
+            batch: Record columns ``[B, T, ...]``, or ``[B, 1 + T, ...]`` with a context record.
+            observed: Records that imagination sees, from 1 on; of fewer all but the last.
+            seed: int32 ``[2]``, decides the samples.
+
+        Returns:
+            The dream.
+        """
+        records, context = split_context(batch)
+        observed = max(1, min(observed, records[IS_FIRST].shape[1] - 1))
+        predictions = self._predict(records, context, seed, observed)
+        reconstruction, imagination = tf.nest.map_structure(lambda x: x.numpy(), predictions)
+        return Dream(
+            self._layout,
+            observed,
+            np.asarray(records[IS_FIRST]),
+            self._truth(records),
+            reconstruction,
+            imagination,
+        )
+
+    def _drawing_samples(
+        self, records: Batch, context: Context | None, seed: tf.Tensor, observed: int
+    ) -> Predictions:
+        shape = [*records[IS_FIRST].shape, self._settings.categoricals]
+        uniform = tf.random.stateless_uniform(shape, seed)
+        return self.predict(records, uniform, observed, context)
+
+    def predict(
+        self, records: Batch, uniform: tf.Tensor, observed: int, context: Context | None = None
+    ) -> Predictions:
+        """Reconstructs all records, and imagines those that follow the observed ones.
+
+        Args:
+            records: Record columns ``[B, T, ...]``.
+            uniform: Random numbers of all samples, float32 ``[B, T, S]`` in [0, 1).
+            observed: Number of observed records, 1 to T.
+            context: State before the first record (2025 code); None if ``is_first[:, 0]`` is True.
+
+        Returns:
+            Both predictions.
+        """
+        rows, length = records[IS_FIRST].shape
+        states = self._world.observe(records, uniform, context).state
+        reconstruction = self._read(states, rows)
+        if observed == length:
+            return Predictions(reconstruction, reconstruction)
+        last = State(*(_by_sequence(x, rows)[:, observed - 1] for x in (states.h, states.index)))
+        # The action at a record decides the next one.
+        actions = tf.convert_to_tensor(records[ACTION])[:, observed - 1 : -1]
+        imagined = self._read(self._imagine(last, actions, uniform[:, observed:]), rows)
+        imagination = {
+            key: tf.concat([reconstruction[key][:, :observed], x], 1) for key, x in imagined.items()
+        }
+        return Predictions(reconstruction, imagination)
+
+    def _imagine(self, start: State, actions: tf.Tensor, uniform: tf.Tensor) -> State:
+        """States ``[B * N, ...]`` to which actions ``[B, N, A]`` lead, batch-major."""
+
+        def step(state: tuple, inputs: tuple) -> tuple:
+            action, uniform = inputs
+            imagined = self._world.rssm.imagine(State(*state), action, uniform, dense=False)
+            return imagined.h, imagined.index
+
+        # A scan runs over the first axis.
+        inputs = _swap_axes(actions), _swap_axes(uniform)
+        states = tf.scan(step, inputs, (start.h, start.index))
+        return State(*(_swap_axes(x) for x in states)).flat()
+
+    def _read(self, states: State, rows: int) -> dict[str, tf.Tensor]:
+        """All predictions from states ``[B * N, ...]``, as columns ``[B, N, ...]``."""
+        predictions = self._world.decoder(states)
+        columns = {
+            leaf.key: predictions[leaf.key]
+            if isinstance(leaf, Image)
+            else predicted_column(leaf, predictions[leaf.key], self._settings)
+            for leaf in self._layout.leaves
+        }
+        columns[REWARD] = self._two_hot.mean(self._world.reward(states))
+        columns[CONTINUE] = tf.sigmoid(self._world.cont(states))
+        return {key: _by_sequence(x, rows) for key, x in columns.items()}
+
+    def _truth(self, records: Batch) -> Columns:
+        truth = {leaf.key: np.asarray(records[leaf.key]) for leaf in self._layout.vectors}
+        for image in self._layout.images:
+            truth[image.key] = unit_image(records[image.key], image.low, image.high).numpy()
+        truth[REWARD] = np.asarray(records[REWARD])
+        truth[CONTINUE] = 1.0 - np.asarray(records[IS_TERMINAL], np.float32)
+        return truth
+
+
+def _by_sequence(flat: tf.Tensor, rows: int) -> tf.Tensor:
+    return tf.reshape(flat, [rows, -1, *flat.shape[1:]])
+
+
+def _swap_axes(x: tf.Tensor) -> tf.Tensor:
+    """``[B, T, ...] -> [T, B, ...]``, and back."""
+    return tf.transpose(x, [1, 0, *range(2, x.shape.rank)])
