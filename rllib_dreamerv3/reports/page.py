@@ -11,12 +11,8 @@ from typing import Any
 from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES, findings
 from rllib_dreamerv3.diagnosis.history import ENV_STEPS, SECONDS, UPDATES
 from rllib_dreamerv3.reports import charts
-from rllib_dreamerv3.reports.embedding import film, picture
+from rllib_dreamerv3.reports.embedding import embedded
 from rllib_dreamerv3.reports.runs import Run
-
-# Of one run: the first and the newest, so that one sees what was learned.
-_MOST_PICTURES = 4
-_MOST_FILMS = 2
 
 
 def build_page(runs: Sequence[Run]) -> str:
@@ -101,22 +97,14 @@ def _findings(run: Run) -> str:
 def _dreams(runs: Iterable[Run]) -> str:
     parts = []
     for run in runs:
-        shown = [
-            *(film(path) for path in _first_and_newest(run.films, _MOST_FILMS)),
-            *(picture(path) for path in _first_and_newest(run.pictures, _MOST_PICTURES)),
-        ]
+        # The first and the newest of each kind show what was learned.
+        shown = [path for kind in run.dreams for path in dict.fromkeys([*kind[:1], *kind[-1:]])]
         if shown:
-            left = len(run.films) + len(run.pictures) - len(shown)
+            left = sum(map(len, run.dreams)) - len(shown)
             rest = f'<p class="faint">{left} more are in its folder.</p>' if left else ""
-            parts.append(f"<h3>{escape(run.title)}</h3>{''.join(shown)}{rest}")
-    none = (
-        "<p>None in these folders; <code>report_images_and_videos: true</code> asks for them.</p>"
-    )
+            parts.append(f"<h3>{escape(run.title)}</h3>{''.join(map(embedded, shown))}{rest}")
+    none = "<p>None here; <code>report_images_and_videos: true</code> asks for them.</p>"
     return "".join(parts) or none
-
-
-def _first_and_newest(paths: Sequence[Any], most: int) -> list[Any]:
-    return list(paths) if len(paths) <= most else [paths[0], *paths[len(paths) - most + 1 :]]
 
 
 def _options(run: Run, first: bool) -> str:

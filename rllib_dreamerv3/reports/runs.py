@@ -19,8 +19,8 @@ from rllib_dreamerv3.reports.curve import Curve
 CURVE_FILE = "curve.png"
 CONFIG_FILE = "config.yaml"
 _PARAMETERS_FILE = "params.json"
-_PICTURES = ("dreams/*.png", "reports/open_loop_*.png")
-_FILMS = ("dreams/*.mp4",)
+# Videos, plots and film strips.
+_DREAMS = ("dreams/*.mp4", "dreams/*.png", "reports/open_loop_*.png")
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,12 @@ class Run:
         return Curve.of(self.history, self.group, self.env)
 
     @property
-    def pictures(self) -> list[Path]:
-        """Dreams as pictures, oldest first."""
-        return self._newest_last(_PICTURES)
-
-    @property
-    def films(self) -> list[Path]:
-        """Dreams as films, oldest first."""
-        return self._newest_last(_FILMS)
+    def dreams(self) -> list[list[Path]]:
+        """Files of dreams: of each kind a list, oldest first."""
+        return [
+            sorted(self.directory.glob(kind), key=lambda path: (path.stat().st_mtime, path.name))
+            for kind in _DREAMS
+        ]
 
     @cached_property
     def _config_file(self) -> Mapping[str, Any]:
@@ -96,10 +94,6 @@ class Run:
             return changed
         options = self.options
         return {name: options.get(name) for name in _said(self.directory) if name in options}
-
-    def _newest_last(self, patterns: Iterable[str]) -> list[Path]:
-        found = {path for pattern in patterns for path in self.directory.glob(pattern)}
-        return sorted(found, key=lambda path: (path.stat().st_mtime, path.name))
 
 
 def find_runs(directories: Iterable[Path]) -> list[Run]:
