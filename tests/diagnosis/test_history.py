@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from rllib_dreamerv3.diagnosis.history import History
+from rllib_dreamerv3.diagnosis.history import ENV_STEPS, History
 from rllib_dreamerv3.errors import CheckpointError
 
 
@@ -44,9 +44,9 @@ def test_reads_a_directory_whose_last_line_was_cut(tmp_path):
 
 def test_what_comes_first_after_lost_results_is_beside_its_env_steps():
     history = History([{ENV_STEPS: 1, "a": 1}, {ENV_STEPS: 2, "a": 2}, {ENV_STEPS: 3}])
-    history.add({ENV_STEPS: 2, "b": 5})
+    history.add({ENV_STEPS: 1.5, "b": 5})
     assert len(history) == 2
     assert history.rows(ENV_STEPS, "a") == [(1, 1)]
-    assert history.rows(ENV_STEPS, "b") == [(2, 5)]
+    assert history.rows(ENV_STEPS, "b") == [(1.5, 5)]
     assert history.rows("a", "b") == history.rows("c") == []
     assert history.names() == {ENV_STEPS, "a", "b"}
