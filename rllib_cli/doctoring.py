@@ -9,8 +9,10 @@ from rllib_cli.advice import long_duration
 from rllib_cli.display import Display, open_display
 from rllib_cli.errors import InputError, RunError, told_as
 from rllib_cli.quiet import loading_libraries
+from rllib_dreamerv3.checkpoints.runs import newest_whole
 from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES, findings
 from rllib_dreamerv3.diagnosis.history import ENV_STEPS, RESULTS_FILE, UPDATES, History
+from rllib_dreamerv3.diagnosis.replay_findings import replay_findings
 
 if TYPE_CHECKING:
     from rllib_dreamerv3.plugin.rehearsal import Rehearsal
@@ -81,6 +83,9 @@ def _examine_results(directory: Path, display: Display) -> int:
             f"{trial.name}: {history.latest(ENV_STEPS, 0.0):,.0f} env steps, {updates:,.0f} updates"
         )
         found = list(findings(history))
+        saved, _ = newest_whole(trial)
+        if saved:
+            found += replay_findings(saved.path)
         for finding in found:
             display.say(f"\n{finding}")
         if not found:
