@@ -9,8 +9,9 @@ from rllib_cli.advice import long_duration
 from rllib_cli.display import Display, open_display
 from rllib_cli.errors import InputError, RunError, told_as
 from rllib_cli.quiet import loading_libraries
-from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES, findings
+from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES
 from rllib_dreamerv3.diagnosis.history import ENV_STEPS, RESULTS_FILE, UPDATES, History
+from rllib_dreamerv3.diagnosis.trial_findings import trial_findings
 from rllib_dreamerv3.reports.runs import trials_in
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _examine_results(directory: Path, display: Display) -> int:
         display.say(
             f"{trial.name}: {history.latest(ENV_STEPS, 0.0):,.0f} env steps, {updates:,.0f} updates"
         )
-        found = list(findings(history))
+        found = trial_findings(trial, history)
         for finding in found:
             display.say(f"\n{finding}")
         if not found:

@@ -102,6 +102,22 @@ class SavedSequences:
         where = np.stack(sequences)
         return {name: self._column(name)[where] for name in names}
 
+    def spread(self, name: str, most: int) -> np.ndarray:
+        """Reads a column at records that are spread over all of them.
+
+        Args:
+            name: The column.
+            most: How many records at most.
+
+        Returns:
+            ``[n, ...]``.
+
+        Raises:
+            CheckpointError: If the column is missing or damaged.
+        """
+        column = self._column(name)
+        return np.asarray(column[:: max(1, -(-len(column) // most))])
+
     def _column(self, name: str) -> np.ndarray:
         if name not in self.specs:
             raise CheckpointError(f"{self._directory / INDEX} has no column {name!r}.")

@@ -8,8 +8,9 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES, findings
+from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES
 from rllib_dreamerv3.diagnosis.history import ENV_STEPS, SECONDS, UPDATES
+from rllib_dreamerv3.diagnosis.trial_findings import trial_findings
 from rllib_dreamerv3.reports import charts
 from rllib_dreamerv3.reports.embedding import embedded
 from rllib_dreamerv3.reports.runs import Run
@@ -86,7 +87,7 @@ def _findings(run: Run) -> str:
     found = "".join(
         f'<div class="finding"><strong>{escape(finding.name)}</strong>'
         f"<p>{escape(finding.evidence)}</p><p>{escape(finding.change)}</p></div>"
-        for finding in findings(run.history)
+        for finding in trial_findings(run.directory, run.history)
     )
     updates = run.history.latest(UPDATES, 0.0)
     if not found and updates < FEWEST_UPDATES:

@@ -1,0 +1,28 @@
+"""All that is wrong with a trial, from everything in its directory."""
+
+from pathlib import Path
+
+from rllib_dreamerv3.checkpoints.runs import newest_whole
+from rllib_dreamerv3.diagnosis.findings import Finding, findings
+from rllib_dreamerv3.diagnosis.history import History
+from rllib_dreamerv3.diagnosis.replay_findings import replay_findings
+
+
+def trial_findings(directory: Path, history: History) -> list[Finding]:
+    """Looks at a trial's results, and at the replay of its newest whole checkpoint.
+
+    Args:
+        directory: The trial's.
+        history: Its results.
+
+    Returns:
+        What looks wrong.
+
+    Raises:
+        CheckpointError: If the replay cannot be read.
+    """
+    found = list(findings(history))
+    saved, _ = newest_whole(directory)
+    if saved:
+        found += replay_findings(saved.path)
+    return found
