@@ -14,7 +14,7 @@ _LONG_S = 3600.0
 # Results from one look for findings to the next.
 _EVERY = 10
 
-FIRST_LOOK = "tuned_examples/first_look.yaml"
+_FIRST_LOOK = "tuned_examples/frozenlake_2x2.yaml"
 
 
 class Advice:
@@ -73,7 +73,7 @@ class Advice:
         return (
             f"{1 / rate:.2g} s an update: {criterion} {stop[criterion]:,.0f} is reached in about "
             f"{long_duration(seconds)} on this machine. For a first result in minutes: rllib train "
-            f"file {FIRST_LOOK}"
+            f"file {_FIRST_LOOK}"
         )
 
 

@@ -9,7 +9,9 @@ def ray_cluster():
     """A local cluster of two CPUs, whatever the machine has."""
     # A test elsewhere may have built an algorithm, which starts Ray.
     ray.shutdown()
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    ray.init(
+        "local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
+    )
     yield
     ray.shutdown()
 
