@@ -231,9 +231,7 @@ def test_a_failure_in_each_episode_ends_the_run_and_a_rare_one_does_not(build, t
     Faulty.fails_always_at = 5
     try:
         runner.make_env()
-        with pytest.raises(
-            EnvironmentFailedError, match=r"(?s)stuck.*\b3 failures in a row"
-        ):
+        with pytest.raises(EnvironmentFailedError, match=r"(?s)stuck.*\b3 failures in a row"):
             sample_for_ever(runner)
     finally:
         Faulty.fails_always_at = None
