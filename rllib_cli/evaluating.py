@@ -9,8 +9,8 @@ from typing import Any, Literal
 from rllib_cli.display import open_display, short, whole
 from rllib_cli.errors import InputError, RunError, told_as
 from rllib_cli.quiet import loading_libraries
-from rllib_dreamerv3.checkpoints.manifest import MANIFEST, is_checkpoint
-from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_whole
+from rllib_dreamerv3.checkpoints import runs
+from rllib_dreamerv3.errors import CheckpointError
 
 
 def find_checkpoint(directory: str) -> tuple[Path, list[str]]:
@@ -26,24 +26,10 @@ def find_checkpoint(directory: str) -> tuple[Path, list[str]]:
     Raises:
         RunError: If there is none.
     """
-    path = Path(directory).expanduser().resolve()
-    if not path.is_dir():
-        raise RunError(f"There is no directory {directory}.")
-    if is_checkpoint(path):
-        return path, []
-    whole, problems = [], []
-    for folder in {found.parent for found in [*path.glob(PATTERN), *path.glob(f"*/{PATTERN}")]}:
-        saved, damaged = newest_whole(folder)
-        problems += [one.problem for one in damaged]
-        if saved and saved.manifest:
-            whole.append((saved.manifest.created, str(saved.path)))
-    if not whole:
-        none = f"Neither it nor a checkpoint_* directory below it has a {MANIFEST}."
-        raise RunError(
-            f"{directory} is no checkpoint of DreamerV3, and holds none that is whole. "
-            f"{problems[0] if problems else none}"
-        )
-    return Path(max(whole)[1]), problems
+    try:
+        return runs.find_checkpoint(Path(directory).expanduser().resolve())
+    except CheckpointError as error:
+        raise RunError(str(error)) from error
 
 
 def evaluate_checkpoint(

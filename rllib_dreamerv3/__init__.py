@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rllib_dreamerv3.startup.import_hooks import install_import_hooks
 
 if TYPE_CHECKING:
+    from rllib_dreamerv3.acting import load_policy
     from rllib_dreamerv3.networks.parameter_count import count_parameters
     from rllib_dreamerv3.plugin.algorithm import DreamerV3
     from rllib_dreamerv3.plugin.config import DreamerV3Config
@@ -29,6 +30,7 @@ __all__ = [
     "EnvStepsTBXLoggerCallback",
     "RunFolderCallback",
     "count_parameters",
+    "load_policy",
 ]
 __version__ = "0.1.0"
 
@@ -39,6 +41,7 @@ _MODULES = {
     "EnvStepsTBXLoggerCallback": "rllib_dreamerv3.plugin.env_steps_loggers",
     "RunFolderCallback": "rllib_dreamerv3.plugin.run_folder",
     "count_parameters": "rllib_dreamerv3.networks.parameter_count",
+    "load_policy": "rllib_dreamerv3.acting",
 }
 
 install_import_hooks()

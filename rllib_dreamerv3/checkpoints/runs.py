@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from rllib_dreamerv3.checkpoints.manifest import Manifest, verify
+from rllib_dreamerv3.checkpoints.manifest import MANIFEST, Manifest, is_checkpoint, verify
 from rllib_dreamerv3.errors import CheckpointError
 
 PATTERN = "checkpoint_[0-9]*"
@@ -42,3 +42,35 @@ def newest_whole(directory: Path) -> tuple[SavedCheckpoint | None, list[SavedChe
             return saved, damaged
         damaged.append(saved)
     return None, damaged
+
+
+def find_checkpoint(path: Path) -> tuple[Path, list[str]]:
+    """Finds the checkpoint that a path means.
+
+    Args:
+        path: A checkpoint, or the results of a trial or an experiment that hold some.
+
+    Returns:
+        The checkpoint itself, or the newest one below that verifies; and what is wrong with newer
+        ones.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    if not path.is_dir():
+        raise CheckpointError(f"There is no directory {path}.")
+    if is_checkpoint(path):
+        return path, []
+    whole, problems = [], []
+    for folder in {found.parent for found in [*path.glob(PATTERN), *path.glob(f"*/{PATTERN}")]}:
+        saved, damaged = newest_whole(folder)
+        problems += [one.problem for one in damaged]
+        if saved and saved.manifest:
+            whole.append((saved.manifest.created, str(saved.path)))
+    if not whole:
+        none = f"Neither it nor a checkpoint_* directory below it has a {MANIFEST}."
+        raise CheckpointError(
+            f"{path} is no checkpoint of DreamerV3, and holds none that is whole. "
+            f"{problems[0] if problems else none}"
+        )
+    return Path(max(whole)[1]), problems

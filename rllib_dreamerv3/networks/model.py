@@ -1,6 +1,7 @@
 """All networks of DreamerV3 together, and how many parameters they have."""
 
 from collections.abc import Mapping
+from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -52,7 +53,7 @@ class PolicyModel(tf.Module):
 
     def named_variables(self) -> dict[str, tf.Variable]:
         """Every parameter by name, e.g. ``rssm/gru/linear/kernel``."""
-        return _named(encoder=self.encoder, rssm=self.rssm, actor=self.actor)
+        return named_parts(encoder=self.encoder, rssm=self.rssm, actor=self.actor)
 
 
 class DreamerModel(tf.Module):
@@ -105,7 +106,7 @@ class DreamerModel(tf.Module):
 
     def named_variables(self) -> dict[str, tf.Variable]:
         """Every parameter by name, e.g. ``rssm/gru/linear/kernel``; the slow critic included."""
-        return _named(**self._parts(), slow_critic=self.slow_critic)
+        return named_parts(**self._parts(), slow_critic=self.slow_critic)
 
     def count_parameters(self) -> dict[str, int]:
         """Number of trained parameters of each part, and their ``total``.
@@ -119,12 +120,19 @@ class DreamerModel(tf.Module):
         return counts | {"total": sum(counts.values())}
 
 
+class HasParameters(Protocol):
+    """Networks whose parameters have names."""
+
+    def named_variables(self) -> dict[str, tf.Variable]:
+        """Every parameter by name."""
+
+
 def get_weights(model: DreamerModel | PolicyModel) -> Weights:
     """Copies all parameters, by name."""
     return {name: variable.numpy() for name, variable in model.named_variables().items()}
 
 
-def check_weights(model: DreamerModel | PolicyModel, weights: Mapping[str, np.ndarray]) -> None:
+def check_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None:
     """Raises ValueError if a parameter of the model is missing or has another shape."""
     for name, variable in model.named_variables().items():
         if name not in weights:
@@ -136,7 +144,7 @@ def check_weights(model: DreamerModel | PolicyModel, weights: Mapping[str, np.nd
             )
 
 
-def set_weights(model: DreamerModel | PolicyModel, weights: Mapping[str, np.ndarray]) -> None:
+def set_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None:
     """Assigns parameters by name; names that the model lacks are left out.
 
     Raises:
@@ -148,7 +156,8 @@ def set_weights(model: DreamerModel | PolicyModel, weights: Mapping[str, np.ndar
         variable.assign(weights[name])
 
 
-def _named(**parts: tf.Module) -> dict[str, tf.Variable]:
+def named_parts(**parts: tf.Module) -> dict[str, tf.Variable]:
+    """Every parameter of some networks, by the network's name and its place there."""
     named = {}
     for part_name, part in parts.items():
         for path, variable in part._flatten(

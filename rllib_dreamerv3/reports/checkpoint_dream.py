@@ -4,22 +4,15 @@ Neither Ray nor the environment is needed: ``policy.json`` says what the network
 and replay has what they dream of.
 """
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import tensorflow as tf
 
-from rllib_dreamerv3.checkpoints import manifest, policy_file, tensors
-from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, POLICY_FILE, REPLAY_DIRECTORY
+from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.checkpoints.files import POLICY_FILE, REPLAY_DIRECTORY
 from rllib_dreamerv3.checkpoints.manifest import damaged
-from rllib_dreamerv3.checkpoints.policy_file import PolicyFile
-from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.networks.model import DreamerModel, set_weights
-from rllib_dreamerv3.options.checks import resolve
-from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
-from rllib_dreamerv3.options.option import options_of
-from rllib_dreamerv3.options.table import OPTIONS, LearningOptions
+from rllib_dreamerv3.networks.saved import read_saved_networks, read_weights, weights_told
 from rllib_dreamerv3.records import (
     ACTION,
     IS_FIRST,
@@ -32,9 +25,7 @@ from rllib_dreamerv3.records import (
 from rllib_dreamerv3.replay.checkpoint import INDEX
 from rllib_dreamerv3.replay.saved_sequences import SavedSequences
 from rllib_dreamerv3.reports.dreams import Dream, Dreamer
-from rllib_dreamerv3.spaces.codecs import make_codecs
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
-from rllib_dreamerv3.spaces.space_json import space_from_json
 
 
 def dream_of_checkpoint(
@@ -59,24 +50,14 @@ def dream_of_checkpoint(
         CheckpointError: If the directory is no checkpoint, is damaged, is older than what this
             needs, or has no sequences of that length.
     """
-    manifest.verify(directory, only=[POLICY_FILE, NETWORKS_FILE, f"{REPLAY_DIRECTORY}/{INDEX}"])
-    policy = policy_file.read(directory)
-    with _told_as_damage(directory / POLICY_FILE):
-        settings = settings_of(policy.options)
-        observations, actions = _layouts(directory, policy, settings)
-        variant = variant_of(policy.options["model_size"], policy.options["variant"])
-        bins = resolve(options_of(LearningOptions), policy.options, variant)["two_hot_bins"]
-        OPTIONS["two_hot_bins"].check(bins)
-        model = DreamerModel(observations, actions, settings, seed)
-    weights = tensors.load(directory / NETWORKS_FILE)
-    try:
-        set_weights(model, weights)
-    except ValueError as error:
-        raise CheckpointError(
-            f"{directory / NETWORKS_FILE} does not fit {POLICY_FILE}. {error}"
-        ) from error
+    manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
+    saved = read_saved_networks(directory)
+    observations, actions = saved.observations.layout, saved.actions.layout
+    model = DreamerModel(observations, actions, saved.settings, seed)
+    with weights_told(directory):
+        set_weights(model, read_weights(directory))
     batch = _sequences(directory, observations, actions, rows, length, seed)
-    dreamer = Dreamer(model.world_model, observations, settings, bins)
+    dreamer = Dreamer(model.world_model, observations, saved.settings, saved.two_hot_bins)
     return dreamer.dream(batch, observed, tf.constant([seed, 0], tf.int32))
 
 
@@ -86,41 +67,7 @@ def has_images(directory: Path) -> bool:
     Raises:
         CheckpointError: If it is no checkpoint, is damaged, or is older than what this needs.
     """
-    manifest.verify(directory, only=[POLICY_FILE])
-    policy = policy_file.read(directory)
-    with _told_as_damage(directory / POLICY_FILE):
-        observations, _ = _layouts(directory, policy, settings_of(policy.options))
-    return bool(observations.images)
-
-
-@contextlib.contextmanager
-def _told_as_damage(path: Path) -> Iterator[None]:
-    """A file that verifies but says what cannot be was made by somebody else."""
-    try:
-        yield
-    except CheckpointError:
-        raise
-    except (KeyError, TypeError, ValueError) as error:
-        raise damaged(path, (str(error) or type(error).__name__).rstrip(".")) from error
-
-
-def _layouts(
-    directory: Path, policy: PolicyFile, settings: ModelSettings
-) -> tuple[ObservationLayout, ActionLayout]:
-    if policy.observation_space is None or policy.action_space is None:
-        raise CheckpointError(
-            f"{directory / POLICY_FILE} does not say what observations and actions look like: the "
-            "checkpoint was saved before that was written down. Restore it once and save it again: "
-            "DreamerV3.from_checkpoint(path).save_to_path(new_path)."
-        )
-    observations, actions = make_codecs(
-        space_from_json(policy.observation_space),
-        space_from_json(policy.action_space),
-        image_size=policy.options["image_size"],
-        cnn=settings.cnn,
-        mask_key=policy.options["action_mask_key"],
-    )
-    return observations.layout, actions.layout
+    return bool(read_saved_networks(directory).observations.layout.images)
 
 
 def _sequences(

@@ -1,0 +1,107 @@
+"""Reads the networks of a checkpoint from plain files: nothing that it holds is executed.
+
+Neither Ray nor the environment is needed: ``policy.json`` says what networks and spaces look like.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from rllib_dreamerv3.checkpoints import manifest, policy_file, tensors
+from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.checkpoints.manifest import damaged
+from rllib_dreamerv3.checkpoints.policy_file import PolicyFile
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.networks.model import Weights
+from rllib_dreamerv3.options.checks import resolve
+from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
+from rllib_dreamerv3.options.option import options_of
+from rllib_dreamerv3.options.table import OPTIONS, LearningOptions, TwoHotBins
+from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec, make_codecs
+from rllib_dreamerv3.spaces.space_json import space_from_json
+
+
+class SavedNetworks(NamedTuple):
+    """What a checkpoint says of its networks.
+
+    Attributes:
+        policy: ``policy.json``.
+        settings: What the networks are built from.
+        two_hot_bins: Code of rewards and values, see :func:`make_two_hot`.
+        observations: Codec of the observations.
+        actions: Codec of the actions.
+    """
+
+    policy: PolicyFile
+    settings: ModelSettings
+    two_hot_bins: TwoHotBins
+    observations: ObservationCodec
+    actions: ActionCodec
+
+
+def read_saved_networks(directory: Path) -> SavedNetworks:
+    """Reads all but the parameters.
+
+    Args:
+        directory: A checkpoint; ``policy.json`` is compared with its manifest.
+
+    Raises:
+        CheckpointError: If it is no checkpoint, is damaged, or is older than what this needs.
+    """
+    manifest.verify(directory, only=[POLICY_FILE])
+    policy = policy_file.read(directory)
+    if policy.observation_space is None or policy.action_space is None:
+        raise CheckpointError(
+            f"{directory / POLICY_FILE} does not say what observations and actions look like: the "
+            "checkpoint was saved before that was written down. Restore it once and save it again: "
+            "DreamerV3.from_checkpoint(path).save_to_path(new_path)."
+        )
+    options = policy.options
+    with _told_as_damage(directory / POLICY_FILE):
+        settings = settings_of(options)
+        variant = variant_of(options["model_size"], options["variant"])
+        bins = resolve(options_of(LearningOptions), options, variant)["two_hot_bins"]
+        OPTIONS["two_hot_bins"].check(bins)
+        observations, actions = make_codecs(
+            space_from_json(policy.observation_space),
+            space_from_json(policy.action_space),
+            image_size=options["image_size"],
+            cnn=settings.cnn,
+            mask_key=options["action_mask_key"],
+            normalize_actions=options.get("normalize_actions", True),
+            clip_actions=options.get("clip_actions", False),
+        )
+    return SavedNetworks(policy, settings, bins, observations, actions)
+
+
+def read_weights(directory: Path) -> Weights:
+    """Reads the parameters of all networks, by name.
+
+    Raises:
+        CheckpointError: If they are missing or damaged.
+    """
+    manifest.verify(directory, only=[NETWORKS_FILE])
+    return tensors.load(directory / NETWORKS_FILE)
+
+
+@contextlib.contextmanager
+def weights_told(directory: Path) -> Iterator[None]:
+    """Says which files do not fit each other where parameters are assigned inside."""
+    try:
+        yield
+    except ValueError as error:
+        raise CheckpointError(
+            f"{directory / NETWORKS_FILE} does not fit {POLICY_FILE}. {error}"
+        ) from error
+
+
+@contextlib.contextmanager
+def _told_as_damage(path: Path) -> Iterator[None]:
+    """A file that verifies but says what cannot be was made by somebody else."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (KeyError, TypeError, ValueError) as error:
+        raise damaged(path, (str(error) or type(error).__name__).rstrip(".")) from error
