@@ -92,10 +92,11 @@ LEARNED = {
 LOSSES = {
     *(f"WORLD_MODEL_L_{name}" for name in ("total", "prediction", "decoder", "reward")),
     *(f"WORLD_MODEL_L_{name}" for name in ("continue", "dynamics", "representation")),
-    *("ACTOR_L_total", "CRITIC_L_total"),
+    *("ACTOR_L_total", "ACTOR_L_neg_entropy_term", "CRITIC_L_total"),
     *("CRITIC_L_neg_logp_of_value_targets", "CRITIC_L_slow_critic_regularization"),
 }
 LOSSES_OF_V2 = {"CRITIC_L_replay"}
+LOSSES_OF_REINFORCE = {"ACTOR_L_neglogp_reinforce_term"}
 
 EXAMPLES = Path(__file__).parents[2] / "tuned_examples"
 YAML_FILES = sorted(EXAMPLES.glob("*.yaml"))
@@ -214,7 +215,10 @@ def test_example_learns_what_it_says(file):
     losses = {
         name: value for name, value in result["learners"]["default_policy"].items() if "_L_" in name
     }
-    assert set(losses) == LOSSES | (LOSSES_OF_V2 if learned.variant == "v2" else set())
+    expected = LOSSES | (LOSSES_OF_V2 if learned.variant == "v2" else set())
+    if learned.variant == "v2" or any(isinstance(x, DiscreteAction) for x in learned.actions):
+        expected |= LOSSES_OF_REINFORCE
+    assert set(losses) == expected
     assert np.isfinite(list(losses.values())).all()
     assert losses["WORLD_MODEL_L_decoder"] > 0
     changed = {name.split("/")[0] for name in before if np.any(before[name] != after[name])}
