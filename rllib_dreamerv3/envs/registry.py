@@ -5,7 +5,7 @@ others are single environments, which are made into one here.
 """
 
 import importlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -222,9 +222,24 @@ def make_benchmark(
         return make_atari(env_id, num_envs, options)
     suite = _find_suite(env_id)
     assert suite is not None
-    vector = AsyncVectorEnv if vectorize_mode == gym.VectorizeMode.ASYNC else SyncVectorEnv
     make_one = partial(suite.make, _without_module(env_id, suite), options)
-    return vector([make_one] * num_envs, autoreset_mode=AutoresetMode.NEXT_STEP)
+    return vectorize([make_one] * num_envs, vectorize_mode)
+
+
+def vectorize(make: Sequence[Callable[[], gym.Env]], mode: gym.VectorizeMode) -> VectorEnv:
+    """Makes single environments into one that steps them in turn, or each in a process.
+
+    Args:
+        make: Makes each of them.
+        mode: ``SYNC`` or ``ASYNC``.
+
+    Returns:
+        A vector environment in ``AutoresetMode.NEXT_STEP``.
+    """
+    if mode == gym.VectorizeMode.ASYNC:
+        # A process that is forked from one with the threads of TensorFlow and Ray may hang.
+        return AsyncVectorEnv(make, context="forkserver", autoreset_mode=AutoresetMode.NEXT_STEP)
+    return SyncVectorEnv(make, autoreset_mode=AutoresetMode.NEXT_STEP)
 
 
 def _find_suite(env: object) -> Suite | None:

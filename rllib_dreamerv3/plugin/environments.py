@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 import gymnasium as gym
-from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv, VectorEnv
+from gymnasium.vector import VectorEnv
 from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.tune.registry import ENV_CREATOR, _global_registry
@@ -13,7 +13,7 @@ from ray.tune.registry import ENV_CREATOR, _global_registry
 from rllib_dreamerv3.envs.checked import CheckedEnv, failed_call, name_of_env
 from rllib_dreamerv3.envs.env_config import unknown_environment
 from rllib_dreamerv3.envs.named_class import call_maker
-from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
+from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark, vectorize
 from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError, EnvironmentFailedError
 from rllib_dreamerv3.plugin.announced_spaces import check_spaces
 from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
@@ -76,12 +76,9 @@ def _make(config: Any, context: EnvContext) -> VectorEnv:
         if creator is not None:
             return creator(EnvContext(context | {"num_envs": n}, context.worker_index))
         return gym.make_vec(config.env, n, vectorization_mode=mode, **context)
-    several = AsyncVectorEnv if mode == gym.VectorizeMode.ASYNC else SyncVectorEnv
     contexts = [context.copy_with_overrides(vector_index=i) for i in range(n)]
-    return several(
-        [partial(_make_checked, config.env, its_context) for its_context in contexts],
-        autoreset_mode=AutoresetMode.NEXT_STEP,
-    )
+    makers = [partial(_make_checked, config.env, its_context) for its_context in contexts]
+    return vectorize(makers, mode)
 
 
 def _make_checked(env: Any, context: EnvContext) -> CheckedEnv:
