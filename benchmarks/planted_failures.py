@@ -3,7 +3,7 @@
     python benchmarks/planted_failures.py --out benchmarks/results/doctor [NAME ...]
 
 Each takes two to five minutes and leaves its results as JSON lines, without what the doctor does
-not look at. Tests read them.
+not look at.
 """
 
 import argparse

@@ -14,14 +14,7 @@ from rllib_dreamerv3.errors import CheckpointError
 
 
 def find_checkpoint(directory: str) -> tuple[Path, list[str]]:
-    """Finds the checkpoint that a path means.
-
-    Args:
-        directory: A checkpoint, or the results of a trial or an experiment that hold some.
-
-    Returns:
-        The checkpoint itself, or the newest one below that verifies; and what is wrong with newer
-        ones.
+    """What :func:`runs.find_checkpoint` finds, for a path as it was typed.
 
     Raises:
         RunError: If there is none.

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import ray
+from changed_options import with_options
 from ray import cloudpickle
 from tiny import tiny_config
 
@@ -115,17 +116,6 @@ def algorithm(shared):
 
 
 @contextlib.contextmanager
-def with_options(algorithm, **options):
-    """Other options for a while: RLlib reads them at each evaluation."""
-    config = algorithm.config
-    algorithm.config = config.copy(copy_frozen=False).update_from_dict(options)
-    try:
-        yield
-    finally:
-        algorithm.config = config
-
-
-@contextlib.contextmanager
 def slow(shared, what):
     """Lets env runners be slow for a while, and waits until they are done."""
     algorithm, directory = shared
@@ -218,7 +208,11 @@ def test_automatic_durations_are_as_long_as_training_in_calls_between_limits(
         evaluation_auto_duration_min_env_steps_per_sample=least,
         evaluation_auto_duration_max_env_steps_per_sample=most,
     ):
-        result = algorithm.train()["evaluation"]["env_runners"]
+        # Where training ends first there is nothing to be as long as.
+        for _ in range(10):
+            result = algorithm.train()["evaluation"]["env_runners"]
+            if result["fewest_records"] == records:
+                break
     assert result["fewest_records"] == records
     if records == most:
         assert result["most_records"] == records
@@ -233,6 +227,8 @@ def test_training_goes_on_meanwhile_or_waits(shared, algorithm, parallel):
             evaluation_interval=1,
             evaluation_duration=1,
             evaluation_parallel_to_training=parallel,
+            # Else training may have ended before evaluation has begun.
+            min_time_s_per_iteration=1.0,
         ),
     ):
         algorithm.train()

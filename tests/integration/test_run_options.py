@@ -1,10 +1,10 @@
 """What RLlib's options of a run change: its classes, callbacks, iterations and results."""
 
-import contextlib
 import logging
 import time
 
 import pytest
+from changed_options import with_options
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.rllib.utils.metrics.metrics_logger import DEFAULT_STATS_CLS_LOOKUP
 from ray.rllib.utils.metrics.stats import MaxStats
@@ -88,17 +88,6 @@ def algorithm():
     yield algorithm
     algorithm.stop()
     logging.getLogger("ray.rllib").setLevel(level)
-
-
-@contextlib.contextmanager
-def with_options(algorithm, **options):
-    """Other options for a while: RLlib reads them in each iteration."""
-    config = algorithm.config
-    algorithm.config = config.copy(copy_frozen=False).update_from_dict(options)
-    try:
-        yield
-    finally:
-        algorithm.config = config
 
 
 def test_classes_of_ones_own_are_made(algorithm):

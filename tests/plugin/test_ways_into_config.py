@@ -1,0 +1,145 @@
+"""Options by method and by dict, and under the names of RLlib's former DreamerV3."""
+
+import inspect
+
+import pytest
+from tiny import tiny_config
+
+from rllib_dreamerv3 import DreamerV3Config
+from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.options.table import (
+    CHECKPOINTING,
+    ENVIRONMENT,
+    EVALUATION,
+    FAULT_TOLERANCE,
+    OPTIONS,
+    REPORTING,
+    TRAINING,
+)
+
+FORMER = {
+    "use_float16": (False, True),
+    "use_curiosity": (False, True),
+    "intrinsic_rewards_scale": (0.1, "0.1"),
+    "gc_frequency_train_steps": (100, "often"),
+}
+
+
+@pytest.mark.parametrize("separator", ["/", "."])
+def test_flattened_keys_are_refused_and_told_how_to_nest(separator):
+    key = f"replay_buffer_config{separator}capacity"
+    nested = r"\{'replay_buffer_config': \{'capacity': \.\.\.\}\}"
+    with pytest.raises(ConfigError, match=nested) as error:
+        DreamerV3Config().update_from_dict({key: 5000})
+    assert key in str(error.value)
+
+
+def test_unknown_key_in_a_dict_names_the_nearest():
+    with pytest.raises(ConfigError, match="training_ratio"):
+        DreamerV3Config().update_from_dict({"trainin_ratio": 4})
+    # Known to RLlib, of other algorithms.
+    with pytest.raises(ConfigError, match=r"'lambda'\. Did you mean 'gae_lambda'"):
+        DreamerV3Config().update_from_dict({"lambda": 0.9})
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"variant": "v2"}, {"model_size": "1M", "norm": "layer", "lr": 1e-4}],
+    ids=["v1", "v2", "v2 by size"],
+)
+def test_dict_takes_everything_that_a_config_gives(options):
+    config = tiny_config(**options)
+    config.validate()
+    again = DreamerV3Config().update_from_dict(config.to_dict())
+    again.validate()
+    assert again.to_dict() == config.to_dict()
+    assert again.learning_options() == config.learning_options()
+    assert again.model_settings() == config.model_settings()
+
+
+def test_dict_takes_rllibs_aliases_and_a_partial_replay_config():
+    config = DreamerV3Config().update_from_dict(
+        {"framework": "tf2", "num_workers": 2, "replay_buffer_config": {"capacity": 5000}}
+    )
+    assert config.num_env_runners == 2
+    assert config.replay_buffer_config == {
+        "type": "EpisodeReplayBuffer",
+        "capacity": 5000,
+        "capacity_bytes": None,
+        "storage": "memory",
+        "directory": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "rows"),
+    [
+        ("training", TRAINING),
+        ("evaluation", EVALUATION),
+        ("reporting", REPORTING),
+        ("checkpointing", CHECKPOINTING),
+        ("fault_tolerance", FAULT_TOLERANCE),
+        ("environment", ENVIRONMENT),
+    ],
+)
+def test_methods_have_the_options_of_the_table_in_signature_and_documentation(method, rows):
+    method = getattr(DreamerV3Config, method)
+    assert set(rows) < set(inspect.signature(method).parameters)
+    for name, row in rows.items():
+        assert f"\n            {name}: {row.sentence.split()[0]}" in method.__doc__
+
+
+def test_every_option_is_taken_by_its_method_and_from_a_dict():
+    values = dict.fromkeys(OPTIONS, "given") | {"replay_buffer_config": {"capacity": 7}}
+    config = DreamerV3Config()
+    for method, rows in (
+        (config.training, TRAINING),
+        (config.evaluation, EVALUATION),
+        (config.reporting, REPORTING),
+        (config.checkpointing, CHECKPOINTING),
+        (config.fault_tolerance, FAULT_TOLERANCE),
+        (config.environment, ENVIRONMENT),
+    ):
+        method(**{name: values[name] for name in rows})
+    from_dict = DreamerV3Config().update_from_dict(values)
+    expected = values | {
+        "replay_buffer_config": {
+            "type": "EpisodeReplayBuffer",
+            "capacity": 7,
+            "capacity_bytes": None,
+            "storage": "memory",
+            "directory": None,
+        }
+    }
+    groups = TRAINING, EVALUATION, REPORTING, CHECKPOINTING, FAULT_TOLERANCE, ENVIRONMENT
+    assert len(expected) == sum(map(len, groups))
+    for config_object in (config, from_dict):
+        assert {name: getattr(config_object, name) for name in OPTIONS} == expected
+
+
+def test_options_of_other_methods_are_refused_by_a_method():
+    with pytest.raises(ConfigError, match="Unknown training option 'evaluation_action'"):
+        DreamerV3Config().training(evaluation_action="mode")
+    with pytest.raises(
+        ConfigError, match=r"Unknown reporting option 'report_frequenzy'.*'report_f"
+    ):
+        DreamerV3Config().reporting(report_frequenzy=3)
+
+
+@pytest.mark.parametrize("name", FORMER)
+def test_former_options_pass_where_they_ask_for_nothing(name):
+    harmless, other = FORMER[name]
+    for config in (
+        DreamerV3Config().training(**{name: harmless}),
+        DreamerV3Config().update_from_dict({name: harmless}),
+    ):
+        assert not hasattr(config, name)
+    for take in (
+        lambda options: DreamerV3Config().training(**options),
+        DreamerV3Config().update_from_dict,
+    ):
+        with pytest.raises(ConfigError, match=name) as info:
+            take({name: other})
+        # A sentence of its own, and no list of all options.
+        assert len(str(info.value)) < 250
+        assert "Valid" not in str(info.value)
