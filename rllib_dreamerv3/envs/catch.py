@@ -11,6 +11,7 @@ from rllib_dreamerv3.envs.env_config import EnvOptions
 
 CATCH_IDS = ("Catch-v0",)
 ROWS, COLUMNS = 10, 5
+_BALL, _PADDLE = (255, 255, 255), (0, 160, 255)
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class CatchOptions(EnvOptions):
 class Catch(gym.Env):
     """A ball falls straight down a board of 10 x 5 fields; the paddle in the last row catches it.
 
-    The board is shown as a picture ``uint8 [size, size, 3]``, the ball in red, the paddle in blue.
+    The board is shown as a picture ``uint8 [size, size, 3]``, the ball in white, the paddle in blue.
     Actions: left, stay, right. An episode has 9 env steps and ends with a reward of 1 for a ball
     that was caught, or -1. A policy that does not look gets about -0.6, a perfect one 1. The info
     of the last step says ``is_success``.
@@ -69,9 +70,12 @@ class Catch(gym.Env):
         """The board."""
         size = self._size
         picture = np.zeros((size, size, 3), np.uint8)
-        for row, column, colour in ((ROWS - 1, self._paddle, 2), (self._row, self._column, 0)):
+        for row, column, colour in (
+            (ROWS - 1, self._paddle, _PADDLE),
+            (self._row, self._column, _BALL),
+        ):
             y, x = row * size // ROWS, column * size // COLUMNS
-            picture[y : (row + 1) * size // ROWS, x : (column + 1) * size // COLUMNS, colour] = 255
+            picture[y : (row + 1) * size // ROWS, x : (column + 1) * size // COLUMNS] = colour
         return picture
 
 

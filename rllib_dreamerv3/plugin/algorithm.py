@@ -26,7 +26,7 @@ from rllib_dreamerv3.errors import ConfigError, TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.divergence import Divergence
-from rllib_dreamerv3.plugin.dream_reports import report_dream
+from rllib_dreamerv3.plugin.dream_reports import PICTURES, report_dream
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.former_results import under_former_names
 from rllib_dreamerv3.plugin.iteration import Iteration
@@ -172,7 +172,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         if iteration.reports:
             results[LEARNER_RESULTS][DEFAULT_MODULE_ID] |= iteration.reports
         if iteration.pictures:
-            results["reports"] = iteration.pictures
+            results[PICTURES] = iteration.pictures
         return results
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

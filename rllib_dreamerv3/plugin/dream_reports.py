@@ -6,6 +6,9 @@ from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.reports.dream_files import write_report
 from rllib_dreamerv3.reports.dreams import Dream
 
+PICTURES = "reports"
+"""Key of the results under which the files of dreams are."""
+
 logger = logging.getLogger(__name__)
 
 

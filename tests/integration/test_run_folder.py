@@ -5,6 +5,8 @@ import json
 import shutil
 from pathlib import Path
 
+import imageio.v3 as imageio
+import numpy as np
 import pytest
 import tensorflow as tf
 import yaml
@@ -54,14 +56,18 @@ def rows_of(trial):
         return list(csv.DictReader(file))
 
 
-def scalars_of(trial, tag):
-    """Step and value of everything under a tag, one events file a trial."""
+def events_of(trial, kind, tag):
+    """Step and value of everything of a kind under a tag, one events file a trial."""
     (file,) = trial.glob("events.out.tfevents.*")
     found = []
     for record in tf.data.TFRecordDataset(str(file)).as_numpy_iterator():
         event = Event.FromString(record)
-        found += [(event.step, x.simple_value) for x in event.summary.value if x.tag == tag]
+        found += [(event.step, getattr(x, kind)) for x in event.summary.value if x.tag == tag]
     return found
+
+
+def scalars_of(trial, tag):
+    return events_of(trial, "simple_value", tag)
 
 
 @pytest.mark.slow
@@ -105,6 +111,44 @@ def test_seeds_are_found_again_as_one_group(results):
     assert [run.group for run in runs] == ["two", "two"]
     assert all(run.curve.training and run.curve.evaluation for run in runs)
     assert all(run.options["world_model_lr"] == 1e-4 for run in runs)
+
+
+@pytest.mark.slow
+def test_dreams_are_images_of_the_events(tmp_path):
+    config = tiny_config("Catch-v0").reporting(report_images_and_videos=True, report_frequency=2)
+    results = tune.Tuner(
+        DreamerV3,
+        param_space=config,
+        run_config=tune.RunConfig(
+            storage_path=str(tmp_path),
+            stop={"training_iteration": 4},
+            callbacks=[EnvStepsTBXLoggerCallback()],
+            verbose=0,
+        ),
+    ).fit()
+    (trial,) = [Path(each.path) for each in results]
+    told = [json.loads(line) for line in (trial / "result.json").read_text().splitlines()]
+    dreamt = [each for each in told if "reports" in each]
+    assert len(dreamt) == 2
+    pictures = [
+        (step, image.encoded_image_string)
+        for step, image in events_of(trial, "image", "reports/open_loop_image")
+    ]
+    assert [step for step, _ in pictures] == [each[ENV_STEPS] for each in dreamt]
+    for (_, picture), each in zip(pictures, dreamt, strict=True):
+        kept = imageio.imread(each["reports"]["open_loop_image"])
+        np.testing.assert_array_equal(imageio.imread(picture), kept)
+
+
+def test_a_picture_out_of_reach_ends_nothing(tmp_path, caplog):
+    trial = made_trial(tmp_path, 0)
+    callback = EnvStepsTBXLoggerCallback()
+    callback.log_trial_start(trial)
+    reports = {"open_loop_image": str(tmp_path / "another_nodes.png"), "dream_video": "x.mp4"}
+    callback.log_trial_result(1, trial, {**result(50, 2.0), "reports": reports})
+    callback.log_trial_end(trial)
+    assert "another_nodes.png" in caplog.text
+    assert scalars_of(Path(trial.local_path), f"ray/tune/{RETURN}") == [(50, 2.0)]
 
 
 def made_trial(directory, number, stub=True):

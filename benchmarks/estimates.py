@@ -1,0 +1,96 @@
+"""What `rllib doctor` says that runs take, against what they take.
+
+    python benchmarks/estimates.py --out benchmarks/results/estimates.json
+
+For each tuned example the doctor's rehearsal and then a real run, each in a process of its own. The
+run is as long as the rehearsal says that it takes so many seconds. Needs a machine without other
+work.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+WORKLOADS = ("first_look", "cartpole", "atari")
+EXAMPLES = Path(__file__).parents[1] / "tuned_examples"
+
+
+def load(name: str) -> Any:
+    """The config of a tuned example."""
+    from rllib_cli.experiments import from_file
+    from rllib_dreamerv3 import DreamerV3Config
+
+    (experiment,) = from_file(str(EXAMPLES / f"{name}.yaml"))
+    return DreamerV3Config().update_from_dict(dict(experiment.config)).debugging(seed=0)
+
+
+def estimate(name: str, seconds: float) -> dict[str, Any]:
+    """How many env steps are estimated to take so many seconds, and what they take."""
+    from rllib_dreamerv3.plugin.rehearsal import rehearse
+
+    rehearsal = rehearse(load(name))
+    per_step = rehearsal.step_s + rehearsal.updates_per_step * rehearsal.update_s
+    start_s = rehearsal.run_s(rehearsal.steps_to_start)
+    env_steps = rehearsal.steps_to_start + max(0.0, seconds - start_s) / per_step
+    return {
+        "env_steps": round(env_steps),
+        "seconds": round(rehearsal.run_s(env_steps), 1),
+        "memory_mb": round((rehearsal.process_bytes + rehearsal.replay_bytes(env_steps)) / 1e6),
+        "update_s": round(rehearsal.update_s, 3),
+    }
+
+
+def run(name: str, env_steps: int) -> dict[str, Any]:
+    """Trains for so many env steps; what they took."""
+    import ray
+
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    algorithm = load(name).reporting(min_time_s_per_iteration=0).build_algo()
+    sampled, began = 0, time.perf_counter()
+    while sampled < env_steps:
+        sampled = algorithm.train()["num_env_steps_sampled_lifetime"]
+    taken = time.perf_counter() - began
+    algorithm.stop()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"env_steps": int(sampled), "seconds": round(taken, 1), "memory_mb": round(peak / 1e6)}
+
+
+def in_a_process(*arguments: str) -> dict[str, Any]:
+    """What this script prints last when called with ``arguments``."""
+    done = subprocess.run(
+        [sys.executable, __file__, *arguments], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("workloads", nargs="*", default=WORKLOADS, help="which (default: all)")
+    parser.add_argument("--seconds", type=float, default=150.0, help="of each run")
+    parser.add_argument("--out", type=Path, help="JSON file")
+    parser.add_argument("--estimate", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--run", type=int, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.estimate or arguments.run:
+        (name,) = arguments.workloads
+        row = run(name, arguments.run) if arguments.run else estimate(name, arguments.seconds)
+        print(json.dumps(row))
+        return
+    rows = {}
+    for name in arguments.workloads:
+        said = in_a_process(name, "--estimate", "--seconds", str(arguments.seconds))
+        was = in_a_process(name, "--run", str(said["env_steps"]))
+        ratios = {key: round(said[key] / was[key], 2) for key in ("seconds", "memory_mb")}
+        rows[name] = {"estimated": said, "measured": was, "estimated/measured": ratios}
+        print(name, json.dumps(rows[name]), flush=True)
+        if arguments.out:
+            arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
