@@ -14,7 +14,7 @@ _LONG_S = 3600.0
 # Results from one look for findings to the next.
 _EVERY = 10
 
-_FIRST_LOOK = "tuned_examples/frozenlake_2x2.yaml"
+_FIRST_LOOK = "tuned_examples/first_look.yaml"
 
 
 class Advice:

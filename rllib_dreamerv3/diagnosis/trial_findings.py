@@ -23,6 +23,9 @@ def trial_findings(directory: Path, history: History) -> list[Finding]:
     """
     found = list(findings(history))
     saved, _ = newest_whole(directory)
-    if saved:
-        found += replay_findings(saved.path)
-    return found
+    if saved is None:
+        return found
+    # It names the parts of observations, where results only say that none has changed.
+    of_replay = list(replay_findings(saved.path))
+    named = {finding.name for finding in of_replay}
+    return [finding for finding in found if finding.name not in named] + of_replay

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
 from rllib_dreamerv3.replay.column_specs import ColumnSpec
+from rllib_dreamerv3.replay.constant_columns import ConstantColumns
 from rllib_dreamerv3.replay.online_queue import OnlineQueue
 from rllib_dreamerv3.replay.storage import Segment, Storage, Window
 
@@ -103,6 +104,7 @@ class ReplayBuffer:
         self.online_queue = OnlineQueue(self.sequence_length) if online_queue else None
         self.rng = np.random.default_rng(seed)
         self.lifetime = dict.fromkeys(LIFETIME_COUNTERS, 0)
+        self._constant = ConstantColumns()
         self._table_version: int | None = None
         self._table: tuple[list[Segment], npt.NDArray[np.int64]]
 
@@ -145,8 +147,10 @@ class ReplayBuffer:
                 buffer is unchanged then.
         """
         segment = self.storage.append(chunk)
-        if segment is not None and self.online_queue is not None:
-            self.online_queue.extend(segment, len(chunk))
+        if segment is not None:
+            self._constant.add(chunk.columns)
+            if self.online_queue is not None:
+                self.online_queue.extend(segment, len(chunk))
         self.lifetime[ENV_STEPS_ADDED] += chunk.env_steps()
         self.lifetime[EPISODES_ADDED] += int(np.count_nonzero(chunk.columns[IS_FIRST]))
 
@@ -206,8 +210,10 @@ class ReplayBuffer:
             gap), ``num_bytes``, ``capacity_records`` (what the byte limit leaves of it, once the
             size of a record is known), ``num_env_steps_added_lifetime``,
             ``num_env_steps_evicted_lifetime``, ``num_episodes_added_lifetime``, and
-            ``num_records_sampled_lifetime`` (B * T for each sample). With an online queue also
-            ``num_windows_queued`` (sequences that wait in it).
+            ``num_records_sampled_lifetime`` (B * T for each sample), and
+            ``constant_observations`` (share of the observation columns that were the same in all
+            records added by this process). With an online queue also ``num_windows_queued``
+            (sequences that wait in it).
         """
         stored = self.storage.num_records - self.storage.num_last
         counters = {
@@ -220,6 +226,7 @@ class ReplayBuffer:
             "capacity_records": self.storage.capacity,
             "num_env_steps_evicted_lifetime": self.lifetime[ENV_STEPS_ADDED] - stored,
             **self.lifetime,
+            "constant_observations": self._constant.share,
         }
         if self.online_queue is not None:
             counters["num_windows_queued"] = len(self.online_queue.stored())

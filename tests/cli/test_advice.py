@@ -29,7 +29,7 @@ def test_long_runs_are_told_how_long_they_take_once():
     (text,) = said(results(30, seconds_an_update=4.0))
     assert text.startswith("4 s an update: num_env_steps_sampled_lifetime 100,000 is reached in ")
     assert "about 4.6 days on this machine" in text
-    assert text.endswith("rllib train file tuned_examples/frozenlake_2x2.yaml")
+    assert text.endswith("rllib train file tuned_examples/first_look.yaml")
 
 
 def test_short_runs_are_not():

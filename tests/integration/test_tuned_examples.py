@@ -78,6 +78,7 @@ LEARNED = {
     "dmc_vision": images("v2", ContinuousAction(6)),
     "dmc_vision_2025": images("v2", ContinuousAction(6)),
     "dmc_vision_v1": images("v1", ContinuousAction(6)),
+    "first_look": images("v1", DiscreteAction(3), 32),
     "frozenlake_2x2": frozen_lake(4),
     "frozenlake_4x4": frozen_lake(16),
     "minigrid": Learned(
