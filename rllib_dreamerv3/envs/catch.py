@@ -33,7 +33,7 @@ class CatchOptions(EnvOptions):
 class Catch(gym.Env):
     """A ball falls straight down a board of 10 x 5 fields; the paddle in the last row catches it.
 
-    The board is shown as a picture ``uint8 [size, size, 3]``, the ball in white, the paddle in blue.
+    The board is a picture ``uint8 [size, size, 3]``, black, the ball white and the paddle blue.
     Actions: left, stay, right. An episode has 9 env steps and ends with a reward of 1 for a ball
     that was caught, or -1. A policy that does not look gets about -0.6, a perfect one 1. The info
     of the last step says ``is_success``.
