@@ -8,6 +8,7 @@ from rllib_cli.commands.check_env import check_env
 from rllib_cli.commands.doctor import doctor
 from rllib_cli.commands.dream import dream
 from rllib_cli.commands.evaluate import evaluate
+from rllib_cli.commands.export import export
 from rllib_cli.commands.plot import plot
 from rllib_cli.commands.report import report
 from rllib_cli.commands.train import train
@@ -47,7 +48,7 @@ def cli() -> None:
     """Train and evaluate RLlib algorithms from files or options."""
 
 
-for command in (train, evaluate, check_env, doctor, dream, plot, report):
+for command in (train, evaluate, check_env, doctor, dream, export, plot, report):
     cli.add_command(command)
 
 

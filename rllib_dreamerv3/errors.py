@@ -27,6 +27,10 @@ class CheckpointError(ValueError):
     """A directory that is not a checkpoint, or not one that can be restored here."""
 
 
+class ExportError(ValueError):
+    """A policy that cannot be exported in a format, or not with what is installed."""
+
+
 class TrainingDivergedError(RuntimeError):
     """A loss or a gradient is no longer finite."""
 

@@ -69,7 +69,7 @@ def write(directory: Path, *, env_steps: int, updates: int, iteration: int = 0) 
         files = pool.map(lambda name: _describe(directory / name), names)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
-        package_version=_package_version(),
+        package_version=package_version(),
         created=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         env_steps=env_steps,
         updates=updates,
@@ -209,7 +209,8 @@ def _parse(content: dict[str, Any]) -> Manifest:
     )
 
 
-def _package_version() -> str:
+def package_version() -> str:
+    """Version of this package, as it was installed."""
     try:
         return version(_PACKAGE)
     except PackageNotFoundError:

@@ -8,6 +8,8 @@ normalises nor mixes its running sums; it does so with the one number that they 
 import numpy as np
 import tensorflow as tf
 
+from rllib_dreamerv3.kernels.compiled import only_plain_operations
+
 
 def plain_sample_classes(logits: tf.Tensor, uniform: tf.Tensor, mix: float) -> tf.Tensor:
     """See `sample_classes`."""
@@ -19,7 +21,6 @@ def plain_sample_classes(logits: tf.Tensor, uniform: tf.Tensor, mix: float) -> t
     return tf.minimum(sample, classes - 1)
 
 
-@tf.function(jit_compile=True, autograph=False)
 def sample_classes(logits: tf.Tensor, uniform: tf.Tensor, mix: float) -> tf.Tensor:
     """Samples one class from each categorical of a model state by its inverse CDF.
 
@@ -31,6 +32,12 @@ def sample_classes(logits: tf.Tensor, uniform: tf.Tensor, mix: float) -> tf.Tens
     Returns:
         Classes, int32 ``[N, S]``.
     """
+    plain = only_plain_operations()
+    return (plain_sample_classes if plain else _sample_classes)(logits, uniform, mix)
+
+
+@tf.function(jit_compile=True, autograph=False)
+def _sample_classes(logits: tf.Tensor, uniform: tf.Tensor, mix: float) -> tf.Tensor:
     classes = logits.shape[-1] // uniform.shape[-1]
     rows = tf.reshape(logits, [-1, classes])
     rows = tf.exp(rows - tf.reduce_max(rows, -1, keepdims=True))

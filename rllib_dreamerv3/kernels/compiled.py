@@ -1,11 +1,33 @@
 """Small functions that XLA fuses, so that one pass through memory takes the place of many.
 
 The large products stay outside, with TensorFlow's own kernels, which are faster.
+
+What is traced inside of :func:`plain_operations` has none of it, but TensorFlow's own operations
+alone: for runtimes that have no XLA.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import tensorflow as tf
+
+_plain: ContextVar[bool] = ContextVar("plain", default=False)
+
+
+@contextmanager
+def plain_operations() -> Iterator[None]:
+    """Lets kernels use plain formulas, and no XLA, in all that is traced inside of the block."""
+    token = _plain.set(True)
+    try:
+        yield
+    finally:
+        _plain.reset(token)
+
+
+def only_plain_operations() -> bool:
+    """Whether this is inside of :func:`plain_operations`."""
+    return _plain.get()
 
 
 def vjp(
@@ -66,10 +88,13 @@ def compiled_keeping(
     backward = tf.function(gradient, jit_compile=True, autograph=False)
 
     @tf.custom_gradient
-    def run(*inputs: tf.Tensor):
+    def run_compiled(*inputs: tf.Tensor):
         # Without this the tape would have `forward` write its intermediate results as well.
         data = [tf.stop_gradient(x) for x in inputs]
         output, *kept = forward(*data)
         return output, lambda upstream: backward(*data, *kept, upstream)
+
+    def run(*inputs: tf.Tensor) -> tf.Tensor:
+        return function(*inputs)[0] if only_plain_operations() else run_compiled(*inputs)
 
     return run

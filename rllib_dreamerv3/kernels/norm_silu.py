@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from rllib_dreamerv3.kernels.compiled import compiled_keeping
+from rllib_dreamerv3.kernels.compiled import compiled_keeping, only_plain_operations
 from rllib_dreamerv3.options.table import ComputeDtype
 
 LAYER_NORM_EPSILON = 1e-3
@@ -138,5 +138,7 @@ def _mean(x: tf.Tensor) -> tf.Tensor:
 
     As a product, because XLA adds the numbers of a row one at a time.
     """
+    if only_plain_operations():
+        return tf.reduce_mean(x, -1, keepdims=True)
     size = x.shape[-1]
     return tf.tensordot(x, tf.fill([size, 1], 1.0 / size), 1)

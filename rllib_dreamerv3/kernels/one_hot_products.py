@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from rllib_dreamerv3.kernels.compiled import compiled
+from rllib_dreamerv3.kernels.compiled import compiled, only_plain_operations
 
 
 def flat_one_hot(index: tf.Tensor, classes: int) -> tf.Tensor:
@@ -37,6 +37,8 @@ def add_one_hot_product(
     Returns:
         float32 ``[N, U]``, ``total + flat_one_hot(index, C) @ kernel[first : first + S * C]``.
     """
+    if only_plain_operations():
+        return plain_add_one_hot_product(total, index, kernel, classes, first)
     return _compiled(first, classes)(total, index, kernel)
 
 

@@ -6,6 +6,8 @@ Distributions are given by log-probabilities ``[..., C]``; logits become such by
 import numpy as np
 import tensorflow as tf
 
+from rllib_dreamerv3.kernels.compiled import only_plain_operations
+
 # The greatest float32 below 1.
 _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
@@ -57,9 +59,13 @@ def inverse_cdf_sample(probs: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
         Classes, int32 ``[...]``. Classes of probability 0 are never returned.
     """
     classes = probs.shape[-1]
-    # A cumulative sum as a matrix product: TensorFlow's own is eight times slower on CPUs.
-    running_sum = np.triu(np.ones((classes, classes), np.float32))
-    cumulative = tf.linalg.matmul(tf.reshape(probs, [-1, classes]), running_sum)
+    rows = tf.reshape(probs, [-1, classes])
+    if only_plain_operations():
+        cumulative = tf.cumsum(rows, -1)
+    else:
+        # As a matrix product: TensorFlow's own cumulative sum is eight times slower on CPUs.
+        running_sum = np.triu(np.ones((classes, classes), np.float32))
+        cumulative = tf.linalg.matmul(rows, running_sum)
     # Strictly below the total, also after rounding: no class after the last possible is returned.
     threshold = tf.minimum(tf.reshape(uniform, [-1, 1]), _BELOW_ONE) * cumulative[:, -1:]
     sample = tf.math.count_nonzero(cumulative <= threshold, -1, dtype=tf.int32)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from rllib_dreamerv3.math import bounded_normal
 from rllib_dreamerv3.math.categorical import entropy, inverse_cdf_sample, unimix
+from rllib_dreamerv3.policy_io.leaves import choice_noise, number_noise
 from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 
 
@@ -40,9 +41,9 @@ def action_noise(
 def draw_action_noise(layout: ActionLayout, n: int, rng: np.random.Generator) -> np.ndarray:
     """The same for one step of N environments, float32 ``[N, K]``, with NumPy's random numbers."""
     parts = [
-        rng.random((n, 1), np.float32)
+        choice_noise(rng, n)
         if isinstance(leaf, DiscreteAction)
-        else rng.standard_normal((n, leaf.size), np.float32)
+        else number_noise(rng, n, leaf.size)
         for leaf in layout.leaves
     ]
     return np.concatenate(parts, -1)

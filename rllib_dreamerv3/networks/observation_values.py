@@ -7,6 +7,7 @@ Images are scaled by their bounds; they enter the encoder in [-0.5, 0.5] and are
 import tensorflow as tf
 
 from rllib_dreamerv3.errors import SpaceError
+from rllib_dreamerv3.kernels.compiled import only_plain_operations
 from rllib_dreamerv3.math.scalars import symexp, symlog
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import Cnn, ComputeDtype
@@ -43,11 +44,18 @@ def image_side(images: tuple[Image, ...], cnn: Cnn) -> int:
     return side
 
 
-@tf.function(jit_compile=True, autograph=False)
 def centred_image(pixels: tf.Tensor, low: float, high: float, dtype: ComputeDtype) -> tf.Tensor:
     """Encoder input: stored pixels ``[n, h, w, c]`` from [low, high] to [-0.5, 0.5]."""
+    compute = _centred_image if only_plain_operations() else _compiled_centred_image
+    return compute(pixels, low, high, dtype)
+
+
+def _centred_image(pixels: tf.Tensor, low: float, high: float, dtype: ComputeDtype) -> tf.Tensor:
     centred = tf.cast(pixels, tf.float32) - 0.5 * (low + high)
     return tf.cast(centred * (1.0 / (high - low)), dtype)
+
+
+_compiled_centred_image = tf.function(_centred_image, jit_compile=True, autograph=False)
 
 
 def unit_image(pixels: tf.Tensor, low: float, high: float) -> tf.Tensor:

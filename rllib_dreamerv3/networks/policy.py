@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.networks.action_distribution import draw_action_noise
+from rllib_dreamerv3.networks.action_distribution import ActionDistribution, draw_action_noise
 from rllib_dreamerv3.networks.encoder import Encoder
 from rllib_dreamerv3.networks.heads import Actor
 from rllib_dreamerv3.networks.rssm import Rssm
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.policy_io.leaves import latent_noise
 from rllib_dreamerv3.records import ACTION_MASK
 from rllib_dreamerv3.spaces.layout import ActionLayout
 
@@ -75,7 +76,7 @@ class Policy(tf.Module):
     def draw_noise(self, rng: np.random.Generator, environments: int) -> PolicyNoise:
         """Draws what one step of N environments needs; each step needs its own."""
         return PolicyNoise(
-            rng.random((environments, self._settings.categoricals), np.float32),
+            latent_noise(rng, environments, self._settings.categoricals),
             draw_action_noise(self._actions, environments, rng),
         )
 
@@ -114,6 +115,33 @@ class Policy(tf.Module):
         h, index, action = self._split_state(self._compiled[kind](*tensors).numpy())
         return PolicyState(h, index.astype(np.int32), action)
 
+    def step(
+        self,
+        columns: Mapping[str, tf.Tensor],
+        is_first: tf.Tensor,
+        state: State,
+        action: tf.Tensor,
+        noise: tf.Tensor,
+        initial: State | None = None,
+    ) -> tuple[State, ActionDistribution]:
+        """What one step computes, as a pure function of tensors.
+
+        Args:
+            columns: Observation columns ``[N, ...]``, and the ``action_mask`` if there is one.
+            is_first: bool ``[N]``, whether the observation comes from a reset.
+            state: The state before it, ``[N, ...]``.
+            action: float32 ``[N, A]``, the action taken there.
+            noise: float32 ``[N, S]`` in [0, 1), decides the sample of z.
+            initial: See :meth:`Rssm.observe_step`.
+
+        Returns:
+            The state at the observation, and the distribution of the action to take there.
+        """
+        tokens = self.encoder(columns)
+        state = self.rssm.observe_step(state, action, is_first, tokens, noise, initial)
+        mask = tf.cast(columns[ACTION_MASK], tf.bool) if self._actions.masked else None
+        return state, self.actor(state, mask)
+
     def _split_state(self, packed: np.ndarray) -> list[np.ndarray]:
         """``[N, D + S + A]`` into h, classes and action."""
         d, s = self._settings.deterministic, self._settings.categoricals
@@ -131,19 +159,15 @@ class Policy(tf.Module):
                 # With a part of a kernel XLA multiplies two rows several times as fast as one.
                 tensors = tuple(tf.repeat(x, 2, 0) for x in tensors)
             columns = dict(zip(names, tensors, strict=False))
-            is_first, latent_noise, action_noise, h, index, action = tf.split(
-                tensors[-1], sizes, -1
-            )
-            state = self.rssm.observe_step(
+            is_first, for_latent, for_action, h, index, action = tf.split(tensors[-1], sizes, -1)
+            state, distribution = self.step(
+                columns,
+                is_first[:, 0] > 0.0,
                 State(h, tf.cast(index, tf.int32)),
                 action,
-                is_first[:, 0] > 0.0,
-                self.encoder(columns),
-                latent_noise,
+                for_latent,
             )
-            mask = tf.cast(columns[ACTION_MASK], tf.bool) if self._actions.masked else None
-            distribution = self.actor(state, mask)
-            action = distribution.mode() if mode else distribution.sample(action_noise)
+            action = distribution.mode() if mode else distribution.sample(for_action)
             return tf.concat([state.h, tf.cast(state.index, tf.float32), action], -1)[:n]
 
         # One executable, run by the calling thread: handing over to another thread and back takes

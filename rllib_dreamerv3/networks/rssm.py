@@ -104,6 +104,7 @@ class Rssm(tf.Module):
         is_first: tf.Tensor,
         tokens: tf.Tensor,
         uniform: tf.Tensor,
+        initial: State | None = None,
     ) -> State:
         """One step with an observation, for acting: z is sampled from the posterior.
 
@@ -113,6 +114,7 @@ class Rssm(tf.Module):
             is_first: bool ``[N]``; where set, state and action are replaced by the initial ones.
             tokens: float32 ``[N, E]``.
             uniform: float32 ``[N, S]`` in [0, 1), decides the sample.
+            initial: :meth:`initial_state`, if it is known already.
 
         Returns:
             The state at this record, as data.
@@ -120,16 +122,15 @@ class Rssm(tf.Module):
         first = is_first[:, None]
 
         def after_resets() -> tuple[tf.Tensor, tf.Tensor]:
-            initial = self.initial_state()
-            return (
-                tf.where(first, initial.h, state.h),
-                tf.where(first, initial.index, state.index),
-            )
+            start = initial or self.initial_state()
+            return tf.where(first, start.h, state.h), tf.where(first, start.index, state.index)
 
-        # Resets are rare, and the initial state of the 2023 code takes a network of its own.
-        before = State(
-            *tf.cond(tf.reduce_any(is_first), after_resets, lambda: (state.h, state.index))
-        )
+        if initial is None:
+            # Resets are rare, and the initial state of the 2023 code takes a network of its own.
+            kept = tf.cond(tf.reduce_any(is_first), after_resets, lambda: (state.h, state.index))
+        else:
+            kept = after_resets()
+        before = State(*kept)
         embedded_action = self.sequence_model.embed_action(tf.where(first, 0.0, action))
         h = self.sequence_model(before.h, before.index, embedded_action)
         logits = self._posterior_logits(h, self._embed_tokens(tokens))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rllib_dreamerv3.checkpoints import manifest, policy_file, tensors
-from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.checkpoints.files import POLICY_FILE, networks_file
 from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.checkpoints.policy_file import PolicyFile
 from rllib_dreamerv3.errors import CheckpointError
@@ -44,7 +44,8 @@ def read_saved_networks(directory: Path) -> SavedNetworks:
     """Reads all but the parameters.
 
     Args:
-        directory: A checkpoint; ``policy.json`` is compared with its manifest.
+        directory: A checkpoint, or an exported policy; ``policy.json`` is compared with its
+            manifest.
 
     Raises:
         CheckpointError: If it is no checkpoint, is damaged, or is older than what this needs.
@@ -81,8 +82,9 @@ def read_weights(directory: Path) -> Weights:
     Raises:
         CheckpointError: If they are missing or damaged.
     """
-    manifest.verify(directory, only=[NETWORKS_FILE])
-    return tensors.load(directory / NETWORKS_FILE)
+    name = networks_file(directory)
+    manifest.verify(directory, only=[name])
+    return tensors.load(directory / name)
 
 
 @contextlib.contextmanager
@@ -92,7 +94,7 @@ def weights_told(directory: Path) -> Iterator[None]:
         yield
     except ValueError as error:
         raise CheckpointError(
-            f"{directory / NETWORKS_FILE} does not fit {POLICY_FILE}. {error}"
+            f"{directory / networks_file(directory)} does not fit {POLICY_FILE}. {error}"
         ) from error
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 
 from rllib_dreamerv3.checkpoints import manifest, policy_file, tensors
-from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.checkpoints.files import POLICY_FILE, networks_file
 from rllib_dreamerv3.checkpoints.policy_file import PolicyFile
 from rllib_dreamerv3.envs.named_class import directory_of, is_found
 from rllib_dreamerv3.envs.registry import is_benchmark
@@ -79,7 +79,7 @@ def read_policy(directory: Path, env: Any = None) -> tuple[DreamerV3Config, Weig
     """Reads what is needed to play: all of replay and of the optimizers stays where it is.
 
     Args:
-        directory: A checkpoint.
+        directory: A checkpoint, or an exported policy.
         env: The environment to play in; None for the one that was trained in.
 
     Returns:
@@ -90,7 +90,8 @@ def read_policy(directory: Path, env: Any = None) -> tuple[DreamerV3Config, Weig
             environment can only be had by importing a module that the checkpoint names.
         ConfigError: If ``env`` names a module that cannot be imported.
     """
-    manifest.verify(directory, only=[POLICY_FILE, NETWORKS_FILE])
+    networks = networks_file(directory)
+    manifest.verify(directory, only=[POLICY_FILE, networks])
     policy = policy_file.read(directory)
     known = _ACTING_OPTIONS & policy.options.keys()
     options = {name: policy.options[name] for name in known}
@@ -99,7 +100,7 @@ def read_policy(directory: Path, env: Any = None) -> tuple[DreamerV3Config, Weig
     elif isinstance(env, str) and not is_registered_with_tune(env):
         register_class(env)
     config = DreamerV3Config().update_from_dict(options).environment(env)
-    return config, tensors.load(directory / NETWORKS_FILE)
+    return config, tensors.load(directory / networks)
 
 
 def _trusted(

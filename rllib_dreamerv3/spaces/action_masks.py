@@ -17,6 +17,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import EnvironmentDataError, SpaceError
+from rllib_dreamerv3.policy_io.leaves import first_where, flat_mask
 from rllib_dreamerv3.records import ACTION_MASK
 from rllib_dreamerv3.spaces.leaves import components, into_box
 from rllib_dreamerv3.spaces.nesting import Batch, children, place
@@ -49,7 +50,7 @@ def split_action_mask(
 
 
 @dataclass(frozen=True)
-class _MaskLeaf:
+class MaskLeaf:
     """A part of the mask space without nesting, and what its entries stand for."""
 
     path: Path
@@ -68,6 +69,7 @@ class ActionMask:
     ``MultiDiscrete`` of twos.
 
     Attributes:
+        leaves: Parts of the mask without nesting, in the order of the action vector.
         size: Number of entries M.
     """
 
@@ -91,8 +93,13 @@ class ActionMask:
                 f"observations, or call it something else."
             )
         # In the order of the action vector.
-        self._leaves = list(_match(key, space, action_space, (), ()))
+        self.leaves = list(_match(key, space, action_space, (), ()))
         self.size = sum(n for _, n in self._parts)
+
+    @property
+    def choices(self) -> tuple[int, ...]:
+        """Number of choices of each discrete part, in the order of the action vector."""
+        return tuple(n for _, n in self._parts)
 
     def encode(self, value: Batch, ended: np.ndarray | None = None) -> np.ndarray:
         """Turns masks into the column.
@@ -109,11 +116,11 @@ class ActionMask:
         Raises:
             EnvironmentDataError: If a value is not 0 or 1, or no choice of a part is allowed.
         """
-        values = [np.asarray(_at(value, leaf.path)) for leaf in self._leaves]
-        mask = np.concatenate([x.reshape(len(x), -1) for x in values], axis=-1)
-        wrong = (mask != 0) & (mask != 1)
-        if wrong.any():
-            env, entry = np.argwhere(wrong)[0]
+        values = [np.asarray(_at(value, leaf.path)) for leaf in self.leaves]
+        mask = flat_mask(values)
+        wrong = first_where((mask != 0) & (mask != 1))
+        if wrong is not None:
+            env, entry = wrong
             raise EnvironmentDataError(
                 f"Environment {env} returned the value {mask[env, entry]} in entry {entry} of "
                 f"{self._key!r}. Every entry must be 1 (allowed) or 0 (not allowed)."
@@ -138,7 +145,7 @@ class ActionMask:
     def decode(self, column: np.ndarray) -> Batch:
         """Column -> masks ``[N, ...]`` that nest as the mask space does."""
         arrays, start = {}, 0
-        for leaf in self._leaves:
+        for leaf in self.leaves:
             array = column[:, start : start + leaf.size].reshape(len(column), *leaf.space.shape)
             box = isinstance(leaf.space, spaces.Box)
             arrays[leaf.path] = (
@@ -189,12 +196,12 @@ def _num_choices(action: gym.Space) -> int:
 
 def _match(
     key: str, mask: gym.Space, action: gym.Space, mask_path: Path, action_path: Path
-) -> Iterator[_MaskLeaf]:
+) -> Iterator[MaskLeaf]:
     """Finds the leaves of a mask space, in the order of the action vector, and checks them."""
     where = place("observation space", (key, *mask_path))
     if not isinstance(mask, spaces.Dict | spaces.Tuple):
         _check_mask_leaf(mask, action, where, place("action space", action_path))
-        yield _MaskLeaf(mask_path, mask, _num_choices(action))
+        yield MaskLeaf(mask_path, mask, _num_choices(action))
         return
     parts = _parts_to_mask(action)
     keys = [part for part, _ in parts]

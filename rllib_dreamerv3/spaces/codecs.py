@@ -5,6 +5,8 @@ column per leaf of the space; :class:`ActionCodec` turns action vectors into bat
 actions. Both take any nesting of ``Dict`` and ``Tuple``; N is the number of environments.
 """
 
+from typing import Any
+
 import gymnasium as gym
 import numpy as np
 from gymnasium import spaces
@@ -21,6 +23,8 @@ from rllib_dreamerv3.spaces.images import (
 )
 from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction, ObservationLayout
 from rllib_dreamerv3.spaces.leaves import (
+    BoxAction,
+    ClassAction,
     ClassObservation,
     VectorObservation,
     action_leaf,
@@ -28,7 +32,10 @@ from rllib_dreamerv3.spaces.leaves import (
     one_hot,
     vector_observation,
 )
-from rllib_dreamerv3.spaces.nesting import Batch, flatten, leaves, unflatten
+from rllib_dreamerv3.spaces.nesting import Batch, flatten, leaves, paths, unflatten
+
+ObservationPart = ImageObservation | VectorObservation | ClassObservation
+ActionPart = BoxAction | ClassAction
 
 
 def make_codecs(
@@ -154,6 +161,17 @@ class ObservationCodec:
                     f"contain a slash."
                 )
 
+    @property
+    def parts(self) -> list[tuple[tuple[Any, ...], ObservationPart]]:
+        """Where in the space each leaf is, and its codec; without the action mask."""
+        where = [path for path, _ in paths(self._observed)]
+        return list(zip(where, self._codecs, strict=True))
+
+    @property
+    def mask(self) -> tuple[str, ActionMask] | None:
+        """What the environment calls the action mask, and its codec; None if there is none."""
+        return None if self._mask is None else (self._mask_key, self._mask)
+
     def encode(self, batched_obs: Batch, ended: np.ndarray | None = None) -> Columns:
         """Turns the observations of N environments into record columns.
 
@@ -246,6 +264,11 @@ class ActionCodec:
             tuple(leaf for codec in self._codecs for leaf in codec.leaves), masked
         )
 
+    @property
+    def parts(self) -> list[ActionPart]:
+        """The codec of each leaf, in the order of the space."""
+        return list(self._codecs)
+
     def decode(self, actions: np.ndarray) -> Batch:
         """Turns action vectors into what ``VectorEnv.step`` takes.
 
@@ -331,9 +354,7 @@ def _draw_allowed(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     return (allowed_so_far <= drawn[:, None]).sum(axis=-1)
 
 
-def _observation_leaf(
-    space: gym.Space, path: str
-) -> ImageObservation | VectorObservation | ClassObservation:
+def _observation_leaf(space: gym.Space, path: str) -> ObservationPart:
     if not isinstance(space, spaces.Box):
         return class_observation(space, path)
     return image_observation(space, path) if is_image(space) else vector_observation(space, path)

@@ -12,9 +12,11 @@ from gymnasium import spaces
 
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.table import Cnn
+from rllib_dreamerv3.policy_io.images import nearest
+from rllib_dreamerv3.policy_io.leaves import Pixels
 from rllib_dreamerv3.records import OBS_PREFIX
 from rllib_dreamerv3.spaces.layout import Image, fits_cnn, nearest_fitting_sides
-from rllib_dreamerv3.spaces.leaves import check_finite, into_box, to_float32, warn_once
+from rllib_dreamerv3.spaces.leaves import check_finite, into_box, warn_once
 
 DEFAULT_SIDE = 64
 """Images that do not fit the CNN become as large as this: the size in both papers."""
@@ -44,26 +46,26 @@ class ImageObservation:
     channels_first: bool
 
     @property
+    def arrays(self) -> Pixels:
+        """What happens to the arrays."""
+        leaf = self.leaf
+        size = leaf.height, leaf.width, leaf.channels
+        return Pixels(self.space.shape, self.channels_first, *size, leaf.dtype)
+
+    @property
     def size_in_env(self) -> tuple[int, int]:
         """Height and width of what the environment returns."""
-        shape = self.space.shape
-        return shape[1:] if self.channels_first else shape[:2]
+        return self.arrays.size_in_env
 
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *shape]`` -> column; EnvironmentDataError for NaN and infinity."""
         check_finite(value, self.leaf.key)
-        if self.channels_first:
-            value = np.moveaxis(value, 1, -1)
-        value = value.reshape(len(value), *self.size_in_env, self.leaf.channels)
-        if self.leaf.dtype == "float32":
-            value = to_float32(value)
-        value = value.astype(self.leaf.dtype, copy=False)
-        return resize(value, self.leaf.height, self.leaf.width)
+        return self.arrays.encode(value)
 
     def decode(self, column: np.ndarray) -> np.ndarray:
         """Column -> ``[N, *shape]`` inside the box; sharpness that was lost does not come back."""
         # Taking the nearest pixel undoes an enlargement exactly.
-        column = _resize(column, *self.size_in_env, "nearest")
+        column = nearest(column, *self.size_in_env)
         if self.channels_first:
             column = np.moveaxis(column, -1, 1)
         return into_box(column.reshape(len(column), *self.space.shape), self.space)
@@ -135,37 +137,6 @@ def fit_to_cnn(
             f"stretched, where that is not square). The option image_size sets another size."
         )
     return [replace(image, leaf=replace(image.leaf, height=side, width=side)) for image in images]
-
-
-def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes images, each axis on its own: shrunk by averaging areas, enlarged by repetition.
-
-    Small images are mostly boards and maps, whose values must not be blended; enlarging keeps
-    every pixel as a block.
-
-    Args:
-        images: ``uint8`` or ``float32 [N, h, w, C]``.
-        height: Of the result.
-        width: Of the result.
-
-    Returns:
-        ``[N, height, width, C]`` of the same dtype (``uint8`` is rounded); the very array that was
-        given if it has that size.
-    """
-    smaller = min(height, images.shape[1]), min(width, images.shape[2])
-    return _resize(_resize(images, *smaller, "area"), height, width, "nearest")
-
-
-def _resize(images: np.ndarray, height: int, width: int, method: str) -> np.ndarray:
-    if images.shape[1:3] == (height, width):
-        return images
-    # Here, so that spaces without images need no TensorFlow.
-    import tensorflow as tf
-
-    resized = tf.image.resize(images, (height, width), method).numpy()
-    if images.dtype == np.uint8 and resized.dtype != np.uint8:
-        resized = np.rint(resized)
-    return resized.astype(images.dtype, copy=False)
 
 
 def _channels_first(shape: tuple[int, ...]) -> bool:

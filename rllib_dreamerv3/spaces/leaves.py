@@ -15,6 +15,13 @@ import numpy as np
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import EnvironmentDataError, SpaceError
+from rllib_dreamerv3.policy_io.leaves import (
+    Bounded,
+    Classes,
+    Numbers,
+    into_bounds,
+    not_finite,
+)
 from rllib_dreamerv3.records import OBS_PREFIX
 from rllib_dreamerv3.spaces.layout import (
     ActionLeaf,
@@ -75,33 +82,7 @@ def check_leaf(space: gym.Space, where: str) -> None:
         refuse(f"{type(space).__name__} spaces are not supported", advice)
 
 
-@dataclass(frozen=True)
-class Components:
-    """What Discrete, MultiDiscrete and MultiBinary have in common.
-
-    Attributes:
-        classes: Number of classes of each component, flattened to ``[M]``.
-        start: First class of each component ``[M]``.
-        shape: Shape of a single value in the environment.
-        dtype: Dtype of a value in the environment.
-    """
-
-    classes: tuple[int, ...]
-    start: np.ndarray
-    shape: tuple[int, ...]
-    dtype: np.dtype
-
-    def from_env(self, value: np.ndarray) -> np.ndarray:
-        """``[N, *shape]`` of the environment -> classes from 0 on, ``int64 [N, M]``."""
-        return value.reshape(len(value), -1).astype(np.int64) - self.start
-
-    def to_env(self, classes: np.ndarray) -> np.ndarray:
-        """Classes from 0 on ``[N, M]`` -> ``[N, *shape]`` of the environment."""
-        value = classes.astype(np.int64) + self.start
-        return value.astype(self.dtype).reshape(len(classes), *self.shape)
-
-
-def components(space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary) -> Components:
+def components(space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary) -> Classes:
     """Reads a space of classes."""
     if isinstance(space, spaces.Discrete):
         nvec, start = np.array([space.n]), np.array([space.start])
@@ -110,8 +91,11 @@ def components(space: spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinar
     else:
         nvec = np.full(int(np.prod(space.shape)), 2)
         start = np.zeros_like(nvec)
-    return Components(
-        tuple(int(n) for n in nvec), start.astype(np.int64), space.shape, np.dtype(space.dtype)
+    return Classes(
+        shape=space.shape,
+        dtype=np.dtype(space.dtype).name,
+        classes=tuple(int(n) for n in nvec),
+        start=tuple(int(x) for x in start),
     )
 
 
@@ -122,35 +106,19 @@ def one_hot(classes: np.ndarray, n: int) -> np.ndarray:
 
 def into_box(value: np.ndarray, space: spaces.Box) -> np.ndarray:
     """Casts ``float [N, *shape]`` to the dtype of the box, rounded if needed, inside the bounds."""
-    value = value.astype(np.float64)
-    if space.dtype.kind != "f":
-        value = np.rint(value)
-    # The bounds of 64-bit integers are no float64 values: casting those would wrap around, hence
-    # only what is strictly inside is cast. Rounding to a narrow float may still leave the box.
-    inside = (value > space.low.astype(np.float64)) & (value < space.high.astype(np.float64))
-    edge = np.where(value <= space.low.astype(np.float64), space.low, space.high)
-    cast = np.where(inside, value, 0.0).astype(space.dtype)
-    return np.clip(np.where(inside, cast, edge), space.low, space.high).astype(space.dtype)
-
-
-def to_float32(value: np.ndarray) -> np.ndarray:
-    """Casts to ``float32``, clipped to its range; not copied if it is ``float32`` already."""
-    if value.dtype.itemsize > 4:
-        limit = float(np.finfo(np.float32).max)
-        value = np.clip(value.astype(np.float64), -limit, limit)
-    return value.astype(np.float32, copy=False)
+    return into_bounds(value, space.low, space.high)
 
 
 def check_finite(value: np.ndarray, key: str) -> None:
     """Raises EnvironmentDataError for NaN and infinity in ``[N, ...]``; names the environment."""
-    if value.dtype.kind != "f" or np.isfinite(value).all():
-        return
-    env = int(np.argwhere(~np.isfinite(value))[0][0])
-    kind = "NaN" if np.isnan(value[env]).any() else "infinity"
-    raise EnvironmentDataError(
-        f"Environment {env} returned {kind} in {key!r}. One such value would spoil the replay "
-        f"buffer and the networks: correct the environment, or replace such values in a wrapper."
-    )
+    found = not_finite(value)
+    if found is not None:
+        env, kind = found
+        raise EnvironmentDataError(
+            f"Environment {env} returned {kind} in {key!r}. One such value would spoil the replay "
+            f"buffer and the networks: correct the environment, or replace such values in a "
+            f"wrapper."
+        )
 
 
 @dataclass(frozen=True)
@@ -158,24 +126,23 @@ class ClassObservation:
     """Classes of an observation, stored from 0 on: a column ``int32 [N, M]``."""
 
     leaf: Categorical
-    components: Components
+    arrays: Classes
 
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *shape]`` -> column; EnvironmentDataError for a class that does not exist."""
-        classes = self.components.from_env(value)
-        wrong = (classes < 0) | (classes >= np.array(self.components.classes))
-        if wrong.any():
-            env, component = np.argwhere(wrong)[0]
+        unknown = self.arrays.unknown(self.arrays.from_env(value))
+        if unknown is not None:
+            env, component = unknown
             raise EnvironmentDataError(
-                f"Environment {env} returned the value {value.reshape(len(value), -1)[wrong][0]} "
+                f"Environment {env} returned the value {value.reshape(len(value), -1)[unknown]} "
                 f"in component {component} of {self.leaf.key!r}, which its observation space does "
                 f"not contain. Correct the environment or its observation space."
             )
-        return classes.astype(self.leaf.dtype)
+        return self.arrays.encode(value)
 
     def decode(self, column: np.ndarray) -> np.ndarray:
         """Column -> ``[N, *shape]``."""
-        return self.components.to_env(column)
+        return self.arrays.to_env(column)
 
 
 @dataclass(frozen=True)
@@ -185,10 +152,15 @@ class VectorObservation:
     leaf: Vector
     space: spaces.Box
 
+    @property
+    def arrays(self) -> Numbers:
+        """What happens to the arrays."""
+        return Numbers(self.space.shape)
+
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *shape]`` -> column; EnvironmentDataError for NaN and infinity."""
         check_finite(value, self.leaf.key)
-        return to_float32(value).reshape(len(value), self.leaf.size)
+        return self.arrays.encode(value)
 
     def decode(self, column: np.ndarray) -> np.ndarray:
         """Column -> ``[N, *shape]`` inside the box."""
@@ -213,23 +185,21 @@ def vector_observation(space: spaces.Box, path: str) -> VectorObservation:
 class ClassAction:
     """Classes of an action: one one-hot part of the action vector for each component."""
 
-    components: Components
+    arrays: Classes
 
     @property
     def leaves(self) -> tuple[ActionLeaf, ...]:
         """Parts of the action vector."""
-        return tuple(DiscreteAction(n) for n in self.components.classes)
+        return tuple(DiscreteAction(n) for n in self.arrays.classes)
 
     def decode(self, actions: np.ndarray) -> np.ndarray:
         """Its part of the action vectors ``[N, width]`` -> ``[N, *shape]``."""
-        ends = np.cumsum(self.components.classes)[:-1]
-        classes = [part.argmax(axis=-1) for part in np.split(actions, ends, axis=-1)]
-        return self.components.to_env(np.stack(classes, axis=-1))
+        return self.arrays.decode(actions)
 
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *shape]`` -> its part of the action vectors ``float32 [N, width]``."""
-        classes = self.components.from_env(value)
-        parts = [one_hot(classes[:, i], n) for i, n in enumerate(self.components.classes)]
+        classes = self.arrays.from_env(value)
+        parts = [one_hot(classes[:, i], n) for i, n in enumerate(self.arrays.classes)]
         return np.concatenate(parts, axis=-1)
 
 
@@ -242,18 +212,20 @@ class BoxAction:
     """
 
     def __init__(self, space: spaces.Box, *, normalize: bool = True, clip: bool = False) -> None:
-        self.space = space
         # The dtype has limits in any case: casting what is beyond would wrap around.
-        self._limits = space if normalize or clip else _without_bounds(space)
-        low, high = space.low.astype(np.float64), space.high.astype(np.float64)
+        limits = space if normalize or clip else _without_bounds(space)
         with np.errstate(over="ignore"):
-            span = high - low
-        self._scaled = space.bounded_below & space.bounded_above & np.isfinite(span) & normalize
-        # For elements that are not scaled these are placeholders, which keep the arithmetic finite.
-        self._low = np.where(self._scaled, low, -1.0)
-        self._span = np.where(self._scaled, span, 2.0)
+            span = space.high.astype(np.float64) - space.low.astype(np.float64)
+        scaled = space.bounded_below & space.bounded_above & np.isfinite(span) & normalize
+        self.arrays = Bounded(
+            shape=space.shape,
+            dtype=np.dtype(space.dtype).name,
+            low=limits.low.reshape(-1),
+            high=limits.high.reshape(-1),
+            scaled=scaled.reshape(-1),
+        )
         self.leaves: tuple[ActionLeaf, ...] = (ContinuousAction(int(np.prod(space.shape))),)
-        if normalize and not self._scaled.all():
+        if normalize and not scaled.all():
             warn_once(
                 f"The actions {space} have elements without two finite bounds. They get numbers "
                 f"from -1 to 1, as far as the one bound they may have allows, and nothing beyond. "
@@ -263,19 +235,17 @@ class BoxAction:
 
     def decode(self, actions: np.ndarray) -> np.ndarray:
         """Its part of the action vectors ``[N, size]`` -> ``[N, *shape]``."""
-        value = np.clip(actions.astype(np.float64), -1.0, 1.0)
-        value = value.reshape(len(actions), *self.space.shape)
-        scaled = (value + 1.0) / 2.0 * self._span + self._low
-        return into_box(np.where(self._scaled, scaled, value), self._limits)
+        return self.arrays.decode(actions)
 
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *shape]`` -> its part of the action vectors ``float32 [N, size]``."""
-        value = value.astype(np.float64)
-        span = np.where(self._span > 0.0, self._span, 1.0)
-        unit = np.clip(2.0 * (value - self._low) / span - 1.0, -1.0, 1.0)
-        unit = np.where(self._span > 0.0, unit, 0.0)
+        value = value.reshape(len(value), -1).astype(np.float64)
+        low, width = self.arrays.lowest_and_span
+        span = np.where(width > 0.0, width, 1.0)
+        unit = np.clip(2.0 * (value - low) / span - 1.0, -1.0, 1.0)
+        unit = np.where(width > 0.0, unit, 0.0)
         raw = np.clip(value, -1.0, 1.0)
-        return np.where(self._scaled, unit, raw).reshape(len(value), -1).astype(np.float32)
+        return np.where(self.arrays.scaled, unit, raw).astype(np.float32)
 
 
 def _without_bounds(space: spaces.Box) -> spaces.Box:

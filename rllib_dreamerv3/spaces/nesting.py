@@ -39,18 +39,27 @@ def leaves(space: gym.Space, what: str) -> list[tuple[str, gym.Space]]:
     Raises:
         SpaceError: If a part of the space cannot be used; names the part.
     """
-
-    def walk(part: gym.Space, path: tuple[Any, ...]) -> Iterator[tuple[str, gym.Space]]:
+    for path, part in paths(space):
         if isinstance(part, spaces.Dict | spaces.Tuple):
-            if not part.spaces:
-                raise SpaceError(
-                    f"Cannot use {place(what, path)}: it is empty. Remove it from the space."
-                )
+            raise SpaceError(
+                f"Cannot use {place(what, path)}: it is empty. Remove it from the space."
+            )
+        check_leaf(part, place(what, path))
+    return [("/".join(map(str, path)), part) for path, part in paths(space)]
+
+
+def paths(space: gym.Space) -> list[tuple[tuple[Any, ...], gym.Space]]:
+    """Keys and positions that lead to each leaf, and the leaves, in the order of the space.
+
+    A Dict or Tuple that is empty counts as a leaf.
+    """
+
+    def walk(part: gym.Space, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], gym.Space]]:
+        if isinstance(part, spaces.Dict | spaces.Tuple) and part.spaces:
             for key, child in children(part):
                 yield from walk(child, (*path, key))
         else:
-            check_leaf(part, place(what, path))
-            yield "/".join(map(str, path)), part
+            yield path, part
 
     return list(walk(space, ()))
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from random_spaces import batch
 
 from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.policy_io.images import resize
 from rllib_dreamerv3.spaces import images, leaves
 from rllib_dreamerv3.spaces.codecs import ObservationCodec
 from rllib_dreamerv3.spaces.layout import Image, Vector, fits_cnn, nearest_fitting_sides
@@ -274,10 +275,10 @@ def test_images_shrink_by_averaging_areas(shape: tuple[int, int]) -> None:
     values = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
     rows, columns = area_weights(shape[0], 64), area_weights(shape[1], 64)
     expected = np.einsum("yh,nhwc,xw->nyxc", rows, values.astype(float), columns)
-    resized = images.resize(values, 64, 64)
+    resized = resize(values, 64, 64)
     assert resized.dtype == np.uint8
     np.testing.assert_allclose(resized, expected, rtol=0, atol=0.5001)
-    as_floats = images.resize(values.astype(np.float32), 64, 64)
+    as_floats = resize(values.astype(np.float32), 64, 64)
     assert as_floats.dtype == np.float32
     np.testing.assert_allclose(as_floats, expected, rtol=1e-5, atol=1e-3)
 
@@ -285,20 +286,20 @@ def test_images_shrink_by_averaging_areas(shape: tuple[int, int]) -> None:
 def test_uint8_is_rounded_not_truncated() -> None:
     checks = np.array([[0, 255], [255, 255]], np.uint8)
     values = np.tile(checks, (64, 64))[None, :, :, None]
-    assert (images.resize(values, 64, 64) == 191).all()  # 191.25
+    assert (resize(values, 64, 64) == 191).all()  # 191.25
     values[:, ::2, ::2] = 3
-    assert (images.resize(values, 64, 64) == 192).all()  # 192.0
+    assert (resize(values, 64, 64) == 192).all()  # 192.0
     values[:, ::2, ::2] = 1
-    assert (images.resize(values, 64, 64) == 192).all()  # 191.5, to even
+    assert (resize(values, 64, 64) == 192).all()  # 191.5, to even
 
 
 def test_images_grow_by_repeating_pixels() -> None:
     board = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1)
     blocks = board.repeat(16, axis=1).repeat(16, axis=2)
-    np.testing.assert_array_equal(images.resize(board, 64, 64), blocks)
+    np.testing.assert_array_equal(resize(board, 64, 64), blocks)
     wide = np.arange(4 * 128, dtype=np.float32).reshape(1, 4, 128, 1)
     expected = wide.reshape(1, 4, 64, 2, 1).mean(axis=3).repeat(16, axis=1)
-    np.testing.assert_allclose(images.resize(wide, 64, 64), expected, rtol=1e-6)
+    np.testing.assert_allclose(resize(wide, 64, 64), expected, rtol=1e-6)
 
 
 @settings(deadline=None, max_examples=60)

@@ -1,0 +1,64 @@
+"""``policy.json`` of an exported policy: all that has to be known beside the model to act."""
+
+import dataclasses
+from typing import Any
+
+from rllib_dreamerv3.checkpoints.manifest import package_version
+from rllib_dreamerv3.exporting.step import input_names
+from rllib_dreamerv3.networks.saved import SavedNetworks
+from rllib_dreamerv3.policy_io.acting import FORMAT, FORMAT_VERSION
+from rllib_dreamerv3.policy_io.leaves import leaf_to_json
+
+
+def describe(saved: SavedNetworks) -> dict[str, Any]:
+    """Describes a policy in plain JSON.
+
+    Args:
+        saved: What the checkpoint says.
+
+    Returns:
+        The entries of the checkpoint's ``policy.json``, without where its environment was found;
+        ``settings`` of the networks; and for whoever has not this package: sizes of the ``state``,
+        and how each leaf of an observation and of an action is encoded. ``models`` and ``files``
+        are missing still.
+    """
+    names = input_names(saved.observations.layout)
+    return {
+        "format": FORMAT,
+        "format_version": FORMAT_VERSION,
+        "package_version": package_version(),
+        **dataclasses.asdict(saved.policy),
+        "env_directory": None,
+        "mode": saved.policy.options["evaluation_action"],
+        "settings": dataclasses.asdict(saved.settings),
+        "state": {
+            "h": saved.settings.deterministic,
+            "index": saved.settings.categoricals,
+            "action": saved.actions.layout.size,
+        },
+        "observations": [
+            {
+                "path": list(path),
+                "shape": list(part.arrays.shape),
+                "input": names[part.leaf.key],
+                "array": leaf_to_json(part.arrays),
+                # For networks: bounds of images, numbers of classes.
+                "column": dataclasses.asdict(part.leaf),
+            }
+            for path, part in saved.observations.parts
+        ],
+        "action_mask": _describe_mask(saved),
+        "actions": [leaf_to_json(part.arrays) for part in saved.actions.parts],
+    }
+
+
+def _describe_mask(saved: SavedNetworks) -> dict[str, Any] | None:
+    if saved.observations.mask is None:
+        return None
+    key, mask = saved.observations.mask
+    return {
+        "leaves": [
+            {"path": [key, *leaf.path], "shape": list(leaf.space.shape)} for leaf in mask.leaves
+        ],
+        "choices": list(mask.choices),
+    }

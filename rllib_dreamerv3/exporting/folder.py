@@ -1,0 +1,94 @@
+"""Writes the folder of an exported policy: models, description, networks, how to act."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rllib_dreamerv3 import policy_io
+from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.checkpoints.directory import replacing
+from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.exporting import savedmodel
+from rllib_dreamerv3.exporting.description import describe
+from rllib_dreamerv3.exporting.readme import README_FILE, readme
+from rllib_dreamerv3.exporting.step import ExportedStep, make_step
+from rllib_dreamerv3.networks.saved import read_saved_networks, read_weights, weights_told
+from rllib_dreamerv3.policy_io.acting import FORMAT
+
+_WRITERS: dict[str, Callable[[ExportedStep, Path], dict[str, Any]]] = {
+    savedmodel.NAME: savedmodel.write,
+}
+FORMATS = tuple(_WRITERS)
+
+
+def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[str, Any]:
+    """Exports the policy of a checkpoint. Nothing of it is executed or unpickled.
+
+    Args:
+        checkpoint: A checkpoint, or a policy that was exported.
+        out: Folder to write; what was exported to it before is replaced as a whole.
+        formats: Some of :data:`FORMATS`.
+
+    Returns:
+        ``policy.json`` of the folder.
+
+    Raises:
+        CheckpointError: If the checkpoint is damaged, or ``out`` holds something else.
+        ExportError: If a format cannot take this policy, or what writes it is not installed.
+    """
+    saved, told = read_saved_networks(checkpoint), manifest.read(checkpoint)
+    weights = read_weights(checkpoint)
+    with weights_told(checkpoint):
+        step = make_step(saved, weights)
+    with replacing(out, is_exported) as folder:
+        described = describe(saved)
+        # With the critic, so that load_policy() finds all that it needs.
+        acting = [*step.networks.named_variables(), *(x for x in weights if _of_critic(x))]
+        tensors.save(folder / EXPORTED_NETWORKS_FILE, {name: weights[name] for name in acting})
+        described["models"] = {}
+        for name in dict.fromkeys(formats):
+            described["models"] |= _WRITERS[name](step, folder)
+        _copy_policy_io(folder)
+        (folder / README_FILE).write_text(readme(described), encoding="utf-8")
+        described["files"] = _checksums(folder)
+        text = json.dumps(described, indent=1, allow_nan=False) + "\n"
+        (folder / POLICY_FILE).write_text(text, encoding="utf-8")
+        # By which this package verifies it, as it does checkpoints.
+        manifest.write(
+            folder, env_steps=told.env_steps, updates=told.updates, iteration=told.iteration
+        )
+    return described
+
+
+def is_exported(directory: Path) -> bool:
+    """Whether a directory was written by :func:`export_policy`."""
+    try:
+        return FORMAT in (directory / POLICY_FILE).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
+def _of_critic(name: str) -> bool:
+    return name.startswith("critic/")
+
+
+def _copy_policy_io(folder: Path) -> None:
+    target = folder / policy_io.__name__.rpartition(".")[2]
+    target.mkdir()
+    for source in Path(policy_io.__path__[0]).glob("*.py"):
+        shutil.copyfile(source, target / source.name)
+
+
+def _checksums(folder: Path) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of every file, which NumPy-only programs can check too."""
+    return {
+        path.relative_to(folder).as_posix(): {
+            "size": path.stat().st_size,
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+        }
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }

@@ -1,0 +1,106 @@
+"""One step of a policy as a TensorFlow function that other runtimes understand.
+
+The networks are those that act in training (:meth:`Policy.step`), traced without XLA and in
+float32.
+"""
+
+import dataclasses
+import re
+from typing import Any, NamedTuple
+
+import tensorflow as tf
+
+from rllib_dreamerv3.kernels.compiled import plain_operations
+from rllib_dreamerv3.networks.model import PolicyModel, Weights, set_weights
+from rllib_dreamerv3.networks.saved import SavedNetworks
+from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.records import ACTION_MASK
+from rllib_dreamerv3.spaces.layout import DiscreteAction, ObservationLayout
+
+
+class ExportedStep(NamedTuple):
+    """What every format is made from.
+
+    Attributes:
+        networks: Their parameters.
+        function: A ``tf.function`` of named tensors ``[N, ...]`` that returns named ones.
+        inputs: Shape, dtype and name of each input, with N open.
+    """
+
+    networks: PolicyModel
+    function: Any
+    inputs: dict[str, tf.TensorSpec]
+
+
+def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
+    """Builds the networks, and the function of one step.
+
+    Args:
+        saved: What they look like. Whatever they were trained in, they compute in float32.
+        weights: Their parameters.
+
+    Returns:
+        The step; its inputs and outputs are those of ``policy_io/runners.py``.
+
+    Raises:
+        ValueError: If the parameters do not fit.
+    """
+    settings = dataclasses.replace(saved.settings, compute_dtype="float32")
+    observations, actions = saved.observations.layout, saved.actions.layout
+    networks = PolicyModel.create(observations, actions, settings)
+    set_weights(networks, weights)
+    policy = networks.policy
+    names = input_names(observations)
+    # As constants: every step would compute them again, for resets are rare.
+    start = State(*(tf.constant(x.numpy()) for x in policy.rssm.initial_state()[:2]))
+
+    def step(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
+        columns = {key: inputs[name] for key, name in names.items()}
+        if actions.masked:
+            columns[ACTION_MASK] = inputs[ACTION_MASK]
+        with plain_operations():
+            state, action = policy.step(
+                columns,
+                inputs["is_first"],
+                State(inputs["h"], inputs["index"]),
+                inputs["action"],
+                inputs["latent_noise"],
+                start,
+            )
+            return {
+                "next_h": state.h,
+                "next_index": state.index,
+                "sample": action.sample(inputs["action_noise"]),
+                "mode": action.mode(),
+            }
+
+    shapes: dict[str, tuple[tuple[int, ...], str]] = {
+        names[leaf.key]: (leaf.shape, leaf.dtype) for leaf in observations.leaves
+    }
+    if actions.masked:
+        shapes[ACTION_MASK] = ((len(actions.mask_positions),), "uint8")
+    noise = sum(1 if isinstance(x, DiscreteAction) else x.size for x in actions.leaves)
+    shapes |= {
+        "is_first": ((), "bool"),
+        "h": ((settings.deterministic,), "float32"),
+        "index": ((settings.categoricals,), "int32"),
+        "action": ((actions.size,), "float32"),
+        "latent_noise": ((settings.categoricals,), "float32"),
+        "action_noise": ((noise,), "float32"),
+    }
+    specs = {
+        name: tf.TensorSpec([None, *shape], dtype, name) for name, (shape, dtype) in shapes.items()
+    }
+    return ExportedStep(networks, tf.function(step, autograph=False), specs)
+
+
+def input_names(observations: ObservationLayout) -> dict[str, str]:
+    """What the input of each observation column is called: letters, digits and "_" alone."""
+    names: dict[str, str] = {}
+    for leaf in observations.leaves:
+        name = plain = re.sub(r"\W", "_", leaf.key, flags=re.ASCII)
+        number = 2
+        while name in names.values():
+            name, number = f"{plain}_{number}", number + 1
+        names[leaf.key] = name
+    return names

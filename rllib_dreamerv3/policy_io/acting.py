@@ -1,0 +1,158 @@
+"""A policy from a folder: what it remembers, the random numbers it needs, and how it is called."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .leaves import chosen_leaf, latent_noise
+from .observations import Observations
+from .runners import Run, open_runner
+
+FORMAT = "rllib_dreamerv3.exported_policy"
+FORMAT_VERSION = 1
+MODES = "sample", "mode"
+
+
+class State(NamedTuple):
+    """What a policy remembers of N environments.
+
+    Attributes:
+        h: float32 ``[N, D]``.
+        index: int32 ``[N, S]``.
+        action: float32 ``[N, A]``, the action vector chosen last.
+    """
+
+    h: np.ndarray
+    index: np.ndarray  # type: ignore[assignment]  # also a method of tuples
+    action: np.ndarray
+
+
+def load(
+    directory: str | Path, *, format: str | None = None, mode: str | None = None, seed: int = 0
+) -> "ExportedPolicy":
+    """Loads an exported policy.
+
+    Args:
+        directory: The folder that ``rllib export`` wrote.
+        format: Which of its models to run; None for the first.
+        mode: "sample" to sample actions, "mode" for the most likely ones; None for what the
+            training's ``evaluation_action`` says.
+        seed: Decides all samples.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ValueError: If the folder is none of those, damaged, or does not have the format.
+        ImportError: If what runs the model is not installed; says what to install.
+    """
+    path = Path(directory).expanduser()
+    described = json.loads((path / "policy.json").read_text(encoding="utf-8"))
+    if (described.get("format"), described.get("format_version")) != (FORMAT, FORMAT_VERSION):
+        raise ValueError(f"{path} is no policy that was exported, or by another version of it.")
+    return ExportedPolicy(described, open_runner(path, described, format), mode=mode, seed=seed)
+
+
+class ExportedPolicy:
+    """Acts in one environment, or in N of them at once.
+
+    Attributes:
+        mode: "sample" or "mode".
+        state: What the policy remembers: a :class:`State`, or None where episodes begin. It can be
+            copied and put back.
+    """
+
+    def __init__(
+        self, described: Mapping[str, Any], run: Run, *, mode: str | None = None, seed: int = 0
+    ):
+        """Takes what ``policy.json`` says, and what computes one step of the model."""
+        self.mode = mode or str(described["mode"])
+        if self.mode not in MODES:
+            raise ValueError(f"mode must be 'sample' or 'mode', not {mode!r}.")
+        self._sizes: Mapping[str, int] = described["state"]
+        self._space = described["action_space"]
+        self._actions = [chosen_leaf(leaf) for leaf in described["actions"]]
+        self._observations = Observations(described)
+        self._run = run
+        self.reset(seed)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begins episodes in all environments.
+
+        Args:
+            seed: Begins the random numbers anew; None to go on with them.
+        """
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        self.state: State | None = None
+
+    def __call__(self, observation: Any, is_first: np.ndarray | None = None) -> Any:
+        """Chooses actions, and remembers the observation.
+
+        Args:
+            observation: From the space of one environment; or of N of them, arrays ``[N, ...]``
+                nested as the space is.
+            is_first: Where an episode begins, ``[N]`` bool; None for nowhere but after
+                :meth:`reset`.
+
+        Returns:
+            The action of one environment, or those of N as arrays ``[N, ...]``.
+
+        Raises:
+            ValueError: If the observation, or ``is_first``, does not have the right shape, or it
+                holds NaN, infinity, or a class that does not exist.
+        """
+        columns, single = self._observations.encode(observation)
+        n = len(next(iter(columns.values())))
+        state, begins = self._before(n, is_first)
+        out = self._run({**columns, "is_first": begins, **state._asdict(), **self._noise(n)})
+        self.state = State(out["next_h"], out["next_index"], out[self.mode])
+        values = self._decode(self.state.action)
+        return _nest(self._space, iter([x[0] for x in values] if single else values))
+
+    def _before(self, n: int, is_first: np.ndarray | None) -> tuple[State, np.ndarray]:
+        """The state before N observations, and which of these begin an episode."""
+        state, begins = self.state, np.zeros(n, bool)
+        if state is None:
+            begins[:] = True
+            d, s, a = (self._sizes[name] for name in ("h", "index", "action"))
+            state = State(
+                np.zeros((n, d), np.float32), np.zeros((n, s), np.int32), np.zeros((n, a), "f4")
+            )
+        if len(state.h) != n:
+            raise ValueError(
+                f"The policy has acted in {len(state.h)} environments, and is given observations "
+                f"of {n}: call reset() first."
+            )
+        if is_first is not None:
+            given = np.asarray(is_first, bool)
+            if given.shape != (n,):
+                raise ValueError(f"is_first has the shape {given.shape} instead of {(n,)}.")
+            begins |= given
+        return state, begins
+
+    def _noise(self, n: int) -> dict[str, np.ndarray]:
+        """Drawn whatever the mode is, in this order, so that one seed always means the same."""
+        latent = latent_noise(self._rng, n, self._sizes["index"])
+        parts = [part for leaf in self._actions for part in leaf.draw_noise(self._rng, n)]
+        return {"latent_noise": latent, "action_noise": np.concatenate(parts, -1)}
+
+    def _decode(self, vectors: np.ndarray) -> list[np.ndarray]:
+        """Action vectors ``[N, A]`` -> values ``[N, ...]`` of all leaves of the action space."""
+        if not np.isfinite(vectors).all():
+            raise ValueError("The model returned an action that is NaN or infinite.")
+        ends = np.cumsum([leaf.width for leaf in self._actions])[:-1]
+        parts = np.split(vectors, ends, axis=-1)
+        return [leaf.decode(part) for leaf, part in zip(self._actions, parts, strict=True)]
+
+
+def _nest(space: Mapping[str, Any], values: Iterator[Any]) -> Any:
+    """Values of all leaves, nested as the space that ``policy.json`` describes."""
+    if space["type"] == "Dict":
+        return {key: _nest(child, values) for key, child in space["spaces"]}
+    if space["type"] == "Tuple":
+        return tuple(_nest(child, values) for child in space["spaces"])
+    return next(values)

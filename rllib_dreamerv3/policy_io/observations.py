@@ -1,0 +1,115 @@
+"""Observations of an exported policy: found in their nesting, checked, and encoded."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .leaves import Classes, ObservedLeaf, first_where, flat_mask, not_finite, observed_leaf
+
+MASK = "action_mask"
+
+
+class Observations:
+    """Encodes observations as ``policy.json`` says."""
+
+    def __init__(self, described: Mapping[str, Any]):
+        """Reads the entries ``observations`` and ``action_mask``."""
+        leaves = described["observations"]
+        self._leaves = [observed_leaf(leaf["array"]) for leaf in leaves]
+        self._inputs = [leaf["input"] for leaf in leaves]
+        self._mask = described[MASK]
+        parts = [*leaves, *(self._mask["leaves"] if self._mask else [])]
+        self._paths: list[list[Any]] = [part["path"] for part in parts]
+        self._shapes = [tuple(part["shape"]) for part in parts]
+
+    def encode(self, observation: Any) -> tuple[dict[str, np.ndarray], bool]:
+        """Encodes the observation of one environment, or those of N.
+
+        Returns:
+            Inputs of the model by name, arrays ``[N, ...]``; and whether it was one environment.
+
+        Raises:
+            ValueError: If it does not have the right shape, or holds what it cannot.
+        """
+        values, single = self._batched(observation)
+        columns = {}
+        for name, path, leaf, value in zip(
+            self._inputs, self._paths, self._leaves, values, strict=False
+        ):
+            _check(value, leaf, path)
+            columns[name] = leaf.encode(value)
+        if self._mask:
+            columns[MASK] = _mask(values[len(self._leaves) :], self._mask["choices"])
+        return columns, single
+
+    def _batched(self, observation: Any) -> tuple[list[np.ndarray], bool]:
+        """Values of all leaves ``[N, ...]``, and whether they had no axis of environments."""
+        try:
+            values = [np.asarray(_at(observation, path)) for path in self._paths]
+        except (KeyError, IndexError, TypeError) as error:
+            wanted = ", ".join("/".join(map(str, path)) for path in self._paths)
+            raise ValueError(f"The observation is not nested as it must be: {wanted}.") from error
+        if all(x.shape == shape for x, shape in zip(values, self._shapes, strict=True)):
+            return [x[None] for x in values], True
+        if len({x.shape[:1] for x in values}) == 1 and all(
+            x.shape[1:] == shape for x, shape in zip(values, self._shapes, strict=True)
+        ):
+            return values, False
+        found = ", ".join(str(x.shape) for x in values)
+        raise ValueError(
+            f"The observation has parts of the shapes {found} instead of "
+            f"{', '.join(map(str, self._shapes))}, or the same with an axis of N environments in "
+            "front."
+        )
+
+
+def _at(observation: Any, path: Sequence[Any]) -> Any:
+    for key in path:
+        observation = observation[key]
+    return observation
+
+
+def _where(path: Sequence[Any]) -> str:
+    return f" at {'/'.join(map(str, path))!r}" if path else ""
+
+
+def _check(value: np.ndarray, leaf: ObservedLeaf, path: Sequence[Any]) -> None:
+    if isinstance(leaf, Classes):
+        unknown = leaf.unknown(leaf.from_env(value))
+        if unknown is not None:
+            wrong = value.reshape(len(value), -1)[unknown]
+            raise ValueError(
+                f"The observation of environment {unknown[0]} has the class {wrong}"
+                f"{_where(path)}, which does not exist."
+            )
+        return
+    found = not_finite(value)
+    if found is not None:
+        raise ValueError(f"The observation of environment {found[0]} has {found[1]}{_where(path)}.")
+
+
+def _mask(values: list[np.ndarray], choices: Sequence[int]) -> np.ndarray:
+    """The action mask ``uint8 [N, M]``; each part of the action needs an allowed choice."""
+    mask = flat_mask(values)
+    wrong = first_where((mask != 0) & (mask != 1))
+    if wrong is not None:
+        raise ValueError(
+            f"The action mask of environment {wrong[0]} has {mask[wrong]} in entry {wrong[1]}: "
+            "entries are 1 (allowed) or 0."
+        )
+    for start, end in _ranges(choices):
+        empty = ~mask[:, start:end].any(axis=-1)
+        if empty.any():
+            raise ValueError(
+                f"The action mask of environment {int(np.argmax(empty))} allows no choice at all "
+                f"in its entries {start} to {end - 1}."
+            )
+    return mask.astype(np.uint8)
+
+
+def _ranges(widths: Sequence[int]) -> Iterator[tuple[int, int]]:
+    start = 0
+    for width in widths:
+        yield start, start + width
+        start += width
