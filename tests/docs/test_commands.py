@@ -60,7 +60,6 @@ def understood(monkeypatch, tmp_path):
 
     callbacks(cli)
     monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.chdir(tmp_path)
     # Of --pythonpath, which has to exist.
     (tmp_path / "project").mkdir()
     return taken
@@ -107,7 +106,6 @@ def test_the_first_run_from_training_to_the_policy(monkeypatch, tmp_path, capsys
     for experiment in experiments.values():
         experiment["config"] |= {**tiny_run.TINY, "min_time_s_per_iteration": 1}
         experiment["stop"] = {"training_iteration": 2}
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
     example.parent.mkdir()
     example.write_text(yaml.safe_dump(experiments))
