@@ -49,6 +49,8 @@ def _with_decorators(function: griffe.Function, text: str) -> str:
 
         method.__doc__ = textwrap.indent(text, " " * 8)
         text = inspect.cleandoc(with_options(*groups, unset=None)(method).__doc__ or "")
+        # Options have plain text, in which Markdown would take <update> for HTML.
+        text = text.replace("<", "&lt;")
     return text
 
 

@@ -101,6 +101,7 @@ def test_api_has_the_public_names_and_their_arguments(site):
         assert f'id="{name}"' in page, name
     for argument in (*OPTIONS, "path", "mode", "seed", "is_first"):
         assert f"<code>{argument}</code>" in page, argument
-    # Marks of Sphinx, and examples that were taken for quotations.
+    # Marks of Sphinx, names taken for HTML, and examples taken for quotations.
+    assert "dreams/&lt;update&gt;.mp4" in page
     assert ":class:" not in page
     assert "<blockquote>" not in page
