@@ -11,6 +11,9 @@ CRAFTER = ["crafter>=1.8.3"]
 DMC = ["shimmy[dm-control]>=2", "mujoco<4"]
 MINIGRID = ["minigrid>=3"]
 
+# The documents as a site.
+DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings-python>=2", "griffelib>=2"]
+
 # Of the benchmarks only MiniGrid: the others bring much that the tests would not use.
 TEST = [
     "pytest>=8",
@@ -19,6 +22,7 @@ TEST = [
     "import-linter>=2.17",
     "optuna>=3",
     *MINIGRID,
+    *DOCS,
 ]
 DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "types-PyYAML"]
 
@@ -66,6 +70,7 @@ setup(
         "bsuite": BSUITE,
         "crafter": CRAFTER,
         "dmc": DMC,
+        "docs": DOCS,
         "minigrid": MINIGRID,
     },
     entry_points={"console_scripts": ["rllib = rllib_cli.main:main"]},
