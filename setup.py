@@ -14,6 +14,10 @@ MINIGRID = ["minigrid>=3"]
 # The documents as a site.
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings-python>=2", "griffelib>=2"]
 
+# What examples/ serves policies with. grpcio-reflection is all of ray[serve] that Ray Serve does
+# not start without.
+SERVE = ["fastapi>=0.100", "uvicorn>=0.20", "grpcio-reflection"]
+
 # Of the benchmarks only MiniGrid: the others bring much that the tests would not use.
 TEST = [
     "pytest>=8",
@@ -23,6 +27,7 @@ TEST = [
     "optuna>=3",
     *MINIGRID,
     *DOCS,
+    *SERVE,
 ]
 DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "types-PyYAML"]
 

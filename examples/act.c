@@ -2,7 +2,7 @@
 
    Needs TensorFlow's C library; that of Python's wheel does, and brings the headers:
 
-     TF=$(python -c "import tensorflow as tf; print(tf.__path__[0])")
+     TF=$(python -c "import tensorflow as tf; print(tf.sysconfig.get_lib())")
      cc -O2 -o act examples/act.c -I$TF/include -L$TF -Wl,-rpath,$TF \
         -l:libtensorflow_cc.so.2 -l:libtensorflow_framework.so.2
      ./act policy/savedmodel < steps.txt

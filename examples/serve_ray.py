@@ -28,7 +28,8 @@ class Policy:
 
     def __init__(self, directory: str, format: str | None, mode: str | None):
         sys.path.insert(0, directory)
-        from policy_io import State, load
+        from policy_io import load
+        from policy_io.acting import State
 
         self._state_of = State
         self._policy = load(directory, format=format, mode=mode)

@@ -107,7 +107,7 @@ def test_ray_serve_hands_the_state_to_the_client(folder, tmp_path):
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
 def test_c_takes_the_same_actions(folder, tmp_path):
-    library, program = tf.__path__[0], str(tmp_path / "act")
+    library, program = tf.sysconfig.get_lib(), str(tmp_path / "act")
     where = [f"-I{library}/include", f"-L{library}", f"-Wl,-rpath,{library}"]
     libraries = ["-l:libtensorflow_cc.so.2", "-l:libtensorflow_framework.so.2"]
     command = ["cc", "-Wall", "-Werror", "-o", program, str(EXAMPLES / "act.c")]

@@ -1,0 +1,46 @@
+"""The doctor's words on real runs: one that fails in each way, and healthy ones."""
+
+import json
+from pathlib import Path
+
+import planted_failures
+import pytest
+
+from rllib_dreamerv3.diagnosis.findings import findings
+from rllib_dreamerv3.diagnosis.history import History
+
+RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "doctor"
+NAMED = {
+    "reward_scaled_by_1e-6": "Reward head blind",
+    "observation_frozen": "Observations never change",
+    "learning_rates_times_100": "Actor collapsed",
+    "replay_of_300": "Replay too small",
+    "entropy_times_100": "Actor uniform",
+    "reward_constant": "Returns are all equal",
+}
+HEALTHY = {"healthy_cartpole": 100.0, "healthy_frozenlake": 0.9, "healthy_catch": 0.9}
+
+
+def rows(name):
+    return [json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text().splitlines()]
+
+
+def test_all_runs_are_looked_at():
+    kept = {path.stem for path in RESULTS.glob("*.jsonl")}
+    assert kept == set(planted_failures.RUNS) == {*NAMED, *HEALTHY}
+
+
+@pytest.mark.parametrize(("name", "finding"), NAMED.items())
+def test_a_failure_is_named(name, finding):
+    assert finding in [found.name for found in findings(History(rows(name)))]
+
+
+@pytest.mark.parametrize(("name", "learned"), HEALTHY.items())
+def test_a_healthy_run_has_no_findings_at_any_time(name, learned):
+    results = rows(name)
+    history = History()
+    for result in results:
+        history.add(result)
+        assert not list(findings(history))
+    returns = history.values("env_runners/episode_return_mean")
+    assert max(returns) >= learned > returns[0]
