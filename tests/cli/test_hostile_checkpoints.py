@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from rllib_cli.main import cli
 from rllib_dreamerv3.acting import load_policy
 from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.dream_env.env import DreamEnv
 
 MARKER = "executed"
 
@@ -46,6 +47,10 @@ def acts(path):
     policy(policy.spaces.observation.sample())
 
 
+def dreams(path):
+    DreamEnv(path, starts=4).reset(seed=0)
+
+
 def command(*arguments):
     def run(path):
         typed = [str(path) if one is ... else one for one in arguments]
@@ -59,8 +64,10 @@ def command(*arguments):
     "look",
     [
         pytest.param(acts, id="load_policy"),
+        pytest.param(dreams, id="DreamEnv"),
         pytest.param(command("evaluate", ..., "--episodes", "1"), id="evaluate"),
         pytest.param(command("dream", ..., "--length", "10"), id="dream"),
+        pytest.param(command("export", ..., "-f", "savedmodel", "-o", "exported"), id="export"),
     ],
 )
 def test_nothing_is_executed(hostile, look):
