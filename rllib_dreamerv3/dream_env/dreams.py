@@ -198,7 +198,8 @@ class Dreams:
         discrete = sum(isinstance(leaf, DiscreteAction) for leaf in self._actions.leaves)
         chosen = vectors[:, self._actions.mask_positions].sum(-1)
         if vectors.shape[0] != self._n or (chosen != discrete).any() or np.isnan(vectors).any():
-            raise ValueError(f"{actions!r} holds an action that is not in {self.saved.actions.space}.")
+            space = self.saved.actions.space
+            raise ValueError(f"{actions!r} holds an action that is not in {space}.")
         return vectors
 
 

@@ -67,7 +67,9 @@ def test_one_dream_alone_is_the_same_as_among_others(parts, single):
     uniform = np.random.default_rng(6).random((ROWS, dynamics.categoricals), np.float32)
     actions = batch[ACTION][:, -2]
     both = dynamics.step(latents, actions, uniform)
-    one = single._dreams._dynamics.step(Latents(*(x[1:] for x in latents)), actions[1:], uniform[1:])
+    one = single._dreams._dynamics.step(
+        Latents(*(x[1:] for x in latents)), actions[1:], uniform[1:]
+    )
     np.testing.assert_array_equal(one.latents.classes[0], both.latents.classes[1])
     np.testing.assert_allclose(one.latents.h[0], both.latents.h[1], atol=1e-5)
     assert one.reward[0] == pytest.approx(both.reward[1], rel=1e-3, abs=1e-4)
