@@ -14,48 +14,51 @@ from rllib_dreamerv3.reports.checkpoint_dream import read_sequences
 from rllib_dreamerv3.reports.dreams import CONTINUE, Dreamer
 from rllib_dreamerv3.spaces.layout import Image
 
-ROWS, SEEN = 2, 3
+ROWS, SEEN, STEPS = 2, 3, 2
 
 
 @pytest.fixture(scope="session")
 def parts(written, several):
-    """What the checkpoint says of its networks, its dynamics, and sequences of 3 + 1 records."""
+    """What the checkpoint says of its networks, its dynamics, and sequences of 3 + 2 records."""
     path = Path(written.path)
     saved = several._dreams.saved
     batch = read_sequences(
         path,
         saved.observations.layout,
         saved.actions.layout,
-        lambda sequences, context: sequences.draw(ROWS, SEEN + 1, context, seed=2),
+        lambda sequences, context: sequences.draw(ROWS, SEEN + STEPS, context, seed=2),
     )
     return saved, several._dreams._dynamics, batch
 
 
-def test_the_first_step_is_that_of_an_open_loop_dream(written, parts):
+def test_steps_are_those_of_an_open_loop_dream(written, parts):
     saved, dynamics, batch = parts
-    uniform = np.random.default_rng(5).random((ROWS, SEEN, dynamics.categoricals), np.float32)
-    last = np.random.default_rng(6).random((ROWS, dynamics.categoricals), np.float32)
-    latents = dynamics.filter({k: x[:, :-1] for k, x in batch.items()}, uniform)
-    outcome = dynamics.step(latents, batch[ACTION][:, -2], last)
+    shape = (ROWS, SEEN + STEPS, dynamics.categoricals)
+    uniform = np.random.default_rng(5).random(shape, np.float32)
+    seen = {key: x[:, :-STEPS] for key, x in batch.items()}
+    latents = dynamics.filter(seen, uniform[:, :SEEN])
 
     layout = saved.observations.layout
     dreamer = Dreamer(written.model.world_model, layout, saved.settings, saved.two_hot_bins)
     records, context = split_context(batch)
     records.pop(ACTION_MASK, None)
-    noise = tf.constant(np.concatenate([uniform, last[:, None]], 1))
-    imagined = dreamer.predict(records, noise, SEEN, context).imagination
-    expected = {key: x[:, -1].numpy() for key, x in imagined.items()}
-    np.testing.assert_allclose(outcome.reward, expected[REWARD], rtol=1e-3, atol=1e-4)
+    imagined = dreamer.predict(records, tf.constant(uniform), SEEN, context).imagination
     gamma = saved.policy.options["gamma"] if ACTION_MASK in batch else 1.0
-    chance = np.minimum(expected[CONTINUE] / gamma, 1.0)
-    np.testing.assert_allclose(outcome.go_on, chance, rtol=1e-3, atol=1e-5)
-    for leaf in layout.leaves:
-        found, wanted = outcome.columns[leaf.key], expected[leaf.key]
-        assert found.dtype == leaf.dtype
-        if isinstance(leaf, Image):
-            found, wanted = found / 255.0, np.clip(wanted, 0, 1)
-        atol = 0.5 / 255 if isinstance(leaf, Image) else 1e-3
-        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=atol + 1e-6)
+    for step in range(SEEN, SEEN + STEPS):
+        action = records[ACTION][:, step - 1]
+        outcome = dynamics.step(latents, action, uniform[:, step])
+        latents = outcome.latents
+        expected = {key: x[:, step].numpy() for key, x in imagined.items()}
+        np.testing.assert_allclose(outcome.reward, expected[REWARD], rtol=1e-3, atol=1e-4)
+        chance = np.minimum(expected[CONTINUE] / gamma, 1.0)
+        np.testing.assert_allclose(outcome.go_on, chance, rtol=1e-3, atol=1e-5)
+        for leaf in layout.leaves:
+            found, wanted = outcome.columns[leaf.key], expected[leaf.key]
+            assert found.dtype == leaf.dtype
+            atol = 1e-3
+            if isinstance(leaf, Image):
+                found, wanted, atol = found / 255.0, np.clip(wanted, 0, 1), 0.5 / 255 + 1e-6
+            np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=atol)
 
 
 def test_one_dream_alone_is_the_same_as_among_others(parts, single):
@@ -76,6 +79,7 @@ def test_one_dream_alone_is_the_same_as_among_others(parts, single):
     assert one.columns.keys() == both.columns.keys()
 
 
+@pytest.mark.parametrize("written", ["vector"], indirect=True)
 def test_a_given_observation_is_filtered_as_the_policy_does(written, parts):
     saved, dynamics, batch = parts
     names = [leaf.key for leaf in saved.observations.layout.leaves]
@@ -84,8 +88,6 @@ def test_a_given_observation_is_filtered_as_the_policy_does(written, parts):
     found = dynamics.begin(columns, uniform)
     policy = written.model.policy
     noise = policy.draw_noise(np.random.default_rng(0), ROWS)
-    if saved.actions.layout.masked:
-        columns[ACTION_MASK] = batch[ACTION_MASK][:, -1]
     state = policy.act(
         columns,
         np.ones(ROWS, bool),
