@@ -2,8 +2,8 @@
 
 Two halves. ``plugin`` is what RLlib sees: config, algorithm, env runner, learner, RLModule. All
 else is a core that imports without Ray: ``options``, ``spaces``, ``envs``, ``replay``,
-``networks``, ``imagination``, ``losses``, ``learning`` and ``reports``. What a record is stands in
-``records``, what the letters of shapes mean in ``networks``.
+``networks``, ``imagination``, ``losses``, ``learning``, ``reports`` and ``dream_env``. What a
+record is stands in ``records``, what the letters of shapes mean in ``networks``.
 
 Importing the package imports neither Ray nor TensorFlow; its public names do. "DreamerV3" means
 this algorithm, in RLlib and in Tune, as soon as the package is imported.
@@ -16,6 +16,8 @@ from rllib_dreamerv3.startup.import_hooks import install_import_hooks
 
 if TYPE_CHECKING:
     from rllib_dreamerv3.acting import load_policy
+    from rllib_dreamerv3.dream_env.env import DreamEnv
+    from rllib_dreamerv3.dream_env.vector_env import DreamVectorEnv
     from rllib_dreamerv3.networks.parameter_count import count_parameters
     from rllib_dreamerv3.plugin.algorithm import DreamerV3
     from rllib_dreamerv3.plugin.config import DreamerV3Config
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CompleteCSVLoggerCallback",
+    "DreamEnv",
+    "DreamVectorEnv",
     "DreamerV3",
     "DreamerV3Config",
     "EnvStepsTBXLoggerCallback",
@@ -36,6 +40,8 @@ __version__ = "0.1.0"
 
 _MODULES = {
     "CompleteCSVLoggerCallback": "rllib_dreamerv3.plugin.csv_logger",
+    "DreamEnv": "rllib_dreamerv3.dream_env.env",
+    "DreamVectorEnv": "rllib_dreamerv3.dream_env.vector_env",
     "DreamerV3": "rllib_dreamerv3.plugin.algorithm",
     "DreamerV3Config": "rllib_dreamerv3.plugin.config",
     "EnvStepsTBXLoggerCallback": "rllib_dreamerv3.plugin.env_steps_loggers",

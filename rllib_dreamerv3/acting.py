@@ -33,7 +33,13 @@ class Spaces(NamedTuple):
     action: gym.Space
 
 
-def load_policy(path: str | Path, *, mode: Mode | None = None, seed: int = 0) -> "LoadedPolicy":
+def load_policy(
+    path: str | Path,
+    *,
+    mode: Mode | None = None,
+    seed: int = 0,
+    spaces: Spaces | None = None,
+) -> "LoadedPolicy":
     """Loads the policy of a checkpoint.
 
     Args:
@@ -42,6 +48,8 @@ def load_policy(path: str | Path, *, mode: Mode | None = None, seed: int = 0) ->
         mode: "sample" to sample actions, "mode" for the most likely ones; None for what the
             config's ``evaluation_action`` says.
         seed: Decides all samples.
+        spaces: Of the environment to act in, if it has other bounds than the one that was trained
+            in; None for the same spaces.
 
     Returns:
         The policy.
@@ -49,9 +57,12 @@ def load_policy(path: str | Path, *, mode: Mode | None = None, seed: int = 0) ->
     Raises:
         CheckpointError: If there is no checkpoint, it is damaged, or it is older than what this
             needs.
+        SpaceError: If the policy does not fit ``spaces``.
     """
     directory, _ = find_checkpoint(Path(path).expanduser().resolve())
     saved = read_saved_networks(directory)
+    if spaces is not None:
+        saved = saved.in_spaces(*spaces)
     policy = LoadedPolicy(saved, mode or saved.policy.options["evaluation_action"], seed)
     with weights_told(directory):
         set_weights(policy, read_weights(directory))
@@ -92,7 +103,7 @@ class LoadedPolicy:
         """Every parameter by name, as in a checkpoint."""
         return self._networks.named_variables() | named_parts(critic=self._critic)
 
-    def reset(self, seed: int | None = None) -> None:
+    def reset(self, seed: int | np.random.SeedSequence | None = None) -> None:
         """Begins episodes in all environments.
 
         Args:

@@ -12,8 +12,8 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 from tiny import tiny_config
 
-from rllib_dreamerv3.acting import load_policy
-from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.acting import Spaces, load_policy
+from rllib_dreamerv3.errors import CheckpointError, SpaceError
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.networks.state import State
 
@@ -167,3 +167,16 @@ def test_ray_is_not_needed(trained):
         "assert 'ray' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=300)
+
+
+@pytest.mark.parametrize("trained", ["v1"], indirect=True)
+def test_acts_in_spaces_that_look_the_same_and_in_no_others(trained):
+    path, _, space = trained
+    bounded = Box(-3, 3, (4,), np.float32)
+    policy = load_policy(path, seed=5, spaces=Spaces(bounded, Discrete(2, start=7)))
+    other = load_policy(path, seed=5)
+    for observation in observations(space, 10):
+        assert policy(observation) == other(observation) + 7
+    assert policy.spaces.observation == bounded
+    with pytest.raises(SpaceError, match=r"acts in Discrete\(2\); the environment has"):
+        load_policy(path, spaces=Spaces(space, Discrete(3)))

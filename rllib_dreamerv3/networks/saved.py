@@ -4,15 +4,17 @@ Neither Ray nor the environment is needed: ``policy.json`` says what networks an
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import gymnasium as gym
 
 from rllib_dreamerv3.checkpoints import manifest, policy_file, tensors
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE, networks_file
 from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.checkpoints.policy_file import PolicyFile
-from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.errors import CheckpointError, SpaceError
 from rllib_dreamerv3.networks.model import Weights
 from rllib_dreamerv3.options.checks import resolve
 from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
@@ -29,6 +31,7 @@ class SavedNetworks(NamedTuple):
         policy: ``policy.json``.
         settings: What the networks are built from.
         two_hot_bins: Code of rewards and values, see :func:`make_two_hot`.
+        continue_label: What the continue head learned where an episode goes on: 1, or gamma.
         observations: Codec of the observations.
         actions: Codec of the actions.
     """
@@ -36,8 +39,30 @@ class SavedNetworks(NamedTuple):
     policy: PolicyFile
     settings: ModelSettings
     two_hot_bins: TwoHotBins
+    continue_label: float
     observations: ObservationCodec
     actions: ActionCodec
+
+    def in_spaces(self, observation_space: gym.Space, action_space: gym.Space) -> "SavedNetworks":
+        """The same networks in an environment whose spaces they cannot tell from their own.
+
+        Such spaces differ in the bounds of vectors or actions, for example.
+
+        Raises:
+            SpaceError: If the networks would see something else, or a space cannot be used.
+        """
+        observations, actions = _codecs(
+            self.policy.options, observation_space, action_space, self.settings
+        )
+        if (observations.layout, actions.layout) != (
+            self.observations.layout,
+            self.actions.layout,
+        ):
+            raise SpaceError(
+                f"It observes {self.observations.space} and acts in {self.actions.space}; the "
+                f"environment has {observation_space} and {action_space}."
+            )
+        return self._replace(observations=observations, actions=actions)
 
 
 def read_saved_networks(directory: Path) -> SavedNetworks:
@@ -62,18 +87,17 @@ def read_saved_networks(directory: Path) -> SavedNetworks:
     with _told_as_damage(directory / POLICY_FILE):
         settings = settings_of(options)
         variant = variant_of(options["model_size"], options["variant"])
-        bins = resolve(options_of(LearningOptions), options, variant)["two_hot_bins"]
+        learning = resolve(options_of(LearningOptions), options, variant)
+        bins = learning["two_hot_bins"]
         OPTIONS["two_hot_bins"].check(bins)
-        observations, actions = make_codecs(
+        continue_label = float(options["gamma"]) if learning["discount_in_continue"] else 1.0
+        observations, actions = _codecs(
+            options,
             space_from_json(policy.observation_space),
             space_from_json(policy.action_space),
-            image_size=options["image_size"],
-            cnn=settings.cnn,
-            mask_key=options["action_mask_key"],
-            normalize_actions=options.get("normalize_actions", True),
-            clip_actions=options.get("clip_actions", False),
+            settings,
         )
-    return SavedNetworks(policy, settings, bins, observations, actions)
+    return SavedNetworks(policy, settings, bins, continue_label, observations, actions)
 
 
 def read_weights(directory: Path) -> Weights:
@@ -96,6 +120,23 @@ def weights_told(directory: Path) -> Iterator[None]:
         raise CheckpointError(
             f"{directory / networks_file(directory)} does not fit {POLICY_FILE}. {error}"
         ) from error
+
+
+def _codecs(
+    options: Mapping[str, Any],
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    settings: ModelSettings,
+) -> tuple[ObservationCodec, ActionCodec]:
+    return make_codecs(
+        observation_space,
+        action_space,
+        image_size=options["image_size"],
+        cnn=settings.cnn,
+        mask_key=options["action_mask_key"],
+        normalize_actions=options.get("normalize_actions", True),
+        clip_actions=options.get("clip_actions", False),
+    )
 
 
 @contextlib.contextmanager

@@ -12,13 +12,11 @@ from typing import Any
 
 import gymnasium as gym
 
-from rllib_dreamerv3.checkpoints import manifest, policy_file, tensors
-from rllib_dreamerv3.checkpoints.files import POLICY_FILE, networks_file
+from rllib_dreamerv3.checkpoints import policy_file
 from rllib_dreamerv3.checkpoints.policy_file import PolicyFile
 from rllib_dreamerv3.envs.named_class import directory_of, is_found
 from rllib_dreamerv3.envs.registry import is_benchmark
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.networks.model import Weights
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.registered_environments import (
@@ -75,32 +73,29 @@ def write_policy(
     policy_file.write(directory, policy)
 
 
-def read_policy(directory: Path, env: Any = None) -> tuple[DreamerV3Config, Weights]:
-    """Reads what is needed to play: all of replay and of the optimizers stays where it is.
+def playing_config(directory: Path, policy: PolicyFile, env: Any = None) -> DreamerV3Config:
+    """What a policy was trained with, as far as acting in its environment needs it.
 
     Args:
-        directory: A checkpoint, or an exported policy.
+        directory: Where it was saved, for messages.
+        policy: What ``policy.json`` there says.
         env: The environment to play in; None for the one that was trained in.
 
     Returns:
-        A config with the options of the checkpoint, and the weights of its networks by name.
+        A config with the options of the checkpoint.
 
     Raises:
-        CheckpointError: If the directory is no checkpoint, its files are damaged, or its
-            environment can only be had by importing a module that the checkpoint names.
+        CheckpointError: If its environment can only be had by importing a module that the
+            checkpoint names.
         ConfigError: If ``env`` names a module that cannot be imported.
     """
-    networks = networks_file(directory)
-    manifest.verify(directory, only=[POLICY_FILE, networks])
-    policy = policy_file.read(directory)
     known = _ACTING_OPTIONS & policy.options.keys()
     options = {name: policy.options[name] for name in known}
     if env is None:
         env = _trusted(directory, policy.env, policy.env_class, policy.env_directory)
     elif isinstance(env, str) and not is_registered_with_tune(env):
         register_class(env)
-    config = DreamerV3Config().update_from_dict(options).environment(env)
-    return config, tensors.load(directory / networks)
+    return DreamerV3Config().update_from_dict(options).environment(env)
 
 
 def _trusted(

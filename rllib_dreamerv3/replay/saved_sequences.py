@@ -86,6 +86,22 @@ class SavedSequences:
             for i in list(dict.fromkeys(chosen))[:rows]
         ]
 
+    def first_records(self, most: int, seed: int) -> np.ndarray:
+        """Draws records with which episodes begin.
+
+        Args:
+            most: How many at most.
+            seed: Decides which.
+
+        Returns:
+            Where they are in the column files, int64 ``[n]``; all different.
+
+        Raises:
+            CheckpointError: If a column is missing or damaged.
+        """
+        where = np.flatnonzero(self._column(IS_FIRST))
+        return np.random.default_rng(seed).permutation(where)[:most]
+
     def read(self, sequences: Sequence[np.ndarray], names: Sequence[str]) -> Columns:
         """Reads the records of B sequences, each as long as the others.
 

@@ -4,8 +4,10 @@ Neither Ray nor the environment is needed: ``policy.json`` says what the network
 and replay has what they dream of.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.checkpoints import manifest
@@ -15,6 +17,7 @@ from rllib_dreamerv3.networks.model import DreamerModel, set_weights
 from rllib_dreamerv3.networks.saved import read_saved_networks, read_weights, weights_told
 from rllib_dreamerv3.records import (
     ACTION,
+    ACTION_MASK,
     IS_FIRST,
     IS_TERMINAL,
     LATENT_H,
@@ -56,7 +59,12 @@ def dream_of_checkpoint(
     model = DreamerModel(observations, actions, saved.settings, seed)
     with weights_told(directory):
         set_weights(model, read_weights(directory))
-    batch = _sequences(directory, observations, actions, rows, length, seed)
+    batch = read_sequences(
+        directory,
+        observations,
+        actions,
+        lambda saved, context: saved.draw(rows, length, context, seed),
+    )
     dreamer = Dreamer(model.world_model, observations, saved.settings, saved.two_hot_bins)
     return dreamer.dream(batch, observed, tf.constant([seed, 0], tf.int32))
 
@@ -70,18 +78,32 @@ def has_images(directory: Path) -> bool:
     return bool(read_saved_networks(directory).observations.layout.images)
 
 
-def _sequences(
+def read_sequences(
     directory: Path,
     observations: ObservationLayout,
     actions: ActionLayout,
-    rows: int,
-    length: int,
-    seed: int,
+    choose: Callable[[SavedSequences, int], list[np.ndarray]],
 ) -> Columns:
-    """Record columns ``[B, T, ...]``; ``[B, 1 + T, ...]`` where latents are stored."""
+    """Reads sequences of a checkpoint's replay, of which only these files are verified.
+
+    Args:
+        directory: The checkpoint.
+        observations: Which columns replay must have.
+        actions: The same of actions; where they are masked, the masks are read too.
+        choose: Says where the records are, given how many records of context (0 or 1) have to be
+            in front of each sequence; see :meth:`SavedSequences.draw`.
+
+    Returns:
+        Record columns ``[B, T, ...]``; ``[B, 1 + T, ...]`` where latents are stored.
+
+    Raises:
+        CheckpointError: If something is missing or damaged, or there are no such sequences.
+    """
     saved = SavedSequences(directory / REPLAY_DIRECTORY)
     expected: dict[str, tuple[int, ...]] = {leaf.key: leaf.shape for leaf in observations.leaves}
     expected |= {ACTION: (actions.size,), REWARD: (), IS_FIRST: (), IS_TERMINAL: ()}
+    if actions.masked:
+        expected[ACTION_MASK] = (len(actions.mask_positions),)
     for name, shape in expected.items():
         if name not in saved.specs or saved.specs[name].shape != shape:
             raise damaged(
@@ -91,7 +113,7 @@ def _sequences(
     latents = [name for name in (LATENT_H, LATENT_INDEX) if name in saved.specs]
     names = [*expected, *latents]
     manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{saved.file_of(x)}" for x in names])
-    batch = saved.read(saved.draw(rows, length, len(latents) // 2, seed), names)
+    batch = saved.read(choose(saved, len(latents) // 2), names)
     # As in training: a sequence has no state from before its first record.
     batch[IS_FIRST][:, 0] = True
     return batch

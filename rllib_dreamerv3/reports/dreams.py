@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.math.two_hot import make_two_hot
+from rllib_dreamerv3.math.two_hot import TwoHot, make_two_hot
 from rllib_dreamerv3.networks.observation_values import predicted_column, unit_image
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.networks.world_model import Context, WorldModel, split_context
@@ -144,15 +144,9 @@ class Dreamer:
 
     def _read(self, states: State, rows: int) -> dict[str, tf.Tensor]:
         """All predictions from states ``[B * N, ...]``, as columns ``[B, N, ...]``."""
-        predictions = self._world.decoder(states)
-        columns = {
-            leaf.key: predictions[leaf.key]
-            if isinstance(leaf, Image)
-            else predicted_column(leaf, predictions[leaf.key], self._settings)
-            for leaf in self._layout.leaves
-        }
-        columns[REWARD] = self._two_hot.mean(self._world.reward(states))
-        columns[CONTINUE] = tf.sigmoid(self._world.cont(states))
+        columns = predicted_columns(
+            self._world, self._layout, self._settings, self._two_hot, states
+        )
         return {key: _by_sequence(x, rows) for key, x in columns.items()}
 
     def _truth(self, records: Batch) -> Columns:
@@ -162,6 +156,37 @@ class Dreamer:
         truth[REWARD] = np.asarray(records[REWARD])
         truth[CONTINUE] = 1.0 - np.asarray(records[IS_TERMINAL], np.float32)
         return truth
+
+
+def predicted_columns(
+    world: WorldModel,
+    layout: ObservationLayout,
+    settings: ModelSettings,
+    two_hot: TwoHot,
+    states: State,
+) -> dict[str, tf.Tensor]:
+    """What a world model says of model states.
+
+    Args:
+        world: The world model.
+        layout: The parts of the observation.
+        settings: What the networks were built from.
+        two_hot: Code of rewards.
+        states: ``[N, ...]``.
+
+    Returns:
+        Column -> prediction ``[N, ...]``, see :class:`Dream`.
+    """
+    predictions = world.decoder(states)
+    columns = {
+        leaf.key: predictions[leaf.key]
+        if isinstance(leaf, Image)
+        else predicted_column(leaf, predictions[leaf.key], settings)
+        for leaf in layout.leaves
+    }
+    columns[REWARD] = two_hot.mean(world.reward(states))
+    columns[CONTINUE] = tf.sigmoid(world.cont(states))
+    return columns
 
 
 def _by_sequence(flat: tf.Tensor, rows: int) -> tf.Tensor:

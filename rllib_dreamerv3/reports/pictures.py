@@ -1,13 +1,18 @@
 """Film strips: truth, predictions and error of image sequences, with time to the right."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from rllib_dreamerv3.reports.dreams import Dream
+from rllib_dreamerv3.spaces.layout import Image
 
 # Pixels around each frame, green where the world model observes, red where it predicts (2025 code);
 # gray where it predicts an episode that has ended meanwhile.
 BORDER = 2
 OBSERVED_COLOUR, PREDICTED_COLOUR, OVER_COLOUR = (0, 192, 0), (208, 0, 0), (128, 128, 128)
+# Least height in pixels of an observation that is shown alone.
+PICTURE_SIDE = 256
 
 
 def error_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -35,6 +40,25 @@ def as_colours(frames: np.ndarray) -> np.ndarray:
     """
     colours = frames if frames.shape[-1] == 3 else np.repeat(frames[..., -1:], 3, -1)
     return np.rint(np.clip(colours, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def picture_of(images: Sequence[Image], columns: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The images of one observation beside each other, enlarged for people.
+
+    Args:
+        images: At least one.
+        columns: Key -> image as it is stored, ``[h, w, c]``.
+
+    Returns:
+        uint8 ``[height, width, 3]``, at least ``PICTURE_SIDE`` pixels high.
+    """
+    shown = []
+    for image in images:
+        stored = np.asarray(columns[image.key], np.float32)
+        shown.append(as_colours((stored - image.low) / (image.high - image.low)))
+    picture = np.concatenate(shown, 1)
+    scale = -(-PICTURE_SIDE // len(picture))
+    return picture.repeat(scale, 0).repeat(scale, 1)
 
 
 def border_colours(dream: Dream) -> np.ndarray:

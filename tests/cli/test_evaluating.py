@@ -1,11 +1,58 @@
+import json
 import time
 from pathlib import Path
 
+import imageio.v3 as imageio
 import pytest
+from click.testing import CliRunner
 
 from rllib_cli.errors import InputError, RunError
 from rllib_cli.evaluating import evaluate_checkpoint, find_checkpoint
+from rllib_cli.main import cli
 from rllib_dreamerv3.checkpoints import manifest
+
+# Looks like CartPole to a policy; its frames say which step of which episode they show.
+OWN = """
+import gymnasium as gym
+import numpy as np
+
+
+class Plain(gym.Env):
+    observation_space = gym.spaces.Box(-9, 9, (4,), np.float32)
+    action_space = gym.spaces.Discrete(2)
+
+    def __init__(self, length=3, render_mode=None):
+        self.length, self.render_mode, self.episode = length, render_mode, 0
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps, self.episode = 0, self.episode + 1
+        return np.zeros(4, np.float32), {}
+
+    def step(self, action):
+        self.steps += 1
+        return np.zeros(4, np.float32), 2.0, self.steps == self.length, False, {}
+
+
+class Drawn(Plain):
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 5}
+
+    def render(self):
+        return np.full((33, 47, 3), 30 * self.steps + 100 * (self.episode == 2), np.uint8)
+
+
+class Shown(Plain):
+    metadata = {"render_modes": ["human"]}
+
+    def reset(self, *, seed=None, options=None):
+        assert self.render_mode == "human"
+        return super().reset(seed=seed)
+"""
+
+
+def played(checkpoint, *arguments):
+    done = CliRunner().invoke(cli, ["evaluate", str(checkpoint), *map(str, arguments)])
+    return done.exit_code, " ".join(done.output.split())
 
 
 def save(directory):
@@ -64,5 +111,79 @@ def test_a_damaged_checkpoint_is_refused():
 
 def evaluate(checkpoint, **options):
     defaults = {"env": None, "episodes": 2, "steps": None, "out": None, "render": False}
-    defaults |= {"env_config": None, "action": None}
+    defaults |= {"env_config": None, "action": None, "seed": None, "video": None}
     evaluate_checkpoint(checkpoint, **{**defaults, "verbosity": 0, **options})
+
+
+def test_one_seed_gives_the_same_returns_and_what_is_told_of_them(cartpole):
+    told = []
+    for seed in (3, 3, 4):
+        code, output = played(cartpole, "--episodes", 4, "--seed", seed, "--out", "r.json")
+        assert code == 0, output
+        told.append(json.loads(Path("r.json").read_text()))
+    first, second, other = ([x["return"] for x in one["episodes"]] for one in told)
+    assert first == second != other
+    assert told[2]["seed"] == 4
+    assert told[2]["env"] == "CartPole-v1"
+    assert told[2]["action"] == "sample"
+    assert told[2]["return_mean"] == pytest.approx(sum(other) / 4)
+    assert told[2]["return_quantiles"]["max"] == max(other)
+    low, high = told[2]["return_mean_interval"]["bounds"]
+    assert low < told[2]["return_mean"] < high
+    assert "95 % confidence interval of the mean return (Student's t)" in output
+    assert f"max {max(other):.1f}" in output
+
+
+def test_video_of_what_an_environment_draws(cartpole):
+    Path("own_env.py").write_text(OWN)
+    code, output = played(
+        *(cartpole, "--env", "own_env:Drawn", "--env-config", '{"length": 4}'),
+        *("--episodes", 2, "--video", "x.mp4"),
+    )
+    assert code == 0, output
+    assert "Video: x.mp4" in output
+    frames = imageio.imread("x.mp4")
+    # Both with their first observation; odd sides have one line more.
+    assert frames.shape == (2 * (1 + 4), 34, 48, 3)
+    shades = frames[:, 16, 24].mean(-1)
+    expected = [*range(0, 150, 30), *range(100, 250, 30)]
+    assert shades == pytest.approx(expected, abs=8)
+    assert imageio.immeta("x.mp4")["fps"] == 5
+
+
+def test_what_cannot_be_shown_is_told(cartpole):
+    Path("own_env.py").write_text(OWN)
+    code, output = played(cartpole, "--env", "own_env:Plain", "--video", "x.mp4")
+    assert code == 1
+    assert "There is nothing of own_env:Plain to make a video of: it has no render mode" in output
+    code, output = played(cartpole, "--env", "own_env:Drawn", "--render")
+    assert code == 1
+    assert "own_env:Drawn cannot be shown in a window: its render modes are rgb_array" in output
+    assert "Traceback" not in output
+    assert [path.name for path in Path().glob("*.mp4")] == []
+
+
+def test_a_window_is_asked_for_where_there_can_be_one(cartpole, monkeypatch):
+    Path("own_env.py").write_text(OWN)
+    code, output = played(cartpole, "--env", "own_env:Shown", "--render", "--episodes", 1)
+    assert code == 0, output
+    assert "quantiles of returns: min 6" in output
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"):
+        monkeypatch.delenv(name, raising=False)
+    code, output = played(cartpole, "--render")
+    assert code == 1
+    assert "CartPole-v1 cannot be shown in a window: there is no display" in output
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"video": "x.avi"}, "must end in .mp4"),
+        ({"video": "missing/x.mp4"}, "its directory does not exist"),
+        ({"video": "x.mp4", "render": True}, "cannot both be"),
+    ],
+)
+def test_files_that_cannot_be_written_are_refused_before_playing(options, message):
+    save("checkpoint")
+    with pytest.raises(InputError, match=message):
+        evaluate("checkpoint", **options)

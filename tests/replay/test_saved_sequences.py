@@ -106,3 +106,14 @@ def test_an_empty_replay_is_told(tmp_path):
     checkpoint.save(ReplayBuffer(length=4, capacity_records=10), tmp_path / "replay")
     with pytest.raises(CheckpointError, match=r"the longest stretch without a gap has 0"):
         SavedSequences(tmp_path / "replay").draw(1, 5, 0, 0)
+
+
+def test_first_records_are_those_of_all_episodes(tmp_path):
+    sequences = saved(tmp_path / "replay", [40, 25], episode=10)
+    where = sequences.first_records(100, seed=0)
+    columns = sequences.read([where], [POSITION, STREAM])
+    found = zip(columns[STREAM][0].tolist(), columns[POSITION][0].tolist(), strict=True)
+    assert sorted(found) == [(0, n) for n in (0, 10, 20, 30)] + [(1, n) for n in (0, 10, 20)]
+    few = sequences.first_records(3, seed=0)
+    assert len(set(few.tolist())) == 3
+    assert set(few) <= set(where)

@@ -1,0 +1,179 @@
+"""One dream as an environment of Gymnasium."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+
+from rllib_dreamerv3.dream_env.dreams import OBSERVATION, Dreams, DreamState
+from rllib_dreamerv3.dream_env.picture import check_render_mode, dream_picture
+from rllib_dreamerv3.dream_env.starts import Begin
+
+
+class DreamEnv(gym.Env):
+    """An environment whose dynamics are the world model of a checkpoint.
+
+    Observations and actions are those of the environment that was trained in, which is not needed,
+    nor is Ray; nothing of the checkpoint is executed. The first observation is a recorded one, of
+    which and of whose past the model has a posterior state; all others are decoded from states of
+    the prior. Rewards are the means of the reward head.
+
+    An episode terminates with the probability that the continue head gives: it was trained as a
+    probability, and an end that comes with 1 % in each step would never come if only what is
+    likelier than not counted. It is truncated after ``horizon`` steps.
+
+    Where the environment had action masks, they are those that the model predicts. A choice that
+    is not allowed can be taken all the same; the model has never seen what comes of it.
+
+    Example:
+        >>> env = DreamEnv("~/ray_results/cartpole", horizon=50)
+        >>> observation, _ = env.reset(seed=0)
+        >>> observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
+
+    Attributes:
+        observation_space: Of the environment that was trained in.
+        action_space: The same of actions.
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 (Gymnasium's)
+
+    def __init__(
+        self,
+        checkpoint: str | Path,
+        *,
+        horizon: int = 64,
+        begin: Begin = "anywhere",
+        context: int = 5,
+        starts: int = 256,
+        seed: int = 0,
+        render_mode: Literal["rgb_array"] | None = None,
+    ):
+        """Reads the networks, and where dreams can begin.
+
+        Args:
+            checkpoint: A checkpoint, or a directory of results that holds some: then the newest
+                that is whole.
+            horizon: Steps after which an episode is truncated.
+            begin: Where in replay: "anywhere", or "first" where episodes began.
+            context: Records that the model sees of a sequence before its dream begins.
+            starts: Most records of replay to begin with. 0 reads none of it: each reset is given
+                an observation then.
+            seed: Decides which records these are, and the samples of their states.
+            render_mode: "rgb_array": :meth:`render` draws the current observation.
+
+        Raises:
+            CheckpointError: If there is no checkpoint, it is damaged or older than what this
+                needs, or its replay has no such sequences.
+            ValueError: If an argument is out of range.
+        """
+        check_render_mode(render_mode)
+        self.render_mode = render_mode
+        self._dreams = Dreams(
+            checkpoint,
+            1,
+            horizon=horizon,
+            begin=begin,
+            context=context,
+            starts=starts,
+            seed=seed,
+        )
+        saved = self._dreams.saved
+        self.observation_space = saved.observations.space
+        self.action_space = saved.actions.space
+        self._batched = batch_space(self.observation_space, 1)
+        self._running = False
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Any, dict[str, Any]]:
+        """Begins a dream.
+
+        Args:
+            seed: Begins the random numbers anew.
+            options: May have an ``observation`` to begin with, as the first of an episode.
+
+        Returns:
+            The observation, and an empty info.
+
+        Raises:
+            ValueError: If there is another option, or nothing to begin with.
+            EnvironmentDataError: If the observation holds what cannot be.
+        """
+        super().reset(seed=seed)
+        if options and options.get(OBSERVATION) is not None:
+            options = {
+                **options,
+                OBSERVATION: _with_axis(self.observation_space, options[OBSERVATION]),
+            }
+        self._dreams.reset(self.np_random, options)
+        self._running = True
+        return self._observation(), {}
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Lets an action lead to the next observation.
+
+        Args:
+            action: Of the action space.
+
+        Returns:
+            Observation, reward, terminated, truncated, and an info with ``continue``, the
+            probability with which the episode went on.
+
+        Raises:
+            ResetNeeded: If there is no episode to go on with.
+            ValueError: If the action is not in its space.
+        """
+        if not self._running or self._dreams.state.ended[0]:
+            raise gym.error.ResetNeeded("The dream has not begun or has ended: call reset().")
+        actions = _with_axis(self.action_space, action)
+        reward, terminated, truncated, go_on = self._dreams.step(actions, self.np_random)
+        info = {"continue": float(go_on[0])}
+        ended = bool(terminated[0]), bool(truncated[0])
+        return self._observation(), float(reward[0]), *ended, info
+
+    def render(self) -> np.ndarray | None:
+        """Draws the current observation: its images, or else its numbers as bars.
+
+        Returns:
+            uint8 ``[height, width, 3]``; None without a render mode.
+        """
+        if self.render_mode is None:
+            return None
+        columns = {key: column[0] for key, column in self.get_state().columns.items()}
+        return dream_picture(self._dreams.saved.observations.layout, columns)
+
+    def get_state(self) -> DreamState:
+        """All that decides how the dream goes on.
+
+        Raises:
+            ResetNeeded: If it has not begun.
+        """
+        if not self._running:
+            raise gym.error.ResetNeeded("The dream has not begun: call reset().")
+        return self._dreams.state._replace(random=self.np_random.bit_generator.state)
+
+    def set_state(self, state: DreamState) -> None:
+        """Goes on from a state, of this environment or of another with the same checkpoint.
+
+        Args:
+            state: What :meth:`get_state` gave: the same actions give the same continuation. With
+                ``random=None`` another one is drawn.
+
+        Raises:
+            ValueError: If it is that of several dreams.
+        """
+        if len(state.steps) != 1:
+            raise ValueError(f"There are {len(state.steps)} states: state.take([i]) gives one.")
+        if state.random is not None:
+            self.np_random.bit_generator.state = state.random
+        self._dreams.state, self._running = state, True
+
+    def _observation(self) -> Any:
+        return next(iter(iterate(self._batched, self._dreams.observations())))
+
+
+def _with_axis(space: gym.Space, value: Any) -> Any:
+    """A value of a space as that of a vector of one."""
+    return concatenate(space, [value], create_empty_array(space, 1))

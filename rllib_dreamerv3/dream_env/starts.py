@@ -1,0 +1,83 @@
+"""Where dreams begin: model states at records of a checkpoint's replay."""
+
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.checkpoints.files import REPLAY_DIRECTORY
+from rllib_dreamerv3.dream_env.dynamics import Dynamics, Latents
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.networks.saved import SavedNetworks
+from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, Columns
+from rllib_dreamerv3.replay.checkpoint import INDEX
+from rllib_dreamerv3.replay.saved_sequences import SavedSequences
+from rllib_dreamerv3.reports.checkpoint_dream import read_sequences
+
+Begin = Literal["anywhere", "first"]
+
+
+class Starts(NamedTuple):
+    """M records from which dreams go on.
+
+    Attributes:
+        latents: Posterior states at them, ``[M, ...]``.
+        columns: Their observations and action masks, ``[M, ...]``.
+    """
+
+    latents: Latents
+    columns: Columns
+
+
+def read_starts(
+    directory: Path,
+    saved: SavedNetworks,
+    dynamics: Dynamics,
+    *,
+    begin: Begin,
+    most: int,
+    context: int,
+    seed: int,
+) -> Starts:
+    """Reads records of a checkpoint's replay, and filters what came before them.
+
+    Args:
+        directory: The checkpoint.
+        saved: What its networks were built from.
+        dynamics: Its world model.
+        begin: "anywhere" for the last records of sequences, "first" for records with which
+            episodes begin.
+        most: How many at most.
+        context: Records of each sequence; of episodes that begin there is but one.
+        seed: Decides which, and the samples of their states.
+
+    Returns:
+        The starts: none at which an episode is over.
+
+    Raises:
+        CheckpointError: If replay is missing or damaged, or has no such records.
+    """
+
+    def choose(sequences: SavedSequences, latents: int) -> list[np.ndarray]:
+        if begin == "anywhere":
+            return sequences.draw(most, context, latents, seed)
+        # What is in front of a first record has no effect on it: the record itself will do.
+        return [np.repeat(one, latents + 1) for one in sequences.first_records(most, seed)]
+
+    manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
+    observations, actions = saved.observations.layout, saved.actions.layout
+    batch = read_sequences(directory, observations, actions, choose)
+    goes_on = ~batch[IS_TERMINAL][:, -1]
+    if not goes_on.any():
+        raise CheckpointError(
+            f"{directory / REPLAY_DIRECTORY} has no record to begin a dream with: train on, or "
+            "give the observation, reset(options={'observation': ...})."
+        )
+    batch = {key: column[goes_on] for key, column in batch.items()}
+    names = [leaf.key for leaf in observations.leaves] + [ACTION_MASK] * actions.masked
+    last = {name: batch[name][:, -1] for name in names}
+    length = context if begin == "anywhere" else 1
+    shape = (len(goes_on.nonzero()[0]), length, dynamics.categoricals)
+    uniform = np.random.default_rng(seed).random(shape, np.float32)
+    return Starts(dynamics.filter(batch, uniform), last)
