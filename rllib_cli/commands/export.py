@@ -2,7 +2,7 @@
 
 import click
 
-FORMATS = ("savedmodel",)
+FORMATS = ("savedmodel", "litert")
 
 
 @click.command()

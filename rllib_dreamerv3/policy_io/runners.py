@@ -76,4 +76,25 @@ def _savedmodel(path: Path, described: Mapping[str, Any]) -> Run:
     return run
 
 
-_RUNNERS: dict[str, Callable[[Path, Mapping[str, Any]], Run]] = {"savedmodel": _savedmodel}
+def litert_runner(path: Path) -> Run:
+    """Runs a model of LiteRT, once known as TensorFlow Lite."""
+    interpreter = _needs("ai_edge_litert.interpreter", "ai-edge-litert")
+    # Held as a whole: the signature's runner does not keep it.
+    model = interpreter.Interpreter(str(path))
+    step = model.get_signature_runner()
+
+    def run(inputs: Arrays) -> Arrays:
+        return dict(step(**inputs))
+
+    return run
+
+
+def _litert(path: Path, described: Mapping[str, Any]) -> Run:
+    return litert_runner(path)
+
+
+_RUNNERS: dict[str, Callable[[Path, Mapping[str, Any]], Run]] = {
+    "savedmodel": _savedmodel,
+    "litert": _litert,
+    "litert_int8": _litert,
+}
