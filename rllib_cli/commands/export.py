@@ -2,7 +2,7 @@
 
 import click
 
-FORMATS = ("savedmodel", "litert")
+FORMATS = ("savedmodel", "litert", "numpy")
 
 
 @click.command()

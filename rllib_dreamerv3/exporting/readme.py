@@ -8,6 +8,7 @@ README_FILE = "README.md"
 _NEEDED = {
     "savedmodel": ("SavedModel, for TensorFlow", "tensorflow"),
     "litert": ("LiteRT (TensorFlow Lite), float32", "ai-edge-litert"),
+    "numpy": ("NumPy, for small policies", ""),
     "litert_int8": ("LiteRT, large kernels in int8", "ai-edge-litert"),
 }
 
@@ -22,7 +23,7 @@ def readme(described: Mapping[str, Any]) -> str:
         Markdown.
     """
     rows = [
-        f"| `{name}` | {_NEEDED[name][0]} | `{model['path']}` | `pip install {_NEEDED[name][1]}` |"
+        f"| `{name}` | {_NEEDED[name][0]} | `{model['path']}` | {_NEEDED[name][1] or 'nothing'} |"
         for name, model in described["models"].items()
     ]
     names = [leaf["input"] for leaf in described["observations"]]

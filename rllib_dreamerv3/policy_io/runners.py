@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from .networks import Arrays, NumpyPolicy, read_safetensors
 
-Arrays = dict[str, np.ndarray]
 Run = Callable[[Arrays], Arrays]
 
 
@@ -93,8 +92,13 @@ def _litert(path: Path, described: Mapping[str, Any]) -> Run:
     return litert_runner(path)
 
 
+def _numpy(path: Path, described: Mapping[str, Any]) -> Run:
+    return NumpyPolicy(described, read_safetensors(path))
+
+
 _RUNNERS: dict[str, Callable[[Path, Mapping[str, Any]], Run]] = {
     "savedmodel": _savedmodel,
     "litert": _litert,
     "litert_int8": _litert,
+    "numpy": _numpy,
 }

@@ -89,3 +89,9 @@ def test_a_missing_package_is_told_with_its_extra(checkpoint, tmp_path, monkeypa
     with pytest.raises(ExportError, match=r"needs ai_edge_litert.*'rllib-dreamerv3\[export\]'"):
         export_policy(checkpoint, tmp_path / "out", ["litert"])
     assert not (tmp_path / "out").exists()
+
+
+def test_numpy_refuses_images(checkpoint, tmp_path):
+    with pytest.raises(ExportError, match="'numpy' has no convolutions"):
+        export_policy(checkpoint, tmp_path / "out", ["numpy"])
+    assert not (tmp_path / "out").exists()
