@@ -11,7 +11,8 @@ CRAFTER = ["crafter>=1.8.3"]
 DMC = ["shimmy[dm-control]>=2", "mujoco<4"]
 MINIGRID = ["minigrid>=3"]
 # Formats of exported policies: they measure, convert, and run in the tests.
-EXPORT = ["ai-edge-litert>=2"]
+# tf2onnx below 1.17 calls functions that NumPy 2 no longer has.
+EXPORT = ["ai-edge-litert>=2", "onnxruntime>=1.20", "tf2onnx>=1.17"]
 
 # The documents as a site.
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings-python>=2", "griffelib>=2"]

@@ -2,7 +2,7 @@
 
 import click
 
-FORMATS = ("savedmodel", "litert", "numpy")
+FORMATS = ("savedmodel", "litert", "numpy", "onnx")
 
 
 @click.command()

@@ -8,6 +8,7 @@ README_FILE = "README.md"
 _NEEDED = {
     "savedmodel": ("SavedModel, for TensorFlow", "tensorflow"),
     "litert": ("LiteRT (TensorFlow Lite), float32", "ai-edge-litert"),
+    "onnx": ("ONNX", "onnxruntime"),
     "numpy": ("NumPy, for small policies", ""),
     "litert_int8": ("LiteRT, large kernels in int8", "ai-edge-litert"),
 }

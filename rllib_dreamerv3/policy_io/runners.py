@@ -92,6 +92,17 @@ def _litert(path: Path, described: Mapping[str, Any]) -> Run:
     return litert_runner(path)
 
 
+def _onnx(path: Path, described: Mapping[str, Any]) -> Run:
+    onnxruntime = _needs("onnxruntime", "onnxruntime")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def run(inputs: Arrays) -> Arrays:
+        return dict(zip(names, session.run(names, inputs), strict=True))
+
+    return run
+
+
 def _numpy(path: Path, described: Mapping[str, Any]) -> Run:
     return NumpyPolicy(described, read_safetensors(path))
 
@@ -101,4 +112,5 @@ _RUNNERS: dict[str, Callable[[Path, Mapping[str, Any]], Run]] = {
     "litert": _litert,
     "litert_int8": _litert,
     "numpy": _numpy,
+    "onnx": _onnx,
 }

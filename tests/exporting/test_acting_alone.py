@@ -20,6 +20,7 @@ OURS = ["rllib_dreamerv3", "rllib_cli", "ray", "gymnasium", "safetensors", "xxha
 TAKEN_AWAY = {
     "savedmodel": OURS,
     "litert": [*OURS, "tensorflow"],
+    "onnx": [*OURS, "tensorflow"],
     "numpy": [*OURS, "tensorflow", "ai_edge_litert", "onnxruntime"],
 }
 STEPS = 200
@@ -106,6 +107,7 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("format", TAKEN_AWAY)
 def test_acts_as_load_policy_does(jobs, format, tmp_path):
     jobs = [job for job in jobs if format in formats_of(job.name)]
