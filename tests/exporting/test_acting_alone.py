@@ -23,7 +23,7 @@ TAKEN_AWAY = {
     "onnx": [*OURS, "tensorflow"],
     "numpy": [*OURS, "tensorflow", "ai_edge_litert", "onnxruntime"],
 }
-STEPS = 200
+STEPS = int(os.environ.get("EXPORTED_STEPS", "200"))
 SAMPLED = ["v1 vector, choice", "v1 nested"]
 
 
