@@ -10,6 +10,9 @@ CRAFTER = ["crafter>=1.8.3"]
 # dm_control 1.0.50 allows MuJoCo 4, but reads a field of its models (flex_vertedge) that 4.0 lacks.
 DMC = ["shimmy[dm-control]>=2", "mujoco<4"]
 MINIGRID = ["minigrid>=3"]
+# Formats of exported policies: they measure, convert, and run in the tests.
+# tf2onnx below 1.17 calls functions that NumPy 2 no longer has.
+EXPORT = ["ai-edge-litert>=2", "onnxruntime>=1.20", "tf2onnx>=1.17"]
 
 # The documents as a site.
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings-python>=2", "griffelib>=2"]
@@ -28,6 +31,7 @@ TEST = [
     *MINIGRID,
     *DOCS,
     *SERVE,
+    *EXPORT,
 ]
 DEV = [*TEST, "ruff>=0.9", "mypy>=1.14", "types-PyYAML"]
 
@@ -76,6 +80,7 @@ setup(
         "crafter": CRAFTER,
         "dmc": DMC,
         "docs": DOCS,
+        "export": EXPORT,
         "minigrid": MINIGRID,
     },
     entry_points={"console_scripts": ["rllib = rllib_cli.main:main"]},

@@ -2,7 +2,7 @@
 
 import click
 
-FORMATS = ("savedmodel",)
+FORMATS = ("savedmodel", "litert", "numpy", "onnx")
 
 
 @click.command()

@@ -11,7 +11,7 @@ from rllib_dreamerv3 import policy_io
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE, POLICY_FILE
-from rllib_dreamerv3.exporting import savedmodel
+from rllib_dreamerv3.exporting import litert, numpy, onnx, savedmodel
 from rllib_dreamerv3.exporting.description import describe
 from rllib_dreamerv3.exporting.readme import README_FILE, readme
 from rllib_dreamerv3.exporting.step import ExportedStep, make_step
@@ -20,6 +20,9 @@ from rllib_dreamerv3.policy_io.acting import FORMAT
 
 _WRITERS: dict[str, Callable[[ExportedStep, Path], dict[str, Any]]] = {
     savedmodel.NAME: savedmodel.write,
+    litert.NAME: litert.write,
+    numpy.NAME: numpy.write,
+    onnx.NAME: onnx.write,
 }
 FORMATS = tuple(_WRITERS)
 

@@ -15,7 +15,12 @@ from rllib_dreamerv3.networks.model import PolicyModel, Weights, set_weights
 from rllib_dreamerv3.networks.saved import SavedNetworks
 from rllib_dreamerv3.networks.state import State
 from rllib_dreamerv3.records import ACTION_MASK
-from rllib_dreamerv3.spaces.layout import DiscreteAction, ObservationLayout
+from rllib_dreamerv3.spaces.layout import (
+    ActionLayout,
+    DiscreteAction,
+    ObservationLayout,
+    ObservationLeaf,
+)
 
 
 class ExportedStep(NamedTuple):
@@ -25,11 +30,15 @@ class ExportedStep(NamedTuple):
         networks: Their parameters.
         function: A ``tf.function`` of named tensors ``[N, ...]`` that returns named ones.
         inputs: Shape, dtype and name of each input, with N open.
+        leaves: Which of the inputs are observation columns, and what these hold.
+        actions: What the action vectors hold.
     """
 
     networks: PolicyModel
     function: Any
     inputs: dict[str, tf.TensorSpec]
+    leaves: dict[str, ObservationLeaf]
+    actions: ActionLayout
 
 
 def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
@@ -52,7 +61,9 @@ def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
     policy = networks.policy
     names = input_names(observations)
     # As constants: every step would compute them again, for resets are rare.
-    start = State(*(tf.constant(x.numpy()) for x in policy.rssm.initial_state()[:2]))
+    with plain_operations():
+        initial = policy.rssm.initial_state()
+    first_h, first_index = initial.h.numpy(), initial.index.numpy()
 
     def step(**inputs: tf.Tensor) -> dict[str, tf.Tensor]:
         columns = {key: inputs[name] for key, name in names.items()}
@@ -65,7 +76,7 @@ def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
                 State(inputs["h"], inputs["index"]),
                 inputs["action"],
                 inputs["latent_noise"],
-                start,
+                State(tf.constant(first_h), tf.constant(first_index)),
             )
             return {
                 "next_h": state.h,
@@ -91,7 +102,9 @@ def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
     specs = {
         name: tf.TensorSpec([None, *shape], dtype, name) for name, (shape, dtype) in shapes.items()
     }
-    return ExportedStep(networks, tf.function(step, autograph=False), specs)
+    leaves = {names[leaf.key]: leaf for leaf in observations.leaves}
+    function = tf.function(step, autograph=False)
+    return ExportedStep(networks, function, specs, leaves, actions)
 
 
 def input_names(observations: ObservationLayout) -> dict[str, str]:

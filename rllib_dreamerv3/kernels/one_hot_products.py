@@ -18,7 +18,11 @@ def flat_one_hot(index: tf.Tensor, classes: int) -> tf.Tensor:
 
     A class of -1 gives zeros.
     """
-    one_hot = tf.one_hot(index, classes)
+    if only_plain_operations():
+        # Of tf.one_hot ONNX would make an operation for which -1 is the last class.
+        one_hot = tf.cast(index[..., None] == tf.range(classes), tf.float32)
+    else:
+        one_hot = tf.one_hot(index, classes)
     return tf.reshape(one_hot, tf.concat([tf.shape(index)[:-1], [index.shape[-1] * classes]], 0))
 
 

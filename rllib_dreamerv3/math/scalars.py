@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from rllib_dreamerv3.kernels.compiled import only_plain_operations
+
 
 def symlog(x: tf.Tensor) -> tf.Tensor:
     """Symmetric logarithm, ``sign(x) * ln(1 + |x|)`` (arXiv 2301.04104v1, eq. 1).
@@ -12,6 +14,9 @@ def symlog(x: tf.Tensor) -> tf.Tensor:
     Returns:
         float32, same shape. The gradient at 0 is 0, as ``sign`` has none there.
     """
+    if only_plain_operations():
+        # ONNX has no log1p.
+        return tf.sign(x) * tf.math.log(1.0 + tf.abs(x))
     return tf.sign(x) * tf.math.log1p(tf.abs(x))
 
 

@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from .networks import Arrays, NumpyPolicy, read_safetensors
 
-Arrays = dict[str, np.ndarray]
 Run = Callable[[Arrays], Arrays]
 
 
@@ -76,4 +75,42 @@ def _savedmodel(path: Path, described: Mapping[str, Any]) -> Run:
     return run
 
 
-_RUNNERS: dict[str, Callable[[Path, Mapping[str, Any]], Run]] = {"savedmodel": _savedmodel}
+def litert_runner(path: Path) -> Run:
+    """Runs a model of LiteRT, once known as TensorFlow Lite."""
+    interpreter = _needs("ai_edge_litert.interpreter", "ai-edge-litert")
+    # Held as a whole: the signature's runner does not keep it.
+    model = interpreter.Interpreter(str(path))
+    step = model.get_signature_runner()
+
+    def run(inputs: Arrays) -> Arrays:
+        return dict(step(**inputs))
+
+    return run
+
+
+def _litert(path: Path, described: Mapping[str, Any]) -> Run:
+    return litert_runner(path)
+
+
+def _onnx(path: Path, described: Mapping[str, Any]) -> Run:
+    onnxruntime = _needs("onnxruntime", "onnxruntime")
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+
+    def run(inputs: Arrays) -> Arrays:
+        return dict(zip(names, session.run(names, inputs), strict=True))
+
+    return run
+
+
+def _numpy(path: Path, described: Mapping[str, Any]) -> Run:
+    return NumpyPolicy(described, read_safetensors(path))
+
+
+_RUNNERS: dict[str, Callable[[Path, Mapping[str, Any]], Run]] = {
+    "savedmodel": _savedmodel,
+    "litert": _litert,
+    "litert_int8": _litert,
+    "numpy": _numpy,
+    "onnx": _onnx,
+}
