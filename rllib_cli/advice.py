@@ -7,14 +7,16 @@ from rllib_cli.progress import TrialProgress, look_up
 from rllib_dreamerv3.diagnosis.findings import findings
 from rllib_dreamerv3.diagnosis.history import UPDATES, History
 
-# After so many updates their rate is known.
+# After so many updates, and results with some, their rate is known.
 _UPDATES_TO_KNOW = 3
+_RESULTS_TO_KNOW = 3
 # Of shorter runs the table says enough.
 _LONG_S = 3600.0
 # Results from one look for findings to the next.
 _EVERY = 10
 
 _FIRST_LOOK = "tuned_examples/first_look.yaml"
+_ENV_OF_FIRST_LOOK = "Catch-v0"
 
 
 class Advice:
@@ -42,11 +44,12 @@ class Advice:
         Yields:
             What is to be said now, and will not be said again.
         """
-        estimate = self._estimate(result, trial, stop)
-        if estimate and self._is_news(trial_id, "estimate"):
-            yield estimate
         history = self._histories.setdefault(trial_id, History())
         history.add(result)
+        if len(history.values(UPDATES)) >= _RESULTS_TO_KNOW:
+            estimate = self._estimate(result, trial, stop)
+            if estimate and self._is_news(trial_id, "estimate"):
+                yield estimate
         if len(history) % _EVERY == 0:
             for finding in findings(history):
                 if self._is_news(trial_id, finding.name):
@@ -70,11 +73,13 @@ class Advice:
         seconds, criterion = to_go
         if seconds < _LONG_S:
             return None
-        return (
+        estimate = (
             f"{1 / rate:.2g} s an update: {criterion} {stop[criterion]:,.0f} is reached in about "
-            f"{long_duration(seconds)} on this machine. For a first result in minutes: rllib train "
-            f"file {_FIRST_LOOK}"
+            f"{long_duration(seconds)} on this machine."
         )
+        if (result.get("config") or {}).get("env") == _ENV_OF_FIRST_LOOK:
+            return estimate
+        return f"{estimate} For a first result in minutes: rllib train file {_FIRST_LOOK}"
 
 
 def long_duration(seconds: float) -> str:

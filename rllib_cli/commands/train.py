@@ -133,7 +133,21 @@ _TRAIN_HELP = f"""Train what a file describes, or what the options describe.
 """
 
 
-@click.group(invoke_without_command=True, subcommand_metavar="[file FILE]", help=_TRAIN_HELP)
+class _TrainGroup(click.Group):
+    """Says what was forgotten before the name of a file."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0].endswith((".yaml", ".yml", ".py", ".json")):
+            raise click.UsageError(f"Did you mean: rllib train file {args[0]}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(
+    cls=_TrainGroup,
+    invoke_without_command=True,
+    subcommand_metavar="[file FILE]",
+    help=_TRAIN_HELP,
+)
 @click.option("--algo", "--run", "-a", "-r", "algorithm", help="Algorithm, e.g. DreamerV3.")
 @click.option("--config", type=JSON, default="{}", help="RLlib's config.")
 @_run_options

@@ -20,6 +20,8 @@ RenderMode = Literal["human", "rgb_array"]
 
 # Of environments that do not say how fast they are to be seen.
 _FRAMES_A_SECOND = 30
+# Pixels of the longer side; 64 of them are a stamp on a screen.
+_LEAST_SIDE = 256
 
 
 def make_rendering(config: Any, mode: RenderMode | None) -> VectorEnv:
@@ -116,11 +118,16 @@ class Camera:
             observation: The current one, with an axis of one environment.
 
         Returns:
-            uint8 ``[height, width, 3]``.
+            uint8 ``[height, width, 3]``, small ones enlarged by repeating pixels.
 
         Raises:
             EnvironmentDataError: If the environment draws something else.
         """
+        frame = self._frame(observation)
+        times = max(1, _LEAST_SIDE // max(frame.shape[:2]))
+        return frame.repeat(times, 0).repeat(times, 1)
+
+    def _frame(self, observation: Any) -> np.ndarray:
         if not self._draws_itself:
             columns = self._observations.encode(observation)
             first = {key: column[0] for key, column in columns.items()}

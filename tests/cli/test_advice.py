@@ -32,6 +32,15 @@ def test_long_runs_are_told_how_long_they_take_once():
     assert text.endswith("rllib train file tuned_examples/first_look.yaml")
 
 
+def test_a_few_slow_updates_say_nothing_yet():
+    assert said(results(2, seconds_an_update=4.0)) == []
+
+
+def test_the_first_look_is_not_told_of_itself():
+    (text,) = said(results(30, seconds_an_update=4.0, config={"env": "Catch-v0"}))
+    assert text.endswith("on this machine.")
+
+
 def test_short_runs_are_not():
     assert said(results(30, seconds_an_update=0.001)) == []
     assert said(results(30, seconds_an_update=4.0), stop={}) == []

@@ -121,6 +121,7 @@ def write_several():
         (["evaluate", ".", "--episodes", "0"], "not in the range"),
         (["evaluate", ".", "--algo", "PPO"], "not of PPO"),
         (["trian"], "No such command 'trian'"),
+        (["train", "a.yaml"], "Did you mean: rllib train file a.yaml"),
     ],
 )
 def test_wrong_use_is_told_in_a_message_with_exit_code_2(ran, arguments, message):
