@@ -58,7 +58,10 @@ def load_policy(
         CheckpointError: If there is no checkpoint, it is damaged, or it is older than what this
             needs.
         SpaceError: If the policy does not fit ``spaces``.
+        ValueError: If there is no such mode.
     """
+    if mode not in (None, "sample", "mode"):
+        raise ValueError(f"mode must be 'sample' or 'mode', not {mode!r}.")
     directory, _ = find_checkpoint(Path(path).expanduser().resolve())
     saved = read_saved_networks(directory)
     if spaces is not None:

@@ -149,6 +149,12 @@ def test_wrong_observations_are_told(trained):
 
 
 @pytest.mark.parametrize("trained", ["v1"], indirect=True)
+def test_other_modes_are_refused(trained):
+    path, *_ = trained
+    with pytest.raises(ValueError, match="mode must be 'sample' or 'mode', not 'Mode'"):
+        load_policy(path, mode="Mode")
+
+
 def test_the_loop_of_the_documentation_plays_an_episode(trained):
     path, _, _ = trained
     page = (Path(__file__).parents[1] / "docs" / "acting.md").read_text()

@@ -50,7 +50,14 @@ def load(
         ImportError: If what runs the model is not installed; says what to install.
     """
     path = Path(directory).expanduser()
-    described = json.loads((path / "policy.json").read_text(encoding="utf-8"))
+    try:
+        described = json.loads((path / "policy.json").read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ValueError(f"There is no policy.json in {path}: it is no exported policy.") from error
+    except ValueError as error:
+        raise ValueError(
+            f"{path / 'policy.json'} is damaged ({error}): export the policy again."
+        ) from error
     if (described.get("format"), described.get("format_version")) != (FORMAT, FORMAT_VERSION):
         raise ValueError(f"{path} is no policy that was exported, or by another version of it.")
     return ExportedPolicy(described, open_runner(path, described, format), mode=mode, seed=seed)

@@ -93,6 +93,11 @@ def test_damage_is_told(folder, tmp_path):
     graph.unlink()
     with pytest.raises(ValueError, match=r"saved_model\.pb cannot be read"):
         load(tmp_path / "damaged")
+    (tmp_path / "damaged" / "policy.json").write_text('{"format": "rll')
+    with pytest.raises(ValueError, match=r"policy\.json is damaged"):
+        load(tmp_path / "damaged")
+    with pytest.raises(ValueError, match=r"There is no policy\.json in .*nowhere"):
+        load(tmp_path / "nowhere")
 
 
 def test_only_exported_policies_are_replaced(checkpoint, folder, tmp_path):
