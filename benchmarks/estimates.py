@@ -2,9 +2,8 @@
 
     python benchmarks/estimates.py --out benchmarks/results/estimates.json
 
-For each tuned example the doctor's rehearsal and then a real run, each in a process of its own. The
-run is as long as the rehearsal says that it takes so many seconds. Needs a machine without other
-work.
+For each tuned example a real run of some minutes, and then the doctor's rehearsal of as many env
+steps, each in a process of its own. Needs a machine without other work.
 """
 
 import argparse
@@ -29,35 +28,35 @@ def load(name: str) -> Any:
     return DreamerV3Config().update_from_dict(dict(experiment.config)).debugging(seed=0)
 
 
-def estimate(name: str, seconds: float) -> dict[str, Any]:
-    """How many env steps are estimated to take so many seconds, and what they take."""
+def run(name: str, seconds: float) -> dict[str, Any]:
+    """Trains for about so many seconds; what was reached, and what it took."""
+    import ray
+
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    algorithm = load(name).build_algo()
+    began = time.perf_counter()
+    while (taken := time.perf_counter() - began) < seconds:
+        result = algorithm.train()
+    algorithm.stop()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {
+        "env_steps": int(result["num_env_steps_sampled_lifetime"]),
+        "updates": int(result["num_grad_updates_lifetime"]),
+        "seconds": round(taken, 1),
+        "memory_mb": round(peak / 1e6),
+    }
+
+
+def estimate(name: str, env_steps: int) -> dict[str, Any]:
+    """What so many env steps are estimated to take."""
     from rllib_dreamerv3.plugin.rehearsal import rehearse
 
     rehearsal = rehearse(load(name))
-    per_step = rehearsal.step_s + rehearsal.updates_per_step * rehearsal.update_s
-    start_s = rehearsal.run_s(rehearsal.steps_to_start)
-    env_steps = rehearsal.steps_to_start + max(0.0, seconds - start_s) / per_step
     return {
-        "env_steps": round(env_steps),
         "seconds": round(rehearsal.run_s(env_steps), 1),
         "memory_mb": round((rehearsal.process_bytes + rehearsal.replay_bytes(env_steps)) / 1e6),
         "update_s": round(rehearsal.update_s, 3),
     }
-
-
-def run(name: str, env_steps: int) -> dict[str, Any]:
-    """Trains for so many env steps; what they took."""
-    import ray
-
-    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    algorithm = load(name).reporting(min_time_s_per_iteration=0).build_algo()
-    sampled, began = 0, time.perf_counter()
-    while sampled < env_steps:
-        sampled = algorithm.train()["num_env_steps_sampled_lifetime"]
-    taken = time.perf_counter() - began
-    algorithm.stop()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"env_steps": int(sampled), "seconds": round(taken, 1), "memory_mb": round(peak / 1e6)}
 
 
 def in_a_process(*arguments: str) -> dict[str, Any]:
@@ -73,20 +72,21 @@ def main() -> None:
     parser.add_argument("workloads", nargs="*", default=WORKLOADS, help="which (default: all)")
     parser.add_argument("--seconds", type=float, default=150.0, help="of each run")
     parser.add_argument("--out", type=Path, help="JSON file")
-    parser.add_argument("--estimate", action="store_true", help=argparse.SUPPRESS)
-    parser.add_argument("--run", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--run", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--estimate", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.estimate or arguments.run:
+    if arguments.run or arguments.estimate:
         (name,) = arguments.workloads
-        row = run(name, arguments.run) if arguments.run else estimate(name, arguments.seconds)
+        reached = arguments.estimate
+        row = estimate(name, reached) if reached else run(name, arguments.seconds)
         print(json.dumps(row))
         return
     rows = {}
     for name in arguments.workloads:
-        said = in_a_process(name, "--estimate", "--seconds", str(arguments.seconds))
-        was = in_a_process(name, "--run", str(said["env_steps"]))
+        was = in_a_process(name, "--run", "--seconds", str(arguments.seconds))
+        said = in_a_process(name, "--estimate", str(was["env_steps"]))
         ratios = {key: round(said[key] / was[key], 2) for key in ("seconds", "memory_mb")}
-        rows[name] = {"estimated": said, "measured": was, "estimated/measured": ratios}
+        rows[name] = {"measured": was, "estimated": said, "estimated/measured": ratios}
         print(name, json.dumps(rows[name]), flush=True)
         if arguments.out:
             arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
