@@ -143,9 +143,9 @@ def test_video_of_what_an_environment_draws(cartpole):
     assert code == 0, output
     assert "Video: x.mp4" in output
     frames = imageio.imread("x.mp4")
-    # Both with their first observation; odd sides have one line more.
-    assert frames.shape == (2 * (1 + 4), 34, 48, 3)
-    shades = frames[:, 16, 24].mean(-1)
+    # Both with their first observation; 33 and 47 pixels five times, odd sides with one line more.
+    assert frames.shape == (2 * (1 + 4), 166, 236, 3)
+    shades = frames[:, 80, 120].mean(-1)
     expected = [*range(0, 150, 30), *range(100, 250, 30)]
     assert shades == pytest.approx(expected, abs=8)
     assert imageio.immeta("x.mp4")["fps"] == 5

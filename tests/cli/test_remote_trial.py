@@ -33,8 +33,8 @@ def train(name, results, *arguments):
 def kinds_of_files(trial):
     """Its files, without the numbers in their names, which differ from run to run."""
     files = [path.relative_to(trial) for path in trial.rglob("*") if path.is_file()]
-    kinds = {re.sub(r"\d+", "N", str(path)) for path in files if "checkpoint" not in str(path)}
-    return {kind.partition(".tfevents.")[0] for kind in kinds}
+    kinds = {str(path).partition(".tfevents.")[0] for path in files if "checkpoint" not in str(path)}
+    return {re.sub(r"\d{4,}", "N", kind) for kind in kinds}
 
 
 @pytest.mark.slow

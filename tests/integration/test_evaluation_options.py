@@ -46,13 +46,21 @@ class Paced(gym.Env):
 
 
 class OwnEnvRunner(DreamerV3EnvRunner):
-    """Takes its weights slowly while a file says so, and counts what it is asked for."""
+    """Takes its weights slowly while a file says so, and remembers what it is asked for.
 
-    calls = 0
+    Attributes:
+        calls: Of each call of ``sample``, how many time steps it was to take at least and how many
+            records came.
+    """
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.calls = []
 
     def sample(self, **arguments):
-        self.calls += 1
-        return super().sample(**arguments)
+        samples = super().sample(**arguments)
+        self.calls.append((arguments.get("num_timesteps"), sum(map(len, samples))))
+        return samples
 
     def set_state(self, state):
         if Path(self.config.env_config["directory"], "slow weights").exists():
@@ -66,7 +74,6 @@ events = []
 
 def note_sample(env_runner, metrics_logger, samples, **_):
     records = sum(map(len, samples))
-    metrics_logger.log_value("fewest_records", records, reduce="min", window=100)
     metrics_logger.log_value("most_records", records, reduce="max", window=100)
     began = float(samples[0].columns[IS_FIRST][0])
     metrics_logger.log_value("began_with_reset", began, window=1)
@@ -129,6 +136,10 @@ def slow(shared, what):
 
 def evaluating_process(algorithm):
     return algorithm.eval_env_runner_group._worker_manager.actors()[1]
+
+
+def calls_of(process):
+    return ray.get(process.apply.remote(lambda runner: runner.calls))
 
 
 def lose_env_runner(algorithm):
@@ -208,14 +219,16 @@ def test_automatic_durations_are_as_long_as_training_in_calls_between_limits(
         evaluation_auto_duration_min_env_steps_per_sample=least,
         evaluation_auto_duration_max_env_steps_per_sample=most,
     ):
+        process = evaluating_process(algorithm)
+        before = len(calls_of(process))
         # Where training ends first there is nothing to be as long as.
-        for _ in range(10):
-            result = algorithm.train()["evaluation"]["env_runners"]
-            if result["fewest_records"] == records:
-                break
-    assert result["fewest_records"] == records
-    if records == most:
-        assert result["most_records"] == records
+        while len(calls_of(process)) < before + 5:
+            algorithm.train()
+        asked, came = zip(*calls_of(process)[before:], strict=True)
+    assert records in asked
+    assert least <= min(asked)
+    assert max(asked) <= most
+    assert all(n >= least for n, least in zip(came, asked, strict=True))
 
 
 @pytest.mark.parametrize("parallel", [True, False])
@@ -261,7 +274,7 @@ def test_a_function_of_ones_own_evaluates(algorithm):
 def test_a_lost_env_runner_is_waited_for_if_told_so(algorithm):
     def calls(**options):
         evaluate(algorithm, **options)
-        return ray.get(evaluating_process(algorithm).apply.remote(lambda runner: runner.calls))
+        return len(calls_of(evaluating_process(algorithm)))
 
     lose_env_runner(algorithm)
     before = calls()
