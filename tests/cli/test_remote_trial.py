@@ -32,8 +32,8 @@ def train(name, results, *arguments):
 
 def kinds_of_files(trial):
     """Its files, without the numbers in their names, which differ from run to run."""
-    files = [path.relative_to(trial) for path in trial.rglob("*") if path.is_file()]
-    kinds = {str(path).partition(".tfevents.")[0] for path in files if "checkpoint" not in str(path)}
+    files = [str(path.relative_to(trial)) for path in trial.rglob("*") if path.is_file()]
+    kinds = {name.partition(".tfevents.")[0] for name in files if "checkpoint" not in name}
     return {re.sub(r"\d{4,}", "N", kind) for kind in kinds}
 
 
