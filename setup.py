@@ -14,6 +14,9 @@ MINIGRID = ["minigrid>=3"]
 # tf2onnx below 1.17 calls functions that NumPy 2 no longer has.
 EXPORT = ["ai-edge-litert>=2", "onnxruntime>=1.20", "tf2onnx>=1.17"]
 
+# CUDA's libraries for TensorFlow, of the versions that it was built with.
+GPU = ["tensorflow[and-cuda]>=2.21,<2.22"]
+
 # The documents as a site.
 DOCS = ["mkdocs>=1.6,<2", "mkdocs-material>=9.6", "mkdocstrings-python>=2", "griffelib>=2"]
 
@@ -81,6 +84,7 @@ setup(
         "dmc": DMC,
         "docs": DOCS,
         "export": EXPORT,
+        "gpu": GPU,
         "minigrid": MINIGRID,
     },
     entry_points={"console_scripts": ["rllib = rllib_cli.main:main"]},

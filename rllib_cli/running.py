@@ -175,11 +175,14 @@ def _run(
 
     from rllib_cli.callback import told_to
     from rllib_dreamerv3.plugin.resources import check_resources, cpus_for_main_process
+    from rllib_dreamerv3.startup.devices import check_gpus
 
     cluster = ray.cluster_resources()
     with told_as(RunError, options.verbosity):
         for config in configs:
             check_resources(config, cluster, in_tune=True)
+            if len(ray.nodes()) == 1:  # Then trials see what this process sees.
+                check_gpus(config.num_gpus_per_learner)
 
     trials = len(configs) * experiment.num_samples
     space = dict(experiment.config)

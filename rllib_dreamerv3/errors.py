@@ -36,7 +36,7 @@ class TrainingDivergedError(RuntimeError):
 
 
 class ResourceError(RuntimeError):
-    """More CPUs or GPUs are asked for than the cluster has."""
+    """More CPUs or GPUs are asked for than there are."""
 
 
 def in_words(error: BaseException) -> str:

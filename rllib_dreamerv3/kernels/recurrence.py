@@ -15,6 +15,8 @@ the place of new ones, and notes what was multiplied and the gradient of what ca
 
 A loop keeps one core busy, and few rows fit its cache better than many: rows are computed in small
 groups, side by side.
+
+All this is for CPUs. Elsewhere the plain formula runs as TensorFlow's own loop, with its gradient.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -22,6 +24,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from rllib_dreamerv3.kernels.compiled import only_plain_operations
 from rllib_dreamerv3.kernels.parameters import Parameter, View, accessed_by, value_of
 from rllib_dreamerv3.kernels.products import gradient_by_kernel, gradient_by_x, product
 
@@ -154,10 +157,23 @@ class Recurrence:
         """
         by_time = tf.nest.map_structure(_swap, (inputs, data))
         start = tf.nest.map_structure(tf.stop_gradient, start)
+        if only_plain_operations():
+            state, output = self._plain(start, by_time, constants)
+            return tf.nest.map_structure(_swap, (state, output))
         used = self._used_parameters(start, by_time, constants)
         values = [value_of(parameter) for parameter in used.parameters.values()]
         state, output = self._differentiable(start, by_time, constants, values, used)
         return tf.nest.map_structure(_swap, (state, output))
+
+    def _plain(self, start: Nest, by_time: tuple[Nest, Nest], constants: Nest) -> tuple[Nest, Nest]:
+        """The plain formula, time-major."""
+
+        def one(last: tuple[Nest, Nest], x: tuple[Nest, Nest]) -> tuple[Nest, Nest]:
+            return self._step(last[0], *x, constants)
+
+        like = one((start, ()), _at(by_time, 0))
+        initial = (start, tf.nest.map_structure(tf.zeros_like, like[1]))
+        return tf.scan(one, by_time, initial)
 
     def _used_parameters(self, start: Nest, by_time: Nest, constants: Nest) -> _Noting:
         """Traces the step once, to find out what it reads and multiplies with."""

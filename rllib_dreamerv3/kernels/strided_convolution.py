@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from rllib_dreamerv3.kernels.compiled import compiled
+from rllib_dreamerv3.kernels.compiled import compiled, only_plain_operations
 from rllib_dreamerv3.kernels.norm_silu import norm_silu
 from rllib_dreamerv3.options.table import ComputeDtype
 
@@ -35,7 +35,8 @@ def plain_convolve_up(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def convolve_down(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
     """``[n, 2h, 2w, in] x [4, 4, in, out] -> [n, h, w, out]``, computed in ``dtype``."""
-    return _down(tf.cast(x, dtype), tf.cast(kernel, dtype))
+    convolve = plain_convolve_down if only_plain_operations() else _down
+    return convolve(tf.cast(x, dtype), tf.cast(kernel, dtype))
 
 
 def activate_and_convolve_down(
@@ -57,7 +58,7 @@ def activate_and_convolve_down(
     Returns:
         ``[n, h, w, out]``.
     """
-    if dtype != "float32":
+    if dtype != "float32" or only_plain_operations():
         return convolve_down(norm_silu(x, **activation, dtype=dtype), kernel, dtype)
 
     @tf.custom_gradient
@@ -87,7 +88,8 @@ def activate_and_convolve_down(
 
 def convolve_up(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
     """Transposed: ``[n, h, w, in] x [4, 4, out, in] -> [n, 2h, 2w, out]``, in ``dtype``."""
-    return _up(tf.cast(x, dtype), tf.cast(kernel, dtype))
+    convolve = plain_convolve_up if only_plain_operations() else _up
+    return convolve(tf.cast(x, dtype), tf.cast(kernel, dtype))
 
 
 def convolve_up_to_pixels(
@@ -98,6 +100,8 @@ def convolve_up_to_pixels(
     oneDNN takes three times as long to write three channels as to write twelve of a quarter as
     many pixels, so the transposed convolution writes those, and depth-to-space follows.
     """
+    if only_plain_operations():
+        return tf.cast(convolve_up(x, kernel, dtype), tf.float32) + bias
     n, height, width = tf.shape(x)[0], x.shape[1], x.shape[2]
     outputs, inputs = kernel.shape[2:]
     by_block = tf.reshape(tf.cast(kernel, dtype), [2, 2, 2, 2, outputs, inputs])

@@ -13,7 +13,7 @@ n images, h x w pixels of the smaller image.
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.kernels.compiled import compiled
+from rllib_dreamerv3.kernels.compiled import compiled, only_plain_operations
 from rllib_dreamerv3.options.table import ComputeDtype
 
 
@@ -25,6 +25,8 @@ def plain_convolve_upsampled(x: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
 
 def convolve_upsampled(x: tf.Tensor, kernel: tf.Tensor, dtype: ComputeDtype) -> tf.Tensor:
     """``[n, h, w, in] x [5, 5, in, out] -> [n, 2h, 2w, out]``, in ``dtype``."""
+    if only_plain_operations():
+        return plain_convolve_upsampled(tf.cast(x, dtype), tf.cast(kernel, dtype))
     merged = tf.cast(merge_kernel(kernel), dtype)
     return _depth_to_space(tf.nn.conv2d(tf.cast(x, dtype), merged, 1, "SAME"))
 

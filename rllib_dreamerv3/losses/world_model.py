@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rllib_dreamerv3.kernels.compiled import compiled
+from rllib_dreamerv3.kernels.compiled import compiled, only_plain_operations
 from rllib_dreamerv3.math.categorical import free_bits, kl_divergence
 from rllib_dreamerv3.math.two_hot import TwoHot
 from rllib_dreamerv3.networks.observation_values import unit_image, vector_value
@@ -153,9 +153,12 @@ class WorldModelLosses(NamedTuple):
 
 
 def records_at_a_time(layout: ObservationLayout, settings: ModelSettings) -> int | None:
-    """Records to decode at a time so that memory is bounded; None (all) without images."""
+    """Records to decode at a time so that memory is bounded; None (all) without images.
+
+    All at once too on devices that need much work at a time.
+    """
     pixels = sum(image.height * image.width for image in layout.images)
-    if not pixels:
+    if not pixels or only_plain_operations():
         return None
     return max(1, CHANNEL_BYTES_AT_A_TIME // (pixels * tf.as_dtype(settings.compute_dtype).size))
 

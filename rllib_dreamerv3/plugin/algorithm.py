@@ -40,6 +40,7 @@ from rllib_dreamerv3.plugin.sampling import RemoteSampling
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
+from rllib_dreamerv3.startup.devices import hide_gpus, use_devices_of_a_learner
 from rllib_dreamerv3.startup.import_hooks import NAME
 
 # Records that one call collects while replay is being filled, over all env runners.
@@ -64,7 +65,8 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         """Creates env runners, replay and learner.
 
         Raises:
-            ResourceError: At once, if the cluster is too small for this configuration.
+            ResourceError: At once, if the cluster is too small for this configuration, or there is
+                no GPU to learn on.
             ConfigError: If there is no environment, or replay would outgrow the machine.
             EnvironmentFailedError: If no env runner can be made.
         """
@@ -77,6 +79,10 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         # Under Tune there is a placement group: all that is needed has been granted already.
         if ray.util.get_current_placement_group() is None:
             check_resources(self.config, ray.cluster_resources(), in_tune=False)
+        if self.config.num_learners:
+            hide_gpus()
+        else:
+            use_devices_of_a_learner(self.config.num_gpus_per_learner)
         replay = self.config.replay_buffer_options()
         self.replay_buffer = ReplayBuffer(
             length=self.config.batch_length_T,

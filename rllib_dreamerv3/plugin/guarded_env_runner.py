@@ -19,6 +19,7 @@ from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError,
 from rllib_dreamerv3.plugin.failures import FailuresInARow, name_of
 from rllib_dreamerv3.plugin.messages import leave_reason
 from rllib_dreamerv3.plugin.watchdog import Watchdog
+from rllib_dreamerv3.startup.devices import hide_gpus
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
 
     def __init__(self, *, config: Any, **kwargs: Any):
         """Creates environments and policy."""
+        if kwargs.get("worker_index"):
+            # A process of its own, whose few rows a GPU would compute no faster.
+            hide_gpus()
         self._failures = FailuresInARow(config.num_consecutive_env_runner_failures_tolerance)
         self._watchdog = Watchdog(
             name_of(kwargs.get("worker_index") or 0, evaluation=config.in_evaluation),
