@@ -6,6 +6,9 @@ may fall below 1, because products with one-hot vectors need not be made.
 
     python benchmarks/update.py --workload vector-xs --json
     python benchmarks/update.py --workload image-1m --compute-dtype bfloat16 --json
+    python benchmarks/update.py --workload image-12m --device gpu --json
+
+No number of a GPU has been taken yet; there, kernels have their plain forms.
 
 Against another DreamerV3, on the same records, in turns. It lives in an environment of its own:
 
@@ -95,7 +98,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             Child(
                 sys.executable,
                 "peers.own_update",
-                [*arguments, f"--compute-dtype={options.compute_dtype}"],
+                [
+                    *arguments,
+                    f"--compute-dtype={options.compute_dtype}",
+                    f"--device={options.device}",
+                ],
                 options.threads,
             )
         )
@@ -128,6 +135,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
     parser.add_argument("--compute-dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="of our update")
     parser.add_argument("--runs", type=int, default=10, help="updates, or pairs, that are timed")
     add_peer_arguments(parser, PEERS)
     options = parser.parse_args()

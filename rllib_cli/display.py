@@ -117,8 +117,11 @@ class Display:
         trial.enter(phase)
 
     def trial_reports(self, trial_id: str, name: str, result: Mapping[str, Any]) -> None:
-        """A trial has reported a result; the first one says what replay will need."""
+        """A trial has reported a result; the first says what learns and what replay will need."""
         trial = self.trial(trial_id, name)
+        device = result.get("learner_device")
+        if device and not trial.result and len(self.trials) == 1:
+            self.say(f"Updates are computed by the {device}.")
         need = look_up(result, "replay_buffer/num_bytes_at_capacity")
         if need and not trial.result and len(self.trials) == 1:
             disk = look_up(result, "replay_buffer/num_bytes_of_disk")

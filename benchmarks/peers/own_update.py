@@ -4,6 +4,7 @@ What is timed is ``Trainer.update()`` on a batch of tensors, until its metrics a
 """
 
 import argparse
+import sys
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
     parser.add_argument("--compute-dtype", default="float32")
+    parser.add_argument("--device", default="cpu")
     options = parser.parse_args()
     spaces_name, size_name = split_name(options.workload)
     spaces = SPACES[spaces_name]
@@ -32,10 +34,16 @@ def main() -> None:
     from dense_floor import dense_gflop, gemm_gflop_per_s
 
     from rllib_dreamerv3 import DreamerV3Config, __version__
+    from rllib_dreamerv3.errors import ResourceError
     from rllib_dreamerv3.learning.trainer import Trainer
     from rllib_dreamerv3.networks.model import DreamerModel, get_weights
     from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
+    from rllib_dreamerv3.startup.devices import device_in_use, use_devices_of_a_learner
 
+    try:
+        use_devices_of_a_learner(1 if options.device == "gpu" else 0)
+    except ResourceError as error:
+        sys.exit(str(error))
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
     names = {name.lower(): name for name in MODEL_SIZES}
@@ -75,6 +83,7 @@ def main() -> None:
             "program": f"rllib_dreamerv3 {__version__}, TensorFlow {tf.__version__}",
             "parameters": model.count_parameters()["total"],
             "compute_dtype": options.compute_dtype,
+            "device": device_in_use(),
             "dense_gflop": dense_gflop(
                 model,
                 observations,

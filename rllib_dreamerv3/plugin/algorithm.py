@@ -40,7 +40,7 @@ from rllib_dreamerv3.plugin.sampling import RemoteSampling
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
-from rllib_dreamerv3.startup.devices import hide_gpus, use_devices_of_a_learner
+from rllib_dreamerv3.startup.devices import device_in_use, hide_gpus, use_devices_of_a_learner
 from rllib_dreamerv3.startup.import_hooks import NAME
 
 # Records that one call collects while replay is being filled, over all env runners.
@@ -114,6 +114,8 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
             self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
+        (device, *_) = self.learner_group.foreach_learner(lambda _: device_in_use())
+        self._learner_device = device.get()
         module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
         self.replay_room = check_replay_room(self.config, module, self._replay_directory)
         if self.config.start_checkpoint is not None:
@@ -162,7 +164,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
             if iteration.evaluated:
                 self._last_evaluation = results[EVALUATION_RESULTS]
             results[EVALUATION_RESULTS] = self._last_evaluation
-        results |= self._divergence.results()
+        results |= self._divergence.results() | {"learner_device": self._learner_device}
         for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
             if part in results:
                 results[part] = without_gaps(results[part])

@@ -1,8 +1,8 @@
 """A cache on disk of what XLA compiles, shared by all processes of a user.
 
 It halves the time of a process's first update. TensorFlow reads the cache's directory before its
-first operation. It would also load programs compiled for another number of threads or another
-processor, so each of these has a directory of its own.
+first operation. It would also load programs compiled for another number of threads, another
+processor, or a machine with another kind of device, so each of these has a directory of its own.
 """
 
 import hashlib
@@ -11,6 +11,8 @@ import platform
 from collections.abc import MutableMapping
 from importlib import metadata
 from pathlib import Path
+
+from rllib_dreamerv3.startup.devices import has_nvidia_driver
 
 FLAGS_VARIABLE = "TF_XLA_FLAGS"
 DIRECTORY_FLAG = "--tf_xla_persistent_cache_directory"
@@ -34,7 +36,8 @@ def use_compilation_cache(
     if DIRECTORY_FLAG in flags:
         return None
     base = environment.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(base) / "rllib_dreamerv3" / f"{_machine()}-{threads}-threads"
+    device = "gpu" if has_nvidia_driver() else "cpu"
+    folder = Path(base) / "rllib_dreamerv3" / f"{_machine()}-{device}-{threads}-threads"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:

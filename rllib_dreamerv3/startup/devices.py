@@ -23,6 +23,12 @@ logger = logging.getLogger(__name__)
 _MEBIBYTE = 2**20
 
 
+def has_nvidia_driver() -> bool:
+    """Whether this machine can have a GPU that TensorFlow computes with; needs no TensorFlow."""
+    driver = os.path.exists("/proc/driver/nvidia/version")
+    return driver or shutil.which("nvidia-smi") is not None
+
+
 def device_in_use() -> Device:
     """What TensorFlow computes with in this process: a GPU if it sees one."""
     import tensorflow as tf
@@ -136,7 +142,7 @@ def why_no_gpu() -> str:
             "the environment variable CUDA_VISIBLE_DEVICES hides all of them. Unset it, or start "
             "Ray on a machine that has a GPU."
         )
-    if shutil.which("nvidia-smi") is None and not os.path.exists("/proc/driver/nvidia/version"):
+    if not has_nvidia_driver():
         return (
             "this machine has no NVIDIA driver. Start Ray on one that has a GPU and its driver "
             "(the command nvidia-smi shows both); then install CUDA's libraries by "

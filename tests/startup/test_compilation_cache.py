@@ -48,6 +48,15 @@ def test_folders_differ_by_number_of_threads(tmp_path):
     assert folders[0] != folders[1]
 
 
+def test_a_machine_with_a_gpu_has_a_folder_of_its_own(tmp_path, monkeypatch):
+    environment = {"XDG_CACHE_HOME": str(tmp_path)}
+    without = use_compilation_cache(1, dict(environment))
+    (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    assert use_compilation_cache(1, dict(environment)) != without
+
+
 @pytest.mark.parametrize("directory", ["", "/elsewhere"])
 def test_users_choose_another_directory_or_none(tmp_path, directory):
     chosen = {"XDG_CACHE_HOME": str(tmp_path), FLAGS_VARIABLE: f"{DIRECTORY_FLAG}={directory}"}
