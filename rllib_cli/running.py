@@ -174,7 +174,11 @@ def _run(
     import ray
 
     from rllib_cli.callback import told_to
-    from rllib_dreamerv3.plugin.resources import check_resources, cpus_for_main_process
+    from rllib_dreamerv3.plugin.resources import (
+        check_resources,
+        cpus_for_main_process,
+        what_is_asked,
+    )
     from rllib_dreamerv3.startup.devices import check_gpus
 
     cluster = ray.cluster_resources()
@@ -184,6 +188,9 @@ def _run(
             if len(ray.nodes()) == 1:  # Then trials see what this process sees.
                 check_gpus(config.num_gpus_per_learner)
 
+    if (options.ray or {}).get("address"):
+        each = "" if len(configs) * experiment.num_samples == 1 else "Each trial: "
+        display.say(each + what_is_asked(configs[0], cluster, len(ray.nodes())))
     trials = len(configs) * experiment.num_samples
     space = dict(experiment.config)
     if trials == 1 and configs[0].num_learners == 0 and _main_process_is_default(configs[0]):

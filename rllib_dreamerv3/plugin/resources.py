@@ -168,6 +168,34 @@ def check_resources(
             raise ResourceError(_refusal(parts, resource, asked, have))
 
 
+def what_is_asked(config: Any, cluster: Mapping[str, float], machines: int) -> str:
+    """A sentence that says what a trial asks of a cluster, and what that has.
+
+    Args:
+        config: An ``AlgorithmConfig``.
+        cluster: As for :func:`check_resources`.
+        machines: How many machines it has.
+    """
+    parts, asked = requested_parts(config, in_tune=True), []
+    for resource in sorted({name for part in parts for name in part.each}):
+        amount = sum(part.total(resource) for part in parts)
+        if not amount:
+            continue
+        shares = []
+        for part in parts:
+            if part.total(resource):
+                each = f"{part.each[resource]:g}"
+                many = part.count > 1
+                shares.append(
+                    f"{part.count} {part.name}s {each} each" if many else f"{part.name} {each}"
+                )
+        asked.append(
+            f"{_amount(amount, resource)} ({', '.join(shares)}) of {cluster.get(resource, 0):g}"
+        )
+    on = "1 machine" if machines == 1 else f"{machines} machines"
+    return f"Asks Ray for {', '.join(asked)} on {on}."
+
+
 def cluster_may_grow() -> bool:
     """Whether Ray starts more machines on demand.
 

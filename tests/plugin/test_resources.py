@@ -15,6 +15,7 @@ from rllib_dreamerv3.plugin.resources import (
     cpus_for_main_process,
     requested_parts,
     threads_for_this_process,
+    what_is_asked,
 )
 
 
@@ -147,6 +148,18 @@ def test_every_part_has_its_remedy(cluster, options, message):
 def test_fractions_add_up_exactly():
     ten = config(num_env_runners=10, num_cpus_per_env_runner=0.1)
     check_resources(ten, {"CPU": 2.0}, in_tune=True, may_grow=False)
+
+
+def test_what_is_asked_of_a_cluster_is_told():
+    asked = config(num_env_runners=4, num_cpus_per_env_runner=0.5, num_gpus_per_learner=1)
+    assert what_is_asked(asked, {"CPU": 24, "GPU": 2}, machines=3) == (
+        "Asks Ray for 3 CPUs (main process 1, 4 env runners 0.5 each) of 24, "
+        "1 GPU (main process 1) of 2 on 3 machines."
+    )
+    asked = config(num_env_runners=1)
+    assert what_is_asked(asked, {"CPU": 2}, machines=1) == (
+        "Asks Ray for 2 CPUs (main process 1, env runner 1) of 2 on 1 machine."
+    )
 
 
 def test_growing_clusters_are_not_judged(monkeypatch, tmp_path):
