@@ -1,0 +1,34 @@
+"""Policies in all formats, which several test files read: each is exported once."""
+
+import fcntl
+import os
+from pathlib import Path
+
+import exported
+
+from rllib_dreamerv3.exporting.folder import FORMATS, export_policy
+
+IMAGES = ("v2 image, choice", "v1 nested")
+
+
+def formats_of(name):
+    """All, but the one in NumPy, which is the first elsewhere, has no images."""
+    others = [x for x in FORMATS if x != "numpy"]
+    return others if name in IMAGES else ["numpy", *others]
+
+
+def exported_folder(tmp_path_factory, name):
+    """The policy of one of ``exported.SPACES`` in all of its formats; not to be changed.
+
+    It is made once in a session, even if several processes run its tests.
+    """
+    base = Path(tmp_path_factory.getbasetemp())
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    root = shared / f"policy-{list(exported.SPACES).index(name)}"
+    root.mkdir(exist_ok=True)
+    with open(root / "lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (root / "exported").exists():
+            checkpoint = exported.write_checkpoint(root / "checkpoint", *exported.SPACES[name])
+            export_policy(checkpoint, root / "exported", formats_of(name))
+    return root / "exported"
