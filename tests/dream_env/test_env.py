@@ -29,6 +29,7 @@ def trajectory(env, steps=8, seed=None):
     return told
 
 
+@pytest.mark.parametrize("written", ["vector", "nested", "masked"], indirect=True)
 def test_gymnasium_finds_nothing_wrong(env):
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -102,6 +103,7 @@ def test_predicted_masks_always_allow_something(env):
         env.set_state(env.get_state()._replace(ended=np.zeros(1, bool)))
 
 
+@pytest.mark.parametrize("written", ["vector", "nested", "masked"], indirect=True)
 def test_pictures(env):
     env.reset(seed=0)
     picture = env.render()

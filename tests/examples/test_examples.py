@@ -37,6 +37,7 @@ def policy(folder):
 
 def interleaved(policy):
     """Steps of two episodes in turns: which one, the observation, and the action to expect."""
+    policy.reset(seed=0)
     both = [exported.observations(exported.VECTOR, STEPS, seed) for seed in (1, 2)]
     states, steps = {}, []
     for pair in zip(*both, strict=True):
