@@ -157,7 +157,7 @@ class CheckpointedAlgorithm(TunedAlgorithm):
         place = CheckpointPlace.of(path, filesystem)
         if self.config.exact_resume:
             self._begin_generation(self.generation + 1)
-        with place.writing(_may_replace) as directory:
+        with place.writing(may_replace) as directory:
             super().save_to_path(str(directory), state=state, use_msgpack=use_msgpack)
             module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
             write_policy(directory, self.config, module.observation_space, module.action_space)
@@ -294,8 +294,8 @@ def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
                 pickle.load(file)
 
 
-def _may_replace(directory: Path) -> bool:
-    # A checkpoint has other files than the exported policy, which would be gone.
+def may_replace(directory: Path) -> bool:
+    """Whether a checkpoint may take the place of what is there: not that of an exported policy."""
     return manifest.is_checkpoint(directory) and not manifest.is_exported(directory)
 
 

@@ -12,6 +12,7 @@ from gymnasium.utils.env_match import data_equivalence
 from rllib_dreamerv3.dream_env.env import DreamEnv
 from rllib_dreamerv3.dream_env.picture import bars
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.reports.checkpoint_dream import dream_of_checkpoint
 
 
 @pytest.fixture
@@ -150,3 +151,10 @@ def test_dreams_can_begin_where_episodes_did(written):
     assert len(begun.latents.h) == 5
     (column, *_) = begun.columns.values()
     assert len(np.unique(column, axis=0)) == 5
+
+
+def test_an_exported_policy_cannot_dream(tmp_path):
+    (tmp_path / "policy.json").write_text('{"format": "rllib_dreamerv3.exported_policy"}')
+    for dream in (DreamEnv, lambda path: dream_of_checkpoint(path, rows=1, length=4, observed=2)):
+        with pytest.raises(CheckpointError, match=r"no decoder, .* Give the checkpoint"):
+            dream(tmp_path)
