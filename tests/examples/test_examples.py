@@ -13,10 +13,8 @@ import exported
 import numpy as np
 import pytest
 import tensorflow as tf
-from exported_folders import exported_folder
+from exported_folders import exported_folder, loaded_policy
 from processes import process
-
-from rllib_dreamerv3.acting import load_policy
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 START = 1  # of the choices
@@ -32,7 +30,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def policy(folder):
     """What load_policy() makes of it: compiled once for all."""
-    return load_policy(folder, mode="mode")
+    return loaded_policy(folder, "mode")
 
 
 def interleaved(policy):

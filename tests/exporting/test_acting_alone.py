@@ -11,9 +11,7 @@ import exported
 import gymnasium as gym
 import numpy as np
 import pytest
-from exported_folders import exported_folder, formats_of
-
-from rllib_dreamerv3.acting import load_policy
+from exported_folders import exported_folder, formats_of, loaded_policy
 
 PROGRAM = Path(exported.__file__).with_name("act_alone.py")
 OURS = ["rllib_dreamerv3", "rllib_cli", "ray", "gymnasium", "safetensors", "xxhash"]
@@ -50,7 +48,8 @@ def jobs(tmp_path_factory):
 
 
 def job(name, folder, observations, **options):
-    policy = load_policy(folder, **options)
+    policy = loaded_policy(folder, options["mode"])
+    policy.reset(options["seed"])
     expected = [(policy(x), tuple(policy.state)) for x in observations]
     return Job(name, folder, options, observations, expected)
 
