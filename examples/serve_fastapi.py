@@ -47,9 +47,11 @@ class Episodes:
 
     def act(self, episode: str, observation: Any) -> Any:
         with self._lock:
-            self._policy.state = self._states.pop(episode, None)
+            self._policy.state = self._states.get(episode)
+            # Where the observation is refused, the episode stays as it was.
             action = self._policy(observation)
             self._states[episode] = self._policy.state
+            self._states.move_to_end(episode)
             if len(self._states) > MOST_EPISODES:
                 self._states.popitem(last=False)
         return action

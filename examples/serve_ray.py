@@ -11,6 +11,7 @@ state, which goes back with the next observation of the episode.
 """
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -29,21 +30,20 @@ class Policy:
     def __init__(self, directory: str, format: str | None, mode: str | None):
         sys.path.insert(0, directory)
         from policy_io import load
-        from policy_io.acting import State
 
-        self._state_of = State
         self._policy = load(directory, format=format, mode=mode)
 
     # Not a coroutine that waits: what it remembers would change under another request.
     async def __call__(self, request: Request) -> JSONResponse:
-        asked = await request.json()
+        body = await request.body()
         try:
-            return JSONResponse(self.act(asked["observation"], asked.get("state")))
-        except (KeyError, TypeError, ValueError) as error:
+            return JSONResponse(self.act(*read(body)))
+        except (TypeError, ValueError) as error:
             return JSONResponse({"error": str(error)}, status_code=422)
 
     def act(self, observation: Any, state: dict[str, Any] | None) -> dict[str, Any]:
-        self._policy.state = None if state is None else self._read(state)
+        # What is no state of this policy is refused here.
+        self._policy.state = state
         action = self._policy(observation)
         remembered = self._policy.state._asdict()
         return {
@@ -51,9 +51,16 @@ class Policy:
             "state": {name: as_json(array) for name, array in remembered.items()},
         }
 
-    def _read(self, state: dict[str, Any]) -> Any:
-        dtypes = {"h": np.float32, "index": np.int32, "action": np.float32}
-        return self._state_of(**{name: np.array(state[name], x) for name, x in dtypes.items()})
+
+def read(body: bytes) -> tuple[Any, Any]:
+    """Observation and state of a request; ValueError if it has none, or is no JSON."""
+    try:
+        asked = json.loads(body)
+    except ValueError as error:
+        raise ValueError(f"The request must be JSON: {error}") from error
+    if not isinstance(asked, dict) or "observation" not in asked:
+        raise ValueError('The request must be {"observation": ..., "state": ...}.')
+    return asked["observation"], asked.get("state")
 
 
 def as_json(action: Any) -> Any:

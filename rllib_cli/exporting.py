@@ -23,6 +23,11 @@ def export(checkpoint: str, *, out: str, formats: Sequence[str], verbosity: int)
     """
     path, problems = find_checkpoint(checkpoint)
     target = Path(out).expanduser()
+    with told_as(RunError, verbosity):
+        from rllib_dreamerv3.exporting.checks import check_export, formats_there
+
+        check_export(path, target, formats)
+        before = formats_there(target)
     with open_display(plain=verbosity > 0) as display, told_as(RunError, verbosity):
         for problem in problems:
             display.say(problem)
@@ -39,5 +44,16 @@ def export(checkpoint: str, *, out: str, formats: Sequence[str], verbosity: int)
                 for file_name, file in described["files"].items()
                 if file_name == model["path"] or file_name.startswith(f"{model['path']}/")
             )
-            display.say(f"{name:14} {size / 1e6:7.1f} MB  {target / model['path']}")
+            display.say(f"{name:14} {_in_bytes(size):>10}  {target / model['path']}")
+        gone = [name for name in before if name not in described["models"]]
+        if gone:
+            display.say(
+                f"No longer there: {', '.join(gone)} of the policy that was exported to {target} "
+                "before. A folder has the formats of one export: name all that it is to have."
+            )
         display.say(f"How to act with it: {target / 'README.md'}")
+
+
+def _in_bytes(size: int) -> str:
+    """A size as people read it: small models are no "0.0 MB"."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

@@ -10,6 +10,7 @@ import tensorflow as tf
 from gymnasium.vector.utils import batch_space, iterate
 
 from rllib_dreamerv3.checkpoints.runs import find_checkpoint
+from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.networks.heads import TwoHotHead
 from rllib_dreamerv3.networks.model import PolicyModel, named_parts, set_weights
@@ -21,6 +22,8 @@ from rllib_dreamerv3.networks.saved import (
     weights_told,
 )
 from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.policy_io.observations import check, require_environments
+from rllib_dreamerv3.policy_io.state import checked_state
 from rllib_dreamerv3.spaces.nesting import flatten, unflatten
 
 Mode = Literal["sample", "mode"]
@@ -84,9 +87,9 @@ class LoadedPolicy:
     Attributes:
         spaces: Observation and action space of a single environment.
         mode: "sample" or "mode".
-        state: What the policy remembers: arrays ``[N, ...]``, or None where episodes begin. It can
-            be copied and put back.
     """
+
+    _state: PolicyState | None
 
     def __init__(self, saved: SavedNetworks, mode: Mode, seed: int):
         """Builds the networks; :func:`load_policy` gives them their parameters."""
@@ -99,12 +102,31 @@ class LoadedPolicy:
         self._critic = TwoHotHead(saved.settings, saved.settings.critic_layers, rng)
         # Built by its first use, before there are parameters to assign.
         self._values = self._make_values(saved)
+        self._sizes = {
+            "h": saved.settings.deterministic,
+            "index": saved.settings.categoricals,
+            "action": saved.actions.layout.size,
+        }
         self.mode: Mode = mode
         self.reset(seed)
 
     def named_variables(self) -> dict[str, tf.Variable]:
         """Every parameter by name, as in a checkpoint."""
         return self._networks.named_variables() | named_parts(critic=self._critic)
+
+    @property
+    def state(self) -> PolicyState | None:
+        """What the policy remembers, or None where episodes begin. It can be copied and put back.
+
+        Raises:
+            TypeError: If what is put back is no state.
+            ValueError: If it is one of another policy, or is not finite.
+        """
+        return self._state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._state = None if state is None else PolicyState(*checked_state(state, self._sizes))
 
     def reset(self, seed: int | np.random.SeedSequence | None = None) -> None:
         """Begins episodes in all environments.
@@ -114,14 +136,15 @@ class LoadedPolicy:
         """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-        self.state: PolicyState | None = None
+        self._state = None
 
     def __call__(self, observation: Any, is_first: np.ndarray | None = None) -> Any:
         """Chooses actions, and remembers the observation.
 
         Args:
             observation: From the space of one environment; or of N of them, as a vector
-                environment returns it, arrays ``[N, ...]`` nested as the space is.
+                environment returns it, arrays ``[N, ...]`` nested as the space is. Keys that the
+                space does not have are not looked at, as in training.
             is_first: Where an episode begins, ``[N]`` bool; None for nowhere but after
                 :meth:`reset`.
 
@@ -129,12 +152,20 @@ class LoadedPolicy:
             The action of one environment, or those of N as a vector environment takes them.
 
         Raises:
-            ValueError: If the observation, or ``is_first``, does not have the right shape.
-            EnvironmentDataError: If it holds NaN, infinity, or a class that does not exist.
+            ValueError: If the observation, or ``is_first``, does not have the right shape, or the
+                policy's numbers have become NaN or infinite.
+            EnvironmentDataError: If it holds NaN, infinity, a class that does not exist, or pixels
+                that are not uint8.
         """
         batch, single = self._batched(observation)
-        self.state = self._observe(batch, is_first)
-        actions = self._actions.decode(self.state.action)
+        state = self._observe(batch, is_first)
+        if not np.isfinite(state.action).all():
+            raise ValueError(
+                "The policy chose an action that is NaN or infinite: its networks multiply "
+                "observations beyond what numbers can hold. Load another checkpoint."
+            )
+        self._state = state
+        actions = self._actions.decode(state.action)
         if not single:
             return actions
         return next(iter(iterate(batch_space(self.spaces.action, 1), actions)))
@@ -165,9 +196,10 @@ class LoadedPolicy:
         return float(values[0]) if single else values
 
     def _observe(self, batch: Any, is_first: np.ndarray | None) -> PolicyState:
+        self._check(batch)
         columns = self._observations.encode(batch)
         n = len(next(iter(columns.values())))
-        state = self.state
+        state = self._state
         if state is None:
             state, begins = self._networks.policy.initial_state(n), np.ones(n, bool)
         else:
@@ -198,12 +230,24 @@ class LoadedPolicy:
         if len({x.shape[:1] for x in values}) == 1 and all(
             x.shape[1:] == shape for x, shape in zip(values, shapes, strict=True)
         ):
+            require_environments(len(values[0]))
             return unflatten(space, iter(values)), False
         found = ", ".join(str(x.shape) for x in values)
         raise ValueError(
             f"The observation has parts of the shapes {found}; {space} needs "
             f"{', '.join(map(str, shapes))}, or the same with an axis of N environments in front."
         )
+
+    def _check(self, batch: Any) -> None:
+        """What training says of such values speaks of replay; here there is none."""
+        for path, part in self._observations.parts:
+            value = batch
+            for key in path:
+                value = value[key]
+            try:
+                check(value, part.arrays, path)
+            except ValueError as error:
+                raise EnvironmentDataError(str(error)) from error
 
     def _make_values(self, saved: SavedNetworks) -> Callable[..., np.ndarray]:
         two_hot = make_two_hot(saved.two_hot_bins)

@@ -13,7 +13,7 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete, Tuple
 from tiny import tiny_config
 
 from rllib_dreamerv3.acting import Spaces, load_policy
-from rllib_dreamerv3.errors import CheckpointError, SpaceError
+from rllib_dreamerv3.errors import CheckpointError, EnvironmentDataError, SpaceError
 from rllib_dreamerv3.math.two_hot import make_two_hot
 from rllib_dreamerv3.networks.state import State
 
@@ -138,12 +138,29 @@ def test_values_are_asked_for_without_being_remembered(trained):
         )
 
 
+def spoilt(observation):
+    return observation | {"camera": observation["camera"] / np.float32(255)}
+
+
 def test_wrong_observations_are_told(trained):
     path, _, space = trained
     policy = load_policy(path)
     wrong = np.zeros(7) if isinstance(space, Box) else {"camera": 3}
     with pytest.raises(ValueError, match=r"shapes \(7,\).*needs \(4,\)|not nested as"):
         policy(wrong)
+    (observation, *_) = observations(space, 1)
+    bad = observation * np.float32(np.nan) if isinstance(space, Box) else spoilt(observation)
+    # Nothing is said of replay, of which there is none here.
+    told = "observation of environment 0 has NaN|observation has at 'camera' float32 where pixels"
+    with pytest.raises(EnvironmentDataError, match=told) as error:
+        policy(bad)
+    assert "replay" not in str(error.value)
+    nobody = gym.vector.utils.create_empty_array(space, 0)
+    with pytest.raises(ValueError, match="0 environments: there is nothing to act in"):
+        policy(nobody)
+    with pytest.raises(TypeError, match=r"A policy's state is None, or .* not 5"):
+        policy.state = 5
+    assert policy.state is None
     with pytest.raises(CheckpointError, match="There is no directory"):
         load_policy(path / "elsewhere")
 

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from rllib_dreamerv3.checkpoints.manifest import is_checkpoint, is_exported
 from rllib_dreamerv3.errors import CheckpointError
 
 _TEMPORARY, _OLDER = "tmp", "old"
@@ -41,7 +42,7 @@ def replacing(target: Path, may_replace: Callable[[Path], bool]) -> Iterator[Pat
         OSError: The disk is full, or writing is not allowed.
     """
     target = Path(os.path.realpath(target))
-    _refuse_foreign(target, may_replace)
+    refuse_foreign(target, may_replace)
     target.parent.mkdir(parents=True, exist_ok=True)
     recover(target)
     temporary = _sibling(target, _TEMPORARY)
@@ -74,17 +75,32 @@ def recover(target: Path) -> None:
             return
 
 
-def _refuse_foreign(target: Path, may_replace: Callable[[Path], bool]) -> None:
+def refuse_foreign(target: Path, may_replace: Callable[[Path], bool]) -> None:
+    """Raises CheckpointError if there is something at ``target`` that may not be replaced."""
     if not target.exists():
         return
     if not target.is_dir():
         raise CheckpointError(f"{target} is a file. Choose another directory.")
     content = sorted(entry.name for entry in target.iterdir())
     if content and not may_replace(target):
-        raise CheckpointError(
-            f"{target} is not a checkpoint (it holds {content[0]!r}) and is not overwritten. "
-            "Choose another directory."
-        )
+        raise not_overwritten(str(target), target, content[0])
+
+
+def not_overwritten(name: str, directory: Path, content: str) -> CheckpointError:
+    """The error for a directory that is not to be replaced.
+
+    Args:
+        name: What it is called.
+        directory: Where its manifest and description can be read, if it has these.
+        content: Something that it holds.
+    """
+    if is_exported(directory):
+        found = "is an exported policy"
+    elif is_checkpoint(directory):
+        found = "is a checkpoint"
+    else:
+        found = f"is not a checkpoint (it holds {content!r})"
+    return CheckpointError(f"{name} {found} and is not overwritten. Choose another directory.")
 
 
 def _remove_leftovers(target: Path, keep: Path) -> None:

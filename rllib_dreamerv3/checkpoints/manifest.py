@@ -16,7 +16,9 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
+from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.policy_io.described import FORMAT as EXPORTED_FORMAT
 
 MANIFEST = "manifest.json"
 FORMAT = "rllib_dreamerv3.checkpoint"
@@ -98,6 +100,8 @@ def read(directory: Path) -> Manifest:
         text = path.read_bytes()
         content = json.loads(text)
     except FileNotFoundError:
+        if is_exported(directory):
+            raise CheckpointError(f"{path} is missing. {instead_of(directory)}") from None
         raise CheckpointError(
             f"{directory} is not a complete checkpoint of DreamerV3: it has no {MANIFEST}. Give "
             "the directory that save_to_path() returned, or a trial's checkpoint_* directory."
@@ -147,16 +151,43 @@ def verify(directory: Path, only: Iterable[str] | None = None) -> Manifest:
 
 
 def is_checkpoint(directory: Path) -> bool:
-    """Whether a directory was meant to be a checkpoint, whole or damaged."""
+    """Whether a directory was meant to be a checkpoint or exported policy, whole or not."""
+    return FORMAT in _text(directory / MANIFEST)
+
+
+def is_exported(directory: Path) -> bool:
+    """Whether a directory was meant to be an exported policy, whole or damaged."""
+    if EXPORTED_FORMAT in _text(directory / POLICY_FILE):
+        return True
+    # Where that file is gone, or has not been copied from another machine.
+    listed = _text(directory / MANIFEST)
+    return FORMAT in listed and f'"{EXPORTED_NETWORKS_FILE}"' in listed
+
+
+def instead_of(directory: Path) -> str:
+    """What to do where a file of a checkpoint, or of an exported policy, is of no use."""
+    return "Export the policy again." if is_exported(directory) else "Take an earlier checkpoint."
+
+
+def damaged(path: Path, what: str, directory: Path | None = None) -> CheckpointError:
+    """The error for a file that is not as it was written.
+
+    Args:
+        path: The file.
+        what: What is wrong with it.
+        directory: The checkpoint, or exported policy, that it belongs to; None for the one in which
+            it lies.
+    """
+    advice = instead_of(directory or path.parent)
+    return CheckpointError(f"{path} is damaged: {what}. {advice}")
+
+
+def _text(path: Path) -> str:
+    """What a file holds, whatever that is; empty if it cannot be read."""
     try:
-        return FORMAT in (directory / MANIFEST).read_text(encoding="utf-8", errors="replace")
+        return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return False
-
-
-def damaged(path: Path, what: str) -> CheckpointError:
-    """The error for a file that is not as it was written."""
-    return CheckpointError(f"{path} is damaged: {what}. Take an earlier checkpoint.")
+        return ""
 
 
 def _names_below(directory: Path) -> Iterable[str]:
@@ -182,13 +213,15 @@ def _problem(directory: Path, name: str, manifest: Manifest) -> CheckpointError 
     try:
         size = path.stat().st_size
         if size != expected.size:
-            return damaged(path, f"it has {size} bytes, but was written with {expected.size}")
+            what = f"it has {size} bytes, but was written with {expected.size}"
+            return damaged(path, what, directory)
         if _describe(path) != expected:
-            return damaged(path, "it has another checksum than when it was written")
+            what = "it has another checksum than when it was written"
+            return damaged(path, what, directory)
     except FileNotFoundError:
-        return CheckpointError(f"{path} is missing. Take an earlier checkpoint.")
+        return CheckpointError(f"{path} is missing. {instead_of(directory)}")
     except OSError as error:
-        return damaged(path, f"it cannot be read ({error.strerror})")
+        return damaged(path, f"it cannot be read ({error.strerror})", directory)
     return None
 
 

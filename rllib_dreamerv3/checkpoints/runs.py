@@ -4,7 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from rllib_dreamerv3.checkpoints.manifest import MANIFEST, Manifest, is_checkpoint, verify
+from rllib_dreamerv3.checkpoints.manifest import (
+    MANIFEST,
+    Manifest,
+    is_checkpoint,
+    is_exported,
+    verify,
+)
 from rllib_dreamerv3.errors import CheckpointError
 
 PATTERN = "checkpoint_[0-9]*"
@@ -59,7 +65,7 @@ def find_checkpoint(path: Path) -> tuple[Path, list[str]]:
     """
     if not path.is_dir():
         raise CheckpointError(f"There is no directory {path}.")
-    if is_checkpoint(path):
+    if is_checkpoint(path) or is_exported(path):
         return path, []
     whole, problems = [], []
     for folder in {found.parent for found in [*path.glob(PATTERN), *path.glob(f"*/{PATTERN}")]}:

@@ -14,6 +14,7 @@ from rllib_dreamerv3.networks.saved import (
     SavedNetworks,
     read_saved_networks,
     read_weights,
+    require_world_model,
     weights_told,
 )
 from rllib_dreamerv3.records import Columns
@@ -103,6 +104,7 @@ class Dreams:
         if begin not in ("anywhere", "first"):
             raise ValueError(f"begin must be 'anywhere' or 'first', not {begin!r}.")
         directory, _ = find_checkpoint(Path(checkpoint).expanduser().resolve())
+        require_world_model(directory)
         self.saved: SavedNetworks = read_saved_networks(directory)
         observations, actions = self.saved.observations.layout, self.saved.actions.layout
         model = DreamerModel(observations, actions, self.saved.settings, seed)

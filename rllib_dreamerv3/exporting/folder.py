@@ -1,7 +1,6 @@
 """Writes the folder of an exported policy: models, description, networks, how to act."""
 
 import hashlib
-import json
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,12 +10,14 @@ from rllib_dreamerv3 import policy_io
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.checkpoints.manifest import is_exported
 from rllib_dreamerv3.exporting import litert, numpy, onnx, savedmodel
+from rllib_dreamerv3.exporting.checks import check_export
 from rllib_dreamerv3.exporting.description import describe
 from rllib_dreamerv3.exporting.readme import README_FILE, readme
 from rllib_dreamerv3.exporting.step import ExportedStep, make_step
 from rllib_dreamerv3.networks.saved import read_saved_networks, read_weights, weights_told
-from rllib_dreamerv3.policy_io.acting import FORMAT
+from rllib_dreamerv3.policy_io.described import described_as_text
 
 _WRITERS: dict[str, Callable[[ExportedStep, Path], dict[str, Any]]] = {
     savedmodel.NAME: savedmodel.write,
@@ -40,8 +41,10 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
 
     Raises:
         CheckpointError: If the checkpoint is damaged, or ``out`` holds something else.
-        ExportError: If a format cannot take this policy, or what writes it is not installed.
+        ExportError: If a format cannot take this policy, what writes it is not installed, or
+            ``out`` cannot be written.
     """
+    check_export(checkpoint, out, formats)
     saved, told = read_saved_networks(checkpoint), manifest.read(checkpoint)
     weights = read_weights(checkpoint)
     with weights_told(checkpoint):
@@ -57,21 +60,12 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
         _copy_policy_io(folder)
         (folder / README_FILE).write_text(readme(described), encoding="utf-8")
         described["files"] = _checksums(folder)
-        text = json.dumps(described, indent=1, allow_nan=False) + "\n"
-        (folder / POLICY_FILE).write_text(text, encoding="utf-8")
+        (folder / POLICY_FILE).write_text(described_as_text(described), encoding="utf-8")
         # By which this package verifies it, as it does checkpoints.
         manifest.write(
             folder, env_steps=told.env_steps, updates=told.updates, iteration=told.iteration
         )
     return described
-
-
-def is_exported(directory: Path) -> bool:
-    """Whether a directory was written by :func:`export_policy`."""
-    try:
-        return FORMAT in (directory / POLICY_FILE).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
 
 
 def _of_critic(name: str) -> bool:

@@ -31,10 +31,12 @@ def write(step: ExportedStep, directory: Path) -> dict[str, Any]:
     """
     require("ai_edge_litert.interpreter", NAME)
     with tempfile.TemporaryDirectory() as temporary:
-        savedmodel.write(step, Path(temporary))
+        source = directory / savedmodel.NAME
+        if not source.is_dir():  # As it is if that format has been asked for, too.
+            source = Path(temporary, savedmodel.NAME)
+            savedmodel.write(step, Path(temporary))
         for name, optimizations in ((FILE, []), (INT8_FILE, [tf.lite.Optimize.DEFAULT])):
-            path = str(Path(temporary, savedmodel.NAME))
-            converter = tf.lite.TFLiteConverter.from_saved_model(path)
+            converter = tf.lite.TFLiteConverter.from_saved_model(str(source))
             converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
             converter.optimizations = optimizations
             (directory / name).write_bytes(converter.convert())

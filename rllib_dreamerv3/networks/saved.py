@@ -100,6 +100,15 @@ def read_saved_networks(directory: Path) -> SavedNetworks:
     return SavedNetworks(policy, settings, bins, continue_label, observations, actions)
 
 
+def require_world_model(directory: Path) -> None:
+    """Raises CheckpointError for an exported policy, which cannot dream."""
+    if manifest.is_exported(directory):
+        raise CheckpointError(
+            f"{directory} is an exported policy: it has the networks that act, but no decoder, "
+            "rewards or replay to dream of. Give the checkpoint that it was exported from."
+        )
+
+
 def read_weights(directory: Path) -> Weights:
     """Reads the parameters of all networks, by name.
 

@@ -18,7 +18,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem as FsspecLocalFileSystem
 from ray.train import Checkpoint
 
-from rllib_dreamerv3.checkpoints.directory import recover, replacing
+from rllib_dreamerv3.checkpoints.directory import not_overwritten, recover, replacing
 from rllib_dreamerv3.checkpoints.manifest import MANIFEST
 from rllib_dreamerv3.errors import CheckpointError
 
@@ -172,10 +172,7 @@ class CheckpointPlace:
             with self.filesystem.open_input_stream(f"{self.path}/{name}") as file:
                 (copy / name).write_bytes(file.read())
         if not may_replace(copy):
-            raise CheckpointError(
-                f"{self.path} is not a checkpoint (it holds {min(content)!r}) and is not "
-                "overwritten. Choose another directory."
-            )
+            raise not_overwritten(self.path, copy, min(content))
 
     def _upload(self, directory: Path) -> None:
         assert self.filesystem is not None

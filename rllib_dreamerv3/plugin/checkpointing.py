@@ -157,7 +157,7 @@ class CheckpointedAlgorithm(TunedAlgorithm):
         place = CheckpointPlace.of(path, filesystem)
         if self.config.exact_resume:
             self._begin_generation(self.generation + 1)
-        with place.writing(manifest.is_checkpoint) as directory:
+        with place.writing(may_replace) as directory:
             super().save_to_path(str(directory), state=state, use_msgpack=use_msgpack)
             module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
             write_policy(directory, self.config, module.observation_space, module.action_space)
@@ -292,6 +292,11 @@ def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
         if name.endswith(".pkl"):
             with open(directory / name, "rb") as file:
                 pickle.load(file)
+
+
+def may_replace(directory: Path) -> bool:
+    """Whether a checkpoint may take the place of what is there: not that of an exported policy."""
+    return manifest.is_checkpoint(directory) and not manifest.is_exported(directory)
 
 
 def _verify_around(directory: Path) -> None:

@@ -1,33 +1,18 @@
 """A policy from a folder: what it remembers, the random numbers it needs, and how it is called."""
 
-import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from .described import read_described
 from .leaves import chosen_leaf, latent_noise
 from .observations import Observations
 from .runners import Run, open_runner
+from .state import State, checked_state
 
-FORMAT = "rllib_dreamerv3.exported_policy"
-FORMAT_VERSION = 1
 MODES = "sample", "mode"
-
-
-class State(NamedTuple):
-    """What a policy remembers of N environments.
-
-    Attributes:
-        h: float32 ``[N, D]``.
-        index: int32 ``[N, S]``.
-        action: float32 ``[N, A]``, the action vector chosen last.
-    """
-
-    h: np.ndarray
-    index: np.ndarray  # type: ignore[assignment]  # also a method of tuples
-    action: np.ndarray
 
 
 def load(
@@ -50,16 +35,7 @@ def load(
         ImportError: If what runs the model is not installed; says what to install.
     """
     path = Path(directory).expanduser()
-    try:
-        described = json.loads((path / "policy.json").read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ValueError(f"There is no policy.json in {path}: it is no exported policy.") from error
-    except ValueError as error:
-        raise ValueError(
-            f"{path / 'policy.json'} is damaged ({error}): export the policy again."
-        ) from error
-    if (described.get("format"), described.get("format_version")) != (FORMAT, FORMAT_VERSION):
-        raise ValueError(f"{path} is no policy that was exported, or by another version of it.")
+    described = read_described(path)
     return ExportedPolicy(described, open_runner(path, described, format), mode=mode, seed=seed)
 
 
@@ -68,9 +44,9 @@ class ExportedPolicy:
 
     Attributes:
         mode: "sample" or "mode".
-        state: What the policy remembers: a :class:`State`, or None where episodes begin. It can be
-            copied and put back.
     """
+
+    _state: State | None
 
     def __init__(
         self, described: Mapping[str, Any], run: Run, *, mode: str | None = None, seed: int = 0
@@ -86,6 +62,20 @@ class ExportedPolicy:
         self._run = run
         self.reset(seed)
 
+    @property
+    def state(self) -> State | None:
+        """What the policy remembers, or None where episodes begin. It can be copied and put back.
+
+        Raises:
+            TypeError: If what is put back is no state.
+            ValueError: If it is one of another policy, or is not finite.
+        """
+        return self._state
+
+    @state.setter
+    def state(self, state: Any) -> None:
+        self._state = None if state is None else checked_state(state, self._sizes)
+
     def reset(self, seed: int | None = None) -> None:
         """Begins episodes in all environments.
 
@@ -94,14 +84,15 @@ class ExportedPolicy:
         """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-        self.state: State | None = None
+        self._state = None
 
     def __call__(self, observation: Any, is_first: np.ndarray | None = None) -> Any:
         """Chooses actions, and remembers the observation.
 
         Args:
             observation: From the space of one environment; or of N of them, arrays ``[N, ...]``
-                nested as the space is.
+                nested as the space is. Keys that the space does not have are not looked at, as
+                in training.
             is_first: Where an episode begins, ``[N]`` bool; None for nowhere but after
                 :meth:`reset`.
 
@@ -110,19 +101,19 @@ class ExportedPolicy:
 
         Raises:
             ValueError: If the observation, or ``is_first``, does not have the right shape, or it
-                holds NaN, infinity, or a class that does not exist.
+                holds NaN, infinity, a class that does not exist, or pixels that are not uint8.
         """
         columns, single = self._observations.encode(observation)
         n = len(next(iter(columns.values())))
         state, begins = self._before(n, is_first)
         out = self._run({**columns, "is_first": begins, **state._asdict(), **self._noise(n)})
-        self.state = State(out["next_h"], out["next_index"], out[self.mode])
-        values = self._decode(self.state.action)
+        values = self._decode(out[self.mode])
+        self._state = State(out["next_h"], out["next_index"], out[self.mode])
         return _nest(self._space, iter([x[0] for x in values] if single else values))
 
     def _before(self, n: int, is_first: np.ndarray | None) -> tuple[State, np.ndarray]:
         """The state before N observations, and which of these begin an episode."""
-        state, begins = self.state, np.zeros(n, bool)
+        state, begins = self._state, np.zeros(n, bool)
         if state is None:
             begins[:] = True
             d, s, a = (self._sizes[name] for name in ("h", "index", "action"))

@@ -40,6 +40,21 @@ class Pixels:
         height, width = self.shape[1:] if self.channels_first else self.shape[:2]
         return height, width
 
+    def unfit(self, value: np.ndarray) -> str | None:
+        """Why ``[N, *shape]`` are no pixels of this kind; None if they are.
+
+        Whole numbers of other dtypes, such as lists of a server's client, are pixels if they are
+        within uint8. Floats are not, for nobody knows whether they are meant to be up to 1 or 255.
+        """
+        if self.dtype != "uint8" or value.dtype in (np.uint8, np.bool_):
+            return None
+        if value.dtype.kind not in "iu":
+            return f"{value.dtype.name} where pixels must be uint8, whole numbers from 0 to 255"
+        beyond = value[(value < 0) | (value > 255)]
+        if not beyond.size:
+            return None
+        return f"the pixel {beyond[0]}, but pixels must be uint8, whole numbers from 0 to 255"
+
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *shape]`` -> column."""
         if self.channels_first:

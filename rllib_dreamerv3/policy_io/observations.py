@@ -5,13 +5,24 @@ from typing import Any
 
 import numpy as np
 
-from .leaves import Classes, ObservedLeaf, first_where, flat_mask, not_finite, observed_leaf
+from .leaves import (
+    Classes,
+    ObservedLeaf,
+    Pixels,
+    first_where,
+    flat_mask,
+    not_finite,
+    observed_leaf,
+)
 
 MASK = "action_mask"
 
 
 class Observations:
-    """Encodes observations as ``policy.json`` says."""
+    """Encodes observations as ``policy.json`` says.
+
+    As in training, only what the space has is looked at: other keys of a dict are ignored.
+    """
 
     def __init__(self, described: Mapping[str, Any]):
         """Reads the entries ``observations`` and ``action_mask``."""
@@ -37,7 +48,7 @@ class Observations:
         for name, path, leaf, value in zip(
             self._inputs, self._paths, self._leaves, values, strict=False
         ):
-            _check(value, leaf, path)
+            check(value, leaf, path)
             columns[name] = leaf.encode(value)
         if self._mask:
             columns[MASK] = _mask(values[len(self._leaves) :], self._mask["choices"])
@@ -55,6 +66,7 @@ class Observations:
         if len({x.shape[:1] for x in values}) == 1 and all(
             x.shape[1:] == shape for x, shape in zip(values, self._shapes, strict=True)
         ):
+            require_environments(len(values[0]))
             return values, False
         found = ", ".join(str(x.shape) for x in values)
         raise ValueError(
@@ -62,6 +74,12 @@ class Observations:
             f"{', '.join(map(str, self._shapes))}, or the same with an axis of N environments in "
             "front."
         )
+
+
+def require_environments(n: int) -> None:
+    """Raises ValueError where there is nobody to act for."""
+    if n == 0:
+        raise ValueError("The observation is that of 0 environments: there is nothing to act in.")
 
 
 def _at(observation: Any, path: Sequence[Any]) -> Any:
@@ -74,7 +92,10 @@ def _where(path: Sequence[Any]) -> str:
     return f" at {'/'.join(map(str, path))!r}" if path else ""
 
 
-def _check(value: np.ndarray, leaf: ObservedLeaf, path: Sequence[Any]) -> None:
+def check(value: np.ndarray, leaf: ObservedLeaf, path: Sequence[Any]) -> None:
+    """Raises ValueError for what cannot be observed in a leaf ``[N, ...]``; names its path."""
+    if value.dtype.kind not in "buif":
+        raise ValueError(f"The observation has no numbers{_where(path)}, but {value.dtype.name}.")
     if isinstance(leaf, Classes):
         unknown = leaf.unknown(leaf.from_env(value))
         if unknown is not None:
@@ -87,6 +108,9 @@ def _check(value: np.ndarray, leaf: ObservedLeaf, path: Sequence[Any]) -> None:
     found = not_finite(value)
     if found is not None:
         raise ValueError(f"The observation of environment {found[0]} has {found[1]}{_where(path)}.")
+    unfit = leaf.unfit(value) if isinstance(leaf, Pixels) else None
+    if unfit is not None:
+        raise ValueError(f"The observation has{_where(path)} {unfit}.")
 
 
 def _mask(values: list[np.ndarray], choices: Sequence[int]) -> np.ndarray:

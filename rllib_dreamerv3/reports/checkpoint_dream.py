@@ -14,7 +14,12 @@ from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE, REPLAY_DIRECTORY
 from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.networks.model import DreamerModel, set_weights
-from rllib_dreamerv3.networks.saved import read_saved_networks, read_weights, weights_told
+from rllib_dreamerv3.networks.saved import (
+    read_saved_networks,
+    read_weights,
+    require_world_model,
+    weights_told,
+)
 from rllib_dreamerv3.records import (
     ACTION,
     ACTION_MASK,
@@ -53,6 +58,7 @@ def dream_of_checkpoint(
         CheckpointError: If the directory is no checkpoint, is damaged, is older than what this
             needs, or has no sequences of that length.
     """
+    require_world_model(directory)
     manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
     saved = read_saved_networks(directory)
     observations, actions = saved.observations.layout, saved.actions.layout

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from gymnasium import spaces
 
-from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError
 from rllib_dreamerv3.options.table import Cnn
 from rllib_dreamerv3.policy_io.images import nearest
 from rllib_dreamerv3.policy_io.leaves import Pixels
@@ -58,8 +58,11 @@ class ImageObservation:
         return self.arrays.size_in_env
 
     def encode(self, value: np.ndarray) -> np.ndarray:
-        """``[N, *shape]`` -> column; EnvironmentDataError for NaN and infinity."""
+        """``[N, *shape]`` -> column; EnvironmentDataError for NaN, infinity and no pixels."""
         check_finite(value, self.leaf.key)
+        unfit = self.arrays.unfit(value)
+        if unfit is not None:
+            raise EnvironmentDataError(f"An environment returned {unfit}, in {self.leaf.key!r}.")
         return self.arrays.encode(value)
 
     def decode(self, column: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Arrays come back as they were, and never with numbers that would destroy a network."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -50,4 +51,31 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path):
     tensors.save(path, {"x": np.zeros(100)})
     path.write_bytes(path.read_bytes()[:50])
     with pytest.raises(CheckpointError, match=r"a\.safetensors is damaged"):
+        tensors.load(path)
+
+
+def test_others_may_read_a_file_as_far_as_the_umask_says(tmp_path: Path):
+    path = tmp_path / "a.safetensors"
+    before = os.umask(0o027)
+    try:
+        tensors.save(path, {"x": np.zeros(1)})
+    finally:
+        os.umask(before)
+    assert path.stat().st_mode & 0o777 == 0o640
+
+
+def test_of_an_exported_policy_it_is_told_to_export_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "policy.json").write_text('{"format": "rllib_dreamerv3.exported_policy"}')
+    path = tmp_path / "networks.safetensors"
+    with pytest.raises(CheckpointError, match=r"is missing\. Export the policy again"):
+        tensors.load(path)
+    path.write_bytes(b"nonsense")
+    with pytest.raises(CheckpointError, match=r"is damaged.*Export the policy again"):
+        tensors.load(path)
+    with monkeypatch.context() as unchecked:
+        unchecked.setattr(tensors, "require_finite", lambda *_: None)
+        tensors.save(path, {"x": np.float32([np.nan])})
+    with pytest.raises(CheckpointError, match="export the policy of an earlier checkpoint"):
         tensors.load(path)

@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import exported
+import pytest
 from click.testing import CliRunner
 
+from rllib_cli import exporting
 from rllib_cli.commands.export import FORMATS
 from rllib_cli.main import cli
 from rllib_dreamerv3.exporting import folder
@@ -15,16 +17,38 @@ def export(*arguments):
     return done.exit_code, done.output
 
 
-def test_exports_the_newest_checkpoint_of_a_run():
-    trial = Path("trial")
-    trial.mkdir()
-    exported.write_checkpoint(trial / "checkpoint_000000", *exported.SPACES["v1 vector, choice"])
-    code, output = export(trial, "--out", "mine", "--format", "savedmodel")
+@pytest.fixture
+def trial():
+    """Results with a checkpoint of a policy for vectors."""
+    path = Path("trial")
+    path.mkdir()
+    exported.write_checkpoint(path / "checkpoint_000000", *exported.SPACES["v1 vector, choice"])
+    return path
+
+
+def test_exports_the_newest_checkpoint_of_a_run(trial):
+    code, output = export(trial, "--out", "mine", "--format", "savedmodel", "--format", "numpy")
     assert code == 0, output
     assert "Exporting " in output
     assert "checkpoint_000000" in output
     assert "MB  mine/savedmodel" in output
+    assert "kB  mine/networks.safetensors" in output
     assert Path("mine/README.md").is_file()
+    assert "No longer there" not in output
+    # What the folder had is replaced as a whole, and that is said.
+    code, output = export(trial, "--out", "mine", "--format", "numpy")
+    assert code == 0, output
+    assert "No longer there: savedmodel of the policy that was exported to mine before" in output
+    assert not Path("mine/savedmodel").exists()
+
+
+def test_sizes_have_a_unit_in_which_they_are_seen():
+    assert [exporting._in_bytes(x) for x in (40_000, 99_940, 100_000, 7_000_000)] == [
+        "40.0 kB",
+        "99.9 kB",
+        "0.1 MB",
+        "7.0 MB",
+    ]
 
 
 def test_misuse_is_told():
@@ -35,6 +59,23 @@ def test_misuse_is_told():
     assert code == 2
     assert "'tflite' is not" in output
     assert not Path("mine").exists()
+
+
+def test_what_cannot_be_is_told_before_anything_is_loaded(trial, monkeypatch):
+    def load(verbosity):
+        raise AssertionError("must not be reached")
+
+    monkeypatch.setattr(exporting, "loading_libraries", load)
+    code, output = export(trial, "--out", "/proc/x", "--format", "savedmodel")
+    assert (code, "/proc/x cannot be written: No such file" in output) == (1, True), output
+    Path("notes").mkdir()
+    Path("notes/diary.txt").write_text("mine")
+    code, output = export(trial, "--out", "notes", "--format", "savedmodel")
+    assert (code, "it holds 'diary.txt') and is not overwritten" in output) == (1, True), output
+    images = exported.write_checkpoint(Path("images"), *exported.SPACES["v1 nested"])
+    code, output = export(images, "--out", "mine", "--format", "savedmodel", "--format", "numpy")
+    assert (code, "'numpy' has no convolutions" in output) == (1, True), output
+    assert [path.name for path in Path().glob("*mine*")] == []
 
 
 def test_the_grammar_knows_all_formats():

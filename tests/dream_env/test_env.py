@@ -12,6 +12,7 @@ from gymnasium.utils.env_match import data_equivalence
 from rllib_dreamerv3.dream_env.env import DreamEnv
 from rllib_dreamerv3.dream_env.picture import bars
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.reports.checkpoint_dream import dream_of_checkpoint
 
 
 @pytest.fixture
@@ -29,6 +30,7 @@ def trajectory(env, steps=8, seed=None):
     return told
 
 
+@pytest.mark.parametrize("written", ["vector", "nested", "masked"], indirect=True)
 def test_gymnasium_finds_nothing_wrong(env):
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
@@ -102,6 +104,7 @@ def test_predicted_masks_always_allow_something(env):
         env.set_state(env.get_state()._replace(ended=np.zeros(1, bool)))
 
 
+@pytest.mark.parametrize("written", ["vector", "nested", "masked"], indirect=True)
 def test_pictures(env):
     env.reset(seed=0)
     picture = env.render()
@@ -148,3 +151,10 @@ def test_dreams_can_begin_where_episodes_did(written):
     assert len(begun.latents.h) == 5
     (column, *_) = begun.columns.values()
     assert len(np.unique(column, axis=0)) == 5
+
+
+def test_an_exported_policy_cannot_dream(tmp_path):
+    (tmp_path / "policy.json").write_text('{"format": "rllib_dreamerv3.exported_policy"}')
+    for dream in (DreamEnv, lambda path: dream_of_checkpoint(path, rows=1, length=4, observed=2)):
+        with pytest.raises(CheckpointError, match=r"no decoder, .* Give the checkpoint"):
+            dream(tmp_path)

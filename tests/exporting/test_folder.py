@@ -3,6 +3,7 @@
 import json
 import pickle
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,13 +47,8 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(checkpoint):
     path = checkpoint.parent / "exported"
-    export_policy(checkpoint, path, ["savedmodel"])
+    export_policy(checkpoint, path, ["numpy", "savedmodel"])
     return path
-
-
-def actions(policy, steps=20):
-    rng = np.random.default_rng(0)
-    return [policy(rng.normal(size=4).astype(np.float32)) for _ in range(steps)]
 
 
 def test_nothing_is_unpickled(folder):
@@ -62,20 +58,24 @@ def test_nothing_is_unpickled(folder):
 
 def test_the_folder_is_a_checkpoint_that_acts(checkpoint, folder):
     assert manifest.verify(folder).env_steps == 10
-    original, copy = (load_policy(path, seed=3) for path in (checkpoint, folder))
-    assert actions(original) == actions(copy)
-    observation = np.ones(4, np.float32)
-    assert original.value(observation) == copy.value(observation)
+    original, copy = (load_policy(path) for path in (checkpoint, folder))
+    # With the critic. That equal parameters act alike is not tried: it takes long to compile.
+    known = original.named_variables()
+    assert any(name.startswith("critic/") for name in known)
+    for name, variable in copy.named_variables().items():
+        np.testing.assert_array_equal(variable.numpy(), known.pop(name).numpy())
+    assert not known
+    assert (copy.spaces, copy.mode) == (original.spaces, original.mode)
     (episode,) = play(folder, episodes=1)
     assert episode.length == episode.ret > 0
 
 
 def test_an_exported_policy_can_be_exported_again(folder, tmp_path):
-    again = export_policy(folder, tmp_path / "again", ["savedmodel"])
+    again = export_policy(folder, tmp_path / "again", ["numpy"])
     before = json.loads((folder / "policy.json").read_text())
     name = "networks.safetensors"
     assert again["files"][name] == before["files"][name]
-    assert {key for key in again if again[key] != before[key]} <= {"files"}
+    assert {key for key in again if again[key] != before[key]} <= {"files", "models"}
 
 
 def test_every_file_has_its_checksum(folder, tmp_path):
@@ -85,30 +85,38 @@ def test_every_file_has_its_checksum(folder, tmp_path):
 
 
 def test_damage_is_told(folder, tmp_path):
-    export_policy(folder, tmp_path / "damaged", ["savedmodel"])
+    shutil.copytree(folder, tmp_path / "damaged")
     graph = tmp_path / "damaged" / "savedmodel" / "saved_model.pb"
     graph.write_bytes(graph.read_bytes() + b"x")
     with pytest.raises(ValueError, match=r"saved_model\.pb is damaged"):
-        load(tmp_path / "damaged")
+        load(tmp_path / "damaged", format="savedmodel")
     graph.unlink()
     with pytest.raises(ValueError, match=r"saved_model\.pb cannot be read"):
-        load(tmp_path / "damaged")
-    (tmp_path / "damaged" / "policy.json").write_text('{"format": "rll')
+        load(tmp_path / "damaged", format="savedmodel")
+    policy = tmp_path / "damaged" / "policy.json"
+    policy.write_text(policy.read_text().replace('"v1"', '"v2"'))
     with pytest.raises(ValueError, match=r"policy\.json is damaged"):
         load(tmp_path / "damaged")
-    with pytest.raises(ValueError, match=r"There is no policy\.json in .*nowhere"):
-        load(tmp_path / "nowhere")
+    # This package says the same, and nothing of earlier checkpoints.
+    with pytest.raises(CheckpointError, match=r"policy\.json is damaged.*Export the policy again"):
+        load_policy(tmp_path / "damaged")
+    (tmp_path / "damaged" / "manifest.json").unlink()
+    with pytest.raises(
+        CheckpointError, match=r"manifest\.json is missing. Export the policy again"
+    ):
+        load_policy(tmp_path / "damaged")
 
 
 def test_only_exported_policies_are_replaced(checkpoint, folder, tmp_path):
-    with pytest.raises(CheckpointError, match="is not overwritten"):
+    with pytest.raises(CheckpointError, match="000000 is a checkpoint and is not overwritten"):
         export_policy(folder, checkpoint, ["savedmodel"])
     (tmp_path / "notes.txt").write_text("mine")
     with pytest.raises(CheckpointError, match="is not overwritten"):
         export_policy(folder, tmp_path, ["savedmodel"])
-    (folder / "left").write_text("of another time")
-    export_policy(checkpoint, folder, ["savedmodel"])
-    assert not (folder / "left").exists()
+    shutil.copytree(folder, tmp_path / "copy")
+    (tmp_path / "copy" / "left").write_text("of another time")
+    export_policy(checkpoint, tmp_path / "copy", ["numpy"])
+    assert not (tmp_path / "copy" / "left").exists()
 
 
 def test_the_readme_acts(folder):
@@ -133,7 +141,7 @@ def test_misuse_is_told(folder, tmp_path):
         policy(np.zeros(4))
     with pytest.raises(ValueError, match="is_first has the shape"):
         policy(np.zeros((2, 4)), is_first=np.zeros(3))
-    with pytest.raises(ValueError, match="no model 'onnx', but savedmodel"):
+    with pytest.raises(ValueError, match="no model 'onnx', but numpy, savedmodel"):
         load(folder, format="onnx")
     with pytest.raises(ValueError, match="mode must be"):
         load(folder, mode="best")

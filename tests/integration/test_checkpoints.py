@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import fsspec
+import hostile
 import numpy as np
 import pyarrow.fs
 import pytest
@@ -54,6 +55,8 @@ def test_checkpoint_restores_everything_and_the_next_update_is_the_same(build, t
     for _ in range(4):
         algorithm.train()
     path = algorithm.save_to_path(str(tmp_path / "checkpoint"))
+    # The places of the pickles that tests/cli/test_hostile_checkpoints.py puts there.
+    assert hostile.pickles_of(Path(path)) == hostile.PICKLES
     restored = DreamerV3.from_checkpoint(path)
     try:
         assert restored.replay_buffer.num_records == algorithm.replay_buffer.num_records

@@ -8,8 +8,10 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from ray.tune import Checkpoint
 
+from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
+from rllib_dreamerv3.plugin.checkpointing import may_replace
 
 
 def test_paths_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -124,3 +126,20 @@ def test_nothing_else_is_left_where_moving_fails(moves: int, monkeypatch: pytest
     write(CheckpointPlace.of("/top/run", memory), "new")
     assert memory.cat("/top/run/manifest.json") == b"new"
     assert [entry["name"] for entry in memory.ls("/top")] == ["/top/run"]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_no_checkpoint_takes_the_place_of_an_exported_policy(tmp_path: Path, elsewhere: bool):
+    (tmp_path / "networks.safetensors").write_bytes(b"parameters")
+    manifest.write(tmp_path, env_steps=1, updates=1)
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    for file in tmp_path.iterdir():
+        memory.pipe(f"/policy/{file.name}", file.read_bytes())
+    place = CheckpointPlace.of("/policy", memory) if elsewhere else CheckpointPlace.of(tmp_path)
+    with (
+        pytest.raises(CheckpointError, match="is an exported policy and is not overwritten"),
+        place.writing(may_replace),
+    ):
+        raise AssertionError("must not be reached")
+    assert manifest.verify(tmp_path).files.keys() == {"networks.safetensors"}

@@ -25,17 +25,21 @@ NESTED = Dict(
 SPACES = {
     "v1 vector, choice": ("v1", VECTOR, Discrete(3, start=1)),
     "v2 image, choice": ("v2", Box(0, 255, (64, 64, 3), np.uint8), Discrete(4)),
-    "v2 mask, choices": (
+    "v2 mask, choices, numbers": (
         "v2",
         Dict({"x": VECTOR, "action_mask": MultiBinary(5)}),
-        MultiDiscrete([2, 3]),
+        Dict(
+            {
+                "choose": MultiDiscrete([2, 3]),
+                "move": Box(np.array([-2, 0]), np.array([5, np.inf]), (2,)),
+            }
+        ),
     ),
     "v1 nested": (
         "v1",
         NESTED,
         Dict({"move": Box(2, 6, (2,)), "choose": Tuple([MultiDiscrete([2, 3])])}),
     ),
-    "v2 vector, bounded": ("v2", VECTOR, Box(np.array([-2, 0]), np.array([5, np.inf]), (2,))),
 }
 
 
