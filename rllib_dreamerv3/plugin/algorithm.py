@@ -1,6 +1,7 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,10 @@ from ray.rllib.utils.metrics import (
 
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, TrainingDivergedError
+from rllib_dreamerv3.plugin.asynchronous_sampling import AsynchronousSampling
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
-from rllib_dreamerv3.plugin.demand import demand_of
+from rllib_dreamerv3.plugin.demand import Demand, demand_of
 from rllib_dreamerv3.plugin.divergence import Divergence
 from rllib_dreamerv3.plugin.dream_reports import PICTURES, report_dream
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
@@ -227,16 +229,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
 
     def _sample(self) -> list[RecordChunk]:
         """Asks env runners for records, and takes those that have come."""
-        group = self.env_runner_group
-        runners = group.num_remote_env_runners()
-        demand = demand_of(
-            self.config,
-            self.update_schedule,
-            env_runners=runners,
-            records=self._records,
-            pending_updates=self._pending_updates,
-            missing=self._missing_starts,
-        )
+        group, demand = self.env_runner_group, self._demand()
         with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
             if self._remote_sampling is None:
                 return self.env_runner.sample(**demand.arguments)
@@ -251,6 +244,16 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         if metrics:
             self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
         return chunks
+
+    def _demand(self) -> Demand:
+        return demand_of(
+            self.config,
+            self.update_schedule,
+            env_runners=self.env_runner_group.num_remote_env_runners(),
+            records=self._records,
+            pending_updates=self._pending_updates,
+            missing=self._missing_starts,
+        )
 
     def _store(self, chunks: list[RecordChunk]) -> None:
         """Puts records into replay, and counts them."""
@@ -281,14 +284,21 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
     def _update_from_replay(self) -> None:
         """Does the updates that are due while time lasts, but at least one.
 
-        Not more than one where env runners want to be asked for more meanwhile.
+        Not more than one where there may be records to take meanwhile.
         """
         while self._pending_updates:
-            batch, _ = self._update()
-            self._pending_updates -= 1
+            with self._sampling_meanwhile():
+                batch, _ = self._update()
+                self._pending_updates -= 1
             self._report_now_and_then(batch)
             if self._this_iteration.time_is_up or self.config.samples_beside_learning:
                 break
+
+    def _sampling_meanwhile(self) -> AbstractContextManager[None]:
+        """Lets env runners go on while an update runs, if they are to."""
+        if isinstance(self._remote_sampling, AsynchronousSampling):
+            return self._remote_sampling.while_busy(self._demand())
+        return nullcontext()
 
     def _update(self) -> tuple[Columns, Columns]:
         """Samples a batch, updates the networks with it, and stores the latents they give it.

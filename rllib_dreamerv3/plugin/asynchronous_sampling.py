@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,7 @@ from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 from ray.rllib.utils.typing import ResultDict
 
 from rllib_dreamerv3.plugin.demand import Demand
+from rllib_dreamerv3.plugin.meanwhile import Meanwhile
 from rllib_dreamerv3.plugin.sampling import PAUSE_S, Answer, RemoteSampling
 from rllib_dreamerv3.records import RecordChunk
 
@@ -34,10 +36,11 @@ class _Broadcast:
 
 
 class AsynchronousSampling(RemoteSampling):
-    """Keeps requests waiting at every env runner, as far as records may be ahead of updates.
+    """Keeps env runners at work as far as their records may be ahead of updates.
 
     Answers are taken as they come, and nobody waits for an env runner that is slower. Weights are
-    put into Ray's object store once, and each request carries a reference to the newest.
+    put into Ray's object store once, and each request carries a reference to the newest. While an
+    update runs, another thread takes answers and sends requests.
     """
 
     def __init__(
@@ -62,18 +65,41 @@ class AsynchronousSampling(RemoteSampling):
         self._get_weights = get_weights
         self._broadcast: _Broadcast | None = None
         self._num_broadcasts = 0
+        # Answers that nobody has been given yet, with the updates that their weights had seen.
+        self._taken: list[tuple[Answer, int]] = []
         self._oldest_weights = 0
+        self._demand: Demand | None = None
+        # The next answer of each env runner.
+        self._awaited: list[ray.ObjectRef] = []
+        self._meanwhile = Meanwhile(self._take_and_ask, self._wait_for_first)
 
     def sample(self, demand: Demand) -> tuple[list[RecordChunk], list[ResultDict]]:
         """Takes what has come and asks for more; waits only if no update is due."""
-        well = self._find_well()
-        answers = self._take_all(demand.updates)
-        self._ask_for_more(well, demand, answers)
-        if not answers and demand.urgent:
+        self._demand = demand
+        self._renew_weights()
+        self._take_and_ask()
+        if not self._taken and demand.urgent:
             self._wait_for_first()
-            answers = self._take_all(demand.updates)
-            self._ask_for_more(self._find_well(), demand, answers)
-        return [x for good in answers for x in good.chunks], [good.metrics for good in answers]
+            self._take_and_ask()
+        taken, self._taken = self._taken, []
+        ages = [demand.updates - updates for _, updates in taken]
+        self._oldest_weights = max([self._oldest_weights, *ages])
+        return [x for good, _ in taken for x in good.chunks], [good.metrics for good, _ in taken]
+
+    def while_busy(self, demand: Demand) -> AbstractContextManager[None]:
+        """Takes answers and asks for more while the caller updates the networks.
+
+        Args:
+            demand: What env runners are asked for meanwhile.
+
+        Returns:
+            A context in which the caller must not use this object, and which raises what
+            :meth:`sample` does. The answers are for the next call of it.
+        """
+        self._demand = demand
+        # Now: the learner has none to give while it changes them.
+        self._renew_weights()
+        return self._meanwhile.busy()
 
     def results(self) -> dict[str, float]:
         """Adds what is in flight, and how old weights were (``weights_age_max``, in updates)."""
@@ -86,30 +112,33 @@ class AsynchronousSampling(RemoteSampling):
 
     def call(self, method: str, arguments: dict[str, Any], only: list[int] | None = None) -> None:
         """As for all ways of sampling; the weights may be others then, and are sent anew."""
-        super().call(method, arguments, only)
+        if only is None:
+            self._taken.clear()
         self._broadcast = None
+        super().call(method, arguments, only)
+
+    def stop(self) -> None:
+        """As for all ways of sampling."""
+        self._meanwhile.stop()
+        super().stop()
 
     @property
     def records_in_flight(self) -> int:
-        """Records that were asked for and have not been taken."""
+        """Records that were asked for and have not come."""
         return sum(x.records for requests in self._requests.values() for x in requests)
 
-    def _take_all(self, updates: int) -> list[Answer]:
-        """All answers that have come; those of one env runner in their order."""
-        answers = []
-        for index in sorted(self._requests):
-            while index in self._requests:
-                age = updates - self._requests[index][0].updates
-                good = self._take(index)
-                if good is None:
-                    break
-                self._oldest_weights = max(self._oldest_weights, age)
-                answers.append(good)
-        return answers
+    def _take_and_ask(self) -> None:
+        """Takes all answers that have come, and asks for more."""
+        well, demand, broadcast = self._find_well(), self._demand, self._broadcast
+        assert demand is not None
+        assert broadcast is not None
+        self._take_all()
+        self._ask_for_more(well, demand, broadcast)
+        self._awaited = [requests[0].answer for requests in self._requests.values()]
 
-    def _ask_for_more(self, well: list[int], demand: Demand, answers: list[Answer]) -> None:
+    def _ask_for_more(self, well: list[int], demand: Demand, broadcast: _Broadcast) -> None:
         """Sends requests as long as there is room, first to env runners that have fewest."""
-        taken = sum(len(chunk) for answer in answers for chunk in answer.chunks)
+        taken = sum(len(chunk) for answer, _ in self._taken for chunk in answer.chunks)
         room = demand.room - taken - self.records_in_flight
         for waiting in range(self._max_requests):
             for index in well:
@@ -118,24 +147,35 @@ class AsynchronousSampling(RemoteSampling):
                 lost = not self._manager.is_actor_healthy(index)
                 if lost or len(self._requests.get(index, ())) > waiting:
                     continue
-                weights = self._weights(demand.updates)
-                self._ask(index, demand, weights.state, weights.updates)
+                self._ask(index, demand, broadcast.state, broadcast.updates)
                 room -= demand.records
 
-    def _weights(self, updates: int) -> _Broadcast:
-        """The weights for a request that is sent after so many updates."""
-        last = self._broadcast
-        if last is None or updates - last.updates >= self._broadcast_interval:
-            self._num_broadcasts += 1
-            reference = ray.put(self._get_weights())
-            # Env runners ignore numbers that are not higher than the last one.
-            state = {COMPONENT_RL_MODULE: reference, WEIGHTS_SEQ_NO: self._num_broadcasts}
-            self._broadcast = last = _Broadcast(state, updates)
-        return last
+    def _take_all(self) -> None:
+        """Takes all answers that have come; those of one env runner in their order."""
+        for index in sorted(self._requests):
+            while index in self._requests:
+                updates = self._requests[index][0].updates
+                good = self._take(index)
+                if good is None:
+                    break
+                self._taken.append((good, updates))
+
+    def _renew_weights(self) -> None:
+        """Makes ready the weights for requests that are sent from now on."""
+        demand, last = self._demand, self._broadcast
+        assert demand is not None
+        # Fewer updates than before: the learner's state was set to another.
+        if last is not None and 0 <= demand.updates - last.updates < self._broadcast_interval:
+            return
+        self._num_broadcasts += 1
+        reference = ray.put(self._get_weights())
+        # Env runners ignore numbers that are not higher than the last one.
+        state = {COMPONENT_RL_MODULE: reference, WEIGHTS_SEQ_NO: self._num_broadcasts}
+        self._broadcast = _Broadcast(state, demand.updates)
 
     def _wait_for_first(self) -> None:
-        waited = [requests[0].answer for requests in self._requests.values()]
+        waited, timeout = self._awaited, min(_WAIT_S, self._timeout_s or math.inf)
         if waited:
-            ray.wait(waited, num_returns=1, timeout=min(_WAIT_S, self._timeout_s or math.inf))
+            ray.wait(waited, num_returns=1, timeout=timeout)
         else:
             time.sleep(PAUSE_S)
