@@ -2,11 +2,18 @@
 
     python benchmarks/scaling.py --out benchmarks/results/scaling.jsonl
     python benchmarks/scaling.py --plot docs/scaling.png --out benchmarks/results/scaling.jsonl
+    python benchmarks/scaling.py --slow-environment --out benchmarks/results/slow_environment.json
 
 Each line of the output is the JSON object of one call of update.py, with the ``series`` it belongs
 to and its ``x``; for env runners, what a run on CartPole takes for each update, with the sampling
 that goes with it. Drawing needs matplotlib; lines that the file already has are not measured again.
 A straight line of slope 1 in a plot is time proportional to the work.
+
+``--slow-environment`` asks something else, in about three minutes: of four env runners whose
+environments take 50 ms a step, what share of the environments' own rate is left while updates run,
+with synchronous and with asynchronous sampling, and what training ratio is reached. Its output is
+one JSON object. Updates should take most of the time of the run, and not all of it, to learn
+anything from it: see ``share_of_time_in_updates``, and set ``--slow-ratio`` for the machine.
 """
 
 import argparse
@@ -19,7 +26,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from peers.interleave import Child, spread
+from peers.interleave import Child, print_table, spread
 
 UPDATE = Path(__file__).with_name("update.py")
 
@@ -79,6 +86,16 @@ def measure_update(arguments: list[str], runs: int) -> dict[str, Any]:
     return json.loads(output.splitlines()[-1])
 
 
+def measure_slow_environment(training_ratio: float) -> dict[str, Any]:
+    """Env steps a second beside updates, for both ways of sampling."""
+    result: dict[str, Any] = {"environments_own_rate_per_s": 4 / 0.05}
+    for sampling in ("synchronous", "asynchronous"):
+        arguments = [f"--sampling={sampling}", f"--training-ratio={training_ratio}"]
+        with Child(sys.executable, "peers.slow_environment", arguments, THREADS) as child:
+            result[sampling] = {**child.hello, **child.ask(), **child.finish()}
+    return result
+
+
 def plot(rows: list[dict[str, Any]], path: Path) -> None:
     """Draws one panel for each series: seconds, and the floor of the dense products."""
     from matplotlib.figure import Figure
@@ -116,7 +133,14 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
     parser.add_argument("--plot", type=Path, help="picture to draw (needs matplotlib)")
     parser.add_argument("--runs", type=int, default=4, help="updates or iterations to time")
+    parser.add_argument("--slow-environment", action="store_true", help="see above")
+    parser.add_argument("--slow-ratio", type=float, default=8, help="training_ratio for it")
     options = parser.parse_args()
+    if options.slow_environment:
+        result = measure_slow_environment(options.slow_ratio)
+        print_table(result)
+        options.out.write_text(json.dumps(result, indent=1) + "\n")
+        return
     rows = []
     if options.out.exists():
         rows = [json.loads(line) for line in options.out.read_text().splitlines()]

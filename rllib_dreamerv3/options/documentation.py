@@ -19,6 +19,7 @@ from rllib_dreamerv3.options.table import (
     FaultToleranceOptions,
     ReplayBufferOptions,
     ReportingOptions,
+    SamplingOptions,
 )
 
 _INDENT = " " * 12
@@ -92,6 +93,7 @@ def options_page() -> str:
     methods += [
         (".environment()", EnvironmentOptions),
         (".training(replay_buffer_config={...})", ReplayBufferOptions),
+        (".env_runners()", SamplingOptions),
         (".evaluation()", EvaluationOptions),
         (".reporting()", ReportingOptions),
         (".checkpointing()", CheckpointingOptions),

@@ -105,8 +105,8 @@ class EnvRunnerOptions:
     )
     max_requests_in_flight_per_env_runner: int = option(
         1,
-        "Calls that wait at one of evaluation's env runners, with the duration auto; those of "
-        "training have one.",
+        "Most calls that one env runner has not answered yet, with sampling: asynchronous; and one "
+        "of evaluation's, with the duration auto.",
         least=1,
     )
     explore: bool = option(True, "False for evaluation_action in training as well.")

@@ -36,6 +36,7 @@ ComputeDtype = Literal["float32", "bfloat16"]
 VectorMlp = Literal["scaled", "authors"]
 EvaluationAction = Literal["sample", "mode"]
 OnDivergence = Literal["stop", "ignore", "rewind"]
+Sampling = Literal["synchronous", "asynchronous"]
 
 _WITH_ADAM = ("optimizer_type", "adam")
 _WITH_LAPROP = ("optimizer_type", "laprop")
@@ -333,6 +334,33 @@ class EnvironmentOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """Sampling."""
+
+    sampling: Sampling = option(
+        "synchronous",
+        "Whether env runners and updates take turns, so that a run depends on its seed alone; or "
+        "env runners go on while updates run.",
+    )
+    max_records_ahead: int | None = option(
+        "auto",
+        "Records that may be sampled or asked for, beyond those for which the next update is due, "
+        "before env runners wait; auto is twice what they may be asked for at once. With None they "
+        "never wait: updates are as fast as they can, and at most 1000 are left for later.",
+        least=1,
+        unit="records",
+        also=("auto",),
+    )
+    broadcast_interval: int = option(
+        1,
+        "Updates after which env runners are asked for nothing any more with the same weights.",
+        least=1,
+        unit="updates",
+        only_with=("sampling", "asynchronous"),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationOptions:
     """Evaluation."""
 
@@ -403,10 +431,19 @@ TRAINING_GROUPS = (SizeOptions, NetworkOptions, LearningOptions, ReplayOptions)
 TRAINING = options_of(*TRAINING_GROUPS)
 REPLAY_BUFFER = options_of(ReplayBufferOptions)
 ENVIRONMENT = options_of(EnvironmentOptions)
+SAMPLING = options_of(SamplingOptions)
 EVALUATION = options_of(EvaluationOptions)
 REPORTING = options_of(ReportingOptions)
 CHECKPOINTING = options_of(CheckpointingOptions)
 FAULT_TOLERANCE = options_of(FaultToleranceOptions)
 
-OPTIONS = {**TRAINING, **ENVIRONMENT, **EVALUATION, **REPORTING, **CHECKPOINTING, **FAULT_TOLERANCE}
+OPTIONS = {
+    **TRAINING,
+    **ENVIRONMENT,
+    **SAMPLING,
+    **EVALUATION,
+    **REPORTING,
+    **CHECKPOINTING,
+    **FAULT_TOLERANCE,
+}
 """Name -> option, of all that the config holds beside RLlib's own."""

@@ -1,6 +1,7 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,10 @@ from ray.rllib.utils.metrics import (
 
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, TrainingDivergedError
+from rllib_dreamerv3.plugin.asynchronous_sampling import AsynchronousSampling
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
+from rllib_dreamerv3.plugin.demand import Demand, demand_of
 from rllib_dreamerv3.plugin.divergence import Divergence
 from rllib_dreamerv3.plugin.dream_reports import PICTURES, report_dream
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
@@ -36,15 +39,15 @@ from rllib_dreamerv3.plugin.replay_room import check_replay_room
 from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.plugin.results import without_gaps
 from rllib_dreamerv3.plugin.reward_clipping import clip_rewards
-from rllib_dreamerv3.plugin.sampling import RemoteSampling
+from rllib_dreamerv3.plugin.ways_of_sampling import remote_sampling
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
 from rllib_dreamerv3.startup.devices import device_in_use, hide_gpus, use_devices_of_a_learner
 from rllib_dreamerv3.startup.import_hooks import NAME
 
-# Records that one call collects while replay is being filled, over all env runners.
-PREFILL_RECORDS = 128
+# Updates that are left for later where env runners do not wait for them.
+MOST_PENDING_UPDATES = 1000
 
 
 class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
@@ -104,13 +107,9 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         self._divergence = Divergence(self)
         with reasons_told(validate=self.config.validate_env_runners_after_construction):
             super().setup(config)
-        if self.config.num_env_runners:
-            self._remote_sampling = RemoteSampling(
-                self.env_runner_group,
-                restart=self.config.restart_failed_env_runners,
-                timeout_s=self.config.sample_timeout_s,
-                tolerated_failures=self.config.num_consecutive_env_runner_failures_tolerance,
-            )
+        self._remote_sampling = remote_sampling(
+            self.config, self.env_runner_group, self._policy_weights
+        )
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
             self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
@@ -172,7 +171,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         sampled = results.setdefault(ENV_RUNNER_RESULTS, {})
         sampled.update(self._episodes.results())
         if self._remote_sampling is not None:
-            sampled["num_env_runners_replaced_lifetime"] = self._remote_sampling.replaced
+            sampled.update(self._remote_sampling.results())
         if iteration.last_batch is not None:
             self._report(iteration.last_batch, record_losses=True)
         # Not through the metrics logger, which would repeat a report's keys, without values, in
@@ -191,6 +190,9 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
     def training_step(self) -> None:
         """Samples until an update is due, then does all updates that are; again and again.
 
+        With asynchronous sampling it takes what env runners have sampled meanwhile between any two
+        updates, and waits for records only where no update is due.
+
         Ends when the iteration has lasted ``min_time_s_per_iteration``, so that results appear in
         time whatever an update costs. Updates that are still due then come first in the next call:
         the sequence of records and updates does not depend on the clock. A shorter step would do as
@@ -198,9 +200,9 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         """
         updated = False
         while True:
-            if not self._pending_updates:
+            if not self._pending_updates or self.config.samples_beside_learning:
                 self._store(self._sample())
-                self._pending_updates = self._updates_due()
+                self._pending_updates += self._updates_due()
             if self._pending_updates:
                 self._update_from_replay()
                 self._sync_weights()
@@ -234,33 +236,32 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         super().cleanup()
 
     def _sample(self) -> list[RecordChunk]:
-        """Asks every env runner for records: for a rollout fragment, or for more before updates.
-
-        Before updates begin, actions are uniformly random in the 2023 code, those of the untrained
-        policy in the 2025 code.
-        """
-        group = self.env_runner_group
-        arguments: dict[str, Any] = {}
-        if not self._is_filled:
-            runners = max(1, group.num_remote_env_runners())
-            arguments = {
-                "num_timesteps": max(1, PREFILL_RECORDS // runners),
-                "random_actions": self.config.resolved("random_prefill"),
-            }
+        """Asks env runners for records, and takes those that have come."""
+        group, demand = self.env_runner_group, self._demand()
         with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
             if self._remote_sampling is None:
-                return self.env_runner.sample(**arguments)
+                return self.env_runner.sample(**demand.arguments)
             # RLlib does both once an iteration, which may be long.
             back = self.restore_env_runners(group)
             if back:
                 self._make_on_env_runners_recreated_callbacks(
                     config=self.config, env_runner_group=group, restored_env_runner_indices=back
                 )
-            chunks, metrics = self._remote_sampling.sample(arguments)
+            chunks, metrics = self._remote_sampling.sample(demand)
         # Nobody answers where all env runners are lost.
         if metrics:
             self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
         return chunks
+
+    def _demand(self) -> Demand:
+        return demand_of(
+            self.config,
+            self.update_schedule,
+            env_runners=self.env_runner_group.num_remote_env_runners(),
+            records=self._records,
+            pending_updates=self._pending_updates,
+            missing=self._missing_starts,
+        )
 
     def _store(self, chunks: list[RecordChunk]) -> None:
         """Puts records into replay, and counts them."""
@@ -271,24 +272,41 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
             self._env_steps += chunk.env_steps()
 
     @property
-    def _is_filled(self) -> bool:
-        """Whether replay holds enough for updates to begin."""
-        return self.replay_buffer.num_windows >= max(
-            1, self.config.num_steps_sampled_before_learning_starts
-        )
+    def _missing_starts(self) -> int:
+        """Starts of sequences that replay still needs for updates to begin."""
+        needed = max(1, self.config.num_steps_sampled_before_learning_starts)
+        return max(0, needed - self.replay_buffer.num_windows)
 
     def _updates_due(self) -> int:
         """Updates that the records so far ask for; none before replay is filled."""
-        return self.update_schedule.due(self._records) if self._is_filled else 0
+        if self._missing_starts:
+            return 0
+        due = self.update_schedule.due(self._records)
+        if self.config.max_records_ahead is None:
+            # Nobody waits for the updates: what is too much is never made up for.
+            late = max(0, self._pending_updates + due - MOST_PENDING_UPDATES)
+            self.update_schedule.cancel(late)
+            due -= late
+        return due
 
     def _update_from_replay(self) -> None:
-        """Does the updates that are due while time lasts, but at least one."""
+        """Does the updates that are due while time lasts, but at least one.
+
+        Not more than one where there may be records to take meanwhile.
+        """
         while self._pending_updates:
-            batch, _ = self._update()
-            self._pending_updates -= 1
+            with self._sampling_meanwhile():
+                batch, _ = self._update()
+                self._pending_updates -= 1
             self._report_now_and_then(batch)
-            if self._this_iteration.time_is_up:
+            if self._this_iteration.time_is_up or self.config.samples_beside_learning:
                 break
+
+    def _sampling_meanwhile(self) -> AbstractContextManager[None]:
+        """Lets env runners go on while an update runs, if they are to."""
+        if isinstance(self._remote_sampling, AsynchronousSampling):
+            return self._remote_sampling.while_busy(self._demand())
+        return nullcontext()
 
     def _update(self) -> tuple[Columns, Columns]:
         """Samples a batch, updates the networks with it, and stores the latents they give it.
@@ -318,7 +336,8 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         return batch, latents
 
     def _sync_weights(self) -> None:
-        if self._acts_with_the_learners_networks:
+        # Requests that are sent beside learning bring the weights along.
+        if self._acts_with_the_learners_networks or self.config.samples_beside_learning:
             return
         with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
             self.env_runner_group.sync_weights(
@@ -364,8 +383,11 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
             "prefill_target": float(self.config.num_steps_sampled_before_learning_starts),
         }
         self.metrics.log_dict(replay, key=REPLAY_BUFFER_RESULTS, reduce="max", window=1)
-        ratio = self.update_schedule.reached(self._records) * self.config.records_per_update
+        reached = self.update_schedule.reached(self._records, self._pending_updates)
+        ratio = reached * self.config.records_per_update
         self.metrics.log_value("actual_training_ratio", ratio, window=1)
+        if self.config.samples_beside_learning:
+            self.metrics.log_value("num_updates_pending", self._pending_updates, window=1)
 
     def get_counters(self) -> dict[str, Any]:
         """What the algorithm has counted, as JSON."""

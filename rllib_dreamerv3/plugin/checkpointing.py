@@ -265,11 +265,13 @@ class CheckpointedAlgorithm(TunedAlgorithm):
         """Gives env runners the learner's weights: all, or some of those for training alone."""
         # Env runners ignore weights that look older than their own, as those of an earlier
         # checkpoint do; sequence number 0 means: take them whatever you have.
-        state = self.learner_group.get_state(components="learner/rl_module", inference_only=True)[
-            "learner"
-        ]
-        reference = ray.put({**state, WEIGHTS_SEQ_NO: 0})
+        reference = ray.put({COMPONENT_RL_MODULE: self._policy_weights(), WEIGHTS_SEQ_NO: 0})
         self._call_remote_env_runners("set_state", {"state": reference}, only)
+
+    def _policy_weights(self) -> Any:
+        """The learner's weights, of networks that act, as the state of env runners has them."""
+        state = self.learner_group.get_state(components="learner/rl_module", inference_only=True)
+        return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
 
     def _call_remote_env_runners(
         self, method: str, arguments: dict[str, Any], only: list[int] | None = None

@@ -31,6 +31,8 @@ def check(config: Any) -> None:
     """
     check_rllib_options(config)
     check_options({name: getattr(config, name) for name in OPTIONS}, config.num_environments)
+    if not config.in_evaluation:
+        _check_sampling(config)
     if config.variant == "v2" and variant_of(config.model_size) == "v1":
         _warn_of_layers(config.model_size)
     if not (config.env is None or isinstance(config.env, str) or callable(config.env)):
@@ -48,6 +50,41 @@ def check(config: Any) -> None:
         and not register_class(config.env)
     ):
         check_environment(config.env, env_context(config, min(1, config.num_env_runners)))
+
+
+def _check_sampling(config: Any) -> None:
+    """Raises ConfigError if options contradict the way of sampling."""
+    if not config.samples_beside_learning:
+        if config.max_records_ahead != "auto":
+            raise ConfigError(
+                'max_records_ahead has no meaning with sampling: "synchronous", where env runners '
+                'wait for all updates. Leave it out, or set sampling: "asynchronous".'
+            )
+        return
+    if not config.num_env_runners:
+        raise ConfigError(
+            'sampling: "asynchronous" needs env runners in processes of their own. Set '
+            'num_env_runners to at least 1, or sampling: "synchronous".'
+        )
+    if config.exact_resume:
+        raise ConfigError(
+            'exact_resume cannot be kept with sampling: "asynchronous", where the clock decides '
+            'which records an update sees. Set sampling: "synchronous", or exact_resume: false.'
+        )
+    if config.max_records_ahead is None:
+        return
+    if config.batch_mode == "complete_episodes":
+        raise ConfigError(
+            'batch_mode: "complete_episodes" does not say how many records a call will bring, and '
+            'so not, with sampling: "asynchronous", how far env runners get ahead. Set batch_mode: '
+            '"truncate_episodes", or max_records_ahead: None.'
+        )
+    if config.most_records_ahead < config.records_per_round:
+        raise ConfigError(
+            f"max_records_ahead must be at least {config.records_per_round}, what one call of each "
+            "env runner brings (num_env_runners x num_envs_per_env_runner x "
+            f"rollout_fragment_length), not {config.max_records_ahead}."
+        )
 
 
 @functools.cache

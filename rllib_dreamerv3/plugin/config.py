@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -29,6 +30,7 @@ from rllib_dreamerv3.options.table import (
     OPTIONS,
     REPLAY_BUFFER,
     REPORTING,
+    SAMPLING,
     TRAINING,
     TRAINING_GROUPS,
     CheckpointingOptions,
@@ -38,6 +40,7 @@ from rllib_dreamerv3.options.table import (
     LearningOptions,
     ReplayOptions,
     ReportingOptions,
+    SamplingOptions,
     Variant,
 )
 from rllib_dreamerv3.plugin.checks import check
@@ -127,6 +130,21 @@ class DreamerV3Config(AlgorithmConfig):
         if isinstance(env, str):
             register_spec(env)
         return self._set(ENVIRONMENT, super().environment, {"env": env, **kwargs})
+
+    @with_options(SamplingOptions, unset=NotProvided)
+    def env_runners(self, **kwargs: Any) -> "DreamerV3Config":
+        """Sets where and how environments are stepped.
+
+        Args:
+            **kwargs: RLlib's own options of env runners.
+
+        Returns:
+            This config.
+
+        Raises:
+            ConfigError: If an option is unknown; the message names the nearest one.
+        """
+        return self._set(SAMPLING, super().env_runners, kwargs)
 
     @with_options(EvaluationOptions, unset=NotProvided)
     def evaluation(self, **kwargs: Any) -> "DreamerV3Config":
@@ -315,6 +333,26 @@ class DreamerV3Config(AlgorithmConfig):
     def num_environments(self) -> int:
         """Environments that fill the replay buffer at the same time."""
         return max(1, self.num_env_runners) * self.num_envs_per_env_runner
+
+    @property
+    def samples_beside_learning(self) -> bool:
+        """Whether env runners go on while updates run."""
+        return self.sampling == "asynchronous"
+
+    @property
+    def most_records_ahead(self) -> float:
+        """Records that may be sampled beyond those for which the next update is due."""
+        if self.max_records_ahead is None:
+            return math.inf
+        if self.max_records_ahead != "auto":
+            return self.max_records_ahead
+        # What env runners hold, once while it is sampled and once while it waits for updates.
+        return 2 * self.max_requests_in_flight_per_env_runner * self.records_per_round
+
+    @property
+    def records_per_round(self) -> int:
+        """Records of one call of each env runner, but for those that end episodes."""
+        return self.num_environments * self.get_rollout_fragment_length()
 
     @property
     def records_to_start(self) -> int:

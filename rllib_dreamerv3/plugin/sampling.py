@@ -2,6 +2,8 @@
 
 import logging
 import time
+from abc import ABC, abstractmethod
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from ray.rllib.utils.typing import ResultDict
 
 from rllib_dreamerv3.envs.checked import place_of
 from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, in_words
+from rllib_dreamerv3.plugin.demand import Demand
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.failures import FailuresInARow, name_of
 from rllib_dreamerv3.plugin.messages import leave_words, take_words
@@ -19,9 +22,7 @@ from rllib_dreamerv3.records import IS_LAST, RecordChunk
 logger = logging.getLogger(__name__)
 
 # Where there is nobody to ask: not too often.
-_PAUSE_S = 0.1
-# Env runners wait so long for one that is slower; then they go on, and take it in when it answers.
-_SLOWEST_S = 10.0
+PAUSE_S = 0.1
 # Multiple of the time after which an env runner is missed, for one that is not in its environment
 # but busy with something else, such as compiling its policy.
 _MORE_PATIENCE = 10
@@ -29,35 +30,45 @@ _STOP_S = 10.0
 
 
 @dataclass(frozen=True)
-class _Answer:
+class Answer:
+    """What an env runner sends.
+
+    Attributes:
+        incarnation: Which of its processes it is.
+        chunks: The records, in their order.
+        metrics: Since its answer before.
+    """
+
     incarnation: tuple[int, ...]
     chunks: list[RecordChunk]
     metrics: ResultDict
 
 
 @dataclass
-class _Request:
+class Request:
     """A call of an env runner that has not been answered.
 
     Attributes:
         answer: Where its answer will be.
-        asked_at: By the monotonic clock.
+        asked_at: When it was asked, or its answer before was taken; by the monotonic clock.
+        records: How many it asks for.
+        updates: Updates that the weights had seen which came with it.
         missed: Whether it was said that the answer is late.
     """
 
     answer: ray.ObjectRef
     asked_at: float
+    records: int = 0
+    updates: int = 0
     missed: bool = False
 
 
-class RemoteSampling:
-    """Samples with the env runners of a group that are well, and brings the others back.
+class RemoteSampling(ABC):
+    """Requests to the env runners of a group that are well; brings the others back.
 
-    While all are well, their records come in the order of the env runners, so that a run depends on
-    its seed alone. Where one is slower than the others by ten seconds, they go on without it, and
-    its records are taken when they come. One whose environment does not return in time is killed,
-    for Ray to start it again. Nobody waits for an env runner that is lost: it is asked now and then
-    whether it is there.
+    The requests of one env runner are done, and its answers taken, in the order in which they were
+    sent. One whose environment does not return in time is killed, for Ray to start it again. Nobody
+    waits for an env runner that is lost: it is asked now and then whether it is there.
 
     Attributes:
         replaced: How often an env runner was lost and came back, since this process began.
@@ -85,62 +96,61 @@ class RemoteSampling:
         self._failures: dict[int, FailuresInARow] = {}
         self._take_in_new()
         self._incarnations: dict[int, tuple[int, ...]] = {}
-        self._requests: dict[int, _Request] = {}
-        self._pings: dict[int, _Request] = {}
-        self._all_asked_before = False
+        # Unanswered, by env runner; none is empty.
+        self._requests: dict[int, deque[Request]] = {}
+        self._pings: dict[int, Request] = {}
         self.replaced = 0
 
-    def sample(self, arguments: dict[str, Any]) -> tuple[list[RecordChunk], list[ResultDict]]:
-        """Lets every env runner that is well, and not still at it, sample once.
+    @abstractmethod
+    def sample(self, demand: Demand) -> tuple[list[RecordChunk], list[ResultDict]]:
+        """Asks env runners for records, and takes what has come.
 
         Args:
-            arguments: Of ``DreamerV3EnvRunner.sample()``.
+            demand: What they are asked for.
 
         Returns:
-            The records that have come, and the metrics of each env runner that they come from.
+            The records, each stream's in its order, and the metrics of each answer.
 
         Raises:
             EnvironmentDataError: An environment of one returns what it does not declare.
             EnvironmentFailedError: One has failed too often in a row, or none is left.
         """
+
+    def results(self) -> dict[str, float]:
+        """What there is to say of env runners since results were last asked for, by name."""
+        return {"num_env_runners_replaced_lifetime": self.replaced}
+
+    def _find_well(self) -> list[int]:
+        """Indices of the env runners that can be asked; forgets requests to removed ones.
+
+        Raises:
+            EnvironmentFailedError: None is left, nor will be.
+        """
         if not self._restart and not self._manager.num_healthy_actors():
             raise EnvironmentFailedError("All env runners are lost, and none is to be restarted.")
         for index in self._requests.keys() - set(self._manager.actor_ids()):
             del self._requests[index]  # It was removed.
-        asked = [i for i in self._manager.healthy_actor_ids() if i not in self._requests]
-        for index in asked:
-            answer = self._manager.actors()[index].apply.remote(_sample, arguments=arguments)
-            self._requests[index] = _Request(answer, time.monotonic())
-        self._wait_for(asked)
-        answers = []
-        for index in sorted(self._requests):
-            good = self._take(index)
-            if good is not None:
-                answers.append(good)
-        return [x for good in answers for x in good.chunks], [good.metrics for good in answers]
+        return list(self._manager.healthy_actor_ids())
 
-    def _wait_for(self, asked: list[int]) -> None:
-        waited = [self._requests[index].answer for index in asked]
-        if not waited:
-            time.sleep(_PAUSE_S)
-            return
-        patience = self._timeout_s
-        # All of them compile their policies in their first call.
-        if self._all_asked_before:
-            patience = min(_SLOWEST_S, patience or _SLOWEST_S)
-        self._all_asked_before = True
-        ray.wait(waited, num_returns=len(waited), timeout=patience)
+    def _ask(
+        self, index: int, demand: Demand, state: dict[str, Any] | None = None, updates: int = 0
+    ) -> None:
+        """Sends one request to an env runner, with the state that it is to take before, if any."""
+        actor = self._manager.actors()[index]
+        answer = actor.apply.remote(_sample, arguments=demand.arguments, state=state)
+        request = Request(answer, time.monotonic(), demand.records, updates)
+        self._requests.setdefault(index, deque()).append(request)
 
-    def _take(self, index: int) -> _Answer | None:
-        """An env runner's answer, if it has come and is good."""
-        request = self._requests[index]
+    def _take(self, index: int) -> Answer | None:
+        """An env runner's first answer, if it has come and is good."""
+        request = self._requests[index][0]
         ready, _ = ray.wait([request.answer], timeout=0)
         if not ready:
             self._miss(index, request)
             return None
-        del self._requests[index]
+        self._pop(index)
         try:
-            answer: _Answer | EnvironmentDataError = ray.get(ready[0])
+            answer: Answer | EnvironmentDataError = ray.get(ready[0])
         except ray.exceptions.RayError as error:
             self._lose(index, self._words_of(index) or _gone(error), error)
             return None
@@ -158,7 +168,16 @@ class RemoteSampling:
         )
         return answer
 
-    def _miss(self, index: int, request: _Request) -> None:
+    def _pop(self, index: int) -> None:
+        """Forgets an env runner's first request; it can begin with the next one now."""
+        requests = self._requests[index]
+        requests.popleft()
+        if requests:
+            requests[0].asked_at = time.monotonic()
+        else:
+            del self._requests[index]
+
+    def _miss(self, index: int, request: Request) -> None:
         """Replaces an env runner if its answer is long overdue."""
         silent_s = time.monotonic() - request.asked_at
         if self._timeout_s is None or silent_s < self._timeout_s:
@@ -188,7 +207,7 @@ class RemoteSampling:
                 continue
             if index not in self._pings:
                 answer = self._manager.actors()[index].ping.remote()
-                self._pings[index] = _Request(answer, time.monotonic())
+                self._pings[index] = Request(answer, time.monotonic())
             ready, _ = ray.wait([self._pings[index].answer], timeout=0)
             if not ready:
                 self._miss(index, self._pings[index])
@@ -244,13 +263,13 @@ class RemoteSampling:
 
     def _kill(self, index: int, why: str) -> None:
         """Ends an env runner's process, for Ray to start another."""
-        self._requests.pop(index, None)
         self._pings.pop(index, None)
         ray.kill(self._manager.actors()[index], no_restart=False)
         self._lose(index, f"{why} and is replaced", None)
 
     def _lose(self, index: int, why: str, error: Exception | None) -> None:
         """Does without an env runner until it is back; ends the run if that is asked for."""
+        self._requests.pop(index, None)
         self._manager.set_actor_state(index, healthy=False)
         name = name_of(index, evaluation=False)
         text = why if why.startswith(name) else f"{name}: {why}"
@@ -268,11 +287,13 @@ def _gone(error: Exception) -> str:
 
 
 def _sample(
-    runner: DreamerV3EnvRunner, *, arguments: dict[str, Any]
-) -> _Answer | EnvironmentDataError:
+    runner: DreamerV3EnvRunner, *, arguments: dict[str, Any], state: dict[str, Any] | None
+) -> Answer | EnvironmentDataError:
     """Samples in an env runner's process; a failure leaves its words there for who asked."""
     try:
-        return _Answer(runner.incarnation, runner.sample(**arguments), runner.get_metrics())
+        if state is not None:
+            runner.set_state(state)
+        return Answer(runner.incarnation, runner.sample(**arguments), runner.get_metrics())
     except EnvironmentDataError as error:
         # RLlib would end this process for an exception, and start another.
         return error

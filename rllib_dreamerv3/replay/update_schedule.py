@@ -1,5 +1,6 @@
 """How many updates are due: the training ratio, kept while records arrive."""
 
+import math
 from typing import Any
 
 
@@ -39,11 +40,44 @@ class UpdateSchedule:
         self._updates += updates
         return updates
 
-    def reached(self, records: int) -> float:
-        """Updates per record since the first update, the quantity that is being controlled."""
+    @property
+    def updates(self) -> int:
+        """Updates that have become due, less those that were cancelled."""
+        return self._updates
+
+    def cancel(self, updates: int) -> None:
+        """Takes back updates that were due: they are not done, and not made up for."""
+        self._updates -= updates
+
+    def room(self, records: int, pending: int, ahead: float) -> float:
+        """Records that may still be collected so that updates do not fall behind too far.
+
+        Args:
+            records: Records collected so far.
+            pending: Updates that are due and not done.
+            ahead: Records that may be collected beyond those for which the next update is due.
+
+        Returns:
+            Negative if there are more than that; infinite before the first update, and if ``ahead``
+            is.
+        """
+        if self._first_record is None:
+            return math.inf
+        next_due = self._settled + (1 - pending) / self._updates_per_record
+        # As in due(): without the small term some records would be lost to rounding.
+        return next_due + ahead - records + 1e-9
+
+    def reached(self, records: int, pending: int = 0) -> float:
+        """Updates per record since the first update, the quantity that is being controlled.
+
+        Args:
+            records: Records collected so far.
+            pending: Updates that are due and not done.
+        """
         if self._first_record is None:
             return 0.0
-        return self._updates / (records - self._first_record + 1 / self._updates_per_record)
+        done = self._updates - pending
+        return done / (records - self._first_record + 1 / self._updates_per_record)
 
     def get_state(self) -> dict[str, Any]:
         """What has been scheduled so far."""

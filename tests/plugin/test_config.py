@@ -134,6 +134,48 @@ def test_contradictions_are_refused(options, words):
         tiny_config(**options).validate()
 
 
+BESIDE = {"sampling": "asynchronous", "num_env_runners": 2}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"sampling": "asynchronous"}, "needs env runners.*num_env_runners"),
+        ({"sampling": "asynchronus"}, "Did you mean 'asynchronous'"),
+        ({"broadcast_interval": 2}, "broadcast_interval has no meaning with sampling"),
+        ({"max_records_ahead": 100}, "max_records_ahead has no meaning.*asynchronous"),
+        ({"max_records_ahead": None}, "max_records_ahead has no meaning.*asynchronous"),
+        ({**BESIDE, "batch_mode": "complete_episodes"}, "complete_episodes.*None"),
+        (
+            {**BESIDE, "rollout_fragment_length": 8, "num_envs_per_env_runner": 3}
+            | {"max_records_ahead": 47},
+            "at least 48.*not 47",
+        ),
+        ({**BESIDE, "max_records_ahead": 0}, "max_records_ahead must be a whole number.*'auto'"),
+        ({**BESIDE, "broadcast_interval": 0}, "broadcast_interval must be"),
+    ],
+)
+def test_what_contradicts_the_way_of_sampling_is_refused(options, words):
+    with pytest.raises(ConfigError, match=words):
+        tiny_config().env_runners(**options).validate()
+
+
+def test_exact_resume_is_refused_where_the_clock_decides():
+    config = tiny_config().env_runners(**BESIDE).checkpointing(exact_resume=True)
+    with pytest.raises(ConfigError, match=r"exact_resume.*clock"):
+        config.validate()
+
+
+def test_env_runners_may_be_ahead_by_twice_what_they_are_asked_for():
+    config = tiny_config().env_runners(**BESIDE, rollout_fragment_length=5)
+    config.env_runners(num_envs_per_env_runner=3, max_requests_in_flight_per_env_runner=4)
+    config.validate()
+    assert config.most_records_ahead == 2 * 4 * 2 * 3 * 5
+    config.env_runners(max_records_ahead=None, batch_mode="complete_episodes").validate()
+    assert config.most_records_ahead == float("inf")
+    assert config.resolved("broadcast_interval") == 1
+
+
 @pytest.mark.parametrize(
     "options",
     [

@@ -37,3 +37,29 @@ def test_state_continues_where_it_was_saved():
     following = range(117, 160)
     assert [one.due(r) for r in following] == [other.due(r) for r in following]
     assert one.reached(159) == other.reached(159)
+
+
+def test_room_is_what_the_next_update_needs_and_what_may_be_ahead():
+    schedule = UpdateSchedule(1 / 4)
+    assert schedule.room(50, 0, 8) == float("inf")
+    assert schedule.due(100) == 1
+    # The next one is due at 104; nothing has been trained yet.
+    assert int(schedule.room(100, 0, 8)) == 12
+    assert int(schedule.room(100, 1, 8)) == 8
+    assert schedule.due(110) == 2
+    # 108 are paid for, of which two updates are pending.
+    assert int(schedule.room(110, 0, 8)) == 10
+    assert int(schedule.room(110, 2, 8)) == 2
+    assert schedule.room(110, 2, 5) < 0
+    assert schedule.room(110, 2, float("inf")) == float("inf")
+
+
+def test_reached_ratio_counts_what_is_done():
+    schedule = UpdateSchedule(0.5)
+    assert schedule.due(10) + schedule.due(28) == 10
+    assert schedule.reached(28) == 0.5
+    assert schedule.reached(28, pending=6) == 0.2
+    schedule.cancel(6)
+    assert schedule.reached(28) == 0.2
+    # What was cancelled is not made up for.
+    assert schedule.due(30) == 1
