@@ -7,15 +7,15 @@ import tensorflow as tf
 
 
 class RowShare(NamedTuple):
-    """One of ``count`` equal parts of a batch, each of consecutive rows.
+    """One of several equal parts of a batch, each of consecutive rows.
 
     Attributes:
-        index: Which part, from 0.
-        count: How many there are.
+        part: Which part, from 0.
+        parts: How many there are.
     """
 
-    index: int = 0
-    count: int = 1
+    part: int = 0
+    parts: int = 1
 
     def draw(
         self, draw: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor | int, axis: int
@@ -33,9 +33,9 @@ class RowShare(NamedTuple):
         Returns:
             What ``draw`` gives, with ``rows`` along that axis.
         """
-        if self.count == 1:
+        if self.parts == 1:
             return draw(rows)
-        return tf.split(draw(rows * self.count), self.count, axis)[self.index]
+        return tf.split(draw(rows * self.parts), self.parts, axis)[self.part]
 
 
 WHOLE = RowShare()

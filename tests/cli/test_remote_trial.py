@@ -33,7 +33,9 @@ def train(name, results, *arguments):
 def kinds_of_files(trial):
     """Its files, without the numbers in their names, which differ from run to run."""
     files = [path.relative_to(trial) for path in trial.rglob("*") if path.is_file()]
-    kinds = {str(path).partition(".tfevents.")[0] for path in files if "checkpoint" not in str(path)}
+    kinds = {
+        str(path).partition(".tfevents.")[0] for path in files if "checkpoint" not in str(path)
+    }
     return {re.sub(r"\d{4,}", "N", kind) for kind in kinds}
 
 
