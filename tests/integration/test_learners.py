@@ -15,7 +15,7 @@ import trainers
 from ray import cloudpickle
 from tiny import tiny_config
 
-from rllib_dreamerv3.errors import ConfigError, LearnerFailedError
+from rllib_dreamerv3.errors import LearnerFailedError
 from rllib_dreamerv3.learning.replicas import ALONE
 from rllib_dreamerv3.networks.model import get_weights
 from rllib_dreamerv3.plugin.learner_group import ask_learner
@@ -235,12 +235,3 @@ def test_one_learner_that_is_lost_takes_the_run_back_to_its_checkpoint(
     kill(algorithm, 0)
     with pytest.raises(LearnerFailedError, match="No checkpoint was saved yet"):
         train_on(algorithm)
-
-
-@pytest.mark.parametrize(
-    ("rows", "learners", "nearest"), [(16, 3, "15 and 18"), (2, 4, "can: 4"), (9, 2, "8 and 10")]
-)
-def test_batch_that_cannot_be_divided_is_refused(rows, learners, nearest):
-    config = tiny_config(batch_size_B=rows).learners(num_learners=learners)
-    with pytest.raises(ConfigError, match=f"num_learners: {learners}.*{nearest}"):
-        config.validate()
