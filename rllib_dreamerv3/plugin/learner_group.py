@@ -26,8 +26,9 @@ T = TypeVar("T")
 
 MOST_REBUILDS = 3
 
-# Once one has failed, so long the others have to say what became of their part.
-_PATIENCE_S = 30.0
+# Once one is lost, the others find out where they meet it next: after compiling, and a part of an
+# update, of which a large one takes minutes.
+_PATIENCE_S = 600.0
 # What TensorFlow says where another learner cannot be reached any more.
 _CUT_OFF = (
     tf.errors.UnavailableError,
@@ -120,10 +121,10 @@ class RemoteLearnerGroup(LearnerGroup):
         while True:
             answers = self._send_parts(parts, timesteps or {}, meanwhile)
             meanwhile = None
-            if not _somebody_is_lost(answers):
+            if not any(_is_failure(answer) for answer in answers):
                 return [{name: np.concatenate([x[name] for x in answers]) for name in answers[0]}]
             self._rebuild(answers)
-            if any(_answered(answer) for answer in answers):
+            if not all(_is_failure(answer) for answer in answers):
                 return [{}]
 
     def _divided(self, columns: Columns) -> list[Columns]:
@@ -174,8 +175,8 @@ class RemoteLearnerGroup(LearnerGroup):
         while missing := [i for i in indices if i not in found]:
             answers = _answers([self._actors[i].apply.remote(func) for i in missing])
             at = dict(zip(missing, answers, strict=True))
-            found |= {i: answer for i, answer in at.items() if _answered(answer)}
-            if _somebody_is_lost(answers):
+            found |= {i: answer for i, answer in at.items() if not _is_failure(answer)}
+            if any(_is_failure(answer) for answer in answers):
                 self._rebuild([at.get(i) for i in range(len(self))])
         results = RemoteCallResults()
         for i in indices:
@@ -261,53 +262,47 @@ class RemoteLearnerGroup(LearnerGroup):
         self._actors = []
 
 
+class _SilentError(Exception):
+    """A learner has not answered in time."""
+
+
 def _answers(calls: list[ray.ObjectRef]) -> list[Any]:
-    """What calls of learners have returned, or why there is nothing: a list in their order.
+    """What calls of learners have returned, or that they are lost or cut off, in their order.
 
     Raises:
-        Exception: What a learner has raised, unless others have left it.
+        Exception: What a learner has raised itself.
     """
-    waiting, answers = dict(enumerate(calls)), {}
-    failed = False
+    waiting = dict(enumerate(calls))
+    answers: dict[int, Any] = {}
     while waiting:
-        ready, _ = ray.wait([*waiting.values()], timeout=_PATIENCE_S if failed else None)
+        patience = _PATIENCE_S if any(_is_failure(x) for x in answers.values()) else None
+        ready, _ = ray.wait([*waiting.values()], timeout=patience)
         if not ready:
             break
         for i in [i for i, call in waiting.items() if call in ready]:
             try:
                 answers[i] = ray.get(waiting.pop(i))
             except ray.exceptions.RayTaskError as error:
-                answers[i], failed = getattr(error, "cause", None) or error, True
-            except ray.exceptions.RayError as error:
-                answers[i], failed = error, True
-    given = [answers.get(i, _silent()) for i in range(len(calls))]
-    dead = any(_lost(answer) for i, answer in answers.items())
-    for answer in given:
-        of_another = isinstance(answer, tf.errors.OpError) if dead else _cut_off(answer)
-        if isinstance(answer, Exception) and not _lost(answer) and not of_another:
-            raise answer
-    return given
+                answers[i] = getattr(error, "cause", None) or error
+            except ray.exceptions.RayActorError as error:
+                answers[i] = error
+            if _is_failure(answers[i]) and not (_lost(answers[i]) or _cut_off(answers[i])):
+                # At once: the others may wait for it without end.
+                raise answers[i]
+    return [answers.get(i, _SilentError()) for i in range(len(calls))]
 
 
-def _silent() -> Exception:
-    return TimeoutError("It does not answer.")
+def _is_failure(answer: Any) -> bool:
+    return isinstance(answer, Exception)
 
 
 def _lost(answer: Any) -> bool:
     """Whether it says that a learner's process cannot be asked any more."""
-    return isinstance(answer, ray.exceptions.RayActorError | TimeoutError)
+    return isinstance(answer, ray.exceptions.RayActorError | _SilentError)
 
 
 def _cut_off(answer: Any) -> bool:
     return isinstance(answer, _CUT_OFF)
-
-
-def _answered(answer: Any) -> bool:
-    return not isinstance(answer, Exception)
-
-
-def _somebody_is_lost(answers: list[Any]) -> bool:
-    return not all(_answered(answer) for answer in answers)
 
 
 def _updates_of(learner: DreamerV3Learner) -> int:

@@ -18,6 +18,7 @@ from tiny import tiny_config
 from rllib_dreamerv3.errors import LearnerFailedError
 from rllib_dreamerv3.learning.replicas import ALONE
 from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.plugin.iteration import Iteration
 from rllib_dreamerv3.plugin.learner_group import ask_learner
 from rllib_dreamerv3.plugin.lost_learners import go_on_or_end
 from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
@@ -126,9 +127,13 @@ def train_on(algorithm, iterations=100):
         algorithm.train()
 
 
-def kill(algorithm, index):
+def process_of(algorithm, index):
     actor = algorithm.learner_group._actors[index]
-    os.kill(ray.get(actor.apply.remote(lambda learner: os.getpid())), signal.SIGKILL)
+    return ray.get(actor.apply.remote(lambda learner: os.getpid()))
+
+
+def kill(algorithm, index):
+    os.kill(process_of(algorithm, index), signal.SIGKILL)
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -163,6 +168,25 @@ def test_results_are_those_of_the_whole_batch(algorithm):
     assert_equal(acting, {name: states_of(algorithm)[0][name] for name in acting})
 
 
+@pytest.mark.parametrize(
+    ("seconds", "calls"),
+    [(600, "draw draw store draw store store"), (0, "draw store")],
+    ids=["time enough", "time is up"],
+)
+def test_next_batch_is_drawn_while_an_update_runs(algorithm, monkeypatch, seconds, calls):
+    """But only if that update follows: none is left drawn, which a checkpoint would not hold."""
+    found, replay = [], algorithm.replay_buffer
+    sample, write_back = replay.sample, replay.write_back
+    monkeypatch.setattr(replay, "sample", lambda n: found.append("draw") or sample(n))
+    monkeypatch.setattr(replay, "write_back", lambda *x: found.append("store") or write_back(*x))
+    monkeypatch.setattr(algorithm, "_pending_updates", 3)
+    monkeypatch.setattr(algorithm, "_this_iteration", Iteration(seconds))
+    algorithm._update_from_replay()
+    assert " ".join(found) == calls
+    assert algorithm._drawn_ahead is None
+    assert algorithm._pending_updates == 3 - found.count("store")
+
+
 def test_checkpoint_of_two_goes_on_with_one_in_the_main_process(algorithm, build, tmp_path):
     saved = algorithm.save_to_path(tmp_path / "two")
     alone = build(two_learners().learners(num_learners=0))
@@ -180,20 +204,14 @@ def test_checkpoint_of_two_goes_on_with_one_in_the_main_process(algorithm, build
         assert_equal(state, states_of(alone)[0])
 
 
+@pytest.mark.slow
 def test_run_goes_on_when_a_learner_is_killed(algorithm, monkeypatch, caplog):
-    before, victims = updates_of(algorithm), [0]
+    before = updates_of(algorithm)
+    victims = [process_of(algorithm, 0)]
 
     def kill_meanwhile():
         while victims:
-            kill_now(victims.pop())
-
-    pids = [
-        ray.get(actor.apply.remote(lambda learner: os.getpid()))
-        for actor in algorithm.learner_group._actors
-    ]
-
-    def kill_now(index):
-        os.kill(pids[index], signal.SIGKILL)
+            os.kill(victims.pop(), signal.SIGKILL)
 
     monkeypatch.setattr(algorithm, "_draw_ahead", kill_meanwhile)
     while updates_of(algorithm) < before + 2:
@@ -214,6 +232,7 @@ def test_learners_that_die_too_often_end_the_run(algorithm, tmp_path, monkeypatc
         train_on(algorithm)
 
 
+@pytest.mark.slow
 def test_one_learner_that_is_lost_takes_the_run_back_to_its_checkpoint(
     build, tmp_path, caplog, monkeypatch
 ):
