@@ -156,6 +156,31 @@ def test_two_learners_are_one_learner_with_all_rows(algorithm, name):
         np.testing.assert_allclose(both[LATENT_H], latents[LATENT_H], atol=1e-5)
 
 
+def update_with_one_spoiled_row(name, replicas):
+    """Networks and state before and after, and whether all metrics are finite."""
+    case, share = CASES[name], replicas.share
+    trainer = trainers.make_trainer(
+        case.observations, case.actions, case.options, sizes=case.sizes, replicas=replicas
+    )
+    batch, rows = batch_of(case, 0), ROWS // share.parts
+    batch["reward"][-1, -1] = np.nan
+    before = {**get_weights(trainer.model), **trainer.get_state()}
+    own = {k: x[share.part * rows : (share.part + 1) * rows] for k, x in batch.items()}
+    metrics = trainer.update(own).metrics
+    finite = all(np.isfinite(x.numpy()) for x in metrics.values())
+    return before, {**get_weights(trainer.model), **trainer.get_state()}, finite
+
+
+def test_all_learners_leave_out_an_update_that_is_not_finite_for_one(algorithm):
+    answers = algorithm.learner_group.foreach_learner(
+        lambda learner: update_with_one_spoiled_row("v2-vector", learner.replicas)
+    )
+    for before, after, finite in (answer.get() for answer in answers):
+        assert not finite
+        assert after.pop("updates") == before.pop("updates") + 1
+        assert_equal(before, after)
+
+
 def test_results_are_those_of_the_whole_batch(algorithm):
     result = algorithm.train()
     updates = result["num_grad_updates_lifetime"]
