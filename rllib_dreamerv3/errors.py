@@ -35,6 +35,14 @@ class TrainingDivergedError(RuntimeError):
     """A loss or a gradient is no longer finite."""
 
 
+class LearnerFailedError(RuntimeError):
+    """The process of a learner has died, and cannot be replaced or was too often."""
+
+
+class LearnersLostError(LearnerFailedError):
+    """No learner is left that knows the networks; a checkpoint may."""
+
+
 class ResourceError(RuntimeError):
     """More CPUs or GPUs are asked for than there are."""
 

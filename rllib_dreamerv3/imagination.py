@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from rllib_dreamerv3.math.row_share import WHOLE, RowShare
 from rllib_dreamerv3.networks.action_distribution import action_noise, other_stream
 from rllib_dreamerv3.networks.heads import Actor
 from rllib_dreamerv3.networks.state import State
@@ -50,6 +51,7 @@ def imagine(
     *,
     through_dynamics: bool,
     start_mask: tf.Tensor | None = None,
+    share: RowShare = WHOLE,
 ) -> Trajectory:
     """Imagines one trajectory from every start state.
 
@@ -64,14 +66,19 @@ def imagine(
             states hold class indices only, and no dense z is ever made.
         start_mask: Recorded action mask of the start states, ``[N, M]``; needed where the
             environment has masks. Those of imagined states are predicted.
+        share: Which of all start states these are.
 
     Returns:
         The trajectories. The policy reads states as data: gradient reaches an action through the
         actor's parameters only, never through the state it was chosen in.
     """
     n, categoricals = tf.shape(start.h)[0], start.index.shape[-1]
-    uniform = tf.random.stateless_uniform([horizon, n, categoricals], seed)
-    noise = action_noise(actions, [horizon + 1, n], other_stream(seed))
+    uniform = share.draw(
+        lambda n: tf.random.stateless_uniform([horizon, n, categoricals], seed), n, axis=1
+    )
+    noise = share.draw(
+        lambda n: action_noise(actions, [horizon + 1, n], other_stream(seed)), n, axis=1
+    )
 
     def choose(state: State, mask: tf.Tensor | None, step_noise: tf.Tensor) -> tf.Tensor:
         return actor(state.stop_gradient(), mask).sample(step_noise)

@@ -13,6 +13,7 @@ from rllib_dreamerv3.imagination import flat_mask, imagine
 from rllib_dreamerv3.kernels.sliced_mean import mean_by_slices
 from rllib_dreamerv3.learning.guard import all_finite, either, only_if
 from rllib_dreamerv3.learning.optimizers import Adam, LaProp, Optimizer
+from rllib_dreamerv3.learning.replicas import ALONE, Replicas
 from rllib_dreamerv3.learning.slow_critic import follow
 from rllib_dreamerv3.losses.actor_critic import (
     actor_loss,
@@ -101,14 +102,25 @@ class Trainer(tf.Module):
         model_settings: ModelSettings,
         options: LearningOptions,
         seed: int = 0,
+        replicas: Replicas = ALONE,
     ):
-        """Creates the optimizers; nothing is compiled before the first update."""
+        """Creates the optimizers; nothing is compiled before the first update.
+
+        Args:
+            model: What to train.
+            observations: Its observations.
+            actions: Its actions.
+            model_settings: What it was made of.
+            options: How to train it.
+            seed: Of all random numbers.
+            replicas: The trainers that make each update together with this one.
+        """
         super().__init__()
         self.model = model
         self._observations, self._actions = observations, actions
         self._model_settings, self._options = model_settings, options
         self._two_hot = make_two_hot(options.two_hot_bins)
-        self._seed = seed
+        self._seed, self._replicas = seed, replicas
         self._through_dynamics = options.actor_grad == "dynamics" or (
             options.actor_grad == "auto" and actions.all_continuous
         )
@@ -118,7 +130,7 @@ class Trainer(tf.Module):
         frozen = {"actor": not options.train_actor, "critic": not options.train_critic}
         self._learning = [name for name in PARTS if not frozen.get(name)]
         self.optimizers = self._make_optimizers()
-        self.update = tf.function(self._update, autograph=False)
+        self.update = tf.function(replicas.running(self._update), autograph=False)
 
     def _make_optimizers(self) -> dict[str, Optimizer]:
         """Optimizers of frozen parts too: whether one is frozen may change from run to run."""
@@ -164,10 +176,11 @@ class Trainer(tf.Module):
 
         Args:
             batch: Record columns ``[B, T, ...]`` with ``is_first`` set in column 0; with a replay
-                context ``[B, 1 + T, ...]`` and stored latents.
+                context ``[B, 1 + T, ...]`` and stored latents. Where several trainers make the
+                update, the rows of this one.
 
         Returns:
-            Metrics and new latents.
+            Metrics, of all trainers' rows, and new latents of the rows here.
         """
         records, context = split_context(batch)
         seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
@@ -198,10 +211,13 @@ class Trainer(tf.Module):
         """World model step, then imagination with the updated one from its posteriors (2023)."""
         with tf.GradientTape() as tape:
             observed, loss, metrics = self._observe(records, context, seed)
-        metrics = self._apply(self._gradients(tape, loss, "world_model"), metrics)
+        gradients = self._gradients(tape, loss, "world_model")
+        # All losses are means over records, and all trainers have as many.
+        metrics = self._apply(*self._replicas.mean((gradients, metrics)))
         state = observed.state.stop_gradient()
         behaviour = self._imagine(state, records, seed)
-        return state, self._apply(behaviour.gradients, metrics | behaviour.metrics)
+        gradients, found = self._replicas.mean((behaviour.gradients, behaviour.metrics))
+        return state, self._apply(gradients, metrics | found)
 
     def _gradients_together(
         self, records: Batch, context: Context | None, seed: tf.Tensor
@@ -221,7 +237,8 @@ class Trainer(tf.Module):
         if "critic" in gradients:
             pairs = zip(gradients["critic"], behaviour.gradients["critic"], strict=True)
             gradients["critic"] = [a + b for a, b in pairs]
-        return state, self._apply(gradients, metrics | behaviour.metrics)
+        metrics |= behaviour.metrics
+        return state, self._apply(*self._replicas.mean((gradients, metrics)))
 
     def _observe(
         self, records: Batch, context: Context | None, seed: tf.Tensor
@@ -229,8 +246,9 @@ class Trainer(tf.Module):
         """The world model's forward pass, its loss, and scalars worth reporting."""
         world, options = self.model.world_model, self._options
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
-        uniform = tf.random.stateless_uniform(
-            [rows, length, self._model_settings.categoricals], seed
+        categoricals = self._model_settings.categoricals
+        uniform = self._replicas.share.draw(
+            lambda rows: tf.random.stateless_uniform([rows, length, categoricals], seed), rows, 0
         )
         observed = world.observe(records, uniform, context)
 
@@ -283,6 +301,7 @@ class Trainer(tf.Module):
                 seed + tf.constant([1, 0]),
                 through_dynamics=self._through_dynamics,
                 start_mask=flat_mask(records),
+                share=self._replicas.share,
             )
             states = trajectory.state.flat()
             if not self._through_dynamics:
@@ -303,7 +322,9 @@ class Trainer(tf.Module):
                 gamma=options.imagination_gamma,
                 gae_lambda=options.gae_lambda,
             )
-            self.return_normalizer.update(tf.stop_gradient(outcome.returns))
+            # Percentiles are no means: they are taken of all trainers' returns at once.
+            returns = tf.reshape(tf.stop_gradient(outcome.returns), [-1])
+            self.return_normalizer.update(self._replicas.of_all(returns))
             actor_total, actor_metrics = actor_loss(
                 self.model.actor(acting_states, trajectory.flat_mask(h)),
                 tf.reshape(trajectory.action[:-1], [h * n, self._actions.size]),

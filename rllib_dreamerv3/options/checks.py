@@ -63,6 +63,25 @@ def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
     _check_contradictions(options, given)
 
 
+def check_rows_of_learners(batch_size: int, learners: int) -> None:
+    """Refuses a batch that learners cannot divide into equal parts.
+
+    Args:
+        batch_size: Rows of a batch.
+        learners: Processes that learn; 0 for the main process.
+
+    Raises:
+        ConfigError: If rows are left over; names the nearest sizes without.
+    """
+    left = batch_size % learners if learners else 0
+    if left:
+        nearest = [x for x in (batch_size - left, batch_size - left + learners) if x]
+        raise ConfigError(
+            f"batch_size_B: {batch_size} cannot be divided equally among num_learners: {learners}. "
+            f"The nearest that can: {' and '.join(map(str, nearest))}."
+        )
+
+
 def check_replay_buffer(given: Mapping[str, Any], variant: str) -> dict[str, Any]:
     """Checks ``replay_buffer_config``, and completes it by a variant's defaults.
 

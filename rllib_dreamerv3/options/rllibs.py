@@ -127,8 +127,19 @@ class LearnerOptions:
     enable_env_runner_and_connector_v2: Literal[True] = option(
         True, "DreamerV3 runs on the new API stack alone; leave .api_stack() out."
     )
-    num_gpus_per_learner: float = option(0, "GPUs of the learner.", least=0)
-    num_cpus_per_learner: float = option("auto", "CPUs of the learner.", least=0, also=("auto",))
+    num_learners: int = option(
+        0,
+        "Processes that learn, each from its part of every batch; 0 for learning in the main "
+        "process. They divide batch_size_B.",
+        least=0,
+    )
+    num_gpus_per_learner: float = option(0, "GPUs of each learner.", least=0)
+    num_cpus_per_learner: float = option("auto", "CPUs of each learner.", least=0, also=("auto",))
+    custom_resources_per_learner: dict[str, Any] = option(
+        {},
+        "Ray's other resources, for learners in processes of their own. With num_learners: 0 set "
+        "custom_resources_for_main_process.",
+    )
     _learner_class: type | None = option(None, "A subclass of DreamerV3Learner.")
     learner_config_dict: dict[str, Any] = option({}, "For a learner class of your own.")
     _rl_module_spec: Any = option(

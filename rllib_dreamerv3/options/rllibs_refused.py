@@ -45,18 +45,8 @@ REFUSED_GROUPS = (
     _names("the norms of all gradients are in every result.", "log_gradients"),
     _names("set model_size and the other options of .training() instead.", "model"),
     _names(
-        "remote learners do not exist yet in this version. Set num_learners: 0; the learner then "
-        "runs in the main process, on a GPU if num_gpus_per_learner: 1.",
-        "num_learners",
-    ),
-    _names(
-        "batches come from replay in the learner's own process, which needs no aggregators. Leave "
-        "it out.",
+        "batches come from replay ready for the update, which needs no aggregators. Leave it out.",
         "num_aggregator_actors_per_learner",
-    ),
-    _names(
-        "the learner is in the main process. Set custom_resources_for_main_process instead.",
-        "custom_resources_per_learner",
     ),
     _names("set num_gpus_per_learner and num_gpus_per_env_runner instead.", "num_gpus _fake_gpus"),
     _names("choose a GPU by the environment variable CUDA_VISIBLE_DEVICES.", "local_gpu_idx"),
@@ -203,7 +193,7 @@ IDLE_GROUPS = (
         "env_runner_state_server_max_concurrency _dont_auto_sync_env_runner_states",
     ),
     _names(
-        "there are no remote learners.",
+        "learners are asked for one update at a time.",
         "max_requests_in_flight_per_learner max_requests_in_flight_per_aggregator_actor",
     ),
     _names(

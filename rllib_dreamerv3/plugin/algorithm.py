@@ -23,7 +23,7 @@ from ray.rllib.utils.metrics import (
 )
 
 from rllib_dreamerv3.envs.checked import name_of_env
-from rllib_dreamerv3.errors import ConfigError, TrainingDivergedError
+from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
 from rllib_dreamerv3.plugin.asynchronous_sampling import AsynchronousSampling
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.config import DreamerV3Config
@@ -33,15 +33,17 @@ from rllib_dreamerv3.plugin.dream_reports import PICTURES, report_dream
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.former_results import under_former_names
 from rllib_dreamerv3.plugin.iteration import Iteration
+from rllib_dreamerv3.plugin.learner_group import RemoteLearnerGroup, ask_learner
+from rllib_dreamerv3.plugin.lost_learners import go_on_or_end
 from rllib_dreamerv3.plugin.messages import keep_warnings, reasons_told
 from rllib_dreamerv3.plugin.refused_methods import RefusedMethods
-from rllib_dreamerv3.plugin.replay_room import check_replay_room
+from rllib_dreamerv3.plugin.replay_room import check_replay_room, specs_of
 from rllib_dreamerv3.plugin.resources import check_resources
 from rllib_dreamerv3.plugin.results import without_gaps
 from rllib_dreamerv3.plugin.reward_clipping import clip_rewards
 from rllib_dreamerv3.plugin.ways_of_sampling import remote_sampling
 from rllib_dreamerv3.records import Columns, RecordChunk
-from rllib_dreamerv3.replay.buffer import ReplayBuffer
+from rllib_dreamerv3.replay.buffer import ReplayBuffer, SampledSequences
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
 from rllib_dreamerv3.startup.devices import device_in_use, hide_gpus, use_devices_of_a_learner
 from rllib_dreamerv3.startup.import_hooks import NAME
@@ -59,6 +61,8 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         replay_room: What replay is going to need, and what there is.
     """
 
+    _drawn_ahead: SampledSequences | None = None
+
     @classmethod
     def get_default_config(cls) -> DreamerV3Config:
         """The configuration with all its defaults."""
@@ -72,6 +76,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
                 no GPU to learn on.
             ConfigError: If there is no environment, or replay would outgrow the machine.
             EnvironmentFailedError: If no env runner can be made.
+            LearnerFailedError: If a learner's process cannot be started.
         """
         keep_warnings()
         if not self.config.env:
@@ -113,10 +118,12 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
             self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
-        (device, *_) = self.learner_group.foreach_learner(lambda _: device_in_use())
-        self._learner_device = device.get()
-        module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
-        self.replay_room = check_replay_room(self.config, module, self._replay_directory)
+        self._learner_device = ask_learner(self.learner_group, lambda _: device_in_use())
+        context = self.config.resolved("replay_context")
+        specs = ask_learner(
+            self.learner_group, lambda learner: specs_of(learner.module[DEFAULT_MODULE_ID], context)
+        )
+        self.replay_room = check_replay_room(self.config, specs, self._replay_directory)
         if self.config.start_checkpoint is not None:
             self.restore_from_path(self.config.start_checkpoint)
 
@@ -145,8 +152,8 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
 
     @property
     def _acts_with_the_learners_networks(self) -> bool:
-        """Whether sampling happens in this process, where the learner's networks can be used."""
-        return self.config.num_env_runners == 0
+        """Whether sampling and learning happen in this process, with the same networks."""
+        return self.config.num_env_runners == 0 and self.config.num_learners == 0
 
     def step(self) -> dict[str, Any]:
         """Runs one iteration, see :meth:`training_step`, and completes its result."""
@@ -158,12 +165,16 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
                 results = super().step()
             except TrainingDivergedError as error:
                 self._divergence.rewind(error)
+            except LearnerFailedError as error:
+                go_on_or_end(self, error)
         if EVALUATION_RESULTS in results:
             # Tune wants in every result what trials are compared by. RLlib repeats evaluation once.
             if iteration.evaluated:
                 self._last_evaluation = results[EVALUATION_RESULTS]
             results[EVALUATION_RESULTS] = self._last_evaluation
         results |= self._divergence.results() | {"learner_device": self._learner_device}
+        if isinstance(self.learner_group, RemoteLearnerGroup):
+            results |= self.learner_group.get_stats()
         for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
             if part in results:
                 results[part] = without_gaps(results[part])
@@ -294,12 +305,15 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
 
         Not more than one where there may be records to take meanwhile.
         """
+        self._drawn_ahead = None  # An update that failed may have left it behind.
         while self._pending_updates:
             with self._sampling_meanwhile():
                 batch, _ = self._update()
                 self._pending_updates -= 1
             self._report_now_and_then(batch)
-            if self._this_iteration.time_is_up or self.config.samples_beside_learning:
+            if self.config.samples_beside_learning:
+                break
+            if self._drawn_ahead is None and self._this_iteration.time_is_up:
                 break
 
     def _sampling_meanwhile(self) -> AbstractContextManager[None]:
@@ -319,7 +333,9 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
             TrainingDivergedError: If the update is not finite and is not to be ignored.
         """
         with self.metrics.log_time((TIMERS, LEARN_ON_BATCH_TIMER)):
-            batch, windows = self.replay_buffer.sample(self.config.batch_size_B)
+            drawn, self._drawn_ahead = self._drawn_ahead, None
+            batch, windows = drawn or self.replay_buffer.sample(self.config.batch_size_B)
+            remote = isinstance(self.learner_group, RemoteLearnerGroup)
             try:
                 (latents,) = self.learner_group.update(
                     batch=MultiAgentBatch(
@@ -327,13 +343,28 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
                         env_steps=self.config.records_per_update,
                     ),
                     timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._env_steps},
+                    **({"meanwhile": self._draw_ahead} if remote else {}),
                 )
             except TrainingDivergedError as error:
-                self._divergence.record(error)
+                self._divergence.record(error, batch)
                 latents = {}
             self.replay_buffer.write_back(windows, latents)
         self.metrics.log_value(NUM_GRAD_UPDATES_LIFETIME, 1, reduce="lifetime_sum")
         return batch, latents
+
+    def _draw_ahead(self) -> None:
+        """Draws the batch of the next update, while another process computes this one.
+
+        That the next update follows in this iteration is decided here, so that none is left drawn
+        when it ends. Nothing is sampled between the two: replay holds the same records as if it
+        were drawn later. Only the latents that this update is going to store come too late for
+        rows that are in both; the 2025 code too writes them one update late.
+        """
+        # Beside learning records are stored between any two updates, and may displace others.
+        if self.config.samples_beside_learning:
+            return
+        if self._pending_updates > 1 and not self._this_iteration.time_is_up:
+            self._drawn_ahead = self.replay_buffer.sample(self.config.batch_size_B)
 
     def _sync_weights(self) -> None:
         # Requests that are sent beside learning bring the weights along.
@@ -359,10 +390,9 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
 
     def _report(self, batch: Columns, **wanted: bool) -> None:
         """Lets the learner report on a batch, for the result of this iteration."""
-        (answer, *_) = self.learner_group.foreach_learner(
-            lambda learner: learner.report(batch, **wanted)
+        update, dream, values = ask_learner(
+            self.learner_group, lambda learner: learner.report(batch, **wanted)
         )
-        update, dream, values = answer.get()
         self._this_iteration.reports |= values
         if dream is not None:
             self._this_iteration.pictures |= report_dream(self, dream, update)
@@ -372,10 +402,9 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         if not self.env_runner_group.num_remote_env_runners():
             self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
         if updated:
-            (metrics, *_) = self.learner_group.foreach_learner(
-                lambda learner: learner.metrics.reduce()
-            )
-            self.metrics.aggregate([metrics.get()], key=LEARNER_RESULTS)
+            # Of all learners they are the same, and already those of the whole batch.
+            metrics = ask_learner(self.learner_group, lambda learner: learner.metrics.reduce())
+            self.metrics.aggregate([metrics], key=LEARNER_RESULTS)
         held = self.replay_buffer.metrics()
         replay = held | {
             **under_former_names(held),

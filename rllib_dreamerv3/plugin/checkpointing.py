@@ -14,6 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import ray
 from ray.rllib.core import (
     COMPONENT_LEARNER,
@@ -27,7 +28,7 @@ from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE, REPLAY_DIRECTORY
 from rllib_dreamerv3.checkpoints.runs import newest_whole
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.networks.model import check_weights, get_weights, set_weights
+from rllib_dreamerv3.networks.model import Weights, check_weights, get_weights, set_weights
 from rllib_dreamerv3.plugin.checkpoint_components import (
     COMPONENT_COUNTERS,
     CounterFiles,
@@ -36,6 +37,8 @@ from rllib_dreamerv3.plugin.checkpoint_components import (
 from rllib_dreamerv3.plugin.checkpoint_files import write_policy
 from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
 from rllib_dreamerv3.plugin.config import DreamerV3Config
+from rllib_dreamerv3.plugin.learner import DreamerV3Learner
+from rllib_dreamerv3.plugin.learner_group import ask_learner
 from rllib_dreamerv3.plugin.sampling import RemoteSampling
 from rllib_dreamerv3.plugin.tuned_algorithm import TunedAlgorithm
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
@@ -159,8 +162,7 @@ class CheckpointedAlgorithm(TunedAlgorithm):
             self._begin_generation(self.generation + 1)
         with place.writing(may_replace) as directory:
             super().save_to_path(str(directory), state=state, use_msgpack=use_msgpack)
-            module = self.learner_group._learner.module[DEFAULT_MODULE_ID]
-            write_policy(directory, self.config, module.observation_space, module.action_space)
+            write_policy(directory, self.config, *ask_learner(self.learner_group, _spaces_of))
             counters = self.get_counters()
             manifest.write(
                 directory,
@@ -227,26 +229,24 @@ class CheckpointedAlgorithm(TunedAlgorithm):
 
     @property
     def _updates(self) -> int:
-        return int(self.learner_group._learner.trainer.updates)
+        return ask_learner(self.learner_group, lambda learner: int(learner.trainer.updates))
 
     def _require_fit(self, directory: Path) -> None:
         """Raises ValueError or CheckpointError if the networks are of another model."""
-        learner = self.learner_group._learner
-        check_weights(
-            learner.module[DEFAULT_MODULE_ID].model, tensors.load(directory / NETWORKS_FILE)
+        weights = tensors.load(directory / NETWORKS_FILE)
+        ask_learner(
+            self.learner_group, lambda learner: check_weights(learner.trainer.model, weights)
         )
         tensors.load(directory / OPTIMIZER_FILE)
 
     @contextlib.contextmanager
     def _unchanged_on_error(self, place: CheckpointPlace) -> Iterator[None]:
-        trainer = self.learner_group._learner.trainer
-        weights, trainer_state = get_weights(trainer.model), trainer.get_state()
+        before = ask_learner(self.learner_group, _networks_and_trainer)
         counters = self.get_counters()
         try:
             yield
         except Exception as error:
-            set_weights(trainer.model, weights)
-            trainer.set_state(trainer_state)
+            self.learner_group.foreach_learner(lambda learner: _put_back(learner, *before))
             self.set_counters(counters)
             raise CheckpointError(
                 f"The checkpoint in {place} cannot be restored here. {error} It must come from "
@@ -265,7 +265,10 @@ class CheckpointedAlgorithm(TunedAlgorithm):
         """Gives env runners the learner's weights: all, or some of those for training alone."""
         # Env runners ignore weights that look older than their own, as those of an earlier
         # checkpoint do; sequence number 0 means: take them whatever you have.
-        reference = ray.put({COMPONENT_RL_MODULE: self._policy_weights(), WEIGHTS_SEQ_NO: 0})
+        state = {COMPONENT_RL_MODULE: self._policy_weights(), WEIGHTS_SEQ_NO: 0}
+        reference = ray.put(state)
+        if self._remote_sampling is None and self.learner_group.is_remote:
+            self.env_runner.set_state(state)
         self._call_remote_env_runners("set_state", {"state": reference}, only)
 
     def _policy_weights(self) -> Any:
@@ -286,6 +289,22 @@ class CheckpointedAlgorithm(TunedAlgorithm):
                 local_env_runner=False,
                 timeout_seconds=self.config.evaluation_sample_timeout_s,
             )
+
+
+def _spaces_of(learner: DreamerV3Learner) -> tuple[Any, Any]:
+    module = learner.module[DEFAULT_MODULE_ID]
+    return module.observation_space, module.action_space
+
+
+def _networks_and_trainer(learner: DreamerV3Learner) -> tuple[Weights, dict[str, np.ndarray]]:
+    return get_weights(learner.trainer.model), learner.trainer.get_state()
+
+
+def _put_back(
+    learner: DreamerV3Learner, weights: Weights, trainer_state: dict[str, np.ndarray]
+) -> None:
+    set_weights(learner.trainer.model, weights)
+    learner.trainer.set_state(trainer_state)
 
 
 def _require_unpickling(directory: Path, names: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from rllib_dreamerv3.envs.registry import check_environment
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.options.checks import check_options
+from rllib_dreamerv3.options.checks import check_options, check_rows_of_learners
 from rllib_dreamerv3.options.model_sizes import model_settings, variant_of
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.plugin.environments import env_context
@@ -33,6 +33,12 @@ def check(config: Any) -> None:
     check_options({name: getattr(config, name) for name in OPTIONS}, config.num_environments)
     if not config.in_evaluation:
         _check_sampling(config)
+    check_rows_of_learners(config.batch_size_B, config.num_learners)
+    if config.num_learners == 0 and config.custom_resources_per_learner:
+        raise ConfigError(
+            "custom_resources_per_learner has no meaning with num_learners: 0, where the learner "
+            "is in the main process. Set custom_resources_for_main_process instead."
+        )
     if config.variant == "v2" and variant_of(config.model_size) == "v1":
         _warn_of_layers(config.model_size)
     if not (config.env is None or isinstance(config.env, str) or callable(config.env)):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
+from ray.rllib.core.learner.learner_group import LearnerGroup
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_dreamerv3
@@ -46,6 +47,7 @@ from rllib_dreamerv3.options.table import (
 from rllib_dreamerv3.plugin.checks import check
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.learner import DreamerV3Learner
+from rllib_dreamerv3.plugin.learner_group import RemoteLearnerGroup
 from rllib_dreamerv3.plugin.registered_environments import register_spec
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 
@@ -384,3 +386,23 @@ class DreamerV3Config(AlgorithmConfig):
     def get_default_learner_class(self) -> type[DreamerV3Learner]:
         """The learner that runs the compiled update."""
         return DreamerV3Learner
+
+    def build_learner_group(
+        self,
+        *,
+        env: Any = None,
+        spaces: Any = None,
+        rl_module_spec: Any = None,
+        placement_group: Any = None,
+    ) -> LearnerGroup:
+        """The learners: RLlib's group for one in this process, ours for those in their own.
+
+        Args:
+            env: An environment that knows the spaces.
+            spaces: Observation and action space by module.
+            rl_module_spec: Of the networks; by default it follows from the spaces.
+            placement_group: RLlib's.
+        """
+        spec = rl_module_spec or self.get_multi_rl_module_spec(env=env, spaces=spaces)
+        kind = RemoteLearnerGroup if self.num_learners else LearnerGroup
+        return kind(config=self.copy(), module_spec=spec, placement_group=placement_group)

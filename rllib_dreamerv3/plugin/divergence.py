@@ -7,6 +7,8 @@ import numpy as np
 
 from rllib_dreamerv3.errors import TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
+from rllib_dreamerv3.plugin.learner_group import ask_learner
+from rllib_dreamerv3.records import Columns
 
 MOST_REWINDS = 3
 DIRECTORY = "diverged"
@@ -31,11 +33,12 @@ class Divergence:
         """Both counters, under the names they have in results."""
         return {"num_updates_ignored": self.ignored, "num_rewinds": self.rewinds}
 
-    def record(self, error: TrainingDivergedError) -> None:
+    def record(self, error: TrainingDivergedError, batch: Columns) -> None:
         """Lets the learner write what it knows; returns if the update is to be ignored.
 
         Args:
             error: What the learner said. Its networks are as they were before the update.
+            batch: Record columns ``[B, K+T, ...]`` of the update.
 
         Raises:
             TrainingDivergedError: Unless the update is to be ignored; says where the recording is,
@@ -44,12 +47,12 @@ class Divergence:
         algorithm = self._algorithm
         if algorithm.config.on_divergence == "ignore":
             self.ignored += 1
-            recording = self._write({})
+            recording = self._write(batch, {})
             if recording is not None:
                 logger.warning("%s It is ignored (on_divergence: ignore). %s", error, recording)
             return
         checkpoint = algorithm.last_checkpoint
-        recording = self._write({"last_checkpoint": checkpoint})
+        recording = self._write(batch, {"last_checkpoint": checkpoint})
         rates = algorithm.config.learning_options().learning_rates
         names = ", ".join("lr" if name == "all" else f"{name}_lr" for name in rates)
         good = (
@@ -63,15 +66,14 @@ class Divergence:
             "rewards."
         ) from error
 
-    def _write(self, summary: dict[str, Any]) -> str | None:
+    def _write(self, batch: Columns, summary: dict[str, Any]) -> str | None:
         """Lets the learner write a recording; a sentence about it, None if there are enough."""
         directory = self._algorithm.run_directory / DIRECTORY
         summary = {"on_divergence": self._algorithm.config.on_divergence, **summary}
-        (answer, *_) = self._algorithm.learner_group.foreach_learner(
-            lambda learner: learner.write_recording(directory, summary)
+        return ask_learner(
+            self._algorithm.learner_group,
+            lambda learner: learner.write_recording(directory, batch, summary),
         )
-        sentence: str | None = answer.get()
-        return sentence
 
     def rewind(self, error: TrainingDivergedError) -> None:
         """Goes back to the last good checkpoint, from where other rows are drawn from replay.
@@ -100,7 +102,7 @@ class Divergence:
         )
         algorithm.restore_from_path(checkpoint)
         _draw_other_rows(algorithm, self.rewinds)
-        _drop_metrics(algorithm)
+        drop_metrics(algorithm)
 
 
 def _draw_other_rows(algorithm: CheckpointedAlgorithm, times: int) -> None:
@@ -108,7 +110,7 @@ def _draw_other_rows(algorithm: CheckpointedAlgorithm, times: int) -> None:
     buffer.rng = np.random.Generator(buffer.rng.bit_generator.jumped(times))
 
 
-def _drop_metrics(algorithm: CheckpointedAlgorithm) -> None:
+def drop_metrics(algorithm: CheckpointedAlgorithm) -> None:
     """Throws away what learner and env runner counted since results were last made of it."""
     algorithm.learner_group.foreach_learner(lambda learner: learner.metrics.reduce())
     algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.get_metrics())

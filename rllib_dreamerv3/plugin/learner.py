@@ -24,6 +24,7 @@ from ray.rllib.utils.metrics.ray_metrics import TimerAndPrometheusLogger
 from ray.rllib.utils.schedules.scheduler import Scheduler
 
 from rllib_dreamerv3.errors import TrainingDivergedError
+from rllib_dreamerv3.learning.replicas import ALONE, Replicas
 from rllib_dreamerv3.learning.trainer import Trainer
 from rllib_dreamerv3.networks.model import get_weights
 from rllib_dreamerv3.plugin.checkpoint_components import ArrayFiles
@@ -45,7 +46,10 @@ class DreamerV3Learner(Learner):
 
     Attributes:
         trainer: Networks, optimizers and the compiled update.
+        replicas: The learners with which it makes each update, to be set before :meth:`build`.
     """
+
+    replicas: Replicas = ALONE
 
     framework = "tf2"
     TOTAL_LOSS_KEY = "total_loss"
@@ -63,9 +67,8 @@ class DreamerV3Learner(Learner):
             options,
             self.config.seed or 0,
         )
-        self.trainer, self._reporter = Trainer(*parts), Reporter(*parts)
+        self.trainer, self._reporter = Trainer(*parts, self.replicas), Reporter(*parts)
         self._recorder = FlightRecorder()
-        self._diverged_batch: Columns = {}
         self._parameters = module.model.count_parameters()
         self._lr_schedules = {
             name: Scheduler(fixed_value_or_schedule=rate, framework=None)
@@ -95,15 +98,16 @@ class DreamerV3Learner(Learner):
         once an iteration is enough.
 
         Args:
-            batch: Record columns ``[B, K+T, ...]`` of the default module.
+            batch: Record columns ``[B, K+T, ...]`` of the default module; the rows of this learner,
+                where there are several.
             training_data: The same as a learner group hands it over.
             timesteps: Env steps sampled so far, by RLlib's key; schedules of learning rates go by
                 them.
             **kwargs: Options by which RLlib divides a batch. There is nothing to divide here.
 
         Returns:
-            The latents that the update gave the batch, as record columns ``[B, T, ...]`` for replay
-            to store; empty without a replay context.
+            The latents that the update gave these rows, as record columns ``[B, T, ...]`` for
+            replay to store; empty without a replay context.
 
         Raises:
             TrainingDivergedError: If a metric is not finite. The networks are finite still, see
@@ -115,13 +119,11 @@ class DreamerV3Learner(Learner):
             batch = training_data.batch
         self.before_gradient_based_update(timesteps=timesteps or {})
         with TimerAndPrometheusLogger(self._metrics_learner_inner_update):
-            columns = dict(batch[DEFAULT_MODULE_ID])
-            update = self.trainer.update(columns)
+            update = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
             values = {name: value.numpy() for name, value in update.metrics.items()}
         number = int(self.trainer.updates)
         self._recorder.note(number, next(iter((timesteps or {}).values()), 0), values)
         if wrong := not_finite(values):
-            self._diverged_batch = columns
             raise self._diverged(number, wrong)
         self._weights_seq_no += 1
         self._log_update(batch, values)
@@ -138,18 +140,20 @@ class DreamerV3Learner(Learner):
             "kept."
         )
 
-    def write_recording(self, directory: Path, summary: Mapping[str, Any]) -> str | None:
+    def write_recording(
+        self, directory: Path, batch: Columns, summary: Mapping[str, Any]
+    ) -> str | None:
         """Writes down the update that was not finite; see :class:`FlightRecorder`.
 
         Args:
             directory: Where to put the recording, each in its own directory.
+            batch: Record columns ``[B, K+T, ...]`` of the update, all rows.
             summary: What else it shall say, as JSON.
 
         Returns:
             A sentence that says where it is, or why it could not be written; None if there are
             enough already.
         """
-        batch, self._diverged_batch = self._diverged_batch, {}
         if self._recorder.is_full(directory):
             return None
         rates = {name: float(x.learning_rate) for name, x in self.trainer.optimizers.items()}

@@ -10,7 +10,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
-from rllib_dreamerv3.plugin.replay_room import record_specs
+from rllib_dreamerv3.plugin.replay_room import specs_of
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.column_specs import bytes_of
@@ -142,6 +142,5 @@ def _sample(
 
 def _need(config: DreamerV3Config, module: DreamerV3RLModule) -> ReplayNeed:
     options = config.replay_buffer_options()
-    latents_of = module.settings if config.resolved("replay_context") else None
-    size = bytes_of(record_specs(module.observations.layout, module.actions.layout, latents_of))
+    size = bytes_of(specs_of(module, config.resolved("replay_context")))
     return ReplayNeed(options["capacity"], size, options["capacity_bytes"], size)

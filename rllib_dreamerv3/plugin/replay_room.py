@@ -87,9 +87,18 @@ def record_specs(
     return specs
 
 
-def check_replay_room(
-    config: DreamerV3Config, module: DreamerV3RLModule, directory: Path | None
-) -> ReplayRoom:
+def specs_of(module: DreamerV3RLModule, context: int) -> Specs:
+    """What records look like that a module learns from.
+
+    Args:
+        module: Knows the spaces.
+        context: ``replay_context``; without one no latents are stored.
+    """
+    latents_of = module.settings if context else None
+    return record_specs(module.observations.layout, module.actions.layout, latents_of)
+
+
+def check_replay_room(config: DreamerV3Config, specs: Specs, directory: Path | None) -> ReplayRoom:
     """Logs what replay is going to need: as a warning where that is much of what there is.
 
     Checkpoints hold replay too. How many are kept, and where, is not known here, so that is said
@@ -97,7 +106,7 @@ def check_replay_room(
 
     Args:
         config: Holds its capacity.
-        module: Knows the spaces.
+        specs: What records look like, see :func:`specs_of`.
         directory: Where large columns are kept in files; None to keep all in memory.
 
     Returns:
@@ -107,8 +116,6 @@ def check_replay_room(
         ConfigError: If it cannot fit.
     """
     options = config.replay_buffer_options()
-    latents_of = module.settings if config.resolved("replay_context") else None
-    specs = record_specs(module.observations.layout, module.actions.layout, latents_of)
     record_bytes = bytes_of(specs)
     need = ReplayNeed(options["capacity"], record_bytes, options["capacity_bytes"], record_bytes)
     room = ReplayRoom(need, machine_memory(), None)

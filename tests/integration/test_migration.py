@@ -115,8 +115,6 @@ QUIET = {
 # What a few of them say of environments in processes of their own.
 PROCESSES = {"remote_worker_envs": 'set gym_env_vectorize_mode: "async"'}
 IN_TURN = {"env_runners": {"remote_worker_envs": False}}
-LEARNERS = {"num_learners": "Set num_learners: 0"}
-ONE_LEARNER = {"learners": {"num_learners": 0}}
 
 
 def rates(factor: float) -> dict[str, float]:
@@ -216,8 +214,8 @@ EXAMPLES = {
             "learners": {"num_learners": 1, "num_gpus_per_learner": 0},
             "debugging": {"log_level": "INFO"},
         },
-        {"framework": r"TensorFlow 2 alone; leave .framework\(\) out", **LEARNERS},
-        {"framework": {"framework": "tf2"}, **ONE_LEARNER},
+        {"framework": r"TensorFlow 2 alone; leave .framework\(\) out"},
+        {"framework": {"framework": "tf2"}},
         Vector("obs/vector", 4),
         DiscreteAction(2),
     ),
@@ -263,15 +261,15 @@ EXAMPLES = {
     ),
     "highway_env": Example(
         on_gpus(4, "M", 64, "intersection", **rising(8000, 10_000)),
-        {**LEARNERS, **PROCESSES},
-        {**ONE_LEARNER, **IN_TURN},
+        PROCESSES,
+        IN_TURN,
         Vector("obs/vector", 15 * 7),
         DiscreteAction(3),
     ),
     "gymnasium_robotics": Example(
         on_gpus(4, "XL", 64, "adroit-hand-hammer", **rising(50_000, 100_000)),
-        {**LEARNERS, **PROCESSES},
-        {**ONE_LEARNER, **IN_TURN},
+        PROCESSES,
+        IN_TURN,
         Vector("obs/vector", 46),
         ContinuousAction(26),
     ),
@@ -289,7 +287,7 @@ def configured(*settings: Settings) -> DreamerV3Config:
 def shrunk(config: DreamerV3Config) -> DreamerV3Config:
     """Nothing but what costs time, or what the machine of a test does not have."""
     config.training(**TINY).reporting(min_time_s_per_iteration=0)
-    return config.learners(num_gpus_per_learner=0).env_runners(
+    return config.learners(num_learners=0, num_gpus_per_learner=0).env_runners(
         num_env_runners=min(1, config.num_env_runners),
         num_envs_per_env_runner=min(2, config.num_envs_per_env_runner),
     )

@@ -101,7 +101,7 @@ def test_checkpoints_are_counted_where_they_are_on_the_same_disk(
     # 123 MB of pictures, and 3 checkpoints with the other columns, too.
     monkeypatch.setattr(replay_room, "free_bytes", lambda _: int(6e8))
     with caplog.at_level(logging.INFO, logger=replay_room.__name__):
-        room = replay_room.check_replay_room(config, module, tmp_path)
+        room = replay_room.check_replay_room(config, replay_room.specs_of(module, 0), tmp_path)
     told = "\n".join(record.getMessage() for record in caplog.records)
     warned = any(record.levelno == logging.WARNING for record in caplog.records)
     assert warned == beside

@@ -54,9 +54,13 @@ TESTS_OF_EFFECTS = {
             "validate_env_runners_after_construction"
         ),
     },
+    "integration/test_learners.py": {
+        "test_two_learners_are_one_learner_with_all_rows": "num_learners",
+    },
     "plugin/test_resource_request.py": {
         "test_each_process_asks_for_what_its_options_say": (
             "num_cpus_for_main_process custom_resources_for_main_process num_cpus_per_learner "
+            "custom_resources_per_learner "
             "num_gpus_per_learner num_cpus_per_env_runner num_gpus_per_env_runner "
             "custom_resources_per_env_runner evaluation_num_env_runners"
         ),

@@ -272,9 +272,20 @@ def test_replay_settings_that_cannot_work(options, words):
         tiny_config(**options).validate()
 
 
-def test_remote_learners_are_refused_with_what_to_set():
-    with pytest.raises(ConfigError, match="num_learners: 0"):
-        tiny_config(batch_size_B=4).learners(num_learners=2).validate()
+@pytest.mark.parametrize(
+    ("rows", "learners", "nearest"), [(16, 3, "15 and 18"), (2, 4, "can: 4"), (9, 2, "8 and 10")]
+)
+def test_a_batch_that_learners_cannot_divide_is_refused(rows, learners, nearest):
+    config = tiny_config(batch_size_B=rows).learners(num_learners=learners)
+    with pytest.raises(ConfigError, match=f"num_learners: {learners}.*{nearest}"):
+        config.validate()
+
+
+def test_custom_resources_of_the_learner_in_the_main_process_are_refused():
+    config = tiny_config().learners(custom_resources_per_learner={"fast": 1})
+    with pytest.raises(ConfigError, match="custom_resources_for_main_process instead"):
+        config.validate()
+    config.learners(num_learners=1).validate()
 
 
 def test_other_frameworks_are_refused():

@@ -33,6 +33,12 @@ ONE = {"CPU": 1}
         ({"num_cpus_for_main_process": 3}, [{"CPU": 3}, ONE, ONE]),
         ({"num_cpus_per_learner": 4}, [{"CPU": 4}, ONE, ONE]),
         ({"num_gpus_per_learner": 1}, [{"CPU": 1, "GPU": 1}, ONE, ONE]),
+        ({"num_learners": 2}, [ONE, ONE, ONE, ONE, ONE]),
+        ({"num_learners": 1, "num_cpus_per_learner": 4}, [ONE, ONE, ONE, {"CPU": 4}]),
+        (
+            {"num_learners": 1, "custom_resources_per_learner": {"fast": 1}},
+            [ONE, ONE, ONE, {"CPU": 1, "fast": 1}],
+        ),
         ({"custom_resources_for_main_process": {"disk": 2}}, [{"CPU": 1, "disk": 2}, ONE, ONE]),
         ({"num_cpus_per_env_runner": 2}, [ONE, {"CPU": 2}, {"CPU": 2}]),
         ({"num_gpus_per_env_runner": 0.5}, [ONE, *2 * [{"CPU": 1, "GPU": 0.5}]]),

@@ -6,6 +6,7 @@ Tests say ``from trainers import ...``; pytest has this folder on its path.
 import numpy as np
 import synthetic
 
+from rllib_dreamerv3.learning.replicas import ALONE
 from rllib_dreamerv3.learning.trainer import Trainer
 from rllib_dreamerv3.options.table import LearningOptions
 
@@ -14,12 +15,20 @@ V1, V2 = synthetic.TRAINER, synthetic.TRAINER_V2
 
 
 def make_trainer(
-    observations, actions, settings=V1, *, sizes=NANO, seed=0, model_seed=0, scramble=True
+    observations,
+    actions,
+    settings=V1,
+    *,
+    sizes=NANO,
+    seed=0,
+    model_seed=0,
+    scramble=True,
+    replicas=ALONE,
 ):
     model = synthetic.model(observations, actions, sizes, seed=model_seed)
     if scramble:
         synthetic.scramble(model)
-    return Trainer(model, observations, actions, sizes, settings, seed=seed)
+    return Trainer(model, observations, actions, sizes, settings, seed=seed, replicas=replicas)
 
 
 def with_rates(world_model, actor, critic, **kwargs):

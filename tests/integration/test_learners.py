@@ -1,0 +1,281 @@
+"""Learners in processes of their own: they learn what one would, and may die."""
+
+import logging
+import os
+import signal
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import ray
+import synthetic
+import tensorflow as tf
+import trainers
+from ray import cloudpickle
+from tiny import tiny_config
+
+from rllib_dreamerv3.errors import LearnerFailedError
+from rllib_dreamerv3.learning.replicas import ALONE
+from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.plugin.iteration import Iteration
+from rllib_dreamerv3.plugin.learner_group import ask_learner
+from rllib_dreamerv3.plugin.lost_learners import go_on_or_end
+from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
+
+# The length of the comparison can be chosen; long ones are compiled.
+UPDATES = int(os.environ.get("LEARNER_UPDATES", "3"))
+COMPILED_FROM = 10
+ROWS = 4
+
+logger = logging.getLogger(__name__)
+
+for module in (synthetic, trainers, sys.modules[__name__]):
+    cloudpickle.register_pickle_by_value(module)
+
+
+class Case(NamedTuple):
+    observations: Any
+    actions: Any
+    options: Any
+    sizes: Any
+
+
+CASES = {
+    "v1-vector": Case(synthetic.VECTOR, synthetic.DISCRETE, trainers.V1, trainers.NANO),
+    "v1-image": Case(synthetic.IMAGE, synthetic.CONTINUOUS, trainers.V1, trainers.NANO),
+    "v2-vector": Case(synthetic.VECTOR, synthetic.MIXED, trainers.V2, trainers.NANO_V2),
+    "v2-image": Case(synthetic.EVERYTHING_48, synthetic.DISCRETE, trainers.V2, trainers.NANO_V2),
+}
+
+
+def batch_of(case, update):
+    make = synthetic.batch if case.sizes is trainers.NANO else synthetic.batch_with_context
+    arguments = () if make is synthetic.batch else (case.sizes,)
+    records = make(case.observations, case.actions, *arguments, rows=ROWS, seed=update)
+    return {name: np.asarray(x) for name, x in records.items()}
+
+
+def train(name, replicas):
+    """Networks, trainer's state, and latents and metrics of the last update."""
+    case, share = CASES[name], replicas.share
+    eager = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(UPDATES < COMPILED_FROM)
+    try:
+        trainer = trainers.make_trainer(
+            case.observations, case.actions, case.options, sizes=case.sizes, replicas=replicas
+        )
+        rows = ROWS // share.parts
+        for i in range(UPDATES):
+            batch = batch_of(case, i)
+            own = {k: x[share.part * rows : (share.part + 1) * rows] for k, x in batch.items()}
+            update = trainer.update(own)
+    finally:
+        tf.config.run_functions_eagerly(eager)
+    latents, metrics = ({k: x.numpy() for k, x in part.items()} for part in update[::-1])
+    return get_weights(trainer.model), trainer.get_state(), latents, metrics
+
+
+def two_learners(**training):
+    config = tiny_config(variant="v2", replay_context=1, **training)
+    return config.learners(num_learners=2, num_cpus_per_learner=0.5)
+
+
+@pytest.fixture(scope="module")
+def algorithm():
+    """Two learners, and what they have learned in a few updates."""
+    algorithm = two_learners().build_algo()
+    # Compiling takes longer than these updates. Learners that are started again do compile.
+    algorithm.learner_group.foreach_learner(lambda _: tf.config.run_functions_eagerly(True))
+    while updates_of(algorithm) < 3:
+        algorithm.train()
+    yield algorithm
+    algorithm.stop()
+
+
+def updates_of(algorithm):
+    return ask_learner(algorithm.learner_group, lambda learner: int(learner.trainer.updates))
+
+
+def everything(learner):
+    return {**get_weights(learner.trainer.model), **learner.trainer.get_state()}
+
+
+def states_of(algorithm):
+    return [answer.get() for answer in algorithm.learner_group.foreach_learner(everything)]
+
+
+def assert_equal(one, other):
+    assert one.keys() == other.keys()
+    for name, x in one.items():
+        np.testing.assert_array_equal(x, other[name], err_msg=name)
+
+
+def assert_close(one, other, tolerance=1e-5):
+    """Relative to the norm of each array."""
+    assert one.keys() == other.keys()
+    worst = 0.0
+    for name, x in one.items():
+        error = np.linalg.norm(np.float64(x) - other[name]) / max(np.linalg.norm(x), 1e-3)
+        assert error < tolerance, (name, error)
+        worst = max(worst, error)
+    return worst
+
+
+def train_on(algorithm, iterations=100):
+    for _ in range(iterations):
+        algorithm.train()
+
+
+def process_of(algorithm, index):
+    actor = algorithm.learner_group._actors[index]
+    return ray.get(actor.apply.remote(lambda learner: os.getpid()))
+
+
+def kill(algorithm, index):
+    os.kill(process_of(algorithm, index), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_learners_are_one_learner_with_all_rows(algorithm, name):
+    answers = algorithm.learner_group.foreach_learner(lambda learner: train(name, learner.replicas))
+    first, second = (answer.get() for answer in answers)
+    for one, other in zip((*first[:2], first[3]), (*second[:2], second[3]), strict=True):
+        assert_equal(one, other)
+    networks, state, latents, metrics = train(name, ALONE)
+    worst = assert_close(networks, first[0])
+    assert_close(state, first[1], tolerance=1e-3)
+    for bound in ("returns/low", "returns/high"):
+        assert first[1][bound] == pytest.approx(state[bound], rel=1e-5)
+    logger.info("%s: %d updates, networks within %.1e", name, UPDATES, worst)
+    for key, x in metrics.items():
+        assert first[3][key] == pytest.approx(x, rel=1e-3, abs=1e-5), key
+    if latents:
+        both = {key: np.concatenate([first[2][key], second[2][key]]) for key in latents}
+        np.testing.assert_array_equal(both[LATENT_INDEX], latents[LATENT_INDEX])
+        np.testing.assert_allclose(both[LATENT_H], latents[LATENT_H], atol=1e-5)
+
+
+def update_with_one_spoiled_row(name, replicas):
+    """Networks and state before and after, and whether all metrics are finite."""
+    case, share = CASES[name], replicas.share
+    trainer = trainers.make_trainer(
+        case.observations, case.actions, case.options, sizes=case.sizes, replicas=replicas
+    )
+    batch, rows = batch_of(case, 0), ROWS // share.parts
+    batch["reward"][-1, -1] = np.nan
+    before = {**get_weights(trainer.model), **trainer.get_state()}
+    own = {k: x[share.part * rows : (share.part + 1) * rows] for k, x in batch.items()}
+    metrics = trainer.update(own).metrics
+    finite = all(np.isfinite(x.numpy()) for x in metrics.values())
+    return before, {**get_weights(trainer.model), **trainer.get_state()}, finite
+
+
+def test_all_learners_leave_out_an_update_that_is_not_finite_for_one(algorithm):
+    answers = algorithm.learner_group.foreach_learner(
+        lambda learner: update_with_one_spoiled_row("v2-vector", learner.replicas)
+    )
+    for before, after, finite in (answer.get() for answer in answers):
+        assert not finite
+        assert after.pop("updates") == before.pop("updates") + 1
+        assert_equal(before, after)
+
+
+def test_results_are_those_of_the_whole_batch(algorithm):
+    result = algorithm.train()
+    updates = result["num_grad_updates_lifetime"]
+    assert updates == updates_of(algorithm)
+    learned = result["learners"]["default_policy"]
+    assert learned["num_module_steps_trained_lifetime"] == 16 * updates
+    assert_equal(*states_of(algorithm))
+    # The env runner of this process acts with the newest networks.
+    acting = algorithm.get_module().get_state()
+    assert_equal(acting, {name: states_of(algorithm)[0][name] for name in acting})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "calls"),
+    [(600, "draw draw store draw store store"), (0, "draw store")],
+    ids=["time enough", "time is up"],
+)
+def test_next_batch_is_drawn_while_an_update_runs(algorithm, monkeypatch, seconds, calls):
+    """But only if that update follows: none is left drawn, which a checkpoint would not hold."""
+    found, replay = [], algorithm.replay_buffer
+    sample, write_back = replay.sample, replay.write_back
+    monkeypatch.setattr(replay, "sample", lambda n: found.append("draw") or sample(n))
+    monkeypatch.setattr(replay, "write_back", lambda *x: found.append("store") or write_back(*x))
+    monkeypatch.setattr(algorithm, "_pending_updates", 3)
+    monkeypatch.setattr(algorithm, "_this_iteration", Iteration(seconds))
+    algorithm._update_from_replay()
+    assert " ".join(found) == calls
+    assert algorithm._drawn_ahead is None
+    assert algorithm._pending_updates == 3 - found.count("store")
+
+
+def test_checkpoint_of_two_goes_on_with_one_in_the_main_process(algorithm, build, tmp_path):
+    saved = algorithm.save_to_path(tmp_path / "two")
+    alone = build(two_learners().learners(num_learners=0))
+    alone.restore_from_path(saved)
+    (restored,) = states_of(alone)
+    assert_equal(restored, states_of(algorithm)[0])
+    # The same rows of replay: the latents of both learners' rows come back in their order.
+    (batch, latents), (its_batch, its_latents) = algorithm._update(), alone._update()
+    assert_equal(batch, its_batch)
+    np.testing.assert_array_equal(latents[LATENT_INDEX], its_latents[LATENT_INDEX])
+    np.testing.assert_allclose(latents[LATENT_H], its_latents[LATENT_H], atol=1e-5)
+    back = alone.save_to_path(tmp_path / "one")
+    algorithm.restore_from_path(back)
+    for state in states_of(algorithm):
+        assert_equal(state, states_of(alone)[0])
+
+
+@pytest.mark.slow
+def test_run_goes_on_when_a_learner_is_killed(algorithm, monkeypatch, caplog):
+    before = updates_of(algorithm)
+    victims = [process_of(algorithm, 0)]
+
+    def kill_meanwhile():
+        while victims:
+            os.kill(victims.pop(), signal.SIGKILL)
+
+    monkeypatch.setattr(algorithm, "_draw_ahead", kill_meanwhile)
+    while updates_of(algorithm) < before + 2:
+        result = algorithm.train()
+    assert result["num_learner_rebuilds"] == 1
+    assert "1 of 2 learners died" in caplog.text
+    assert result["num_grad_updates_lifetime"] == updates_of(algorithm)
+    learned = result["learners"]["default_policy"]
+    assert learned["num_module_steps_trained_lifetime"] == 16 * updates_of(algorithm)
+    assert_equal(*states_of(algorithm))
+
+
+def test_learners_that_die_too_often_end_the_run(algorithm, tmp_path, monkeypatch):
+    saved = algorithm.save_to_path(tmp_path / "last")
+    monkeypatch.setattr(algorithm.learner_group, "rebuilt", 3)
+    kill(algorithm, 1)
+    with pytest.raises(LearnerFailedError, match=f"3 times already.*{saved}"):
+        train_on(algorithm)
+
+
+@pytest.mark.slow
+def test_one_learner_that_is_lost_takes_the_run_back_to_its_checkpoint(
+    build, tmp_path, caplog, monkeypatch
+):
+    config = tiny_config().learners(num_learners=1, num_cpus_per_learner=0.5)
+    algorithm = build(config)
+    saved = algorithm.save_to_path(tmp_path / "begin")
+    state = states_of(algorithm)
+    for _ in range(2):
+        algorithm._store(algorithm._sample())
+    kill(algorithm, 0)
+    with pytest.raises(LearnerFailedError, match="none is left") as caught:
+        states_of(algorithm)
+    go_on_or_end(algorithm, caught.value)
+    assert f"back to its last checkpoint, {saved}" in caplog.text
+    assert_equal(states_of(algorithm)[0], state[0])
+    assert algorithm.get_counters()["records"] == 0
+    # Without a checkpoint nothing is left.
+    monkeypatch.setattr(type(algorithm), "last_checkpoint", None)
+    kill(algorithm, 0)
+    with pytest.raises(LearnerFailedError, match="No checkpoint was saved yet"):
+        train_on(algorithm)
