@@ -121,7 +121,8 @@ class Display:
         trial = self.trial(trial_id, name)
         device = result.get("learner_device")
         if device and not trial.result and len(self.trials) == 1:
-            self.say(f"Updates are computed by the {device}.")
+            where = f"The main process is on {result.get('hostname', 'an unknown machine')}"
+            self.say(f"{where}; updates are computed by the {device}.")
         need = look_up(result, "replay_buffer/num_bytes_at_capacity")
         if need and not trial.result and len(self.trials) == 1:
             disk = look_up(result, "replay_buffer/num_bytes_of_disk")

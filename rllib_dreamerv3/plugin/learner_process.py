@@ -8,10 +8,11 @@ import ray
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 
-from rllib_dreamerv3.errors import LearnerFailedError
+from rllib_dreamerv3.errors import LearnerFailedError, ResourceError
 from rllib_dreamerv3.learning.replicas import WorkerReplicas
 from rllib_dreamerv3.plugin.learner import DreamerV3Learner
 from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.startup.devices import use_devices_of_a_learner
 
 T = TypeVar("T")
 
@@ -41,7 +42,11 @@ class LearnerProcess:
             module_spec: Of the networks.
             addresses: Where each learner is found, in their order.
             index: The place of this one among them.
+
+        Raises:
+            ResourceError: If it is to learn on a GPU and there is none.
         """
+        use_devices_of_a_learner(config.num_gpus_per_learner)
         # Before the networks: collectives must be known to TensorFlow before its first operation.
         replicas = WorkerReplicas(addresses, index) if len(addresses) > 1 else None
         self.learner = config.learner_class(config=config, module_spec=module_spec)
@@ -76,6 +81,7 @@ def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any
         Their actors.
 
     Raises:
+        ResourceError: They are to learn on GPUs, and one sees none.
         LearnerFailedError: One cannot be started.
     """
     cpus = config.num_cpus_per_learner
@@ -100,6 +106,8 @@ def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any
     except ray.exceptions.RayError as error:
         stop(actors)
         cause = getattr(error, "cause", None) or error
+        if isinstance(cause, ResourceError):
+            raise cause from None
         raise LearnerFailedError(f"A learner could not be started. {cause}") from error
     return actors
 

@@ -12,10 +12,11 @@ from tiny import TINY
 
 from rllib_cli.experiments import from_file
 from rllib_cli.progress import look_up
-from rllib_dreamerv3 import DreamerV3Config
+from rllib_dreamerv3 import DreamerV3, DreamerV3Config
 from rllib_dreamerv3.envs.registry import check_environment, is_benchmark, options_of
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.plugin.learner_group import ask_learner
 from rllib_dreamerv3.plugin.replay_room import record_specs
 from rllib_dreamerv3.replay.column_specs import Specs, bytes_of
 from rllib_dreamerv3.replay.column_storage import in_files
@@ -70,6 +71,7 @@ LEARNED = {
     "cartpole": vectors("v1", 4, DiscreteAction(2)),
     "cartpole_paper": vectors("v1", 4, DiscreteAction(2)),
     "cartpole_v2": vectors("v2", 4, DiscreteAction(2)),
+    "cluster": images("v1", DiscreteAction(6)),
     "crafter": images("v2", DiscreteAction(17)),
     "crafter_v1": images("v1", DiscreteAction(17)),
     "dmc_proprio": finger_spin("v2"),
@@ -198,10 +200,12 @@ def test_example_learns_what_it_says(file):
     config.training(**TINY).training(model_size=smallest)
     config.reporting(min_time_s_per_iteration=0)
     config.env_runners(num_envs_per_env_runner=min(2, config.num_envs_per_env_runner))
+    if config.num_env_runners:
+        config.env_runners(num_env_runners=2, num_cpus_per_env_runner=0.5)
+    config.learners(num_cpus_per_learner="auto")
     algorithm = config.build_algo()
     try:
-        trainer = algorithm.learner_group._learner.trainer
-        before = get_weights(trainer.model)
+        before = weights_of(algorithm)
         # Each environment has to fill a row before the first update, and v2's learning rate is 0
         # in that one.
         while algorithm.metrics.peek("num_grad_updates_lifetime", default=0) < 2:
@@ -210,7 +214,7 @@ def test_example_learns_what_it_says(file):
         module = algorithm.env_runner.module
         layouts = module.observations.layout.leaves, module.actions.layout.leaves
         assert layouts == (learned.observations, learned.actions)
-        after = get_weights(trainer.model)
+        after = weights_of(algorithm)
     finally:
         algorithm.stop()
     losses = {
@@ -227,6 +231,10 @@ def test_example_learns_what_it_says(file):
     (experiment,) = from_file(str(file))
     for criterion in experiment.stop:
         assert look_up(result, criterion) is not None
+
+
+def weights_of(algorithm: DreamerV3) -> dict[str, np.ndarray]:
+    return ask_learner(algorithm.learner_group, lambda learner: get_weights(learner.trainer.model))
 
 
 def test_sweep_from_python_runs(tmp_path, monkeypatch):
