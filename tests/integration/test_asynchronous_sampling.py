@@ -25,7 +25,7 @@ RUNNERS, STEP_S, LENGTH = 4, 0.01, 25
 RECORDS_AN_UPDATE = 4
 AHEAD = 2 * 2 * RUNNERS  # what "auto" is with two requests at each env runner
 BROADCAST_INTERVAL = 3
-PATIENCE_S = 120
+PATIENCE_S = 300
 
 
 class Counting(gym.Env):
@@ -98,6 +98,8 @@ def shared(tmp_path_factory):
         evaluation_config={"env_config": training | {"kind": "evaluation"}},
     )
     algorithm = config.build_algo()
+    # Nobody waits for the one that compiles its policy last.
+    train_until(algorithm, lambda: segments_of(algorithm) == RUNNERS)
     yield algorithm, directory
     algorithm.stop()
 
@@ -189,19 +191,20 @@ def test_env_runners_wait_for_updates_at_the_cap(shared, algorithm, monkeypatch)
         done = updates_of(algorithm)
         return schedule["first_record"] + done * RECORDS_AN_UPDATE + AHEAD
 
-    begun = []
+    begun, beyond = [], []
 
     def has_waited():
         """Whether nothing has come for a while, at the cap."""
-        if records_given(directory) < most():
+        beyond.append(records_given(directory) - most())
+        if beyond[-1] < 0:
             return False
         begun.append(time.monotonic())
         return time.monotonic() > begun[0] + 0.5
 
     with long_update(algorithm, monkeypatch, has_waited) as held:
         train_until(algorithm, lambda: held)
-        assert held[0]
-        assert records_given(directory) <= most()
+    assert held[0]
+    assert max(beyond) == 0
     for _ in range(30):
         algorithm.train()
         assert records_given(directory) <= most()
@@ -209,8 +212,8 @@ def test_env_runners_wait_for_updates_at_the_cap(shared, algorithm, monkeypatch)
 
 def test_the_ratio_is_reached_within_one_percent(algorithm):
     records, updates = records_of(algorithm), updates_of(algorithm)
-    # 1 % of as many are twelve records.
-    enough = records + 100 * (AHEAD + RECORDS_AN_UPDATE)
+    # 1 % of as many are more than what asks for one update.
+    enough = records + 200 * RECORDS_AN_UPDATE
     result = train_until(
         algorithm, lambda: records_of(algorithm) >= enough and not algorithm._pending_updates
     )
