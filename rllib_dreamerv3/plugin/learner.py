@@ -120,8 +120,8 @@ class DreamerV3Learner(Learner):
         self.before_gradient_based_update(timesteps=timesteps or {})
         with TimerAndPrometheusLogger(self._metrics_learner_inner_update):
             update = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
-            # Fetched at each update, so that one that is not finite is told at once; together, which
-            # is one transfer from a GPU.
+            # At each update, so that one that is not finite is told at once; together, which is one
+            # transfer from a GPU.
             numbers = tf.stack([*update.metrics.values()]).numpy()
             values = dict(zip(update.metrics, numbers, strict=True))
         number = int(self.trainer.updates)
