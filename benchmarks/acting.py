@@ -5,30 +5,41 @@
 The parameters are random, which changes no time. `policy` is the compiled step that env runners
 call; the others encode the observation and decode the action too. Each is timed in a process of
 its own that is bound to one core, so that no library uses more threads.
+
+With another DreamerV3 beside them, whose environment is made as benchmarks/update.py says:
+
+    python benchmarks/acting.py --vs sheeprl --peer-python ~/sheeprl-peer/bin/python
+
+What is timed of it is said in peers/sheeprl_acting.py.
 """
 
 import argparse
+import itertools
 import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from peers.acting_steps import SPACES, bind_to_one_core, time_steps
+from peers.interleave import Child, ChildError, add_peer_choice, check_options
+from peers.workloads import Spaces
 
-SPACES = {
-    "vector": gym.spaces.Box(-3, 3, (8,), np.float32),
-    "image": gym.spaces.Box(0, 255, (64, 64, 3), np.uint8),
-}
-ACTIONS = gym.spaces.Discrete(6)
 FORMATS = ("savedmodel", "litert", "litert_int8", "onnx", "numpy")
-WARM_UP, STEPS = 20, 200
+PEERS = ("sheeprl",)
+
+
+def gym_spaces(spaces: Spaces) -> tuple[gym.Space, gym.Space]:
+    """The observation space and the action space."""
+    if spaces.is_image:
+        observation = gym.spaces.Box(0, 255, spaces.observation, np.uint8)
+    else:
+        observation = gym.spaces.Box(-3, 3, spaces.observation, np.float32)
+    return observation, gym.spaces.Discrete(spaces.actions)
 
 
 def export(size: str, kind: str, folder: Path) -> None:
@@ -43,7 +54,8 @@ def export(size: str, kind: str, folder: Path) -> None:
 
     checkpoint = folder / "checkpoint"
     (checkpoint / NETWORKS_FILE).parent.mkdir(parents=True)
-    write_policy(checkpoint, DreamerV3Config().training(model_size=size), SPACES[kind], ACTIONS)
+    config = DreamerV3Config().training(model_size=size)
+    write_policy(checkpoint, config, *gym_spaces(SPACES[kind]))
     manifest.write(checkpoint, env_steps=0, updates=0, iteration=0)
     saved = read_saved_networks(checkpoint)
     model = DreamerModel(saved.observations.layout, saved.actions.layout, saved.settings, seed=0)
@@ -80,22 +92,16 @@ def stepper(how: str, exported: Path) -> Callable[[Any], Any]:
 
 
 def measure(how: str, kind: str, exported: Path) -> dict[str, float]:
-    """Milliseconds of a step: the median, and the fastest."""
-    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    space = SPACES[kind]
-    space.seed(0)
-    act = stepper(how, exported)
-    seconds = []
-    for i in range(WARM_UP + STEPS):
-        observation = space.sample()
-        began = time.perf_counter()
-        act(observation)
-        if i >= WARM_UP:
-            seconds.append(time.perf_counter() - began)
-    return {
-        "median_ms": round(1e3 * statistics.median(seconds), 3),
-        "fastest_ms": round(1e3 * min(seconds), 3),
-    }
+    """Milliseconds of a step."""
+    bind_to_one_core()
+    return time_steps(stepper(how, exported), SPACES[kind])
+
+
+def measure_peer(peer: str, python: str, size: str, kind: str) -> dict[str, Any]:
+    """Milliseconds of a peer's step, and what has been measured."""
+    arguments = [f"--size={size}", f"--observation={kind}"]
+    with Child(python, f"peers.{peer}_acting", arguments, threads=1) as child:
+        return {**child.ask(), **child.hello}
 
 
 def in_a_process(*arguments: str) -> str:
@@ -106,10 +112,25 @@ def in_a_process(*arguments: str) -> str:
     return done.stdout.splitlines()[-1]
 
 
+def measure_all(
+    size: str, kind: str, peer: str | None, peer_python: str | None
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What acts, and its numbers; a peer first, because its environment may lack something."""
+    if peer and peer_python:
+        yield peer, measure_peer(peer, peer_python, size, kind)
+    with tempfile.TemporaryDirectory() as folder:
+        in_a_process("--export", size, kind, folder)
+        exported = Path(folder, "exported")
+        models = json.loads((exported / "policy.json").read_text())["models"]
+        for how in ("policy", "load_policy", *models):
+            yield how, json.loads(in_a_process("--measure", how, kind, str(exported)))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", nargs="+", default=["XS", "12M"], help="model sizes")
     parser.add_argument("--out", type=Path, help="JSON file")
+    add_peer_choice(parser, PEERS)
     parser.add_argument("--export", nargs=3, help=argparse.SUPPRESS)
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -122,17 +143,15 @@ def main() -> None:
         how, kind, exported = arguments.measure
         print(json.dumps(measure(how, kind, Path(exported))))
         return
+    check_options(parser, arguments)
     rows = []
-    for size in arguments.sizes:
-        for kind in SPACES:
-            with tempfile.TemporaryDirectory() as folder:
-                in_a_process("--export", size, kind, folder)
-                exported = Path(folder, "exported")
-                models = json.loads((exported / "policy.json").read_text())["models"]
-                for how in ("policy", "load_policy", *models):
-                    row = json.loads(in_a_process("--measure", how, kind, str(exported)))
-                    rows.append({"size": size, "observation": kind, "how": how, **row})
-                    print(json.dumps(rows[-1]), flush=True)
+    for size, kind in itertools.product(arguments.sizes, SPACES):
+        try:
+            for how, numbers in measure_all(size, kind, arguments.vs, arguments.peer_python):
+                rows.append({"size": size, "observation": kind, "how": how, **numbers})
+                print(json.dumps(rows[-1]), flush=True)
+        except ChildError as error:
+            parser.error(str(error))
     if arguments.out:
         arguments.out.write_text(json.dumps(rows, indent=1) + "\n")
 

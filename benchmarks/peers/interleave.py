@@ -142,10 +142,15 @@ def ratios(dividends: Sequence[float], divisors: Sequence[float], name: str) -> 
     return spread([a / b for a, b in zip(dividends, divisors, strict=True)], name)
 
 
-def add_peer_arguments(parser: argparse.ArgumentParser, peers: Sequence[str]) -> None:
-    """Adds the options that all comparisons share."""
+def add_peer_choice(parser: argparse.ArgumentParser, peers: Sequence[str]) -> None:
+    """Adds the options that say who the peer is."""
     parser.add_argument("--vs", choices=peers, help="another DreamerV3 to compare with")
     parser.add_argument("--peer-python", help="Python interpreter of its environment")
+
+
+def add_peer_arguments(parser: argparse.ArgumentParser, peers: Sequence[str]) -> None:
+    """Adds the options that all comparisons in turns share."""
+    add_peer_choice(parser, peers)
     parser.add_argument("--json", action="store_true", help="last line: the numbers as JSON")
 
 

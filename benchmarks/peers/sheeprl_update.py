@@ -13,55 +13,15 @@ but learning rates are not warmed up: the first updates would change too little 
 import argparse
 import functools
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from peers.protocol import Answers
+from peers.sheeprl_agent import OBSERVATION, is_of_2025, make_agent, read_config
 from peers.torch_updates import serve_updates
 from peers.workloads import SPACES, Spaces, add_update_arguments, random_records, split_name
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-OBSERVATION = "observation"
-
-
-def read_config(spaces: Spaces, size: str, options: argparse.Namespace) -> Any:
-    """SheepRL's configuration of the algorithm that has this size.
-
-    Raises:
-        SystemExit: If neither has it.
-    """
-    import sheeprl
-    from hydra import compose, initialize_config_dir
-    from omegaconf import OmegaConf
-    from sheeprl.utils.utils import dotdict
-
-    folder = Path(sheeprl.__path__[0]) / "configs"
-    names = [f"{algorithm}_{size.upper()}" for algorithm in ("dreamer_v3", "dreamer_v3_5")]
-    found = [name for name in names if (folder / "algo" / f"{name}.yaml").exists()]
-    if not found:
-        raise SystemExit(f"SheepRL's DreamerV3 has no size {size!r}.")
-    keys, no_keys = ("cnn_keys", "mlp_keys") if spaces.is_image else ("mlp_keys", "cnn_keys")
-    with initialize_config_dir(str(folder), version_base="1.3"):
-        config = compose(
-            "config",
-            [
-                f"exp={found[0].rpartition('_')[0]}",
-                f"algo={found[0]}",
-                "env=dummy",
-                f"algo.{keys}.encoder=[{OBSERVATION}]",
-                f"algo.{keys}.decoder=[{OBSERVATION}]",
-                f"algo.{no_keys}.encoder=[]",
-                f"algo.{no_keys}.decoder=[]",
-                f"algo.horizon={options.horizon}",
-                f"env.screen_size={spaces.observation[0] if spaces.is_image else 64}",
-            ],
-        )
-    if found[0] == names[1]:
-        config.algo.optimizer.warmup = 0
-    used = ("algo", "distribution", "env", "fabric")
-    return dotdict({name: OmegaConf.to_container(config[name], resolve=True) for name in used})
 
 
 def make_batch(
@@ -95,32 +55,25 @@ def build(
     spaces: Spaces, config: Any, options: argparse.Namespace
 ) -> "tuple[dict[str, nn.Module], Callable[[], None]]":
     """The networks that are trained, by name, and their update on a batch of random records."""
-    import gymnasium as gym
     from hydra.utils import instantiate
     from lightning.fabric import Fabric
-    from sheeprl.algos.dreamer_v3 import agent as agent_of_2023
     from sheeprl.algos.dreamer_v3 import dreamer_v3 as of_2023
-    from sheeprl.algos.dreamer_v3_5 import agent as agent_of_2025
     from sheeprl.algos.dreamer_v3_5 import dreamer_v3_5 as of_2025
 
     fabric = Fabric(accelerator="cpu", devices=1)
-    algo, actions = config.algo, (spaces.actions,)
-    is_2025 = algo.name == "dreamer_v3_5"
-    if spaces.is_image:
-        height, width, channels = spaces.observation
-        space = gym.spaces.Box(0, 255, (channels, height, width), "uint8")
-    else:
-        space = gym.spaces.Box(-float("inf"), float("inf"), spaces.observation)
-    build_agent = (agent_of_2025 if is_2025 else agent_of_2023).build_agent
-    *built, slow_critic, _ = build_agent(
-        fabric, actions, spaces.continuous, config, gym.spaces.Dict({OBSERVATION: space})
-    )
+    algo, is_2025 = config.algo, is_of_2025(config)
+    *built, slow_critic, _ = make_agent(fabric, spaces, config)
     networks = dict(zip(("world_model", "actor", "critic"), built, strict=True))
     scale = algo.actor.moments
     moments = (of_2025 if is_2025 else of_2023).Moments(
         scale.decay, scale.max, scale.percentile.low, scale.percentile.high
     )
-    common = {"aggregator": None, "cfg": config, "moments": moments, "actions_dim": actions}
+    common = {
+        "aggregator": None,
+        "cfg": config,
+        "moments": moments,
+        "actions_dim": (spaces.actions,),
+    }
     if is_2025:
         parameters = [p for network in networks.values() for p in network.parameters()]
         optimizer = fabric.setup_optimizers(
@@ -178,7 +131,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     MetricAggregator.disabled = True
-    config = read_config(SPACES[spaces_name], size, options)
+    config = read_config(SPACES[spaces_name], size, f"algo.horizon={options.horizon}")
     torch.distributions.Distribution.set_default_validate_args(config.distribution.validate_args)
     networks, update = build(SPACES[spaces_name], config, options)
     parameters = [

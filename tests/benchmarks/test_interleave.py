@@ -95,11 +95,14 @@ def test_contradictory_options(
     assert message in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("program", ["update", "sampling", "end_to_end"])
+@pytest.mark.parametrize(
+    ("program", "peer"),
+    [("update", "rllib"), ("sampling", "rllib"), ("end_to_end", "rllib"), ("acting", "sheeprl")],
+)
 def test_peers_need_their_python(
-    program: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    program: str, peer: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "argv", [program, "--vs", "rllib"])
+    monkeypatch.setattr(sys, "argv", [program, "--vs", peer])
     with pytest.raises(SystemExit):
         importlib.import_module(program).main()
     assert "--peer-python" in capsys.readouterr().err
