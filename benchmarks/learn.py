@@ -33,6 +33,9 @@ def main() -> None:
     parser.add_argument("--stop-return", type=float, default=math.inf, help="stop early")
     parser.add_argument("--threads", type=int, help="threads of TensorFlow (default: all cores)")
     parser.add_argument("--compute-dtype", help="instead of the example's own")
+    parser.add_argument(
+        "--config", type=json.loads, default={}, help="more options, as JSON, e.g. of env runners"
+    )
     parser.add_argument("--out", type=Path, required=True, help="JSON-lines file of the curve")
     arguments = parser.parse_args()
 
@@ -48,7 +51,7 @@ def main() -> None:
     ray.init(include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     (experiment,) = from_file(arguments.example)
     env_steps = arguments.env_steps or experiment.stop["num_env_steps_sampled_lifetime"]
-    config = DreamerV3Config().update_from_dict(dict(experiment.config))
+    config = DreamerV3Config().update_from_dict({**experiment.config, **arguments.config})
     if arguments.compute_dtype:
         config.training(compute_dtype=arguments.compute_dtype)
     algorithm = config.debugging(seed=arguments.seed).build_algo()
@@ -63,6 +66,7 @@ def main() -> None:
                 "updates": int(result.get("num_grad_updates_lifetime", 0)),
                 "seconds": round(time.monotonic() - start, 1),
                 "return": float(result["env_runners"].get("episode_return_mean", math.nan)),
+                "training_ratio": float(result["actual_training_ratio"]),
                 **{key: float(learner[key]) for key in LEARNER_KEYS if key in learner},
             }
             print(*(f"{key} {row[key]:g}" for key in list(row)[:4]), sep="  ", flush=True)

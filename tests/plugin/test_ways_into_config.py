@@ -14,6 +14,7 @@ from rllib_dreamerv3.options.table import (
     FAULT_TOLERANCE,
     OPTIONS,
     REPORTING,
+    SAMPLING,
     TRAINING,
 )
 
@@ -99,6 +100,7 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
         (config.checkpointing, CHECKPOINTING),
         (config.fault_tolerance, FAULT_TOLERANCE),
         (config.environment, ENVIRONMENT),
+        (config.env_runners, SAMPLING),
     ):
         method(**{name: values[name] for name in rows})
     from_dict = DreamerV3Config().update_from_dict(values)
@@ -111,7 +113,10 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
             "directory": None,
         }
     }
-    groups = TRAINING, EVALUATION, REPORTING, CHECKPOINTING, FAULT_TOLERANCE, ENVIRONMENT
+    groups = (
+        *(TRAINING, EVALUATION, REPORTING, CHECKPOINTING, FAULT_TOLERANCE),
+        *(ENVIRONMENT, SAMPLING),
+    )
     assert len(expected) == sum(map(len, groups))
     for config_object in (config, from_dict):
         assert {name: getattr(config_object, name) for name in OPTIONS} == expected
