@@ -18,7 +18,6 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 
 from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.policy_io.described import FORMAT as EXPORTED_FORMAT
 
 MANIFEST = "manifest.json"
 FORMAT = "rllib_dreamerv3.checkpoint"
@@ -157,6 +156,9 @@ def is_checkpoint(directory: Path) -> bool:
 
 def is_exported(directory: Path) -> bool:
     """Whether a directory was meant to be an exported policy, whole or damaged."""
+    # Here, because policy_io brings NumPy, and commands say what is wrong with options without it.
+    from rllib_dreamerv3.policy_io.described import FORMAT as EXPORTED_FORMAT
+
     if EXPORTED_FORMAT in _text(directory / POLICY_FILE):
         return True
     # Where that file is gone, or has not been copied from another machine.
