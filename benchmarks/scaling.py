@@ -1,89 +1,135 @@
-"""How the time of an update grows with the work: one number changed at a time.
+"""How time grows with the work, and with processes: one number changed at a time.
 
     python benchmarks/scaling.py --out benchmarks/results/scaling.jsonl
+    python benchmarks/scaling.py --only learners --out benchmarks/results/scaling.jsonl
     python benchmarks/scaling.py --plot docs/scaling.png --out benchmarks/results/scaling.jsonl
     python benchmarks/scaling.py --slow-environment --out benchmarks/results/slow_environment.json
 
-Each line of the output is the JSON object of one call of update.py, with the ``series`` it belongs
-to and its ``x``; for env runners, what a run on CartPole takes for each update, with the sampling
-that goes with it. Drawing needs matplotlib; lines that the file already has are not measured again.
-A straight line of slope 1 in a plot is time proportional to the work.
+Each line of the output is one JSON object, with the ``series`` it belongs to and its ``x``. Lines
+that the file already has are not measured again. No series takes more than five minutes on two idle
+cores:
 
-``--slow-environment`` asks something else, in about three minutes: of four env runners whose
-environments take 50 ms a step, what share of the environments' own rate is left while updates run,
-with synchronous and with asynchronous sampling, and what training ratio is reached. Its output is
-one JSON object. Updates should take most of the time of the run, and not all of it, to learn
-anything from it: see ``share_of_time_in_updates``, and set ``--slow-ratio`` for the machine.
+- batch, length, horizon, size, image size: the numbers of one call of update.py.
+- env runners: what a run on CartPole takes for each update, with the sampling that goes with it.
+- sampling (synchronous, asynchronous): env steps a second beside updates, of env runners whose
+  environments take 0, 10 or 50 ms a step. "4 x 50 ms" are four of 50 ms.
+- learners (vector-xs, image32-xs): an update with ``num_learners`` 0, 1 and 2, one thread each.
+- synchronisation (num_learners 0, 1): how long new weights take from the learner to two env
+  runners, and what travels.
+
+``--plot`` draws the first two kinds into the picture that it names, and the others, if there are
+any, into one beside it whose name ends in ``_processes``. Drawing needs matplotlib. A straight line
+of slope 1 in the first is time proportional to the work.
+
+``--slow-environment`` asks in about three minutes: of four env runners whose environments take 50
+ms a step, what share of the environments' own rate is left while updates run, with synchronous and
+with asynchronous sampling, and what training ratio is reached. Its output is one JSON object.
+Updates should take most of the time of the run, and not all of it, to learn anything from it: see
+``share_of_time_in_updates``, and set ``--slow-ratio`` for the machine.
 """
 
 import argparse
 import functools
 import json
-import math
-import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from peers.interleave import Child, print_table, spread
+from peers.interleave import Child, print_table
+from plot_scaling import LEARNERS, SAMPLING, SYNCHRONISATION, kind, plot_processes, plot_updates
+from scaling_processes import (
+    ENV_RUNNERS,
+    NUM_LEARNERS,
+    SIZES,
+    STEP_MS,
+    WORKLOADS,
+    Row,
+    Settings,
+    measure_learners,
+    measure_sampling,
+    measure_synchronisation,
+    sampling_x,
+)
+from scaling_updates import SERIES, measure_training, measure_update
 
-UPDATE = Path(__file__).with_name("update.py")
-
-# Name of the axis -> (option of update.py, values, other options). The workload is given as text.
-SERIES: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {
-    "batch": ("batch", (4, 8, 16, 32), {"workload": "vector-xs"}),
-    "length": ("length", (16, 32, 64, 128), {"workload": "vector-xs"}),
-    "horizon": ("horizon", (4, 8, 15, 30), {"workload": "vector-xs"}),
-    "size": (
-        "workload",
-        ("vector-1m", "vector-12m", "vector-25m"),
-        {"batch": 8, "length": 32},
-    ),
-    "image size": (
-        "workload",
-        ("image16-xs", "image32-xs", "image-xs", "image128-xs"),
-        {"batch": 4},
-    ),
-}
-ENV_RUNNERS = (1, 2, 4)
 THREADS = 2
+PROCESSES = (SAMPLING, LEARNERS, SYNCHRONISATION)
+WAYS_OF_SAMPLING = ("synchronous", "asynchronous")
 
-Measure = Callable[[int], dict[str, Any]]
+
+class Group(NamedTuple):
+    """Rows of one series that are measured together.
+
+    Attributes:
+        series: Its name.
+        xs: The ``x`` of each row.
+        measure: Gives the rows of those ``x`` that it is told.
+    """
+
+    series: str
+    xs: tuple[Any, ...]
+    measure: Callable[[Sequence[Any], Settings], list[Row]]
 
 
-def points() -> list[tuple[str, Any, Measure]]:
-    """Series, x, and what measures it when told how often."""
-    result: list[tuple[str, Any, Measure]] = []
+def line_of(row: Row) -> str:
+    """A row for the screen."""
+    if "env_steps_per_s" in row:
+        # Of the measurement alone it is off by up to an update, of which there may be few.
+        ratio = row["reached_ratio_since_first_update"]
+        said = f"{row['env_steps_per_s']:.1f} env steps/s, ratio {ratio:.2f}"
+    else:
+        said = f"{row['median_s']:.4f} s"
+    return f"{row['series']:<32}{row['x']!s:>14}   {said}"
+
+
+def groups() -> list[Group]:
+    """All that is measured."""
+    result: list[Group] = []
     for name, (option, values, others) in SERIES.items():
         for value in values:
             options = {**others, option: value}
             arguments = [f"--{key}={x}" for key, x in options.items()]
-            result.append((name, value, functools.partial(measure_update, arguments)))
+            result.append(_single(name, value, functools.partial(measure_update, arguments)))
     for count in ENV_RUNNERS:
-        result.append(("env runners", count, functools.partial(measure_training, count)))
+        measure = functools.partial(measure_training, count)
+        result.append(_single("env runners", count, measure))
+    for way in WAYS_OF_SAMPLING:
+        for count in ENV_RUNNERS:
+            xs = tuple(sampling_x(count, ms) for ms in STEP_MS)
+            sample = functools.partial(measure_sampling, way, count)
+            result.append(Group(f"{SAMPLING}: {way}", xs, sample))
+    for workload in WORKLOADS:
+        for count in NUM_LEARNERS:
+            learn = functools.partial(measure_learners, workload, count)
+            result.append(_single(f"{LEARNERS}: {workload}", count, learn))
+    for count in (0, 1):
+        for size in SIZES:
+            send = functools.partial(measure_synchronisation, size, count)
+            result.append(_single(f"{SYNCHRONISATION}: num_learners {count}", size, send))
     return result
 
 
-def measure_training(env_runners: int, runs: int) -> dict[str, Any]:
-    """Seconds for each update of a run with env runners that are actors, sampling included."""
-    arguments = [f"--env-runners={env_runners}", f"--threads={THREADS}"]
-    with Child(sys.executable, "peers.own_training", arguments, THREADS) as child:
-        answer = child.ask()
-        while not answer["updates"]:
-            answer = child.ask()
-        seconds = []
-        for _ in range(runs):
-            before, answer = answer, child.ask()
-            seconds.append(answer["seconds"] / (answer["updates"] - before["updates"]))
-        return {**child.hello, "runs": runs, **spread(seconds, "s"), **child.finish()}
+def _single(series: str, x: Any, measure: Callable[[Settings], list[Row]]) -> Group:
+    """A group of one row."""
+    return Group(series, (x,), lambda _, settings: [{"x": x, **measure(settings)[0]}])
 
 
-def measure_update(arguments: list[str], runs: int) -> dict[str, Any]:
-    """The JSON object that update.py prints last."""
-    command = [sys.executable, str(UPDATE), *arguments, f"--runs={runs}", "--json"]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return json.loads(output.splitlines()[-1])
+def missing(rows: Sequence[Row], only: Sequence[str] | None) -> list[Group]:
+    """What is to be measured yet.
+
+    Args:
+        rows: Those that are there.
+        only: Names of series, or what is before their colon; None for all.
+    """
+    known = {(row["series"], row["x"]) for row in rows}
+    result = []
+    for group in groups():
+        wanted = only is None or {group.series, kind(group.series)} & {*only}
+        xs = tuple(x for x in group.xs if (group.series, x) not in known)
+        if wanted and xs:
+            result.append(group._replace(xs=xs))
+    return result
 
 
 def measure_slow_environment(training_ratio: float) -> dict[str, Any]:
@@ -96,66 +142,55 @@ def measure_slow_environment(training_ratio: float) -> dict[str, Any]:
     return result
 
 
-def plot(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draws one panel for each series: seconds, and the floor of the dense products."""
-    from matplotlib.figure import Figure
-
-    names = list(dict.fromkeys(row["series"] for row in rows))
-    figure = Figure(figsize=(12, 4 * math.ceil(len(names) / 3)), layout="constrained")
-    grid = figure.subplots(math.ceil(len(names) / 3), 3, squeeze=False)
-    for axes, name in zip(grid.flat, names, strict=False):
-        series = [row for row in rows if row["series"] == name]
-        numeric = all(isinstance(row["x"], int) for row in series)
-        xs = [row["x"] if numeric else row["dense_gflop"] for row in series]
-        axes.loglog(xs, [row["median_s"] for row in series], "o-", label="update")
-        if all("dense_gflop" in row for row in series):
-            floors = [row["median_s"] / row["multiple_of_dense_floor"] for row in series]
-            axes.loglog(xs, floors, "--", label="dense products alone")
-        axes.set(title=name, xlabel=name if numeric else "GFLOP of an update", ylabel="seconds")
-        if numeric:
-            axes.set_xticks(xs, xs)
-            axes.set_xticks([], minor=True)
-        else:
-            for x, row in zip(xs, series, strict=True):
-                axes.annotate(row["x"], (x, row["median_s"]), fontsize=7, ha="right")
-        # At least a decade, so that what stays the same looks like it.
-        low, high = axes.get_ylim()
-        middle = math.sqrt(low * high)
-        axes.set_ylim(min(low, middle / math.sqrt(10)), max(high, middle * math.sqrt(10)))
-        axes.grid(visible=True, which="both", alpha=0.3)
-    figure.axes[0].legend()
-    figure.savefig(path, dpi=110)
+def draw(rows: list[Row], path: Path) -> None:
+    """Draws updates into a picture, and several processes into one beside it."""
+    of_processes = [row for row in rows if kind(row["series"]) in PROCESSES]
+    of_updates = [row for row in rows if kind(row["series"]) not in PROCESSES]
+    if of_updates:
+        plot_updates(of_updates, path)
+    if of_processes:
+        plot_processes(of_processes, path.with_stem(f"{path.stem}_processes"))
 
 
 def main() -> None:
     """Measures what is missing, and draws."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
+    parser.add_argument("--only", nargs="+", metavar="SERIES", help="such as: sampling learners")
     parser.add_argument("--plot", type=Path, help="picture to draw (needs matplotlib)")
     parser.add_argument("--runs", type=int, default=4, help="updates or iterations to time")
+    parser.add_argument(
+        "--seconds", type=float, default=6, help="of one measurement of the series sampling"
+    )
     parser.add_argument("--slow-environment", action="store_true", help="see above")
-    parser.add_argument("--slow-ratio", type=float, default=8, help="training_ratio for it")
+    parser.add_argument(
+        "--slow-ratio", type=float, default=8, help="training_ratio for it, and for sampling"
+    )
     options = parser.parse_args()
     if options.slow_environment:
         result = measure_slow_environment(options.slow_ratio)
         print_table(result)
         options.out.write_text(json.dumps(result, indent=1) + "\n")
         return
-    rows = []
+    names = {name for group in groups() for name in (group.series, kind(group.series))}
+    if unknown := {*(options.only or ())} - names:
+        parser.error(
+            f"no series {', '.join(sorted(unknown))}; there are {', '.join(sorted(names))}"
+        )
+    rows: list[Row] = []
     if options.out.exists():
         rows = [json.loads(line) for line in options.out.read_text().splitlines()]
-    known = {(row["series"], row["x"]) for row in rows}
+    settings = Settings(options.runs, options.seconds, options.slow_ratio, THREADS)
     with options.out.open("a") as file:
-        for series, x, measure in points():
-            if (series, x) in known:
-                continue
-            row = {"series": series, "x": x, **measure(options.runs)}
-            print(f"{series:<12}{x!s:>14}{row['median_s']:>10.3f} s", flush=True)
-            file.write(json.dumps(row) + "\n")
+        for group in missing(rows, options.only):
+            for measured in group.measure(group.xs, settings):
+                row = {"series": group.series, **measured}
+                print(line_of(row), flush=True)
+                file.write(json.dumps(row) + "\n")
+                rows.append(row)
             file.flush()
-            rows.append(row)
     if options.plot:
-        plot(rows, options.plot)
+        draw(rows, options.plot)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
-"""A run on environments that take a fixed time a step, as a process that measures it once.
+"""A run on environments that take a fixed time a step, as a process that measures it.
 
-Each line it reads lets the run go on for ``--seconds``. Ready means: updates have begun, and all is
-compiled.
+Each line it reads lets the run go on for ``--seconds``, with the next one of ``--step-s``. Ready
+means: updates have begun, and all is compiled.
 """
 
 import argparse
+import functools
 import sys
 import time
 from typing import Any
@@ -41,12 +42,20 @@ class Slow(gym.Env):
         return self._observe(), float(action == 0), False, self.left == 0, {}
 
 
+def set_step(env_runner: Any, step_s: float) -> None:
+    """Lets all environments of an env runner take as many seconds a step from now on."""
+    for env in env_runner.env.unwrapped.envs:
+        env.unwrapped.step_s = step_s
+
+
 def main() -> None:
     """Builds the algorithm, trains until updates have begun, then serves."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--sampling", choices=("synchronous", "asynchronous"), required=True)
     parser.add_argument("--env-runners", type=int, default=4, help="actors that sample")
-    parser.add_argument("--step-s", type=float, default=0.05, help="seconds of an env step")
+    parser.add_argument(
+        "--step-s", type=float, nargs="+", default=[0.05], help="seconds of an env step, in turn"
+    )
     parser.add_argument("--model-size", default="XXS")
     parser.add_argument("--training-ratio", type=float, default=8.0)
     parser.add_argument("--batch", type=int, default=4, help="rows of a batch")
@@ -67,7 +76,8 @@ def main() -> None:
     ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     config = (
         DreamerV3Config()
-        .environment(Slow, env_config={"step_s": options.step_s})
+        # What comes before updates is not measured, and need not take long.
+        .environment(Slow, env_config={"step_s": 0.0})
         .training(
             model_size=options.model_size,
             training_ratio=options.training_ratio,
@@ -80,7 +90,7 @@ def main() -> None:
             num_cpus_per_env_runner=1 / options.env_runners,
             sampling=options.sampling,
         )
-        .reporting(min_time_s_per_iteration=2)
+        .reporting(min_time_s_per_iteration=1)
         .debugging(seed=0)
     )
     if options.sampling == "asynchronous":
@@ -110,9 +120,16 @@ def main() -> None:
         return updated
 
     algorithm._update = timed_update
+    steps_s = iter(options.step_s)
 
     def measure() -> dict[str, Any]:
         nonlocal learned
+        step_s = next(steps_s)
+        algorithm.env_runner_group.foreach_env_runner(
+            functools.partial(set_step, step_s=step_s), local_env_runner=False
+        )
+        # What was sampled ahead before is used up.
+        algorithm.train()
         before, learned = done(), 0.0
         began = time.perf_counter()
         while time.perf_counter() - began < options.seconds:
@@ -120,20 +137,24 @@ def main() -> None:
         seconds = time.perf_counter() - began
         steps, records, updates = (now - then for now, then in zip(done(), before, strict=True))
         ratio = updates * config.records_per_update / records
+        own_rate = options.env_runners / step_s if step_s else None
         return {
+            "step_s": step_s,
             "seconds": seconds,
             "env_steps": steps,
             "updates": updates,
             "share_of_time_in_updates": learned / seconds,
             "env_steps_per_s": steps / seconds,
-            "share_of_environments_rate": steps / seconds * options.step_s / options.env_runners,
+            "environments_own_rate_per_s": own_rate,
+            "share_of_environments_rate": steps / seconds / own_rate if own_rate else None,
             "training_ratio": options.training_ratio,
             "reached_ratio": ratio,
             "reached_ratio_since_first_update": result["actual_training_ratio"],
             "weights_age_max": result["env_runners"].get("weights_age_max"),
         }
 
-    hello = {"program": f"rllib_dreamerv3 {__version__}", **vars(options)}
+    settings = {name: value for name, value in vars(options).items() if name != "step_s"}
+    hello = {"program": f"rllib_dreamerv3 {__version__}", **settings}
     answers.serve(hello, measure)
 
 
