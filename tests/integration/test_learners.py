@@ -163,7 +163,9 @@ def update_with_one_spoiled_row(name, replicas):
         case.observations, case.actions, case.options, sizes=case.sizes, replicas=replicas
     )
     batch, rows = batch_of(case, 0), ROWS // share.parts
-    batch["reward"][-1, -1] = np.nan
+    (numbers,) = (key for key, x in batch.items() if key.startswith("obs/") and x.ndim == 3)
+    batch[numbers] = batch[numbers].copy()  # What Ray hands over cannot be written to.
+    batch[numbers][-1, -1] = np.nan
     before = {**get_weights(trainer.model), **trainer.get_state()}
     own = {k: x[share.part * rows : (share.part + 1) * rows] for k, x in batch.items()}
     metrics = trainer.update(own).metrics
