@@ -173,8 +173,8 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
                 self._last_evaluation = results[EVALUATION_RESULTS]
             results[EVALUATION_RESULTS] = self._last_evaluation
         results |= self._divergence.results() | {"learner_device": self._learner_device}
-        if isinstance(self.learner_group, RemoteLearnerGroup):
-            results |= self.learner_group.get_stats()
+        remote = isinstance(self.learner_group, RemoteLearnerGroup)
+        results["num_learner_rebuilds"] = self.learner_group.rebuilt if remote else 0
         for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
             if part in results:
                 results[part] = without_gaps(results[part])

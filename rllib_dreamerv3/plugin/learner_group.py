@@ -89,10 +89,6 @@ class RemoteLearnerGroup(LearnerGroup):
         """Number of learners."""
         return len(self._actors)
 
-    def get_stats(self) -> dict[str, Any]:
-        """How often the learners were started again."""
-        return {"num_learner_rebuilds": self.rebuilt}
-
     def update(
         self,
         *,
