@@ -1,9 +1,8 @@
 import numpy as np
 import pytest
-import synthetic
 import tensorflow as tf
 from graphs import ancestors
-from trainers import make_trainer, v2_batch
+from trainers import everything, make_trainer
 
 from rllib_dreamerv3.kernels.sliced_mean import mean_by_slices
 from rllib_dreamerv3.learning import trainer as trainer_module
@@ -72,16 +71,11 @@ def test_one_slice_is_after_the_other():
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_an_update_with_slices_is_one_without(variant, monkeypatch):
     """Equal losses, gradients and new parameters, for 12 records of all kinds, 5 at a time."""
-    layout, actions = synthetic.EVERYTHING, synthetic.MIXED
-    settings, sizes = synthetic.TRAINER, synthetic.NANO
-    batch = synthetic.batch(layout, actions, 3, 4)
-    if variant == "v2":
-        layout, settings, sizes = synthetic.EVERYTHING_48, synthetic.TRAINER_V2, synthetic.NANO_V2
-        batch = v2_batch(layout, actions)
-    whole = make_trainer(layout, actions, settings, sizes=sizes)
+    arguments, options, batch = everything(variant)
+    whole = make_trainer(*arguments, **options)
     expected = {name: float(x) for name, x in whole.update(batch).metrics.items()}
     monkeypatch.setattr(trainer_module, "records_at_a_time", lambda *_: 5)
-    sliced = make_trainer(layout, actions, settings, sizes=sizes)
+    sliced = make_trainer(*arguments, **options)
     predict, seen = sliced.model.world_model.predict, []
 
     def predict_and_count(observed):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import synthetic
-from trainers import make_trainer, v2_batch
+from trainers import everything, make_trainer
 
 from rllib_dreamerv3.kernels import compiled
 
@@ -11,17 +11,12 @@ from rllib_dreamerv3.kernels import compiled
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_an_update_is_the_same_without_what_is_fast_on_cpus(variant, monkeypatch):
     """Observations and actions of all kinds: equal metrics, latents and new parameters."""
-    layout, actions = synthetic.EVERYTHING, synthetic.MIXED
-    settings, sizes = synthetic.TRAINER, synthetic.NANO
-    batch = synthetic.batch(layout, actions, 3, 4)
-    if variant == "v2":
-        layout, settings, sizes = synthetic.EVERYTHING_48, synthetic.TRAINER_V2, synthetic.NANO_V2
-        batch = v2_batch(layout, actions)
-    fast = make_trainer(layout, actions, settings, sizes=sizes)
+    arguments, options, batch = everything(variant)
+    fast = make_trainer(*arguments, **options)
     expected = fast.update(batch)
     # As where TensorFlow sees a GPU.
     monkeypatch.setattr(compiled, "MEASURED_DEVICES", frozenset())
-    plain = make_trainer(layout, actions, settings, sizes=sizes)
+    plain = make_trainer(*arguments, **options)
     update = plain.update(batch)
     for name, x in expected.metrics.items():
         np.testing.assert_allclose(update.metrics[name], x, rtol=1e-4, atol=1e-6, err_msg=name)

@@ -56,3 +56,13 @@ def run(trainer, batch, updates=1):
     for _ in range(updates):
         metrics = trainer.update(batch).metrics
     return {name: float(x) for name, x in metrics.items()}
+
+
+def everything(variant):
+    """Observations and actions of all kinds: arguments of make_trainer(), and 12 records."""
+    layout, actions = synthetic.EVERYTHING, synthetic.MIXED
+    if variant == "v1":
+        batch = synthetic.batch(layout, actions, 3, 4)
+        return (layout, actions, V1), {"sizes": NANO}, batch
+    layout = synthetic.EVERYTHING_48
+    return (layout, actions, V2), {"sizes": NANO_V2}, v2_batch(layout, actions)
