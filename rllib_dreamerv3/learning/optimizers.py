@@ -1,12 +1,16 @@
 """Adam and LaProp as the authors run them, with their ways of clipping gradients."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.options.table import LearningOptions
+
+# Added to the bias-corrected root of the second moment (2023 code).
+ADAM_EPSILONS = {"world_model": 1e-8, "actor": 1e-5, "critic": 1e-5}
 
 
 class Optimizer(tf.Module):
@@ -256,3 +260,42 @@ class LaProp(Optimizer):
     def _clip_factor(self, variable: tf.Variable, gradient_norm: tf.Tensor) -> tf.Tensor:
         limit = self._clip_share * tf.maximum(self._min_norm, tf.norm(variable))
         return 1.0 / tf.maximum(1.0, gradient_norm / limit)
+
+
+def make_optimizers(
+    variables: Mapping[str, Sequence[tf.Variable]],
+    learning: Collection[str],
+    options: LearningOptions,
+) -> dict[str, Optimizer]:
+    """Creates the optimizers of a trainer.
+
+    Args:
+        variables: Of each part of the model, by name.
+        learning: Names of the parts that learn. The others have optimizers too: whether one is
+            frozen may change from run to run.
+        options: Which optimizer, and its settings.
+
+    Returns:
+        One for each part, by name, with Adam; one for ``all`` with LaProp.
+    """
+    rates = options.first_rates
+    if options.optimizer_type == "laprop":
+        owners = [(v, name) for name, part in variables.items() for v in part]
+        return {
+            "all": LaProp(
+                [v for v, _ in owners],
+                rates["all"],
+                clip_share=options.adaptive_grad_clip,
+                warmup=options.lr_warmup,
+                steps=[name in learning for _, name in owners],
+            )
+        }
+    return {
+        name: Adam(
+            part,
+            learning_rate=rates[name],
+            epsilon=ADAM_EPSILONS[name],
+            clip_global_norm=getattr(options, f"{name}_grad_clip_by_global_norm"),
+        )
+        for name, part in variables.items()
+    }

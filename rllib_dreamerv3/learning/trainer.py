@@ -12,7 +12,7 @@ import tensorflow as tf
 from rllib_dreamerv3.imagination import flat_mask, imagine
 from rllib_dreamerv3.kernels.sliced_mean import mean_by_slices
 from rllib_dreamerv3.learning.guard import all_finite, either, only_if
-from rllib_dreamerv3.learning.optimizers import Adam, LaProp, Optimizer
+from rllib_dreamerv3.learning.optimizers import make_optimizers
 from rllib_dreamerv3.learning.replicas import ALONE, Replicas
 from rllib_dreamerv3.learning.slow_critic import follow
 from rllib_dreamerv3.losses.actor_critic import (
@@ -51,9 +51,6 @@ Gradients = dict[str, Sequence[tf.Tensor]]
 """Part -> gradients of its variables."""
 
 PARTS = ("world_model", "actor", "critic")
-
-# Added to the bias-corrected root of the second moment (2023 code).
-ADAM_EPSILONS = {"world_model": 1e-8, "actor": 1e-5, "critic": 1e-5}
 
 
 class Update(NamedTuple):
@@ -129,33 +126,8 @@ class Trainer(tf.Module):
         self._variables = {name: getattr(model, name).trainable_variables for name in PARTS}
         frozen = {"actor": not options.train_actor, "critic": not options.train_critic}
         self._learning = [name for name in PARTS if not frozen.get(name)]
-        self.optimizers = self._make_optimizers()
+        self.optimizers = make_optimizers(self._variables, self._learning, options)
         self.update = tf.function(replicas.running(self._update), autograph=False)
-
-    def _make_optimizers(self) -> dict[str, Optimizer]:
-        """Optimizers of frozen parts too: whether one is frozen may change from run to run."""
-        options = self._options
-        rates = options.first_rates
-        if options.optimizer_type == "laprop":
-            owners = [(v, name) for name, part in self._variables.items() for v in part]
-            return {
-                "all": LaProp(
-                    [v for v, _ in owners],
-                    rates["all"],
-                    clip_share=options.adaptive_grad_clip,
-                    warmup=options.lr_warmup,
-                    steps=[name in self._learning for _, name in owners],
-                )
-            }
-        return {
-            name: Adam(
-                self._variables[name],
-                learning_rate=rates[name],
-                epsilon=ADAM_EPSILONS[name],
-                clip_global_norm=getattr(options, f"{name}_grad_clip_by_global_norm"),
-            )
-            for name in PARTS
-        }
 
     @property
     def in_turn(self) -> bool:

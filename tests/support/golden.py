@@ -19,7 +19,8 @@ import pytest
 import tensorflow as tf
 
 from rllib_dreamerv3.learning import trainer as trainer_module
-from rllib_dreamerv3.learning.trainer import ADAM_EPSILONS, PARTS, Trainer
+from rllib_dreamerv3.learning.optimizers import ADAM_EPSILONS
+from rllib_dreamerv3.learning.trainer import PARTS, Trainer
 from rllib_dreamerv3.math import bounded_normal
 from rllib_dreamerv3.math.categorical import unimix
 from rllib_dreamerv3.networks import action_distribution, rssm
