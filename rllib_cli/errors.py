@@ -60,18 +60,27 @@ def told_as(error: type[click.ClickException], verbosity: int) -> Iterator[None]
         raise error(describe(exc)) from exc
 
 
-def describe(exc: BaseException) -> str:
+def describe(exc: BaseException | str) -> str:
     """The message of the exception in which the trouble began.
 
     Args:
-        exc: Any exception; Ray's wrappers around those of other processes are taken off.
+        exc: Any exception; Ray's wrappers around those of other processes are taken off. Words are
+            returned as they are: all that Tune keeps of a process that died.
 
     Returns:
         The message, after the exception's name unless that only says "wrong value".
     """
-    root = root_cause(exc)
+    root = exc if isinstance(exc, str) else root_cause(exc)
     # Ray appends the last output of a process that died; the log has it too.
     text = str(root).partition("Traceback (most")[0].strip()
+    if used := re.search(r"Memory on the node .* was (\S+) used / (\S+) limit", text):
+        return (
+            f"Ray ended a process because the machine ran out of memory: {used[1]} of {used[2]} "
+            "were used. Lower capacity_bytes in replay_buffer_config, or run less beside it; "
+            "`rllib doctor` says what a run needs."
+        )
+    if isinstance(root, str):
+        return text
     name = type(root).__name__
     if not text:
         return _told_in_traceback(str(exc)) or name
@@ -86,9 +95,8 @@ def root_cause(exc: BaseException) -> BaseException:
         inner = getattr(exc, "cause", None)
         if not isinstance(inner, BaseException) and exc.args:
             # An actor that died while it was made carries the reason as its argument.
-            first = exc.args[0]
-            inner = first if isinstance(first, BaseException) else None
-        if inner is None or inner is exc:
+            inner = exc.args[0]
+        if not isinstance(inner, BaseException) or inner is exc:
             return exc
         exc = inner
 

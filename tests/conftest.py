@@ -14,8 +14,18 @@ os.environ["RAY_ADDRESS"] = "local"
 
 @pytest.fixture(scope="module", autouse=True)
 def memory_given_back():
-    """What a file's tests no longer need; glibc would keep it, and Ray ends processes for want."""
+    """What a file's tests no longer need; else Ray ends processes for want of memory.
+
+    TensorFlow registers the gradient of every call of a function with a gradient of its own, for
+    ever, and with it the graph of the trainer that called it: 40 MB each. glibc keeps what is free.
+    """
     yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import ops
+
+        registry = ops.gradient_registry._registry
+        for name in [name for name in registry if name.startswith("CustomGradient-")]:
+            del registry[name]
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL("libc.so.6").malloc_trim(0)

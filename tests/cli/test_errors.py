@@ -1,5 +1,8 @@
+import re
+
 import click
 import pytest
+from command import run
 from ray.exceptions import ActorDiedError, RayTaskError
 
 from rllib_cli.errors import InputError, RunError, describe, told_as
@@ -54,6 +57,20 @@ RuntimeError
     assert describe(in_another_process(RuntimeError(), traceback)) == (
         "OSError: the motor: stuck\nat 3 o'clock\n(/home/me/motor.py, line 10)"
     )
+
+
+def test_words_in_place_of_an_exception_are_shown_as_they_are():
+    assert describe("The actor died.\n") == "The actor died."
+
+
+@pytest.mark.slow
+def test_a_trial_that_was_ended_for_want_of_memory_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("RAY_memory_usage_threshold", "0")
+    given = ("--config", '{"model_size": "nano"}', "--storage-path", str(tmp_path))
+    code, output = run("train", "--algo", "DreamerV3", "--env", "CartPole-v1", *given)
+    assert code == 1
+    assert re.search(r"ran out of memory: [\d.]+GB of [\d.]+GB were used\. Lower ", output), output
+    assert "Evict" not in output and "File " not in output
 
 
 def test_errors_get_the_exit_code_of_the_block():
