@@ -70,7 +70,8 @@ def test_a_trial_that_was_ended_for_want_of_memory_says_so(tmp_path, monkeypatch
     code, output = run("train", "--algo", "DreamerV3", "--env", "CartPole-v1", *given)
     assert code == 1
     assert re.search(r"ran out of memory: [\d.]+GB of [\d.]+GB were used\. Lower ", output), output
-    assert "Evict" not in output and "File " not in output
+    assert "Evict" not in output
+    assert "File " not in output
 
 
 def test_errors_get_the_exit_code_of_the_block():
