@@ -214,9 +214,10 @@ def test_next_batch_is_drawn_while_an_update_runs(algorithm, monkeypatch, second
     assert algorithm._pending_updates == 3 - found.count("store")
 
 
-def test_checkpoint_of_two_goes_on_with_one_in_the_main_process(algorithm, build, tmp_path):
+@pytest.mark.parametrize("learners", [0, 1])
+def test_checkpoint_of_two_goes_on_with_one_and_back(algorithm, build, tmp_path, learners):
     saved = algorithm.save_to_path(tmp_path / "two")
-    alone = build(two_learners().learners(num_learners=0))
+    alone = build(two_learners().learners(num_learners=learners))
     alone.restore_from_path(saved)
     (restored,) = states_of(alone)
     assert_equal(restored, states_of(algorithm)[0])
