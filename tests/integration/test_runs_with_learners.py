@@ -146,7 +146,7 @@ def test_a_run_is_rewound_to_its_checkpoint(build, tmp_path):
     learn_eagerly(algorithm)
     while updates_of(algorithm) < 2:
         algorithm.train()
-    path = algorithm.save_to_path(tmp_path / "checkpoint")
+    algorithm.save_to_path(tmp_path / "checkpoint")
     records, updates = algorithm.get_counters()["records"], updates_of(algorithm)
     result = algorithm.train()
     while not result["num_rewinds"]:
