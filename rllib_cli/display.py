@@ -76,6 +76,7 @@ class Display:
     def __init__(self, console: Console):
         self.console = console
         self.stop: Mapping[str, float] = {}
+        self.machines: dict[str, str] = {}
         self.trials: dict[str, TrialProgress] = {}
         self.expected_trials = 1
         self.phase = ""
@@ -104,6 +105,7 @@ class Display:
             expected_trials: How many trials there will be; -1 if without end.
         """
         self.stop, self.expected_trials, self.trials = stop, expected_trials, {}
+        self.machines = {}
         self.wait("")
 
     def trial(self, trial_id: str, name: str) -> TrialProgress:
@@ -123,6 +125,12 @@ class Display:
         if device and not trial.result and len(self.trials) == 1:
             where = f"The main process is on {result.get('hostname', 'an unknown machine')}"
             self.say(f"{where}; updates are computed by the {device}.")
+        machines = result.get("machines")
+        if machines and machines != self.machines and len(self.trials) == 1:
+            self.machines = dict(machines)
+            self.say("Its processes are on these machines:")
+            for machine, processes in sorted(machines.items()):
+                self.say(f"  {machine}: {processes}")
         need = look_up(result, "replay_buffer/num_bytes_at_capacity")
         if need and not trial.result and len(self.trials) == 1:
             disk = look_up(result, "replay_buffer/num_bytes_of_disk")

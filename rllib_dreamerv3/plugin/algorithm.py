@@ -11,7 +11,6 @@ from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 from ray.rllib.utils.metrics import (
     ENV_RUNNER_RESULTS,
-    EVALUATION_RESULTS,
     LEARN_ON_BATCH_TIMER,
     LEARNER_RESULTS,
     NUM_ENV_STEPS_SAMPLED_LIFETIME,
@@ -26,10 +25,11 @@ from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
 from rllib_dreamerv3.plugin.asynchronous_sampling import AsynchronousSampling
 from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
+from rllib_dreamerv3.plugin.completed_results import complete
 from rllib_dreamerv3.plugin.config import DreamerV3Config
 from rllib_dreamerv3.plugin.demand import Demand, demand_of
 from rllib_dreamerv3.plugin.divergence import Divergence
-from rllib_dreamerv3.plugin.dream_reports import PICTURES, report_dream
+from rllib_dreamerv3.plugin.dream_reports import report_dream
 from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
 from rllib_dreamerv3.plugin.former_results import under_former_names
 from rllib_dreamerv3.plugin.iteration import Iteration
@@ -39,7 +39,6 @@ from rllib_dreamerv3.plugin.messages import keep_warnings, reasons_told
 from rllib_dreamerv3.plugin.refused_methods import RefusedMethods
 from rllib_dreamerv3.plugin.replay_room import check_replay_room, specs_of
 from rllib_dreamerv3.plugin.resources import check_resources
-from rllib_dreamerv3.plugin.results import without_gaps
 from rllib_dreamerv3.plugin.reward_clipping import clip_rewards
 from rllib_dreamerv3.plugin.ways_of_sampling import remote_sampling
 from rllib_dreamerv3.records import Columns, RecordChunk
@@ -59,6 +58,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         replay_buffer: The records that were sampled, up to its capacity.
         update_schedule: Says how many updates the records so far ask for.
         replay_room: What replay is going to need, and what there is.
+        last_evaluation: What the last evaluation gave, for the results until the next one.
     """
 
     _drawn_ahead: SampledSequences | None = None
@@ -108,7 +108,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         self._episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
         self._this_iteration = Iteration(0)
-        self._last_evaluation: dict[str, Any] = {}
+        self.last_evaluation: dict[str, Any] = {}
         self._divergence = Divergence(self)
         with reasons_told(validate=self.config.validate_env_runners_after_construction):
             super().setup(config)
@@ -167,30 +167,9 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
                 self._divergence.rewind(error)
             except LearnerFailedError as error:
                 go_on_or_end(self, error)
-        if EVALUATION_RESULTS in results:
-            # Tune wants in every result what trials are compared by. RLlib repeats evaluation once.
-            if iteration.evaluated:
-                self._last_evaluation = results[EVALUATION_RESULTS]
-            results[EVALUATION_RESULTS] = self._last_evaluation
-        results |= self._divergence.results() | {"learner_device": self._learner_device}
-        remote = isinstance(self.learner_group, RemoteLearnerGroup)
-        results["num_learner_rebuilds"] = self.learner_group.rebuilt if remote else 0
-        for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
-            if part in results:
-                results[part] = without_gaps(results[part])
-        # Nothing is there yet where no env runner has answered in this iteration.
-        sampled = results.setdefault(ENV_RUNNER_RESULTS, {})
-        sampled.update(self._episodes.results())
-        if self._remote_sampling is not None:
-            sampled.update(self._remote_sampling.results())
         if iteration.last_batch is not None:
             self._report(iteration.last_batch, record_losses=True)
-        # Not through the metrics logger, which would repeat a report's keys, without values, in
-        # the results of all iterations that have no such report.
-        if iteration.reports:
-            results[LEARNER_RESULTS][DEFAULT_MODULE_ID] |= iteration.reports
-        if iteration.pictures:
-            results[PICTURES] = iteration.pictures
+        complete(results, self, iteration)
         return results
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from rllib_dreamerv3.errors import LearnerFailedError, LearnersLostError
 from rllib_dreamerv3.plugin.learner import DreamerV3Learner
 from rllib_dreamerv3.plugin.learner_files import LearnerFiles
 from rllib_dreamerv3.plugin.learner_process import start_learners, stop
+from rllib_dreamerv3.plugin.machines import this_machine
 from rllib_dreamerv3.records import Columns
 
 T = TypeVar("T")
@@ -81,6 +82,7 @@ class RemoteLearnerGroup(LearnerGroup):
             LearnerFailedError: One cannot be started.
         """
         self._is_shut_down, self._actors = False, []
+        self._machines: list[str] | None = None
         self.config, self.rebuilt = config.copy(copy_frozen=False), 0
         self._module_spec = module_spec or self.config.get_multi_rl_module_spec()
         self._actors = start_learners(self.config, self._module_spec)
@@ -122,6 +124,14 @@ class RemoteLearnerGroup(LearnerGroup):
             self._rebuild(answers)
             if not all(_is_failure(answer) for answer in answers):
                 return [{}]
+
+    @property
+    def machines(self) -> list[str]:
+        """Where each learner is."""
+        if self._machines is None:
+            answers = self.foreach_learner(lambda _: this_machine())
+            self._machines = [answer.get() for answer in answers]
+        return self._machines
 
     def _divided(self, columns: Columns) -> list[Columns]:
         size = len(next(iter(columns.values()))) // len(self)
@@ -220,6 +230,7 @@ class RemoteLearnerGroup(LearnerGroup):
 
     def _start_anew(self, state: Any) -> None:
         stop(self._actors)
+        self._machines = None
         self._actors = start_learners(self.config, self._module_spec, state)
 
     def get_state(

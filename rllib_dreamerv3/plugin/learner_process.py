@@ -1,5 +1,6 @@
 """A learner in a process of its own, and how several of them are started."""
 
+import logging
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -14,7 +15,11 @@ from rllib_dreamerv3.plugin.learner import DreamerV3Learner
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.startup.devices import use_devices_of_a_learner
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
+# A process that has room is there within this time.
+_PLACING_S = 60.0
 
 
 class LearnerProcess:
@@ -96,7 +101,7 @@ def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any
     )
     actors = [actor.remote() for _ in range(config.num_learners)]
     try:
-        addresses = ray.get([x.address.remote() for x in actors])
+        addresses = _when_placed([x.address.remote() for x in actors], cpus, config)
         ray.get([x.build.remote(config, module_spec, addresses, i) for i, x in enumerate(actors)])
         # Without a seed, each has made networks of its own.
         followers = actors[1:] if state is None else actors
@@ -110,6 +115,24 @@ def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any
             raise cause from None
         raise LearnerFailedError(f"A learner could not be started. {cause}") from error
     return actors
+
+
+def _when_placed(calls: list[ray.ObjectRef], cpus: float, config: Any) -> list[str]:
+    """Answers of processes that Ray may have no room for yet; says so if that takes long."""
+    _, waiting = ray.wait(calls, num_returns=len(calls), timeout=_PLACING_S)
+    if waiting:
+        free = ray.available_resources()
+        logger.warning(
+            "%d of %d learners wait for Ray to place them. Each asks for %g CPUs and %g GPUs, of "
+            "which the cluster has %g and %g free: add machines, or end what holds them.",
+            len(waiting),
+            len(calls),
+            cpus,
+            config.num_gpus_per_learner,
+            free.get("CPU", 0),
+            free.get("GPU", 0),
+        )
+    return ray.get(calls)
 
 
 def stop(actors: Sequence[Any]) -> None:

@@ -16,6 +16,7 @@ from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError,
 from rllib_dreamerv3.plugin.demand import Demand
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.failures import FailuresInARow, name_of
+from rllib_dreamerv3.plugin.machines import this_machine
 from rllib_dreamerv3.plugin.messages import leave_words, take_words
 from rllib_dreamerv3.records import IS_LAST, RecordChunk
 
@@ -35,11 +36,13 @@ class Answer:
 
     Attributes:
         incarnation: Which of its processes it is.
+        machine: Where that process is.
         chunks: The records, in their order.
         metrics: Since its answer before.
     """
 
     incarnation: tuple[int, ...]
+    machine: str
     chunks: list[RecordChunk]
     metrics: ResultDict
 
@@ -96,6 +99,7 @@ class RemoteSampling(ABC):
         self._failures: dict[int, FailuresInARow] = {}
         self._take_in_new()
         self._incarnations: dict[int, tuple[int, ...]] = {}
+        self._machines: dict[int, str] = {}
         # Unanswered, by env runner; none is empty.
         self._requests: dict[int, deque[Request]] = {}
         self._pings: dict[int, Request] = {}
@@ -119,6 +123,14 @@ class RemoteSampling(ABC):
     def results(self) -> dict[str, float]:
         """What there is to say of env runners since results were last asked for, by name."""
         return {"num_env_runners_replaced_lifetime": self.replaced}
+
+    @property
+    def machines(self) -> list[str]:
+        """Where the env runners are that are well; empty until all of them have answered."""
+        well = self._manager.healthy_actor_ids()
+        if not self._machines.keys() >= set(well):
+            return []
+        return [self._machines[index] for index in well]
 
     def _find_well(self) -> list[int]:
         """Indices of the env runners that can be asked; forgets requests to removed ones.
@@ -162,6 +174,7 @@ class RemoteSampling(ABC):
             # It has no weights yet.
             self._lose(index, "its process has died between two calls", None)
             return None
+        self._machines[index] = answer.machine
         self._failures[index].went_well(
             sum(chunk.env_steps() for chunk in answer.chunks),
             sum(int(chunk.columns[IS_LAST].sum()) for chunk in answer.chunks),
@@ -223,6 +236,7 @@ class RemoteSampling(ABC):
             self._manager.set_actor_state(index, healthy=True)
             self._requests.pop(index, None)
             self._incarnations.pop(index, None)
+            self._machines.pop(index, None)
             self.replaced += 1
             back.append(index)
         return back
@@ -293,7 +307,8 @@ def _sample(
     try:
         if state is not None:
             runner.set_state(state)
-        return Answer(runner.incarnation, runner.sample(**arguments), runner.get_metrics())
+        chunks = runner.sample(**arguments)
+        return Answer(runner.incarnation, this_machine(), chunks, runner.get_metrics())
     except EnvironmentDataError as error:
         # RLlib would end this process for an exception, and start another.
         return error

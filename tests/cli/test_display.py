@@ -52,6 +52,22 @@ def test_plain_display_prints_waits_then_a_header_and_one_line_per_result():
     assert lines[8].split()[-3:] == ["67.3", "18.3", duration((13500 - 12051) / (544 / 8.08))]
 
 
+def test_machines_are_told_when_they_are_known_and_when_they_change():
+    display = PlainDisplay(console())
+    display.begin({}, expected_trials=1)
+    both = {"10.0.0.2": "4 env runners", "10.0.0.1": "main process, 1 learner"}
+    fewer = {"10.0.0.1": "main process, 1 learner"}
+    for machines in (None, both, both, None, fewer):
+        given = {} if machines is None else {"machines": machines}
+        display.trial_reports("t0", "00000", RESULTS[0] | {"learner_device": "CPU"} | given)
+    lines = display.console.file.getvalue().splitlines()
+    told = "Its processes are on these machines:"
+    assert [line for line in lines if line == told or line.startswith("  10.")] == [
+        *(told, "  10.0.0.1: main process, 1 learner", "  10.0.0.2: 4 env runners"),
+        *(told, "  10.0.0.1: main process, 1 learner"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("place", "words"), [("machine", "of memory"), ("disk", "free on its disk")]
 )

@@ -37,7 +37,8 @@ def train_until(condition):
         assert time.monotonic() < deadline, result["env_runners"]
 
 
-train_until(lambda result: "learners" in result)
+result = train_until(lambda result: "learners" in result and "machines" in result)
+assert list(result["machines"].values()) == ["main process, 2 env runners"]
 places = places_of_env_runners(algorithm)
 assert len(set(places)) == 2, places
 before = algorithm._records
@@ -45,12 +46,14 @@ cluster.remove_node(next(node for node in nodes if node.node_id == places[0]), F
 manager = algorithm.env_runner_group._worker_manager
 train_until(lambda result: manager.num_healthy_actors() == 1)
 known = algorithm._records
-train_until(lambda result: algorithm._records > known + 200)
+result = train_until(lambda result: algorithm._records > known + 200)
+assert list(result["machines"].values()) == ["main process, 1 env runner"]
 
 # Somewhere else it is started again.
 cluster.add_node(num_cpus=1)
 result = train_until(lambda result: manager.num_healthy_actors() == 2)
-train_until(lambda _: algorithm._records > known + 400)
+after = train_until(lambda x: algorithm._records > known + 400 and "machines" in x)
+assert list(after["machines"].values()) == ["main process, 2 env runners"]
 assert result["env_runners"]["num_env_runners_replaced_lifetime"] == 1
 assert places[0] not in places_of_env_runners(algorithm)
 
