@@ -6,6 +6,7 @@ means: updates have begun, and all is compiled.
 
 import argparse
 import functools
+import os
 import sys
 import time
 from typing import Any
@@ -66,6 +67,8 @@ def main() -> None:
     options = parser.parse_args()
     answers = Answers()
 
+    # As under `rllib train`, where the learner too is one of Ray's processes.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     import ray
     from ray import cloudpickle
 
