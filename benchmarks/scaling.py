@@ -21,10 +21,10 @@ cores:
 any, into one beside it whose name ends in ``_processes``. Drawing needs matplotlib. A straight line
 of slope 1 in the first is time proportional to the work.
 
-``--slow-environment`` asks in about three minutes: of four env runners whose environments take 50
+``--slow-environment`` asks in about four minutes: of four env runners whose environments take 50
 ms a step, what share of the environments' own rate is left while updates run, with synchronous and
-with asynchronous sampling, and what training ratio is reached. Its output is one JSON object.
-Updates should take most of the time of the run, and not all of it, to learn anything from it: see
+with asynchronous sampling (1 and 4 env steps a request), and what training ratio is reached. Its
+output is one JSON object. Updates should take most of the time of the run, and not all of it, to learn anything from it: see
 ``share_of_time_in_updates``, and set ``--slow-ratio`` for the machine.
 """
 
@@ -135,10 +135,12 @@ def missing(rows: Sequence[Row], only: Sequence[str] | None) -> list[Group]:
 def measure_slow_environment(training_ratio: float) -> dict[str, Any]:
     """Env steps a second beside updates, for both ways of sampling."""
     result: dict[str, Any] = {"environments_own_rate_per_s": 4 / 0.05}
-    for sampling in ("synchronous", "asynchronous"):
-        arguments = [f"--sampling={sampling}", f"--training-ratio={training_ratio}"]
+    for name, fragment in (("synchronous", 1), ("asynchronous", 1), ("asynchronous", 4)):
+        arguments = [f"--sampling={name}", f"--training-ratio={training_ratio}"]
+        arguments.append(f"--fragment={fragment}")
         with Child(sys.executable, "peers.slow_environment", arguments, THREADS) as child:
-            result[sampling] = {**child.hello, **child.ask(), **child.finish()}
+            found = {**child.hello, **child.ask(), **child.finish()}
+        result[name if fragment == 1 else f"{name}, {fragment} env steps a request"] = found
     return result
 
 

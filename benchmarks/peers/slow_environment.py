@@ -62,6 +62,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=4, help="rows of a batch")
     parser.add_argument("--length", type=int, default=32, help="records of a row")
     parser.add_argument("--requests", type=int, default=2, help="in flight, of each env runner")
+    parser.add_argument("--fragment", type=int, default=1, help="env steps of a request")
     parser.add_argument("--ahead", default="auto", help="max_records_ahead")
     parser.add_argument("--seconds", type=float, default=40.0, help="of a measurement")
     options = parser.parse_args()
@@ -92,6 +93,7 @@ def main() -> None:
             num_env_runners=options.env_runners,
             num_cpus_per_env_runner=1 / options.env_runners,
             sampling=options.sampling,
+            rollout_fragment_length=options.fragment,
         )
         .reporting(min_time_s_per_iteration=1)
         .debugging(seed=0)
