@@ -85,12 +85,13 @@ def _sampling(axes: Axes, rows: list[Row]) -> None:
     for colour, (name, line) in zip(COLOURS, _lines(rows, "sampling", "env_runners"), strict=False):
         xs = [row["env_runners"] for row in line]
         ys = [row["env_steps_per_s"] for row in line]
-        axes.loglog(xs, ys, "o-", color=colour, label=name)
+        axes.plot(xs, ys, "o-", color=colour, label=name)
     xs = sorted({row["env_runners"] for row in rows})
     if step_s:
-        axes.loglog(xs, [x / step_s for x in xs], "--", color="gray", label="environments alone")
+        axes.plot(xs, [x / step_s for x in xs], "--", color="gray", label="environments alone")
     title = f"an env step of {1000 * step_s:g} ms, beside updates"
     axes.set(title=title, xlabel="env runners", ylabel="env steps per second")
+    axes.set_ylim(bottom=0)
     _ticks_at(axes, xs)
 
 
