@@ -24,8 +24,8 @@ of slope 1 in the first is time proportional to the work.
 ``--slow-environment`` asks in about four minutes: of four env runners whose environments take 50
 ms a step, what share of the environments' own rate is left while updates run, with synchronous and
 with asynchronous sampling (1 and 4 env steps a request), and what training ratio is reached. Its
-output is one JSON object. Updates should take most of the time of the run, and not all of it, to learn anything from it: see
-``share_of_time_in_updates``, and set ``--slow-ratio`` for the machine.
+output is one JSON object. Updates should take most of the time of the run, and not all of it, to
+learn anything from it: see ``share_of_time_in_updates``, and set ``--slow-ratio`` for the machine.
 """
 
 import argparse

@@ -20,6 +20,7 @@ from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts, without_hangup
 from rllib_cli.progress import look_up
 from rllib_cli.quiet import loading_libraries, log_level
+from rllib_cli.ray_start import address_of_a_lost_cluster
 from rllib_dreamerv3.checkpoints.manifest import verify
 from rllib_dreamerv3.checkpoints.runs import newest_whole
 
@@ -87,7 +88,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     checked = [_check(experiment, options) for experiment in experiments]
     scheduler = _scheduler(options)
     display.wait("starting Ray")
-    logs = _start_ray(options)
+    logs = _start_ray(options, display)
     code = 0
     for experiment, configs in zip(experiments, checked, strict=True):
         display.wait("")
@@ -144,11 +145,17 @@ def _scheduler(options: RunOptions) -> Any:
         return create_scheduler(name, **given)
 
 
-def _start_ray(options: RunOptions) -> str:
+def _start_ray(options: RunOptions, display: Display) -> str:
     """Starts Ray, or connects to it; returns where the output of its processes is."""
     import ray
 
     arguments = dict(options.ray or {})
+    if arguments.get("address") in (None, "auto") and (lost := address_of_a_lost_cluster()):
+        last = f"The last cluster of this machine, at {lost}, does not answer"
+        if "address" in arguments:
+            raise RunError(f"{last}: start one with `ray start --head`, or give its address.")
+        display.say(f"{last}; starting Ray here.")
+        arguments["address"] = "local"
     if options.pythonpath and "address" in arguments:
         # Processes of a cluster that runs already do not inherit it.
         variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
