@@ -195,7 +195,7 @@ def _run(
             if len(ray.nodes()) == 1:  # Then trials see what this process sees.
                 check_gpus(config.num_gpus_per_learner)
 
-    if (options.ray or {}).get("address"):
+    if (options.ray or {}).get("address") or configs[0].num_learners:
         each = "" if len(configs) * experiment.num_samples == 1 else "Each trial: "
         display.say(each + what_is_asked(configs[0], cluster, len(ray.nodes())))
     trials = len(configs) * experiment.num_samples

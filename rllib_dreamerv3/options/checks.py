@@ -137,9 +137,10 @@ def _check_contradictions(options: Mapping[str, Any], given: Mapping[str, Any]) 
         other, needed = row.only_with
         if options[other] != needed:
             instead = [x.name for x in OPTIONS.values() if x.only_with == (other, options[other])]
+            which = f", which has {', '.join(instead)}" if instead else ""
             raise ConfigError(
-                f"{name} has no meaning with {other}: {options[other]!r}, which has "
-                f"{', '.join(instead)}. Leave it out, or set {other}: {needed!r}."
+                f"{name} has no meaning with {other}: {options[other]!r}{which}. Leave it out, or "
+                f"set {other}: {needed!r}."
             )
     if options["discount_in_continue"] and options["imagined_continues"] == "mode":
         raise ConfigError(

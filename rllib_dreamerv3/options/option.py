@@ -211,5 +211,7 @@ def _as_written(value: Any) -> str:
 
 def _nearest_choice(option: Option, value: Any) -> str:
     names: Iterable[str] = [x for x in option.choices if isinstance(x, str)]
-    near = difflib.get_close_matches(str(value), names, n=1)
+    given = str(value).lower()
+    near = [x for x in names if given and x.lower().startswith(given)]
+    near = near or difflib.get_close_matches(given, names, n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -36,10 +36,10 @@ def complete(results: dict[str, Any], algorithm: Any, iteration: Iteration) -> N
     }
     # Learners that cannot be asked are dealt with by the next update.
     with suppress(LearnerFailedError):
-        if sampling is None or sampling.machines:
-            sampled_on = () if sampling is None else sampling.machines
-            if found := machines(learners.machines if remote else (), sampled_on):
-                results["machines"] = found
+        sampled_on = () if sampling is None else sampling.machines
+        if sampled_on is not None:
+            found = machines(learners.machines if remote else (), sampled_on)
+            results |= {"machines": found} if found else {}
     for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
         if part in results:
             results[part] = without_gaps(results[part])

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from numbers import Number
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
@@ -48,6 +49,7 @@ from rllib_dreamerv3.plugin.checks import check
 from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.learner import DreamerV3Learner
 from rllib_dreamerv3.plugin.learner_group import RemoteLearnerGroup
+from rllib_dreamerv3.plugin.misspelt import naming_the_nearest, unknown_option
 from rllib_dreamerv3.plugin.registered_environments import register_spec
 from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
 
@@ -212,6 +214,13 @@ class DreamerV3Config(AlgorithmConfig):
         """
         return self._set(FAULT_TOLERANCE, super().fault_tolerance, kwargs)
 
+    # Those of RLlib that take no options of ours.
+    callbacks = naming_the_nearest("callbacks")
+    debugging = naming_the_nearest("debugging")
+    learners = naming_the_nearest("learners")
+    resources = naming_the_nearest("resources")
+    rl_module = naming_the_nearest("rl_module")
+
     def _set(
         self, rows: Mapping[str, Option], rllibs: Callable[..., Any], given: Mapping[str, Any]
     ) -> "DreamerV3Config":
@@ -226,7 +235,7 @@ class DreamerV3Config(AlgorithmConfig):
         known = {*rows, *inspect.signature(rllibs).parameters} - {"kwargs"}
         for name in others:
             if name not in known:
-                raise unknown_name(f"{rllibs.__name__} option", name, known)
+                raise unknown_option(name, rllibs.__name__, known)
             check_mapping(name, others[name])
         for name in own.keys() & {"replay_buffer_config"}:
             check_mapping(name, own[name])
@@ -281,6 +290,11 @@ class DreamerV3Config(AlgorithmConfig):
         """
         check(self)
         super().validate()
+
+    def get_state(self) -> dict[str, Any]:
+        """RLlib's, which would leave out what is -1, and the default would count in its place."""
+        lost = {name: x for name, x in vars(self).items() if isinstance(x, Number) and x == -1}
+        return super().get_state() | lost
 
     @property
     def _variant(self) -> Variant:

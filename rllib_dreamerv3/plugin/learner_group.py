@@ -232,6 +232,7 @@ class RemoteLearnerGroup(LearnerGroup):
         stop(self._actors)
         self._machines = None
         self._actors = start_learners(self.config, self._module_spec, state)
+        logger.warning("All learners are there again: training goes on.")
 
     def get_state(
         self,

@@ -42,6 +42,6 @@ def _end(error: LearnerFailedError, checkpoint: str | None) -> NoReturn:
         else f"The last checkpoint is {checkpoint}; go on from it"
     )
     raise LearnerFailedError(
-        f"{error} {then} when the cause is removed: a machine that is short of memory kills "
-        "processes, and Ray's log of them (session_latest/logs) says why they ended."
+        f"{error} {then} when the cause is removed: a machine may have left the cluster, or be "
+        "short of memory and kill processes. Ray's logs (session_latest/logs) say why they ended."
     ) from error

@@ -112,9 +112,10 @@ def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
                 },
                 "num_learners",
                 {"CPU": ("num_cpus_per_learner",), "GPU": ("num_gpus_per_learner",)},
-                least={"CPU": 1, "GPU": 0},
-                # Without learners the main process would ask for their resources instead.
-                fewest=1 if in_tune and (config.num_gpus_per_learner or learner_cpus > 1) else 0,
+                # Learners can share a CPU too.
+                least={"CPU": 0.01, "GPU": 0},
+                # Without learners the main process would need their resources instead.
+                fewest=1 if config.num_gpus_per_learner or (in_tune and learner_cpus > 1) else 0,
             )
         )
     return [part for part in parts if part.count]
@@ -253,6 +254,8 @@ def _refusal(parts: list[Part], resource: str, asked: float, have: float) -> str
         lines.append(f"To make it fit, set {', or '.join(remedies)}.")
     else:
         lines.append("Ask for less in several places, or use a larger machine or cluster.")
+    if resource == "GPU":
+        lines.append("(If Ray has not found a GPU: ray.init(num_gpus=1), or --ray-num-gpus 1.)")
     lines.append(f"(If this cluster grows on demand, set {AUTOSCALING_VARIABLE}=1.)")
     return "\n".join(lines)
 

@@ -125,11 +125,11 @@ class RemoteSampling(ABC):
         return {"num_env_runners_replaced_lifetime": self.replaced}
 
     @property
-    def machines(self) -> list[str]:
-        """Where the env runners are that are well; empty until all of them have answered."""
+    def machines(self) -> list[str] | None:
+        """Where the env runners are that are well; None until all of them have answered."""
         well = self._manager.healthy_actor_ids()
         if not self._machines.keys() >= set(well):
-            return []
+            return None
         return [self._machines[index] for index in well]
 
     def _find_well(self) -> list[int]:

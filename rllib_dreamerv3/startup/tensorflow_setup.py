@@ -22,7 +22,8 @@ def prepare_tensorflow(threads: int | None = None) -> None:
     # Environment variables are read when TensorFlow is imported; what users have set stays.
     if threads is not None:
         use_compilation_cache(threads)
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # In Ray's processes its errors of reading XLA's cache, which end nothing, would fill the log.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if threads is None else "3")
     import tensorflow as tf
 
     if not (tf.executing_eagerly() and tf.compat.v1.control_flow_v2_enabled()):

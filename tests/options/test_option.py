@@ -88,6 +88,7 @@ def test_values_that_an_option_can_have(name, value):
         ("weight", float("inf"), "not inf"),
         ("weight", float("nan"), "not nan"),
         ("size", 0, "size must be a whole number of at least 1 or None, not 0"),
+        ("kind", "Sq", "kind must be 'round' or 'square', not 'Sq'. Did you mean 'square'?"),
         ("kind", "squre", "kind must be 'round' or 'square', not 'squre'. Did you mean 'square'?"),
         ("kind", None, "'round' or 'square', not None"),
         ("how", 1, "how must be 'auto' or true or false, not 1"),
