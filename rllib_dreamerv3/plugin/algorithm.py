@@ -381,8 +381,10 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         if not self.env_runner_group.num_remote_env_runners():
             self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
         if updated:
-            # Of all learners they are the same, and already those of the whole batch.
-            metrics = ask_learner(self.learner_group, lambda learner: learner.metrics.reduce())
+            # Of all learners they are the same, and already those of the whole batch. Each has to
+            # forget them: if others die, the run goes on with its state.
+            answers = self.learner_group.foreach_learner(lambda learner: learner.metrics.reduce())
+            metrics, *_ = [answer.get() for answer in answers]
             self.metrics.aggregate([metrics], key=LEARNER_RESULTS)
         held = self.replay_buffer.metrics()
         replay = held | {

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from tiny import tiny_config
 from rllib_dreamerv3.errors import LearnerFailedError
 from rllib_dreamerv3.learning.replicas import ALONE
 from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.plugin import learner_process
 from rllib_dreamerv3.plugin.iteration import Iteration
 from rllib_dreamerv3.plugin.learner_group import ask_learner
 from rllib_dreamerv3.plugin.lost_learners import go_on_or_end
@@ -232,9 +234,23 @@ def test_checkpoint_of_two_goes_on_with_one_and_back(algorithm, build, tmp_path,
         assert_equal(state, states_of(alone)[0])
 
 
+def test_learners_that_ray_has_no_room_for_say_what_they_wait_for(monkeypatch, caplog):
+    monkeypatch.setattr(learner_process, "_PLACING_S", 0.1)
+    free = ray.available_resources()["CPU"]
+    busy = ray.remote(num_cpus=free)(lambda: time.sleep(3)).remote()
+    late = ray.remote(learner_process.LearnerProcess).options(num_cpus=0.5).remote()
+    (address,) = learner_process._when_placed([late.address.remote()], 0.5, two_learners())
+    assert "1 of 1 learners wait for Ray to place them. Each asks for 0.5 CPUs" in caplog.text
+    assert address.rpartition(":")[2].isdigit()
+    ray.get(busy)
+
+
 @pytest.mark.slow
 def test_run_goes_on_when_a_learner_is_killed(algorithm, monkeypatch, caplog):
     before = updates_of(algorithm)
+    # What these give is counted; the learner that is left must not bring it once more.
+    while updates_of(algorithm) < before + 2:
+        algorithm.train()
     victims = [process_of(algorithm, 0)]
 
     def kill_meanwhile():
@@ -242,10 +258,11 @@ def test_run_goes_on_when_a_learner_is_killed(algorithm, monkeypatch, caplog):
             os.kill(victims.pop(), signal.SIGKILL)
 
     monkeypatch.setattr(algorithm, "_draw_ahead", kill_meanwhile)
-    while updates_of(algorithm) < before + 2:
+    while updates_of(algorithm) < before + 4:
         result = algorithm.train()
     assert result["num_learner_rebuilds"] == 1
     assert "1 of 2 learners died" in caplog.text
+    assert "All learners are there again" in caplog.text
     assert result["num_grad_updates_lifetime"] == updates_of(algorithm)
     learned = result["learners"]["default_policy"]
     assert learned["num_module_steps_trained_lifetime"] == 16 * updates_of(algorithm)
