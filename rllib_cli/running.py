@@ -150,16 +150,16 @@ def _start_ray(options: RunOptions, display: Display) -> str:
     import ray
 
     arguments = dict(options.ray or {})
+    if options.pythonpath and "address" in arguments:
+        # Processes of a cluster that runs already do not inherit it.
+        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
+        arguments["runtime_env"] = {"env_vars": variables}
     if arguments.get("address") in (None, "auto") and (lost := address_of_a_lost_cluster()):
         last = f"The last cluster of this machine, at {lost}, does not answer"
         if "address" in arguments:
             raise RunError(f"{last}: start one with `ray start --head`, or give its address.")
         display.say(f"{last}; starting Ray here.")
         arguments["address"] = "local"
-    if options.pythonpath and "address" in arguments:
-        # Processes of a cluster that runs already do not inherit it.
-        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
-        arguments["runtime_env"] = {"env_vars": variables}
     with told_as(RunError, options.verbosity), without_hangup():
         context = ray.init(
             **arguments,

@@ -22,13 +22,12 @@ def naming_the_nearest(name: str) -> Callable[..., Any]:
     Python's own error says no more than that the name is unexpected.
     """
     method = getattr(AlgorithmConfig, name)
-    *_, kind = [x.kind for x in inspect.signature(method).parameters.values()]
-    known = inspect.signature(method).parameters.keys() - {"self", "kwargs"}
+    known = inspect.signature(method).parameters.keys() - {"self"}
 
     @functools.wraps(method)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
         for option in kwargs:
-            if option not in known and kind is not inspect.Parameter.VAR_KEYWORD:
+            if option not in known:
                 raise unknown_option(option, name, known)
         return method(self, *args, **kwargs)
 
