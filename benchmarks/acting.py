@@ -45,12 +45,12 @@ def gym_spaces(spaces: Spaces) -> tuple[gym.Space, gym.Space]:
 def export(size: str, kind: str, folder: Path) -> None:
     """Exports a policy with random parameters in all formats that can have it."""
     from rllib_dreamerv3 import DreamerV3Config
+    from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
+    from rllib_dreamerv3.agent.networks.saved import read_saved_networks
     from rllib_dreamerv3.checkpoints import manifest, tensors
     from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE
     from rllib_dreamerv3.exporting.folder import export_policy
-    from rllib_dreamerv3.networks.model import DreamerModel, get_weights
-    from rllib_dreamerv3.networks.saved import read_saved_networks
-    from rllib_dreamerv3.plugin.checkpoint_files import write_policy
+    from rllib_dreamerv3.plugin.policy_export import write_policy
 
     checkpoint = folder / "checkpoint"
     (checkpoint / NETWORKS_FILE).parent.mkdir(parents=True)

@@ -9,8 +9,8 @@ import time
 
 import tensorflow as tf
 
-from rllib_dreamerv3.networks.cnn import POOLED_DEPTHS, STRIDED_SMALLEST_SIDE
-from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.agent.networks.cnn import POOLED_DEPTHS, STRIDED_SMALLEST_SIDE
+from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 

@@ -53,7 +53,7 @@ def estimate(name: str, env_steps: int, updates: int) -> dict[str, Any]:
     A run of a few minutes has not made all the updates yet that its env steps ask for, on which
     the doctor's time to the stop counts.
     """
-    from rllib_dreamerv3.plugin.rehearsal import rehearse
+    from rllib_cli.dry_run import rehearse
 
     rehearsal = rehearse(load(name))
     seconds = env_steps * rehearsal.step_s + rehearsal.first_update_s

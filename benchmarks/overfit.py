@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from rllib_dreamerv3.agent.networks.model import DreamerModel
+from rllib_dreamerv3.agent.trainer import Trainer
 from rllib_dreamerv3.envs.atari import make_atari
-from rllib_dreamerv3.learning.trainer import Trainer
-from rllib_dreamerv3.networks.model import DreamerModel
 from rllib_dreamerv3.options.model_sizes import MODEL_SIZES, ModelSettings, model_settings
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, Columns

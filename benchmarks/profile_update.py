@@ -26,8 +26,8 @@ def trace(options: argparse.Namespace, folder: Path) -> None:
     import tensorflow as tf
 
     from rllib_dreamerv3 import DreamerV3Config
-    from rllib_dreamerv3.learning.trainer import Trainer
-    from rllib_dreamerv3.networks.model import DreamerModel
+    from rllib_dreamerv3.agent.networks.model import DreamerModel
+    from rllib_dreamerv3.agent.trainer import Trainer
     from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)

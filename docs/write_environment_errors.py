@@ -13,7 +13,7 @@ sys.path[:0] = [str(HERE.parent / "tests" / "support"), str(HERE.parent / "bench
 from faulty_environments import FAULTS, Fault  # noqa: E402
 from tiny import tiny_config  # noqa: E402
 
-from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner  # noqa: E402
+from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner  # noqa: E402
 
 _INTRODUCTION = """\
 # What is said of an environment that does something wrong

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rllib_cli.progress import TrialProgress, look_up
-from rllib_dreamerv3.diagnosis.findings import findings
-from rllib_dreamerv3.diagnosis.history import UPDATES, History
+from rllib_dreamerv3.reports.findings import findings
+from rllib_dreamerv3.reports.history import UPDATES, History
 
 # After so many updates, and results with some, their rate is known.
 _UPDATES_TO_KNOW = 3

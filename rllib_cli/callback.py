@@ -17,10 +17,9 @@ from rllib_cli.display import Display
 from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
 from rllib_cli.resuming import keep_trial
-from rllib_dreamerv3.plugin.csv_logger import CompleteCSVLoggerCallback
-from rllib_dreamerv3.plugin.env_steps_loggers import EnvStepsTBXLoggerCallback
-from rllib_dreamerv3.plugin.messages import take_warnings
-from rllib_dreamerv3.plugin.run_folder import RunFolderCallback
+from rllib_dreamerv3.plugin.cluster.worker_status import take_warnings
+from rllib_dreamerv3.plugin.tune.loggers import CompleteCSVLoggerCallback, EnvStepsTBXLoggerCallback
+from rllib_dreamerv3.plugin.tune.run_folder import RunFolderCallback
 
 _LISTEN_EVERY_S = 2.0
 

@@ -9,13 +9,13 @@ from rllib_cli.advice import long_duration
 from rllib_cli.display import Display, open_display
 from rllib_cli.errors import InputError, RunError, told_as
 from rllib_cli.quiet import loading_libraries
-from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES
-from rllib_dreamerv3.diagnosis.history import ENV_STEPS, RESULTS_FILE, UPDATES, History
-from rllib_dreamerv3.diagnosis.trial_findings import trial_findings
+from rllib_dreamerv3.reports.findings import FEWEST_UPDATES
+from rllib_dreamerv3.reports.history import ENV_STEPS, RESULTS_FILE, UPDATES, History
 from rllib_dreamerv3.reports.runs import trials_in
+from rllib_dreamerv3.reports.trial_findings import trial_findings
 
 if TYPE_CHECKING:
-    from rllib_dreamerv3.plugin.rehearsal import Rehearsal
+    from rllib_cli.dry_run import Rehearsal
 
 _GB = 1e9
 # Above this share of memory, other programs and the checkpoint's copy find no room.
@@ -97,8 +97,8 @@ def _rehearse(experiment: Any, display: Display, verbosity: int) -> int:
         from ray.tune.search.variant_generator import generate_variants
 
         import rllib_dreamerv3.plugin  # noqa: F401
+        from rllib_cli.dry_run import rehearse
         from rllib_dreamerv3 import DreamerV3Config
-        from rllib_dreamerv3.plugin.rehearsal import rehearse
     with told_as(InputError, verbosity):
         _, variant = next(iter(generate_variants(dict(experiment.config))))
         config = DreamerV3Config().update_from_dict(variant)

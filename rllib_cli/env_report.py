@@ -152,8 +152,7 @@ def _make(env: str, env_config: Mapping[str, Any]) -> "tuple[gym.Env, bool]":
 
     from rllib_cli.env_check import FirstOf
     from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
-    from rllib_dreamerv3.plugin.environments import make_single
-    from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
+    from rllib_dreamerv3.plugin.sampling.environments import is_registered_with_tune, make_single
 
     if is_benchmark(env) and not is_registered_with_tune(env):
         return FirstOf(make_benchmark(env, 1, env_config)), True

@@ -70,7 +70,7 @@ def evaluate_checkpoint(
         display.say(f"Playing {path}")
         display.wait("loading TensorFlow and the checkpoint")
         with loading_libraries(verbosity):
-            from rllib_dreamerv3.plugin.playing import play
+            from rllib_cli.rollouts import play
 
         playing = play(
             path,

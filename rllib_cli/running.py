@@ -181,7 +181,7 @@ def _run(
     import ray
 
     from rllib_cli.callback import told_to
-    from rllib_dreamerv3.plugin.resources import (
+    from rllib_dreamerv3.plugin.cluster.resources import (
         check_resources,
         cpus_for_main_process,
         what_is_asked,
@@ -355,7 +355,7 @@ def _naming(config: Mapping[str, Any]) -> str:
     """Options by which an environment that needs an import is named once more for playing."""
     from rllib_dreamerv3.envs.named_class import directory_of, find_maker
     from rllib_dreamerv3.envs.registry import is_benchmark
-    from rllib_dreamerv3.plugin.registered_environments import is_registered_with_tune
+    from rllib_dreamerv3.plugin.sampling.environments import is_registered_with_tune
 
     env = config.get("env")
     if isinstance(env, str) and is_registered_with_tune(env) and not find_maker(env):

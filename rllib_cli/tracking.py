@@ -48,7 +48,7 @@ def trackers(wandb: str | None, mlflow: str | None) -> list[Any]:
         os.environ[_PROJECT] = wandb
         found.append(WandbLoggerCallback)
     if mlflow:
-        from rllib_dreamerv3.plugin.env_steps_loggers import EnvStepsMLflowLoggerCallback
+        from rllib_dreamerv3.plugin.tune.loggers import EnvStepsMLflowLoggerCallback
 
         os.environ[_EXPERIMENT] = mlflow
         found.append(EnvStepsMLflowLoggerCallback)

@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any
 from rllib_dreamerv3.startup.import_hooks import install_import_hooks
 
 if TYPE_CHECKING:
-    from rllib_dreamerv3.acting import load_policy
+    from rllib_dreamerv3.agent.networks.model import count_parameters
     from rllib_dreamerv3.dream_env.env import DreamEnv
     from rllib_dreamerv3.dream_env.vector_env import DreamVectorEnv
-    from rllib_dreamerv3.networks.parameter_count import count_parameters
+    from rllib_dreamerv3.exporting.acting import load_policy
     from rllib_dreamerv3.plugin.algorithm import DreamerV3
-    from rllib_dreamerv3.plugin.config import DreamerV3Config
-    from rllib_dreamerv3.plugin.csv_logger import CompleteCSVLoggerCallback
-    from rllib_dreamerv3.plugin.env_steps_loggers import EnvStepsTBXLoggerCallback
-    from rllib_dreamerv3.plugin.run_folder import RunFolderCallback
+    from rllib_dreamerv3.plugin.config.config import DreamerV3Config
+    from rllib_dreamerv3.plugin.tune.loggers import (
+        CompleteCSVLoggerCallback,
+        EnvStepsTBXLoggerCallback,
+    )
+    from rllib_dreamerv3.plugin.tune.run_folder import RunFolderCallback
 
 __all__ = [
     "CompleteCSVLoggerCallback",
@@ -39,15 +41,15 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
-    "CompleteCSVLoggerCallback": "rllib_dreamerv3.plugin.csv_logger",
+    "CompleteCSVLoggerCallback": "rllib_dreamerv3.plugin.tune.loggers",
     "DreamEnv": "rllib_dreamerv3.dream_env.env",
     "DreamVectorEnv": "rllib_dreamerv3.dream_env.vector_env",
     "DreamerV3": "rllib_dreamerv3.plugin.algorithm",
-    "DreamerV3Config": "rllib_dreamerv3.plugin.config",
-    "EnvStepsTBXLoggerCallback": "rllib_dreamerv3.plugin.env_steps_loggers",
-    "RunFolderCallback": "rllib_dreamerv3.plugin.run_folder",
-    "count_parameters": "rllib_dreamerv3.networks.parameter_count",
-    "load_policy": "rllib_dreamerv3.acting",
+    "DreamerV3Config": "rllib_dreamerv3.plugin.config.config",
+    "EnvStepsTBXLoggerCallback": "rllib_dreamerv3.plugin.tune.loggers",
+    "RunFolderCallback": "rllib_dreamerv3.plugin.tune.run_folder",
+    "count_parameters": "rllib_dreamerv3.agent.networks.model",
+    "load_policy": "rllib_dreamerv3.exporting.acting",
 }
 
 install_import_hooks()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rllib_dreamerv3.options.former import FORMER_OPTIONS
-from rllib_dreamerv3.plugin.config import DreamerV3Config
+from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 
 ROOT = Path(__file__).parents[1]
 PAGES = [

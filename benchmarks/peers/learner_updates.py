@@ -53,9 +53,9 @@ def main() -> None:
     from ray.rllib.utils.metrics import NUM_ENV_STEPS_SAMPLED_LIFETIME
 
     from rllib_dreamerv3 import DreamerV3Config, __version__
-    from rllib_dreamerv3.networks.model import get_weights
+    from rllib_dreamerv3.agent.networks.model import get_weights
     from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
-    from rllib_dreamerv3.plugin.learner_group import ask_learner
+    from rllib_dreamerv3.plugin.learners.group import ask_learner
 
     # Learners in processes of their own compute with as many threads as they have CPUs.
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)

@@ -23,7 +23,7 @@ def main() -> None:
     import tensorflow as tf
 
     from rllib_dreamerv3 import DreamerV3Config, __version__
-    from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
+    from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)

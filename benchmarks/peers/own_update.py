@@ -34,9 +34,9 @@ def main() -> None:
     from dense_floor import dense_gflop, gemm_gflop_per_s
 
     from rllib_dreamerv3 import DreamerV3Config, __version__
+    from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
+    from rllib_dreamerv3.agent.trainer import Trainer
     from rllib_dreamerv3.errors import ResourceError
-    from rllib_dreamerv3.learning.trainer import Trainer
-    from rllib_dreamerv3.networks.model import DreamerModel, get_weights
     from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
     from rllib_dreamerv3.startup.devices import device_in_use, use_devices_of_a_learner
 

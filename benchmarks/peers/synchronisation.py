@@ -29,7 +29,7 @@ def main() -> None:
     from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
     from rllib_dreamerv3 import DreamerV3Config, __version__
-    from rllib_dreamerv3.plugin.learner_group import ask_learner
+    from rllib_dreamerv3.plugin.learners.group import ask_learner
 
     cpus = 1 + options.num_learners
     ray.init("local", num_cpus=cpus, include_dashboard=False, log_to_driver=False)

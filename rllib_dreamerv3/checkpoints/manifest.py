@@ -156,8 +156,8 @@ def is_checkpoint(directory: Path) -> bool:
 
 def is_exported(directory: Path) -> bool:
     """Whether a directory was meant to be an exported policy, whole or damaged."""
-    # Here, because policy_io brings NumPy, and commands say what is wrong with options without it.
-    from rllib_dreamerv3.policy_io.described import FORMAT as EXPORTED_FORMAT
+    # Here, because portable/ brings NumPy, and commands say what is wrong with options without it.
+    from rllib_dreamerv3.portable.described import FORMAT as EXPORTED_FORMAT
 
     if EXPORTED_FORMAT in _text(directory / POLICY_FILE):
         return True

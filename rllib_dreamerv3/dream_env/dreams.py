@@ -6,17 +6,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rllib_dreamerv3.checkpoints.runs import find_checkpoint
-from rllib_dreamerv3.dream_env.dynamics import Dynamics, Latents
-from rllib_dreamerv3.dream_env.starts import Begin, Starts, read_starts
-from rllib_dreamerv3.networks.model import DreamerModel, set_weights
-from rllib_dreamerv3.networks.saved import (
+from rllib_dreamerv3.agent.networks.model import DreamerModel, set_weights
+from rllib_dreamerv3.agent.networks.saved import (
     SavedNetworks,
     read_saved_networks,
     read_weights,
     require_world_model,
     weights_told,
 )
+from rllib_dreamerv3.checkpoints.runs import find_checkpoint
+from rllib_dreamerv3.dream_env.dynamics import Dynamics, Latents
+from rllib_dreamerv3.dream_env.starts import Begin, Starts, read_starts
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.spaces.layout import DiscreteAction
 

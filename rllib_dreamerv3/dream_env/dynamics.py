@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.math.two_hot import make_two_hot
-from rllib_dreamerv3.networks.saved import SavedNetworks
-from rllib_dreamerv3.networks.state import State
-from rllib_dreamerv3.networks.world_model import Context, WorldModel, split_context
+from rllib_dreamerv3.agent.math.two_hot import make_two_hot
+from rllib_dreamerv3.agent.networks.saved import SavedNetworks
+from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.networks.world_model import Context, WorldModel, split_context
 from rllib_dreamerv3.records import ACTION, ACTION_MASK, IS_FIRST, REWARD, Columns
 from rllib_dreamerv3.reports.dreams import CONTINUE, predicted_columns
 from rllib_dreamerv3.spaces.layout import Image

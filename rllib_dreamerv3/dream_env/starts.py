@@ -5,11 +5,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from rllib_dreamerv3.agent.networks.saved import SavedNetworks
 from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.checkpoints.files import REPLAY_DIRECTORY
 from rllib_dreamerv3.dream_env.dynamics import Dynamics, Latents
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.networks.saved import SavedNetworks
 from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, Columns
 from rllib_dreamerv3.replay.checkpoint import INDEX
 from rllib_dreamerv3.replay.saved_sequences import SavedSequences

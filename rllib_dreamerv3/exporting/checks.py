@@ -11,7 +11,7 @@ from rllib_dreamerv3.checkpoints.directory import refuse_foreign
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE
 from rllib_dreamerv3.checkpoints.manifest import is_exported
 from rllib_dreamerv3.errors import ExportError
-from rllib_dreamerv3.policy_io.described import read_described
+from rllib_dreamerv3.portable.described import read_described
 from rllib_dreamerv3.spaces.action_masks import split_action_mask
 from rllib_dreamerv3.spaces.images import is_image
 from rllib_dreamerv3.spaces.nesting import paths

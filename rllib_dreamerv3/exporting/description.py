@@ -3,11 +3,11 @@
 import dataclasses
 from typing import Any
 
+from rllib_dreamerv3.agent.networks.saved import SavedNetworks
 from rllib_dreamerv3.checkpoints.manifest import package_version
 from rllib_dreamerv3.exporting.step import input_names
-from rllib_dreamerv3.networks.saved import SavedNetworks
-from rllib_dreamerv3.policy_io.described import FORMAT, FORMAT_VERSION
-from rllib_dreamerv3.policy_io.leaves import leaf_to_json
+from rllib_dreamerv3.portable.described import FORMAT, FORMAT_VERSION
+from rllib_dreamerv3.portable.leaves import leaf_to_json
 
 
 def describe(saved: SavedNetworks) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from rllib_dreamerv3.exporting.step import ExportedStep
-from rllib_dreamerv3.policy_io.runners import Arrays, Run
+from rllib_dreamerv3.portable.runners import Arrays, Run
 from rllib_dreamerv3.records import ACTION_MASK
 from rllib_dreamerv3.spaces.layout import Categorical, DiscreteAction, Image
 

@@ -6,24 +6,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from rllib_dreamerv3 import policy_io
+from rllib_dreamerv3 import portable
+from rllib_dreamerv3.agent.networks.saved import read_saved_networks, read_weights, weights_told
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.checkpoints.manifest import is_exported
-from rllib_dreamerv3.exporting import litert, numpy, onnx, savedmodel
+from rllib_dreamerv3.exporting import formats as write_as
 from rllib_dreamerv3.exporting.checks import check_export
 from rllib_dreamerv3.exporting.description import describe
 from rllib_dreamerv3.exporting.readme import README_FILE, readme
 from rllib_dreamerv3.exporting.step import ExportedStep, make_step
-from rllib_dreamerv3.networks.saved import read_saved_networks, read_weights, weights_told
-from rllib_dreamerv3.policy_io.described import described_as_text
+from rllib_dreamerv3.portable.described import described_as_text
 
 _WRITERS: dict[str, Callable[[ExportedStep, Path], dict[str, Any]]] = {
-    savedmodel.NAME: savedmodel.write,
-    litert.NAME: litert.write,
-    numpy.NAME: numpy.write,
-    onnx.NAME: onnx.write,
+    write_as.SAVEDMODEL: write_as.write_savedmodel,
+    write_as.LITERT: write_as.write_litert,
+    write_as.WITHOUT_IMAGES: write_as.write_numpy,
+    write_as.ONNX: write_as.write_onnx,
 }
 FORMATS = tuple(_WRITERS)
 
@@ -57,7 +57,7 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
         described["models"] = {}
         for name in dict.fromkeys(formats):
             described["models"] |= _WRITERS[name](step, folder)
-        _copy_policy_io(folder)
+        _copy_portable(folder)
         (folder / README_FILE).write_text(readme(described), encoding="utf-8")
         described["files"] = _checksums(folder)
         (folder / POLICY_FILE).write_text(described_as_text(described), encoding="utf-8")
@@ -72,10 +72,10 @@ def _of_critic(name: str) -> bool:
     return name.startswith("critic/")
 
 
-def _copy_policy_io(folder: Path) -> None:
-    target = folder / policy_io.__name__.rpartition(".")[2]
+def _copy_portable(folder: Path) -> None:
+    target = folder / "policy_io"
     target.mkdir()
-    for source in Path(policy_io.__path__[0]).glob("*.py"):
+    for source in Path(portable.__path__[0]).glob("*.py"):
         shutil.copyfile(source, target / source.name)
 
 

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from rllib_dreamerv3.kernels.compiled import plain_operations
-from rllib_dreamerv3.networks.model import PolicyModel, Weights, set_weights
-from rllib_dreamerv3.networks.saved import SavedNetworks
-from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.agent.kernels.compiled import plain_operations
+from rllib_dreamerv3.agent.networks.model import PolicyModel, Weights, set_weights
+from rllib_dreamerv3.agent.networks.saved import SavedNetworks
+from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.records import ACTION_MASK
 from rllib_dreamerv3.spaces.layout import (
     ActionLayout,
@@ -49,7 +49,7 @@ def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
         weights: Their parameters.
 
     Returns:
-        The step; its inputs and outputs are those of ``policy_io/runners.py``.
+        The step; its inputs and outputs are those of ``portable/runners.py``.
 
     Raises:
         ValueError: If the parameters do not fit.

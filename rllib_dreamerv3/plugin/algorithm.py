@@ -23,23 +23,18 @@ from ray.rllib.utils.metrics import (
 
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
-from rllib_dreamerv3.plugin.asynchronous_sampling import AsynchronousSampling
-from rllib_dreamerv3.plugin.checkpointing import CheckpointedAlgorithm
-from rllib_dreamerv3.plugin.completed_results import complete
-from rllib_dreamerv3.plugin.config import DreamerV3Config
-from rllib_dreamerv3.plugin.demand import Demand, demand_of
-from rllib_dreamerv3.plugin.divergence import Divergence
-from rllib_dreamerv3.plugin.dream_reports import report_dream
-from rllib_dreamerv3.plugin.episode_statistics import EpisodeStatistics
-from rllib_dreamerv3.plugin.former_results import under_former_names
-from rllib_dreamerv3.plugin.iteration import Iteration
-from rllib_dreamerv3.plugin.learner_group import RemoteLearnerGroup, ask_learner
-from rllib_dreamerv3.plugin.lost_learners import go_on_or_end
-from rllib_dreamerv3.plugin.messages import keep_warnings, reasons_told
+from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
+from rllib_dreamerv3.plugin.cluster.resources import check_resources
+from rllib_dreamerv3.plugin.cluster.worker_status import keep_warnings, reasons_told
+from rllib_dreamerv3.plugin.config.config import DreamerV3Config
+from rllib_dreamerv3.plugin.learners.group import RemoteLearnerGroup, ask_learner
+from rllib_dreamerv3.plugin.recovery import Divergence, go_on_or_end
 from rllib_dreamerv3.plugin.refused_methods import RefusedMethods
-from rllib_dreamerv3.plugin.replay_room import check_replay_room, specs_of
-from rllib_dreamerv3.plugin.resources import check_resources
-from rllib_dreamerv3.plugin.reward_clipping import clip_rewards
+from rllib_dreamerv3.plugin.replay_capacity import check_replay_room, specs_of
+from rllib_dreamerv3.plugin.results import Iteration, complete, report_dream, under_former_names
+from rllib_dreamerv3.plugin.sampling.asynchronous import AsynchronousSampling
+from rllib_dreamerv3.plugin.sampling.episodes import EpisodeStatistics, clip_rewards
+from rllib_dreamerv3.plugin.sampling.request import Demand, demand_of
 from rllib_dreamerv3.plugin.ways_of_sampling import remote_sampling
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer, SampledSequences
@@ -244,9 +239,12 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         return chunks
 
     def _demand(self) -> Demand:
+        config = self.config
         return demand_of(
-            self.config,
             self.update_schedule,
+            records_per_call=config.get_rollout_fragment_length() * config.num_envs_per_env_runner,
+            most_ahead=config.most_records_ahead,
+            random_prefill=config.resolved("random_prefill"),
             env_runners=self.env_runner_group.num_remote_env_runners(),
             records=self._records,
             pending_updates=self._pending_updates,

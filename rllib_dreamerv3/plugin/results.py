@@ -1,9 +1,18 @@
-"""Results of iterations in which nothing was sampled, or nothing was learned."""
+"""Results of an iteration: what it keeps until it is complete, and what it has beyond RLlib's."""
 
+import logging
 import math
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any
 
+from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.utils.metrics import (
+    ENV_RUNNER_RESULTS,
+    EVALUATION_RESULTS,
+    LEARNER_RESULTS,
     NUM_AGENT_STEPS_SAMPLED,
     NUM_ENV_STEPS_SAMPLED,
     NUM_ENV_STEPS_TRAINED,
@@ -11,6 +20,45 @@ from ray.rllib.utils.metrics import (
     NUM_MODULE_STEPS_SAMPLED,
     NUM_MODULE_STEPS_TRAINED,
 )
+
+from rllib_dreamerv3.errors import LearnerFailedError
+from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
+from rllib_dreamerv3.plugin.cluster.resources import machines
+from rllib_dreamerv3.plugin.learners.group import RemoteLearnerGroup
+from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.replay.buffer import ENV_STEPS_ADDED, RECORDS_SAMPLED
+from rllib_dreamerv3.reports.dream_files import write_report
+from rllib_dreamerv3.reports.dreams import Dream
+
+
+@dataclass
+class Iteration:
+    """Begins and ends with one call of ``train()``.
+
+    RLlib calls ``training_step()`` without arguments, maybe several times, and takes from it only
+    what can be averaged; this is what else the steps know and leave behind.
+
+    Attributes:
+        seconds: Time after which no further sample or update begins.
+        began: When the iteration began, by ``time.monotonic()``, in seconds.
+        last_batch: Record columns ``[B, K+T, ...]`` of the last update; None before the first.
+        reports: Reports for the learner's results, by name.
+        evaluated: Whether there was an evaluation.
+        pictures: Files of the last dream, by their names in the results.
+    """
+
+    seconds: float
+    began: float = field(default_factory=time.monotonic)
+    last_batch: Columns | None = None
+    reports: dict[str, Any] = field(default_factory=dict)
+    pictures: dict[str, str] = field(default_factory=dict)
+    evaluated: bool = False
+
+    @property
+    def time_is_up(self) -> bool:
+        """Whether it has lasted long enough."""
+        return time.monotonic() - self.began > self.seconds
+
 
 _SUMS = {
     NUM_AGENT_STEPS_SAMPLED,
@@ -55,3 +103,104 @@ def _is_nan(value: Any) -> bool:
         return math.isnan(value)
     except TypeError:
         return False
+
+
+def complete(results: dict[str, Any], algorithm: Any, iteration: Iteration) -> None:
+    """Adds what an algorithm knows, and says 0 or nothing where RLlib says NaN.
+
+    Args:
+        results: RLlib's, changed in place.
+        algorithm: Whose they are, a ``DreamerV3``.
+        iteration: That they are of.
+    """
+    if EVALUATION_RESULTS in results:
+        # Tune wants in every result what trials are compared by. RLlib repeats evaluation once.
+        if iteration.evaluated:
+            algorithm.last_evaluation = results[EVALUATION_RESULTS]
+        results[EVALUATION_RESULTS] = algorithm.last_evaluation
+    learners, sampling = algorithm.learner_group, algorithm._remote_sampling
+    remote = isinstance(learners, RemoteLearnerGroup)
+    results |= {
+        **algorithm._divergence.results(),
+        "learner_device": algorithm._learner_device,
+        "num_learner_rebuilds": learners.rebuilt if remote else 0,
+    }
+    # Learners that cannot be asked are dealt with by the next update.
+    with suppress(LearnerFailedError):
+        sampled_on = () if sampling is None else sampling.machines
+        if sampled_on is not None:
+            found = machines(learners.machines if remote else (), sampled_on)
+            results |= {"machines": found} if found else {}
+    for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
+        if part in results:
+            results[part] = without_gaps(results[part])
+    # Nothing is there yet where no env runner has answered in this iteration.
+    sampled = results.setdefault(ENV_RUNNER_RESULTS, {})
+    sampled.update(algorithm._episodes.results())
+    if sampling is not None:
+        sampled.update(sampling.results())
+    # Not through the metrics logger, which would repeat a report's keys, without values, in the
+    # results of all iterations that have no such report.
+    if iteration.reports:
+        results[LEARNER_RESULTS][DEFAULT_MODULE_ID] |= iteration.reports
+    if iteration.pictures:
+        results[PICTURES] = iteration.pictures
+
+
+# Former name -> that in `ReplayBuffer.metrics`.
+_FORMER_NAMES = {
+    "capacity": "capacity_records",
+    "size_num_episodes": "num_episodes_stored",
+    "size_timesteps": "num_env_steps_stored",
+    "replayed_steps": RECORDS_SAMPLED,
+    "added_steps": ENV_STEPS_ADDED,
+}
+
+
+def under_former_names(metrics: Mapping[str, float]) -> dict[str, float]:
+    """The metrics of replay that had another name, under that name.
+
+    Args:
+        metrics: What `ReplayBuffer.metrics` gives.
+
+    Returns:
+        ``capacity``, ``size_timesteps``, ``replayed_steps`` and ``added_steps`` in steps,
+        ``size_num_episodes`` in episodes.
+    """
+    return {former: metrics[name] for former, name in _FORMER_NAMES.items()}
+
+
+PICTURES = "reports"
+"""Key of the results under which the files of dreams are."""
+
+logger = logging.getLogger(__name__)
+
+
+def report_dream(algorithm: CheckpointedAlgorithm, dream: Dream, update: int) -> dict[str, str]:
+    """Writes the files of :func:`write_report`, elsewhere too if Tune keeps the trial elsewhere.
+
+    A picture that cannot be written ends no run: that is said, and training goes on.
+
+    Args:
+        algorithm: Whose dream it is.
+        dream: What to report.
+        update: Number of updates so far.
+
+    Returns:
+        Where the files are, by their names in the results; empty if they could not be written.
+    """
+    directory, place = algorithm.run_directory, algorithm.trial_place
+    try:
+        files = write_report(directory, dream, update)
+        if place is None or place.filesystem is None:
+            return {name: str(path) for name, path in files.items()}
+        return {
+            name: place.upload(path, path.relative_to(directory).as_posix())
+            for name, path in files.items()
+        }
+    # imageio and ffmpeg raise the latter, e.g. where there is no ffmpeg for a machine.
+    except (OSError, RuntimeError) as error:
+        logger.warning(
+            "The dream of update %d could not be written to %s: %s", update, directory, error
+        )
+        return {}

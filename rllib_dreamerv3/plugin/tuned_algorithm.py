@@ -6,7 +6,7 @@ from typing import Any
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.tune.result import STDERR_FILE, STDOUT_FILE
 
-from rllib_dreamerv3.plugin.checkpoint_place import CheckpointPlace
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
 
 # What Tune's `reset` has opened for the new trial before it calls `reset_config`.
 _OPEN_FILES = (

@@ -5,10 +5,9 @@ from typing import Any
 
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 
-from rllib_dreamerv3.plugin.asynchronous_sampling import AsynchronousSampling
-from rllib_dreamerv3.plugin.config import DreamerV3Config
-from rllib_dreamerv3.plugin.sampling import RemoteSampling
-from rllib_dreamerv3.plugin.synchronous_sampling import SynchronousSampling
+from rllib_dreamerv3.plugin.config.config import DreamerV3Config
+from rllib_dreamerv3.plugin.sampling.asynchronous import AsynchronousSampling
+from rllib_dreamerv3.plugin.sampling.remote import RemoteSampling, SynchronousSampling
 
 
 def remote_sampling(

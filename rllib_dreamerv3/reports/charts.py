@@ -5,9 +5,9 @@ from functools import partial
 from html import escape
 from itertools import pairwise
 
-from rllib_dreamerv3.diagnosis.history import ENV_STEPS, SECONDS
 from rllib_dreamerv3.reports.curve import Points
 from rllib_dreamerv3.reports.drawing import By, Line, as_svg, colours_of, draw_lines, return_lines
+from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS
 from rllib_dreamerv3.reports.losses import LOSSES, MEMORY, SPEED, Measure
 from rllib_dreamerv3.reports.published import Published, published
 from rllib_dreamerv3.reports.runs import Run

@@ -10,16 +10,16 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.checkpoints import manifest
-from rllib_dreamerv3.checkpoints.files import POLICY_FILE, REPLAY_DIRECTORY
-from rllib_dreamerv3.checkpoints.manifest import damaged
-from rllib_dreamerv3.networks.model import DreamerModel, set_weights
-from rllib_dreamerv3.networks.saved import (
+from rllib_dreamerv3.agent.networks.model import DreamerModel, set_weights
+from rllib_dreamerv3.agent.networks.saved import (
     read_saved_networks,
     read_weights,
     require_world_model,
     weights_told,
 )
+from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.checkpoints.files import POLICY_FILE, REPLAY_DIRECTORY
+from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.records import (
     ACTION,
     ACTION_MASK,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rllib_dreamerv3.diagnosis.history import ENV_STEPS, SECONDS, History, flat
+from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS, History, flat
 
 TRAINING_RETURN = "env_runners/episode_return_mean"
 EVALUATION_RETURN = "evaluation/env_runners/episode_return_mean"

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.math.two_hot import TwoHot, make_two_hot
-from rllib_dreamerv3.networks.observation_values import predicted_column, unit_image
-from rllib_dreamerv3.networks.state import State
-from rllib_dreamerv3.networks.world_model import Context, WorldModel, split_context
+from rllib_dreamerv3.agent.math.two_hot import TwoHot, make_two_hot
+from rllib_dreamerv3.agent.networks.observation_values import predicted_column, unit_image
+from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.networks.world_model import Context, WorldModel, split_context
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import TwoHotBins
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, REWARD, Columns

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from rllib_dreamerv3.agent.networks.model import Weights
 from rllib_dreamerv3.checkpoints import tensors
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.networks.model import Weights
 from rllib_dreamerv3.records import Columns
 
 # Updates whose metrics are kept.

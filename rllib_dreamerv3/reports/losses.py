@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rllib_dreamerv3.diagnosis.history import ENV_STEPS, UPDATES
+from rllib_dreamerv3.reports.history import ENV_STEPS, UPDATES
 
 _LEARNER = "learners/default_policy"
 

@@ -8,12 +8,12 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
-from rllib_dreamerv3.diagnosis.findings import FEWEST_UPDATES
-from rllib_dreamerv3.diagnosis.history import ENV_STEPS, SECONDS, UPDATES
-from rllib_dreamerv3.diagnosis.trial_findings import trial_findings
 from rllib_dreamerv3.reports import charts
 from rllib_dreamerv3.reports.embedding import embedded
+from rllib_dreamerv3.reports.findings import FEWEST_UPDATES
+from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS, UPDATES
 from rllib_dreamerv3.reports.runs import Run
+from rllib_dreamerv3.reports.trial_findings import trial_findings
 
 
 def build_page(runs: Sequence[Run]) -> str:

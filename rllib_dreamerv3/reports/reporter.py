@@ -8,12 +8,12 @@ lower than those which the update itself reports.
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.imagination import flat_mask, imagine
-from rllib_dreamerv3.losses.actor_critic import imagined_continues, imagined_returns
-from rllib_dreamerv3.losses.world_model import world_model_losses
-from rllib_dreamerv3.math.two_hot import make_two_hot
-from rllib_dreamerv3.networks.model import DreamerModel
-from rllib_dreamerv3.networks.world_model import Observed, split_context
+from rllib_dreamerv3.agent.imagination import flat_mask, imagine
+from rllib_dreamerv3.agent.losses.actor_critic import imagined_continues, imagined_returns
+from rllib_dreamerv3.agent.losses.world_model import world_model_losses
+from rllib_dreamerv3.agent.math.two_hot import make_two_hot
+from rllib_dreamerv3.agent.networks.model import DreamerModel
+from rllib_dreamerv3.agent.networks.world_model import Observed, split_context
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL
@@ -41,7 +41,7 @@ class Reporter:
         options: LearningOptions,
         seed: int = 0,
     ):
-        """Takes what a :class:`~rllib_dreamerv3.learning.trainer.Trainer` takes."""
+        """Takes what a :class:`~rllib_dreamerv3.agent.trainer.Trainer` takes."""
         self._model = model
         self._observations, self._actions = observations, actions
         self._model_settings, self._options = model_settings, options

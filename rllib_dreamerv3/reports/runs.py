@@ -10,11 +10,11 @@ from typing import Any
 
 import yaml
 
-from rllib_dreamerv3.diagnosis.history import RESULTS_FILE, History, flat
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.options.model_sizes import variant_of
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.reports.curve import Curve
+from rllib_dreamerv3.reports.history import RESULTS_FILE, History, flat
 
 CURVE_FILE = "curve.png"
 CONFIG_FILE = "config.yaml"

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import EnvironmentDataError, SpaceError
-from rllib_dreamerv3.policy_io.leaves import first_where, flat_mask
+from rllib_dreamerv3.portable.leaves import first_where, flat_mask
 from rllib_dreamerv3.records import ACTION_MASK
 from rllib_dreamerv3.spaces.leaves import components, into_box
 from rllib_dreamerv3.spaces.nesting import Batch, children, place

@@ -12,8 +12,8 @@ from gymnasium import spaces
 
 from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError
 from rllib_dreamerv3.options.table import Cnn
-from rllib_dreamerv3.policy_io.images import nearest
-from rllib_dreamerv3.policy_io.leaves import Pixels
+from rllib_dreamerv3.portable.images import nearest
+from rllib_dreamerv3.portable.leaves import Pixels
 from rllib_dreamerv3.records import OBS_PREFIX
 from rllib_dreamerv3.spaces.layout import Image, fits_cnn, nearest_fitting_sides
 from rllib_dreamerv3.spaces.leaves import check_finite, into_box, warn_once

@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import EnvironmentDataError, SpaceError
-from rllib_dreamerv3.policy_io.leaves import (
+from rllib_dreamerv3.portable.leaves import (
     Bounded,
     Classes,
     Numbers,

@@ -7,7 +7,7 @@ from dense_floor import convolved_side, dense_gflop, products
 from peers.own_update import layouts
 from peers.workloads import SPACES
 
-from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.options.model_sizes import model_settings
 from rllib_dreamerv3.options.table import LearningOptions
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import planted_failures
 import pytest
 
-from rllib_dreamerv3.diagnosis.findings import findings
-from rllib_dreamerv3.diagnosis.history import History
+from rllib_dreamerv3.reports.findings import findings
+from rllib_dreamerv3.reports.history import History
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "doctor"
 NAMED = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from command import TINY, run
 
-from rllib_dreamerv3.diagnosis.history import RESULTS_FILE
+from rllib_dreamerv3.reports.history import RESULTS_FILE
 
 STOP = '{"num_env_steps_sampled_lifetime": 2000}'
 

@@ -18,7 +18,7 @@ def test_losses_are_up_to_date():
 
 def names_of_findings():
     """The first argument of each call of ``Finding`` in the package."""
-    for path in (ROOT / "rllib_dreamerv3" / "diagnosis").glob("*.py"):
+    for path in (ROOT / "rllib_dreamerv3" / "reports").glob("*findings.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Finding":
                 yield ast.literal_eval(node.args[0])

@@ -7,9 +7,9 @@ import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from written_checkpoint import write_checkpoint
 
+from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.dream_env.env import DreamEnv
 from rllib_dreamerv3.dream_env.vector_env import DreamVectorEnv
-from rllib_dreamerv3.networks.model import DreamerModel
 
 SPACES = {
     "vector": (Box(-3, 3, (4,), np.float32), Discrete(2, start=3)),

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from rllib_dreamerv3.agent.kernels.compiled import plain_operations
+from rllib_dreamerv3.agent.networks.policy import PolicyNoise
+from rllib_dreamerv3.agent.networks.world_model import split_context
 from rllib_dreamerv3.dream_env.dynamics import Latents, stored_image
-from rllib_dreamerv3.kernels.compiled import plain_operations
-from rllib_dreamerv3.networks.policy import PolicyNoise
-from rllib_dreamerv3.networks.world_model import split_context
 from rllib_dreamerv3.records import ACTION, ACTION_MASK, REWARD
 from rllib_dreamerv3.reports.checkpoint_dream import read_sequences
 from rllib_dreamerv3.reports.dreams import CONTINUE, Dreamer

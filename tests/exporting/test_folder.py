@@ -13,12 +13,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
-from rllib_dreamerv3.acting import load_policy
+from rllib_cli.rollouts import play
 from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.exporting.acting import load_policy
 from rllib_dreamerv3.exporting.folder import export_policy
-from rllib_dreamerv3.plugin.playing import play
-from rllib_dreamerv3.policy_io import load
+from rllib_dreamerv3.portable import load
 
 
 class Bomb:

@@ -9,12 +9,12 @@ import pytest
 import tensorflow as tf
 from exported_folders import exported_folder
 
+from rllib_dreamerv3.agent.networks.saved import read_saved_networks, read_weights
 from rllib_dreamerv3.errors import ExportError
 from rllib_dreamerv3.exporting.difference import measure_difference
 from rllib_dreamerv3.exporting.folder import export_policy
 from rllib_dreamerv3.exporting.step import make_step
-from rllib_dreamerv3.networks.saved import read_saved_networks, read_weights
-from rllib_dreamerv3.policy_io import load
+from rllib_dreamerv3.portable import load
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,12 @@ from ray.tune.registry import get_trainable_cls
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3, DreamerV3Config
+from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.errors import (
     EnvironmentDataError,
     ResourceError,
     SpaceError,
 )
-from rllib_dreamerv3.networks.model import get_weights
 
 
 def weights_of(algorithm):

@@ -16,7 +16,7 @@ from ray import cloudpickle
 from tiny import tiny_config
 
 from rllib_dreamerv3.plugin import algorithm as algorithm_module
-from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
+from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 
 # Env runners' processes cannot import this file.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

@@ -21,12 +21,12 @@ from ray import cloudpickle
 from ray.tune import Checkpoint
 from tiny import tiny_config
 
+from rllib_cli.rollouts import play
 from rllib_dreamerv3 import DreamerV3
+from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.networks.model import get_weights
-from rllib_dreamerv3.plugin.playing import play
 
 
 def weights_of(algorithm):

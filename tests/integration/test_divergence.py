@@ -10,9 +10,9 @@ import pytest
 from ray import tune
 from tiny import tiny_config
 
+from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.checkpoints import tensors
 from rllib_dreamerv3.errors import ConfigError, TrainingDivergedError
-from rllib_dreamerv3.networks.model import get_weights
 
 STEPS_TOO_FAR = {
     "v1": {"world_model_lr": 1e6},

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny import tiny_config
 
-from rllib_dreamerv3.diagnosis.history import flat
+from rllib_dreamerv3.reports.history import flat
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 

@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 from tiny import tiny_config
 
+from rllib_cli.rollouts import play
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.plugin.playing import play
-from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from changed_options import with_options
 from ray import cloudpickle
 from tiny import tiny_config
 
-from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
+from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.records import IS_FIRST
 
 # Env runners' processes cannot import this file.

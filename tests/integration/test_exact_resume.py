@@ -11,7 +11,7 @@ import pytest
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from tiny import tiny_config
 
-from rllib_dreamerv3.networks.model import get_weights
+from rllib_dreamerv3.agent.networks.model import get_weights
 
 ITERATIONS = 25
 

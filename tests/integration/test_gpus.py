@@ -10,7 +10,7 @@ from ray import cloudpickle
 from tensorflow.python.eager import context
 from tiny import tiny_config
 
-from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
+from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 
 # Env runners' processes cannot import this file.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])

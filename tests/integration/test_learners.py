@@ -16,13 +16,13 @@ import trainers
 from ray import cloudpickle
 from tiny import tiny_config
 
+from rllib_dreamerv3.agent.networks.model import get_weights
+from rllib_dreamerv3.agent.replicas import ALONE
 from rllib_dreamerv3.errors import LearnerFailedError
-from rllib_dreamerv3.learning.replicas import ALONE
-from rllib_dreamerv3.networks.model import get_weights
-from rllib_dreamerv3.plugin import learner_process
-from rllib_dreamerv3.plugin.iteration import Iteration
-from rllib_dreamerv3.plugin.learner_group import ask_learner
-from rllib_dreamerv3.plugin.lost_learners import go_on_or_end
+from rllib_dreamerv3.plugin.learners import process as learner_process
+from rllib_dreamerv3.plugin.learners.group import ask_learner
+from rllib_dreamerv3.plugin.recovery import go_on_or_end
+from rllib_dreamerv3.plugin.results import Iteration
 from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
 
 # The length of the comparison can be chosen; long ones are compiled.

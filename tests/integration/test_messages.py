@@ -4,7 +4,12 @@ import logging
 
 import ray
 
-from rllib_dreamerv3.plugin.messages import keep_warnings, leave_words, take_warnings, take_words
+from rllib_dreamerv3.plugin.cluster.worker_status import (
+    keep_warnings,
+    leave_words,
+    take_warnings,
+    take_words,
+)
 
 
 @ray.remote(num_cpus=0)
@@ -13,8 +18,8 @@ class Trial:
         keep_warnings()
         keep_warnings()
         for text in texts:
-            logging.getLogger("rllib_dreamerv3.plugin.sampling").warning("%s", text)
-            logging.getLogger("rllib_dreamerv3.plugin.sampling").info("nobody needs this")
+            logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").warning("%s", text)
+            logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").info("nobody needs this")
 
     def leave(self, words):
         leave_words(words)

@@ -11,9 +11,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3
-from rllib_dreamerv3.networks.model import DreamerModel, get_weights
-from rllib_dreamerv3.networks.state import State
-from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
+from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
+from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, LATENT_H, LATENT_INDEX
 from rllib_dreamerv3.replay.storage import Window
 

@@ -10,8 +10,8 @@ from gymnasium import spaces
 from tiny import tiny_config
 
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.plugin import replay_room
-from rllib_dreamerv3.plugin.replay_room import record_specs
+from rllib_dreamerv3.plugin import replay_capacity as replay_room
+from rllib_dreamerv3.plugin.replay_capacity import record_specs
 from rllib_dreamerv3.replay.column_storage import in_files
 from rllib_dreamerv3.replay.memory import machine_memory
 

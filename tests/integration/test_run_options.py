@@ -12,8 +12,8 @@ from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
-from rllib_dreamerv3.plugin.learner import DreamerV3Learner
+from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
+from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 
 
 class OwnAlgorithm(DreamerV3):

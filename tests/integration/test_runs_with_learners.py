@@ -12,8 +12,8 @@ from ray import cloudpickle, tune
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3
-from rllib_dreamerv3.networks.model import get_weights
-from rllib_dreamerv3.plugin.learner_group import ask_learner
+from rllib_dreamerv3.agent.networks.model import get_weights
+from rllib_dreamerv3.plugin.learners.group import ask_learner
 
 pytestmark = pytest.mark.slow
 

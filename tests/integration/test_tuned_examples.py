@@ -13,11 +13,11 @@ from tiny import TINY
 from rllib_cli.experiments import from_file
 from rllib_cli.progress import look_up
 from rllib_dreamerv3 import DreamerV3, DreamerV3Config
+from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.envs.registry import check_environment, is_benchmark, options_of
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.networks.model import get_weights
-from rllib_dreamerv3.plugin.learner_group import ask_learner
-from rllib_dreamerv3.plugin.replay_room import record_specs
+from rllib_dreamerv3.plugin.learners.group import ask_learner
+from rllib_dreamerv3.plugin.replay_capacity import record_specs
 from rllib_dreamerv3.replay.column_specs import Specs, bytes_of
 from rllib_dreamerv3.replay.column_storage import in_files
 from rllib_dreamerv3.replay.memory import ReplayNeed, check_room

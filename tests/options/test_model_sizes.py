@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete
 
+from rllib_dreamerv3.agent.networks.model import count_parameters
 from rllib_dreamerv3.errors import ConfigError, SpaceError
-from rllib_dreamerv3.networks.parameter_count import count_parameters
 from rllib_dreamerv3.options.model_sizes import MODEL_SIZES, model_settings
 
 # Size -> GRU units, CNN depth, dense units, MLP layers, S, C. From XS on: arXiv 2301.04104v1,

@@ -21,11 +21,11 @@ from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.rllibs import HONOURED, users_name
 from rllib_dreamerv3.options.rllibs_refused import IDLE, REFUSED
 from rllib_dreamerv3.options.table import OPTIONS
-from rllib_dreamerv3.plugin import rllib_options
-from rllib_dreamerv3.plugin.env_runner import DreamerV3EnvRunner
-from rllib_dreamerv3.plugin.learner import DreamerV3Learner
-from rllib_dreamerv3.plugin.reward_clipping import clip_rewards
-from rllib_dreamerv3.plugin.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.plugin.config import checks as rllib_options
+from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
+from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
+from rllib_dreamerv3.plugin.sampling.episodes import clip_rewards
 from rllib_dreamerv3.records import ACTION, ACTION_MASK, IS_FIRST, IS_LAST, REWARD, RecordChunk
 
 # Defaults that are classes, or RLlib's to say.

@@ -4,8 +4,8 @@ import math
 
 from written_run import result
 
-from rllib_dreamerv3.diagnosis.history import History
 from rllib_dreamerv3.reports.curve import Curve
+from rllib_dreamerv3.reports.history import History
 
 RESULTS = [result(100, 5.0), result(200, 6.0, evaluation=9.0), result(300, 7.0)]
 

@@ -5,10 +5,10 @@ import pytest
 import synthetic
 import tensorflow as tf
 
-from rllib_dreamerv3.math.scalars import symexp
-from rllib_dreamerv3.math.two_hot import make_two_hot
-from rllib_dreamerv3.networks.state import State
-from rllib_dreamerv3.networks.world_model import split_context
+from rllib_dreamerv3.agent.math.scalars import symexp
+from rllib_dreamerv3.agent.math.two_hot import make_two_hot
+from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.networks.world_model import split_context
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, REWARD
 from rllib_dreamerv3.reports.dreams import CONTINUE, Dreamer
 

@@ -5,12 +5,12 @@ import pytest
 import synthetic
 import tensorflow as tf
 
-from rllib_dreamerv3.imagination import imagine
-from rllib_dreamerv3.learning.trainer import Trainer
-from rllib_dreamerv3.losses.world_model import world_model_losses
-from rllib_dreamerv3.math.two_hot import make_two_hot
-from rllib_dreamerv3.networks.state import State
-from rllib_dreamerv3.networks.world_model import split_context
+from rllib_dreamerv3.agent.imagination import imagine
+from rllib_dreamerv3.agent.losses.world_model import world_model_losses
+from rllib_dreamerv3.agent.math.two_hot import make_two_hot
+from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.networks.world_model import split_context
+from rllib_dreamerv3.agent.trainer import Trainer
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import IS_TERMINAL, LATENT_H, REWARD
 from rllib_dreamerv3.reports.reporter import Reporter

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from random_spaces import batch
 
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.policy_io.images import resize
+from rllib_dreamerv3.portable.images import resize
 from rllib_dreamerv3.spaces import images, leaves
 from rllib_dreamerv3.spaces.codecs import ObservationCodec
 from rllib_dreamerv3.spaces.layout import Image, Vector, fits_cnn, nearest_fitting_sides

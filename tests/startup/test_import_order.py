@@ -29,7 +29,7 @@ assert get_trainable_cls("DreamerV3").__module__ == ours
 from ray.rllib.algorithms.registry import ALGORITHMS
 algorithm, config = ALGORITHMS["DreamerV3"]()
 assert algorithm is get_trainable_cls("DreamerV3") is __import__("rllib_dreamerv3").DreamerV3
-assert type(config).__module__ == "rllib_dreamerv3.plugin.config"
+assert type(config).__module__ == "rllib_dreamerv3.plugin.config.config"
 import tensorflow as tf
 assert tf.executing_eagerly()
 assert tf.compat.v1.control_flow_v2_enabled()

@@ -8,11 +8,11 @@ import synthetic
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Tuple
 from tiny import tiny_config
 
+from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
+from rllib_dreamerv3.agent.networks.saved import read_saved_networks
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE
-from rllib_dreamerv3.networks.model import DreamerModel, get_weights
-from rllib_dreamerv3.networks.saved import read_saved_networks
-from rllib_dreamerv3.plugin.checkpoint_files import write_policy
+from rllib_dreamerv3.plugin.policy_export import write_policy
 
 VECTOR = Box(-3, 3, (4,))
 NESTED = Dict(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import exported
 
-from rllib_dreamerv3.acting import load_policy
+from rllib_dreamerv3.exporting.acting import load_policy
 from rllib_dreamerv3.exporting.folder import FORMATS, export_policy
 
 IMAGES = ("v2 image, choice", "v1 nested")

@@ -18,13 +18,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from rllib_dreamerv3.learning import trainer as trainer_module
-from rllib_dreamerv3.learning.optimizers import ADAM_EPSILONS
-from rllib_dreamerv3.learning.trainer import PARTS, Trainer
-from rllib_dreamerv3.math import bounded_normal
-from rllib_dreamerv3.math.categorical import unimix
-from rllib_dreamerv3.networks import action_distribution, rssm
-from rllib_dreamerv3.networks.model import DreamerModel, set_weights
+from rllib_dreamerv3.agent import trainer as trainer_module
+from rllib_dreamerv3.agent.math import bounded_normal
+from rllib_dreamerv3.agent.math.categorical import unimix
+from rllib_dreamerv3.agent.networks import action_distribution, rssm
+from rllib_dreamerv3.agent.networks.model import DreamerModel, set_weights
+from rllib_dreamerv3.agent.optimizers import ADAM_EPSILONS
+from rllib_dreamerv3.agent.trainer import PARTS, Trainer
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX

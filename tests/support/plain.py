@@ -12,7 +12,7 @@ import numpy as np
 import synthetic
 import tensorflow as tf
 
-from rllib_dreamerv3.networks.model import DreamerModel
+from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_TERMINAL, REWARD
 from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction, ObservationLayout

@@ -8,8 +8,8 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.networks.model import DreamerModel
-from rllib_dreamerv3.networks.state import State
+from rllib_dreamerv3.agent.networks.model import DreamerModel
+from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.options.model_sizes import ModelSettings, model_settings
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import (

@@ -6,8 +6,8 @@ Tests say ``from trainers import ...``; pytest has this folder on its path.
 import numpy as np
 import synthetic
 
-from rllib_dreamerv3.learning.replicas import ALONE
-from rllib_dreamerv3.learning.trainer import Trainer
+from rllib_dreamerv3.agent.replicas import ALONE
+from rllib_dreamerv3.agent.trainer import Trainer
 from rllib_dreamerv3.options.table import LearningOptions
 
 NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2

@@ -3,8 +3,8 @@
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from rllib_dreamerv3.policy_io.acting import ExportedPolicy
-from rllib_dreamerv3.policy_io.leaves import leaf_to_json
+from rllib_dreamerv3.portable.acting import ExportedPolicy
+from rllib_dreamerv3.portable.leaves import leaf_to_json
 from rllib_dreamerv3.spaces.codecs import make_codecs
 from rllib_dreamerv3.spaces.space_json import space_to_json
 

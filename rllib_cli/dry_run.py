@@ -1,0 +1,146 @@
+"""Tries a config out: a few real steps and updates, for what a whole run will take."""
+
+import resource
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from ray.rllib.core import DEFAULT_MODULE_ID
+
+from rllib_dreamerv3.plugin.config.config import DreamerV3Config
+from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.plugin.replay_capacity import specs_of
+from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
+from rllib_dreamerv3.replay.buffer import ReplayBuffer
+from rllib_dreamerv3.replay.column_specs import bytes_of
+from rllib_dreamerv3.replay.memory import ReplayNeed, machine_memory
+
+TIMED_UPDATES = 3
+# Long enough for the mean of several episodes' resets, short for slow simulators.
+_MOST_SAMPLING_S = 10.0
+_STEPS = 256
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """What a run with a config is going to take, measured on this machine.
+
+    Attributes:
+        parameters: Trained parameters by part, and their total.
+        step_s: Seconds of one env step, the policy included.
+        update_s: Seconds of one update, after the first.
+        first_update_s: Seconds of the first, which is compiled.
+        replay: What replay needs when it is full.
+        process_bytes: Memory of a process that learns, without replay.
+        machine_bytes: Memory of this machine.
+        updates_per_step: Updates that each env step asks for.
+        steps_to_start: Env steps before the first update.
+        layout: Observations and actions as the model sees them.
+        episode_lengths: Of episodes that ended meanwhile.
+    """
+
+    parameters: dict[str, int]
+    step_s: float
+    update_s: float
+    first_update_s: float
+    replay: ReplayNeed
+    process_bytes: int
+    machine_bytes: int
+    updates_per_step: float
+    steps_to_start: int
+    layout: Any = field(repr=False)
+    episode_lengths: tuple[int, ...] = ()
+
+    def run_s(self, env_steps: float) -> float:
+        """Seconds of a run that samples and learns in turn, as with ``num_env_runners=0``.
+
+        Args:
+            env_steps: Where it stops.
+        """
+        learned = max(0.0, env_steps - self.steps_to_start)
+        updates = learned * self.updates_per_step
+        return env_steps * self.step_s + self.first_update_s + updates * self.update_s
+
+    def replay_bytes(self, env_steps: float) -> int:
+        """Bytes of replay after so many env steps."""
+        return int(min(self.replay.records, env_steps)) * self.replay.record_bytes
+
+
+def rehearse(config: DreamerV3Config) -> Rehearsal:
+    """Makes an environment, steps it, builds the networks, and updates them a few times.
+
+    Args:
+        config: A config. Nothing of it is changed, nothing is written, and Ray is not needed.
+
+    Returns:
+        What was measured.
+
+    Raises:
+        ConfigError: If the config is wrong.
+        EnvironmentDataError: If the environment returns what it does not declare.
+        EnvironmentFailedError: If the environment cannot be made or stepped.
+    """
+    config.validate()
+    alone = config.copy(copy_frozen=False).env_runners(num_env_runners=0)
+    runner = DreamerV3EnvRunner(config=alone, worker_index=0)
+    try:
+        replay = ReplayBuffer(
+            length=config.batch_length_T,
+            context=config.resolved("replay_context"),
+            online_queue=False,
+            capacity_records=10**6,
+            seed=0,
+        )
+        step_s, lengths = _sample(runner, replay, config)
+        learner = config.get_default_learner_class()(
+            config=alone, module_spec=config.get_rl_module_spec(spaces=runner.get_spaces())
+        )
+        learner.build()
+    finally:
+        runner.stop()
+    seconds = []
+    for _ in range(1 + TIMED_UPDATES):
+        batch, _ = replay.sample(config.batch_size_B)
+        began = time.perf_counter()
+        update = learner.trainer.update(batch)
+        float(next(iter(update.metrics.values())))
+        seconds.append(time.perf_counter() - began)
+    module: DreamerV3RLModule = learner.module[DEFAULT_MODULE_ID]
+    return Rehearsal(
+        parameters=module.model.count_parameters(),
+        step_s=step_s,
+        update_s=float(np.median(seconds[1:])),
+        first_update_s=seconds[0],
+        replay=_need(config, module),
+        process_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        machine_bytes=machine_memory(),
+        updates_per_step=config.training_ratio / config.records_per_update,
+        steps_to_start=config.num_steps_sampled_before_learning_starts,
+        layout=(module.observations.layout, module.actions.layout),
+        episode_lengths=tuple(lengths),
+    )
+
+
+def _sample(
+    runner: DreamerV3EnvRunner, replay: ReplayBuffer, config: DreamerV3Config
+) -> tuple[float, list[int]]:
+    """Fills replay with enough for a batch; seconds of an env step, and lengths of episodes."""
+    runner.sample(num_timesteps=runner.num_envs)  # Compiles the policy.
+    began, steps = time.perf_counter(), 0
+    lengths: list[int] = []
+    needed = (config.batch_length_T + 2) * runner.num_envs
+    while steps < needed or (
+        steps < _STEPS * runner.num_envs and time.perf_counter() - began < _MOST_SAMPLING_S
+    ):
+        for chunk in runner.sample(num_timesteps=runner.num_envs * config.batch_length_T):
+            replay.add(chunk)
+            steps += chunk.env_steps()
+            lengths += [episode.length for episode in chunk.ended]
+    return (time.perf_counter() - began) / steps, lengths
+
+
+def _need(config: DreamerV3Config, module: DreamerV3RLModule) -> ReplayNeed:
+    options = config.replay_buffer_options()
+    size = bytes_of(specs_of(module, config.resolved("replay_context")))
+    return ReplayNeed(options["capacity"], size, options["capacity_bytes"], size)

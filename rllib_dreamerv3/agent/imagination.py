@@ -1,0 +1,100 @@
+"""Imagined trajectories: the policy acts in the world model (arXiv 2301.04104v1, section 3)."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from rllib_dreamerv3.agent.math.batch_shard import WHOLE, RowShare
+from rllib_dreamerv3.agent.networks.action_distribution import action_noise, other_stream
+from rllib_dreamerv3.agent.networks.heads import Actor
+from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.networks.world_model import WorldModel
+from rllib_dreamerv3.records import ACTION_MASK
+from rllib_dreamerv3.spaces.layout import ActionLayout
+
+
+class Trajectory(NamedTuple):
+    """N trajectories of H + 1 states, time-major.
+
+    Attributes:
+        state: ``[H + 1, N, ...]``; the first is where imagination started.
+        action: float32 ``[H + 1, N, A]``, the action chosen in each state.
+        mask: Choices that were allowed, bool ``[H + 1, N, M]``; None without action masks.
+    """
+
+    state: State
+    action: tf.Tensor
+    mask: tf.Tensor | None = None
+
+    def flat_mask(self, steps: int) -> tf.Tensor | None:
+        """Masks of the first states as ``[steps * N, M]``, time-major; None without masks."""
+        if self.mask is None:
+            return None
+        return tf.reshape(self.mask[:steps], [-1, self.mask.shape[-1]])
+
+
+def flat_mask(records: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
+    """The action masks of a batch ``[B, T, M]`` as ``[B * T, M]``; None if it has none."""
+    if ACTION_MASK not in records:
+        return None
+    return tf.reshape(records[ACTION_MASK], [-1, records[ACTION_MASK].shape[-1]])
+
+
+def imagine(
+    world: WorldModel,
+    actor: Actor,
+    actions: ActionLayout,
+    start: State,
+    horizon: int,
+    seed: tf.Tensor,
+    *,
+    through_dynamics: bool,
+    start_mask: tf.Tensor | None = None,
+    share: RowShare = WHOLE,
+) -> Trajectory:
+    """Imagines one trajectory from every start state.
+
+    Args:
+        world: Its sequence model and prior; with action masks also its mask head.
+        actor: The policy.
+        actions: The action layout.
+        start: ``[N, ...]``, carries no gradient.
+        horizon: H, number of steps.
+        seed: int32 ``[2]``; one seed always gives the same trajectories.
+        through_dynamics: Whether actions carry gradient into the states that follow. If not, the
+            states hold class indices only, and no dense z is ever made.
+        start_mask: Recorded action mask of the start states, ``[N, M]``; needed where the
+            environment has masks. Those of imagined states are predicted.
+        share: Which of all start states these are.
+
+    Returns:
+        The trajectories. The policy reads states as data: gradient reaches an action through the
+        actor's parameters only, never through the state it was chosen in.
+    """
+    n, categoricals = tf.shape(start.h)[0], start.index.shape[-1]
+    uniform = share.draw(
+        lambda n: tf.random.stateless_uniform([horizon, n, categoricals], seed), n, axis=1
+    )
+    noise = share.draw(
+        lambda n: action_noise(actions, [horizon + 1, n], other_stream(seed)), n, axis=1
+    )
+
+    def choose(state: State, mask: tf.Tensor | None, step_noise: tf.Tensor) -> tf.Tensor:
+        return actor(state.stop_gradient(), mask).sample(step_noise)
+
+    masks = [] if start_mask is None else [tf.cast(start_mask, tf.bool)]
+    states, chosen = [start], [choose(start, masks[-1] if masks else None, noise[0])]
+    for i in range(horizon):
+        states.append(
+            world.rssm.imagine(states[-1], chosen[-1], uniform[i], dense=through_dynamics)
+        )
+        if world.mask is not None:
+            masks.append(world.mask.allowed(states[-1].stop_gradient()))
+        chosen.append(choose(states[-1], masks[-1] if masks else None, noise[i + 1]))
+    stacked = State(
+        h=tf.stack([s.h for s in states]),
+        index=tf.stack([s.index for s in states]),
+        z=tf.stack([s.z for s in states]) if through_dynamics else None,
+    )
+    return Trajectory(stacked, tf.stack(chosen), tf.stack(masks) if masks else None)

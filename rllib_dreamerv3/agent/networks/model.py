@@ -1,0 +1,205 @@
+"""All networks of DreamerV3 together, and their number of parameters."""
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import gymnasium as gym
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.agent.networks.encoder import Encoder
+from rllib_dreamerv3.agent.networks.heads import Actor, TwoHotHead
+from rllib_dreamerv3.agent.networks.policy import Policy
+from rllib_dreamerv3.agent.networks.rssm import Rssm
+from rllib_dreamerv3.agent.networks.world_model import WorldModel
+from rllib_dreamerv3.options.model_sizes import ModelSettings, model_settings
+from rllib_dreamerv3.options.table import VectorMlp
+from rllib_dreamerv3.spaces.codecs import make_codecs
+from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
+
+Weights = dict[str, np.ndarray]
+
+
+class PolicyModel(tf.Module):
+    """The networks that act, under the names they have in :class:`DreamerModel`.
+
+    Attributes:
+        policy: What chooses actions with them.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        rssm: Rssm,
+        actor: Actor,
+        actions: ActionLayout,
+        settings: ModelSettings,
+    ):
+        """Takes networks that exist already."""
+        super().__init__()
+        self.encoder, self.rssm, self.actor = encoder, rssm, actor
+        self.policy = Policy(encoder, rssm, actor, actions, settings)
+        # TensorFlow takes 2 ms to find them. Not as a dict, in which it would find them again.
+        named = named_parts(encoder=encoder, rssm=rssm, actor=actor)
+        self._named_variables = lambda: dict(named)
+
+    @classmethod
+    def create(
+        cls,
+        observations: ObservationLayout,
+        actions: ActionLayout,
+        settings: ModelSettings,
+        seed: int | None = None,
+    ) -> "PolicyModel":
+        """Creates encoder, RSSM and actor."""
+        rng = np.random.default_rng(seed)
+        encoder = Encoder(observations, settings, rng)
+        rssm = Rssm(settings, encoder.width, actions.size, rng)
+        return cls(encoder, rssm, Actor(settings, actions, rng), actions, settings)
+
+    def named_variables(self) -> dict[str, tf.Variable]:
+        """Every parameter by name, e.g. ``rssm/gru/linear/kernel``."""
+        return self._named_variables()
+
+
+class DreamerModel(tf.Module):
+    """World model, actor, critic and slow critic.
+
+    Attributes:
+        world_model: Trained by the world model's optimizer.
+        actor: Trained by the actor's optimizer.
+        critic: The fast critic, trained by the critic's optimizer.
+        slow_critic: Exponential moving average of the fast critic.
+        acting: The networks that act; the same objects as above.
+    """
+
+    def __init__(
+        self,
+        observations: ObservationLayout,
+        actions: ActionLayout,
+        settings: ModelSettings,
+        seed: int | None = None,
+    ):
+        """Creates all networks; the slow critic starts as a copy of the critic."""
+        super().__init__()
+        rng = np.random.default_rng(seed)
+        self.world_model = WorldModel(observations, actions, settings, rng)
+        self.actor = Actor(settings, actions, rng)
+        self.critic = TwoHotHead(settings, settings.critic_layers, rng)
+        self.slow_critic = TwoHotHead(settings, settings.critic_layers, rng)
+        for slow, fast in zip(self.slow_critic.variables, self.critic.variables, strict=True):
+            slow.assign(fast)
+        encoder, rssm = self.world_model.encoder, self.world_model.rssm
+        self.acting = PolicyModel(encoder, rssm, self.actor, actions, settings)
+        named = named_parts(**self._parts(), slow_critic=self.slow_critic)
+        self._named_variables = lambda: dict(named)
+
+    @property
+    def policy(self) -> Policy:
+        """The acting part."""
+        return self.acting.policy
+
+    def _parts(self) -> dict[str, tf.Module]:
+        world = self.world_model
+        return {
+            "encoder": world.encoder,
+            "rssm": world.rssm,
+            "decoder": world.decoder,
+            "reward": world.reward,
+            "continue": world.cont,
+            **({} if world.mask is None else {"mask": world.mask}),
+            "actor": self.actor,
+            "critic": self.critic,
+        }
+
+    def named_variables(self) -> dict[str, tf.Variable]:
+        """Every parameter by name, e.g. ``rssm/gru/linear/kernel``; the slow critic included."""
+        return self._named_variables()
+
+    def count_parameters(self) -> dict[str, int]:
+        """Number of trained parameters of each part, and their ``total``.
+
+        The slow critic is a copy and is not counted.
+        """
+        counts = {
+            name: sum(int(np.prod(v.shape)) for v in part.variables)
+            for name, part in self._parts().items()
+        }
+        return counts | {"total": sum(counts.values())}
+
+
+class HasParameters(Protocol):
+    """Networks whose parameters have names."""
+
+    def named_variables(self) -> dict[str, tf.Variable]:
+        """Every parameter by name."""
+
+
+def get_weights(model: DreamerModel | PolicyModel) -> Weights:
+    """Copies all parameters, by name."""
+    return {name: variable.numpy() for name, variable in model.named_variables().items()}
+
+
+def check_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None:
+    """Raises ValueError if a parameter of the model is missing or has another shape."""
+    for name, variable in model.named_variables().items():
+        if name not in weights:
+            raise ValueError(f"The weights lack {name!r}: they belong to another model.")
+        if tuple(weights[name].shape) != tuple(variable.shape):
+            raise ValueError(
+                f"Weights {name!r} have shape {tuple(weights[name].shape)}, but the model needs "
+                f"{tuple(variable.shape)}: they belong to another model_size or environment."
+            )
+
+
+def set_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None:
+    """Assigns parameters by name; names that the model lacks are left out.
+
+    Raises:
+        ValueError: If a parameter of the model is missing or has another shape. Nothing is
+            assigned then.
+    """
+    check_weights(model, weights)
+    for name, variable in model.named_variables().items():
+        variable.assign(weights[name], read_value=False)
+
+
+def named_parts(**parts: tf.Module) -> dict[str, tf.Variable]:
+    """Every parameter of some networks, by the network's name and its place there."""
+    named = {}
+    for part_name, part in parts.items():
+        for path, variable in part._flatten(
+            predicate=lambda x: isinstance(x, tf.Variable), with_path=True
+        ):
+            named["/".join([part_name, *(str(p) for p in path)])] = variable
+    return named
+
+
+def count_parameters(
+    model_size: str,
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    *,
+    vector_mlp: VectorMlp = "scaled",
+    **options: Any,
+) -> dict[str, int]:
+    """Counts the trained parameters of a model, by building it.
+
+    Args:
+        model_size: One of ``model_sizes.MODEL_SIZES``, e.g. ``"XS"`` or ``"12M"``.
+        observation_space: Of one environment.
+        action_space: Of one environment.
+        vector_mlp: See ``model_sizes.model_settings``.
+        **options: Likewise, e.g. ``variant="v2"``.
+
+    Returns:
+        Number of parameters of ``encoder``, ``rssm``, ``decoder``, ``reward``, ``continue``,
+        ``actor`` and ``critic``, and their ``total``. The slow critic, a copy, is not counted.
+
+    Raises:
+        ConfigError: If there is no such size or ``vector_mlp``.
+        SpaceError: If DreamerV3 cannot learn from a space.
+    """
+    settings = model_settings(model_size, vector_mlp=vector_mlp, **options)
+    observations, actions = make_codecs(observation_space, action_space, cnn=settings.cnn)
+    return DreamerModel(observations.layout, actions.layout, settings).count_parameters()

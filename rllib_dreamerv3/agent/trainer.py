@@ -1,0 +1,484 @@
+"""One gradient update of world model, actor and critic, as one compiled step.
+
+Knows nothing of Ray: ``Trainer(model, ...).update(batch)`` is all there is to it. Steps that are
+not finite are left out, so that a diverging run keeps its last good parameters.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from rllib_dreamerv3.agent.imagination import flat_mask, imagine
+from rllib_dreamerv3.agent.kernels.chunked_loss import mean_by_slices
+from rllib_dreamerv3.agent.losses.actor_critic import (
+    actor_loss,
+    critic_loss,
+    imagined_continues,
+    imagined_returns,
+    replay_critic_loss,
+)
+from rllib_dreamerv3.agent.losses.world_model import (
+    WorldModelLosses,
+    records_at_a_time,
+    world_model_losses,
+)
+from rllib_dreamerv3.agent.math.categorical import entropy
+from rllib_dreamerv3.agent.math.normalizer import ReturnNormalizer
+from rllib_dreamerv3.agent.math.two_hot import make_two_hot
+from rllib_dreamerv3.agent.networks.model import DreamerModel
+from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.networks.world_model import Context, Observed, split_context
+from rllib_dreamerv3.agent.optimizers import make_optimizers
+from rllib_dreamerv3.agent.replicas import ALONE, Replicas
+from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.options.table import LearningOptions
+from rllib_dreamerv3.records import (
+    IS_FIRST,
+    IS_LAST,
+    IS_TERMINAL,
+    LATENT_H,
+    LATENT_INDEX,
+    REWARD,
+)
+from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
+
+
+def all_finite(scalars: Iterable[tf.Tensor]) -> tf.Tensor:
+    """Whether none of these float32 scalars is infinite or no number; bool scalar."""
+    return tf.reduce_all(tf.math.is_finite(tf.stack(list(scalars))))
+
+
+def either(condition: tf.Tensor, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
+    """Runs one of two functions for what it assigns.
+
+    A branch costs nothing. A choice for each number between its old and its new value would: it
+    is one more pass through all parameters and moments, whose step reads and writes them once.
+    """
+
+    def run(assign: Callable[[], None]) -> Callable[[], tf.Tensor]:
+        def branch() -> tf.Tensor:
+            assign()
+            # Branches must give something, and both the same.
+            return tf.constant(0)
+
+        return branch
+
+    tf.cond(condition, run(then), run(otherwise))
+
+
+def only_if(condition: tf.Tensor, step: Callable[[], None]) -> None:
+    """Runs a function for what it assigns, or leaves everything as it is."""
+    either(condition, step, lambda: None)
+
+
+def follow(
+    slow: Sequence[tf.Variable],
+    fast: Sequence[tf.Variable],
+    decay: float,
+    wholly: tf.Tensor | None = None,
+) -> None:
+    """Moves the slow critic's weights towards those of the critic, which has stepped already.
+
+    Args:
+        slow: The slow critic's weights.
+        fast: The critic's, in the same order.
+        decay: What the slow ones keep of themselves.
+        wholly: bool scalar, whether they become the critic's instead; None for never.
+
+    Source: arXiv 2301.04104v1, critic learning, after eq. 10; the whole copy is of the 2023 code.
+    """
+    pairs = list(zip(slow, fast, strict=True))
+
+    def copy() -> None:
+        for s, f in pairs:
+            s.assign(f)
+
+    def mix() -> None:
+        for s, f in pairs:
+            s.assign_sub((1.0 - decay) * (s - f))
+
+    if wholly is None:
+        mix()
+    else:
+        either(wholly, copy, mix)
+
+
+Batch = Mapping[str, tf.Tensor]
+Metrics = dict[str, tf.Tensor]
+Gradients = dict[str, Sequence[tf.Tensor]]
+"""Part -> gradients of its variables."""
+
+PARTS = ("world_model", "actor", "critic")
+
+
+class Update(NamedTuple):
+    """What an update gives back.
+
+    Attributes:
+        metrics: Scalars worth reporting, under RLlib's names.
+        latents: The posteriors of the batch as record columns ``[B, T, ...]``, for replay to store
+            in place of older ones; empty where rows have no context record.
+    """
+
+    metrics: Metrics
+    latents: dict[str, tf.Tensor]
+
+
+class _Behaviour(NamedTuple):
+    """What imagination gives.
+
+    Attributes:
+        gradients: Of actor and critic, those of them that learn.
+        metrics: Scalars worth reporting.
+        start_returns: R_0 of each start ``[N]``.
+    """
+
+    gradients: Gradients
+    metrics: Metrics
+    start_returns: tf.Tensor
+
+
+class Trainer(tf.Module):
+    """Owns the optimizers, the return normaliser and the compiled update.
+
+    Attributes:
+        model: The networks that are trained.
+        updates: int64 variable, updates so far, with those that were not finite; also seeds each
+            update's random numbers, so that a restored trainer continues exactly as the saved one
+            would have.
+        optimizers: ``world_model``, ``actor`` and ``critic``; or one for ``all``.
+    """
+
+    def __init__(
+        self,
+        model: DreamerModel,
+        observations: ObservationLayout,
+        actions: ActionLayout,
+        model_settings: ModelSettings,
+        options: LearningOptions,
+        seed: int = 0,
+        replicas: Replicas = ALONE,
+    ):
+        """Creates the optimizers; nothing is compiled before the first update.
+
+        Args:
+            model: What to train.
+            observations: Its observations.
+            actions: Its actions.
+            model_settings: What it was made of.
+            options: How to train it.
+            seed: Of all random numbers.
+            replicas: The trainers that make each update together with this one.
+        """
+        super().__init__()
+        self.model = model
+        self._observations, self._actions = observations, actions
+        self._model_settings, self._options = model_settings, options
+        self._two_hot = make_two_hot(options.two_hot_bins)
+        self._seed, self._replicas = seed, replicas
+        self._through_dynamics = options.actor_grad == "dynamics" or (
+            options.actor_grad == "auto" and actions.all_continuous
+        )
+        self.updates = tf.Variable(0, dtype=tf.int64, trainable=False)
+        self.return_normalizer = ReturnNormalizer(decay=options.return_normalization_decay)
+        self._variables = {name: getattr(model, name).trainable_variables for name in PARTS}
+        frozen = {"actor": not options.train_actor, "critic": not options.train_critic}
+        self._learning = [name for name in PARTS if not frozen.get(name)]
+        self.optimizers = make_optimizers(self._variables, self._learning, options)
+        self.update = tf.function(replicas.running(self._update), autograph=False)
+
+    @property
+    def in_turn(self) -> bool:
+        """Whether the world model steps first and imagination already uses the updated one.
+
+        So it is in the 2023 code. One optimizer for all, or a critic loss that reaches into the
+        world model, ask for all gradients at the same parameters (2025 code).
+        """
+        options = self._options
+        return options.optimizer_type == "adam" and not options.replay_critic_scale
+
+    def _update(self, batch: Batch) -> Update:
+        """Does one update, or none if it is not finite.
+
+        A number among the metrics that is not finite keeps everything that it comes before from
+        stepping: optimizers, slow critic and return normaliser. The world model alone may have
+        stepped, where it does so before imagination (see :meth:`_gradients_in_turn`).
+
+        Args:
+            batch: Record columns ``[B, T, ...]`` with ``is_first`` set in column 0; with a replay
+                context ``[B, 1 + T, ...]`` and stored latents. Where several trainers make the
+                update, the rows of this one.
+
+        Returns:
+            Metrics, of all trainers' rows, and new latents of the rows here.
+        """
+        records, context = split_context(batch)
+        seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
+        gradients = self._gradients_in_turn if self.in_turn else self._gradients_together
+        returns = self.return_normalizer
+        averages = returns.averages()
+        state, metrics = gradients(records, context, seed)
+        either(
+            all_finite(metrics.values()),
+            self._update_slow_critic,
+            lambda: returns.assign(averages),
+        )
+        self.updates.assign_add(1)
+        rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
+        latents = {}
+        if context is not None:
+            latents = {
+                LATENT_H: tf.reshape(state.h, [rows, length, state.h.shape[-1]]),
+                LATENT_INDEX: tf.cast(
+                    tf.reshape(state.index, [rows, length, state.index.shape[-1]]), tf.uint8
+                ),
+            }
+        return Update(metrics, latents)
+
+    def _gradients_in_turn(
+        self, records: Batch, context: Context | None, seed: tf.Tensor
+    ) -> tuple[State, Metrics]:
+        """World model step, then imagination with the updated one from its posteriors (2023)."""
+        with tf.GradientTape() as tape:
+            observed, loss, metrics = self._observe(records, context, seed)
+        gradients = self._gradients(tape, loss, "world_model")
+        # All losses are means over records, and all trainers have as many.
+        metrics = self._apply(*self._replicas.mean((gradients, metrics)))
+        state = observed.state.stop_gradient()
+        behaviour = self._imagine(state, records, seed)
+        gradients, found = self._replicas.mean((behaviour.gradients, behaviour.metrics))
+        return state, self._apply(gradients, metrics | found)
+
+    def _gradients_together(
+        self, records: Batch, context: Context | None, seed: tf.Tensor
+    ) -> tuple[State, Metrics]:
+        """All gradients at the same parameters, with the critic's loss on replay (2025 code)."""
+        scale = self._options.replay_critic_scale
+        with tf.GradientTape() as tape:
+            observed, loss, metrics = self._observe(records, context, seed)
+            state = observed.state.stop_gradient()
+            with tape.stop_recording():
+                behaviour = self._imagine(state, records, seed)
+            if scale:
+                replay = self._replay_critic_loss(observed.state, records, behaviour.start_returns)
+                metrics["CRITIC_L_replay"] = replay
+                loss += scale * replay
+        gradients = behaviour.gradients | self._gradients(tape, loss, "world_model", "critic")
+        if "critic" in gradients:
+            pairs = zip(gradients["critic"], behaviour.gradients["critic"], strict=True)
+            gradients["critic"] = [a + b for a, b in pairs]
+        metrics |= behaviour.metrics
+        return state, self._apply(*self._replicas.mean((gradients, metrics)))
+
+    def _observe(
+        self, records: Batch, context: Context | None, seed: tf.Tensor
+    ) -> tuple[Observed, tf.Tensor, Metrics]:
+        """The world model's forward pass, its loss, and scalars worth reporting."""
+        world, options = self.model.world_model, self._options
+        rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
+        categoricals = self._model_settings.categoricals
+        uniform = self._replicas.share.draw(
+            lambda rows: tf.random.stateless_uniform([rows, length, categoricals], seed), rows, 0
+        )
+        observed = world.observe(records, uniform, context)
+
+        def losses_of(observed: Observed, columns: Batch) -> tuple[tf.Tensor, WorldModelLosses]:
+            losses = world_model_losses(
+                world.predict(observed),
+                columns,
+                self._observations,
+                self._two_hot,
+                self._model_settings,
+                free_nats=options.free_nats,
+                continue_label=options.continue_label,
+            )
+            return losses.weighted(options), losses
+
+        flat = {key: tf.reshape(x, [-1, *x.shape[2:]]) for key, x in records.items()}
+        size = records_at_a_time(self._observations, self._model_settings)
+        total, losses = mean_by_slices(losses_of, observed, flat, size)
+        decoder = tf.add_n(list(losses.observations.values()))
+        return (
+            observed,
+            total,
+            {
+                "WORLD_MODEL_L_total": total,
+                "WORLD_MODEL_L_prediction": tf.reduce_mean(losses.prediction),
+                "WORLD_MODEL_L_decoder": tf.reduce_mean(decoder),
+                "WORLD_MODEL_L_reward": tf.reduce_mean(losses.reward),
+                "WORLD_MODEL_L_continue": tf.reduce_mean(losses.cont),
+                "WORLD_MODEL_L_dynamics": tf.reduce_mean(losses.dynamics),
+                "WORLD_MODEL_L_representation": tf.reduce_mean(losses.representation),
+                "WORLD_MODEL_KL": tf.reduce_mean(losses.kl),
+                "WORLD_MODEL_posterior_entropy": _state_entropy(observed.posterior),
+                "WORLD_MODEL_prior_entropy": _state_entropy(observed.prior),
+            },
+        )
+
+    def _imagine(self, start: State, records: Batch, seed: tf.Tensor) -> _Behaviour:
+        """Imagines from all N = B * T states ``start [N]``; gradients of actor and critic."""
+        world, options, two_hot = self.model.world_model, self._options, self._two_hot
+        if self._through_dynamics:
+            start = start.with_dense_z(self._model_settings.classes)
+        h, n = options.horizon_H, tf.shape(start.h)[0]
+        with tf.GradientTape() as actor_tape, tf.GradientTape() as critic_tape:
+            trajectory = imagine(
+                world,
+                self.model.actor,
+                self._actions,
+                start,
+                h,
+                seed + tf.constant([1, 0]),
+                through_dynamics=self._through_dynamics,
+                start_mask=flat_mask(records),
+                share=self._replicas.share,
+            )
+            states = trajectory.state.flat()
+            if not self._through_dynamics:
+                # Nothing is trained through imagination, so no way back is built either.
+                states = states.stop_gradient()
+            acting_states = states.stop_gradient().first(h * n)
+            # The last state only gives the bootstrap: no loss on its value, no weights to train.
+            critic_logits = self.model.critic(states.first(h * n))
+            values = [two_hot.mean(x) for x in (critic_logits, self.model.critic(states.last(n)))]
+            outcome = imagined_returns(
+                tf.reshape(two_hot.mean(world.reward(states)), [h + 1, n]),
+                imagined_continues(
+                    tf.reshape(world.cont(states), [h + 1, n]),
+                    tf.reshape(records[IS_TERMINAL], [-1]),
+                    options.imagined_continues,
+                ),
+                tf.reshape(tf.concat(values, 0), [h + 1, n]),
+                gamma=options.imagination_gamma,
+                gae_lambda=options.gae_lambda,
+            )
+            # Percentiles are no means: they are taken of all trainers' returns at once.
+            returns = tf.reshape(tf.stop_gradient(outcome.returns), [-1])
+            self.return_normalizer.update(self._replicas.of_all(returns))
+            actor_total, actor_metrics = actor_loss(
+                self.model.actor(acting_states, trajectory.flat_mask(h)),
+                tf.reshape(trajectory.action[:-1], [h * n, self._actions.size]),
+                outcome,
+                self.return_normalizer.scale(),
+                entropy_scale=options.entropy_scale,
+                through_dynamics=self._through_dynamics,
+            )
+            slow_values = two_hot.mean(self.model.slow_critic(acting_states))
+            critic = critic_loss(critic_logits, outcome, slow_values, two_hot)
+            critic_total = critic.value + options.slow_critic_scale * critic.slow
+        return _Behaviour(
+            self._gradients(actor_tape, actor_total, "actor")
+            | self._gradients(critic_tape, critic_total, "critic"),
+            {
+                "ACTOR_L_total": actor_total,
+                **{f"ACTOR_{name}": value for name, value in actor_metrics.items()},
+                "ACTOR_value_targets_pct5_ema": self.return_normalizer.low.read_value(),
+                "ACTOR_value_targets_pct95_ema": self.return_normalizer.high.read_value(),
+                "DREAM_DATA_returns_mean": tf.reduce_mean(outcome.returns),
+                "DREAM_DATA_values_mean": tf.reduce_mean(outcome.values),
+                "DREAM_DATA_weights_mean": tf.reduce_mean(outcome.weights),
+                "CRITIC_L_total": critic_total,
+                "CRITIC_L_neg_logp_of_value_targets": critic.value,
+                "CRITIC_L_slow_critic_regularization": critic.slow,
+            },
+            start_returns=outcome.returns[0],
+        )
+
+    def _replay_critic_loss(
+        self, state: State, records: Batch, start_returns: tf.Tensor
+    ) -> tf.Tensor:
+        options, shape = self._options, tf.shape(records[REWARD])
+        logits = self.model.critic(state)
+        slow_values = self._two_hot.mean(self.model.slow_critic(state.stop_gradient()))
+        # The recursion runs over T, which must therefore be known when the update is compiled.
+        length = records[REWARD].shape[1]
+        return replay_critic_loss(
+            tf.reshape(logits, [-1, length, logits.shape[-1]]),
+            tf.reshape(slow_values, shape),
+            tf.reshape(start_returns, [-1, length]),
+            tf.convert_to_tensor(records[REWARD]),
+            records[IS_LAST],
+            records[IS_TERMINAL],
+            self._two_hot,
+            gamma=options.gamma,
+            gae_lambda=options.gae_lambda,
+            slow_critic_scale=options.slow_critic_scale,
+        )
+
+    def _gradients(self, tape: tf.GradientTape, loss: tf.Tensor, *names: str) -> Gradients:
+        """Gradients of those of some parts that learn; for the others nothing is computed."""
+        learning = [name for name in names if name in self._learning]
+        if not learning:
+            # The tape would go all the way back for nothing.
+            return {}
+        variables = [self._variables[name] for name in learning]
+        # Only where several parts share a loss may it leave one out.
+        missing = tf.UnconnectedGradients.ZERO if len(names) > 1 else tf.UnconnectedGradients.NONE
+        found = tape.gradient(loss, variables, unconnected_gradients=missing)
+        return dict(zip(learning, found, strict=True))
+
+    def _apply(self, gradients: Gradients, metrics: Metrics) -> Metrics:
+        """Lets the optimizers of some parts step if everything up to here is finite.
+
+        Args:
+            gradients: Those of each part that steps.
+            metrics: All numbers so far.
+
+        Returns:
+            The metrics, with the global norm of each part's gradients before clipping.
+        """
+        norms = {name: tf.linalg.global_norm(g) for name, g in gradients.items()}
+        metrics = metrics | {
+            f"{name.upper()}_gradients_global_norm": x for name, x in norms.items()
+        }
+
+        def step() -> None:
+            if self._options.optimizer_type == "adam":
+                for name, gradient in gradients.items():
+                    self.optimizers[name].apply(gradient, norms[name])
+            else:
+                # In the order in which the optimizer was given the variables.
+                self.optimizers["all"].apply(
+                    [g for name in self._learning for g in gradients[name]]
+                )
+
+        only_if(all_finite(metrics.values()), step)
+        return metrics
+
+    def _update_slow_critic(self) -> None:
+        if not self._options.train_critic:
+            return
+        first = None
+        if self._options.first_update_copies_critic:
+            # Updates that were not finite do not count: nothing has stepped in them.
+            optimizer = self.optimizers["all" if "all" in self.optimizers else "critic"]
+            first = optimizer.step.read_value() == 1
+        slow, fast = self.model.slow_critic.variables, self.model.critic.variables
+        follow(slow, fast, self._options.slow_critic_decay, wholly=first)
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Copies everything but the networks: optimizers, return normaliser, update counter."""
+        state = {"updates": self.updates.numpy()}
+        state["returns/low"] = self.return_normalizer.low.numpy()
+        state["returns/high"] = self.return_normalizer.high.numpy()
+        for name, optimizer in self.optimizers.items():
+            state |= {f"{name}/{key}": value for key, value in optimizer.get_state().items()}
+        return state
+
+    def set_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Restores what :meth:`get_state` gave."""
+        self.updates.assign(state["updates"])
+        self.return_normalizer.low.assign(state["returns/low"])
+        self.return_normalizer.high.assign(state["returns/high"])
+        for name, optimizer in self.optimizers.items():
+            prefix = f"{name}/"
+            optimizer.set_state(
+                {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
+            )
+
+
+def _state_entropy(log_probs: tf.Tensor) -> tf.Tensor:
+    """Mean entropy of the S categoricals together, in nats: ``[N, S, C] -> []``."""
+    return tf.reduce_mean(tf.reduce_sum(entropy(log_probs), -1))

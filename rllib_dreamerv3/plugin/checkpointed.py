@@ -1,0 +1,330 @@
+"""Saving and restoring of the algorithm: as one thing, verified first, and without pickle of ours.
+
+A checkpoint's directory holds what RLlib writes, with these parts in plain files (see
+``checkpoint_files.py`` and ``checkpoint_components.py``): networks, optimizers with normalisers,
+replay, counters, and what acting needs. ``manifest.json`` lists all of them.
+"""
+
+import contextlib
+import pickle
+import tempfile
+import uuid
+from abc import abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import ray
+from ray.rllib.core import (
+    COMPONENT_LEARNER,
+    COMPONENT_LEARNER_GROUP,
+    COMPONENT_RL_MODULE,
+    DEFAULT_MODULE_ID,
+)
+from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
+
+from rllib_dreamerv3.agent.networks.model import Weights, check_weights, get_weights, set_weights
+from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE, REPLAY_DIRECTORY
+from rllib_dreamerv3.checkpoints.runs import newest_whole
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.plugin.checkpoints.components import (
+    COMPONENT_COUNTERS,
+    CounterFiles,
+    ReplayFiles,
+)
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
+from rllib_dreamerv3.plugin.config.config import DreamerV3Config
+from rllib_dreamerv3.plugin.learners.group import ask_learner
+from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
+from rllib_dreamerv3.plugin.policy_export import write_policy
+from rllib_dreamerv3.plugin.sampling.remote import RemoteSampling
+from rllib_dreamerv3.plugin.tuned_algorithm import TunedAlgorithm
+from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
+from rllib_dreamerv3.replay.buffer import ReplayBuffer
+
+
+class CheckpointedAlgorithm(TunedAlgorithm):
+    """An algorithm whose checkpoints are whole or not there.
+
+    Subclasses bring ``replay_buffer`` and the counters.
+
+    Attributes:
+        replay_buffer: The records that were sampled.
+        generation: Counts restores, and with ``exact_resume`` saves: from it come the seeds of
+            environments and actions.
+    """
+
+    config: DreamerV3Config
+    replay_buffer: ReplayBuffer
+    generation: int
+    _remote_sampling: RemoteSampling | None = None
+
+    @abstractmethod
+    def get_counters(self) -> dict[str, Any]:
+        """Everything that is neither networks, optimizers, replay nor RLlib's; as JSON."""
+
+    @abstractmethod
+    def set_counters(self, counters: Mapping[str, Any]) -> None:
+        """Restores what :meth:`get_counters` gave."""
+
+    @property
+    def last_checkpoint(self) -> str | None:
+        """The newest checkpoint of this run that verifies; None if there is none here."""
+        with contextlib.suppress(CheckpointError):
+            if self._last_saved is not None:
+                manifest.verify(self._last_saved)
+                return str(self._last_saved)
+        # Tune has moved what it saved to the trial's directory.
+        place = self.trial_place
+        if place is None or place.filesystem is not None:
+            return None
+        saved, _ = newest_whole(Path(place.path))
+        return str(saved.path) if saved else None
+
+    _last_saved: Path | None = None
+
+    def get_checkpointable_components(self) -> list[tuple[str, Any]]:
+        """RLlib's components, the counters and the replay buffer.
+
+        Replay is restored last: it alone cannot be put back if a later part is refused.
+        """
+        return [
+            *super().get_checkpointable_components(),
+            (COMPONENT_COUNTERS, CounterFiles(self.get_counters, self.set_counters)),
+            (REPLAY_DIRECTORY, ReplayFiles(self.replay_buffer)),
+        ]
+
+    def get_state(
+        self,
+        components: str | Collection[str] | None = None,
+        *,
+        not_components: str | Collection[str] | None = None,
+        **kwargs: Any,
+    ) -> dict[str, Any]:
+        """Adds the counters to RLlib's state. Replay is only in checkpoints."""
+        state = super().get_state(components, not_components=not_components, **kwargs)
+        if self._check_component(REPLAY_DIRECTORY, components, not_components):
+            state[REPLAY_DIRECTORY] = None
+        if self._check_component(COMPONENT_COUNTERS, components, not_components):
+            state[COMPONENT_COUNTERS] = self.get_counters()
+        return state
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Restores what :meth:`get_state` gave, or any part of it."""
+        super().set_state(state)
+        if COMPONENT_COUNTERS in state:
+            self.set_counters(state[COMPONENT_COUNTERS])
+
+    def set_weights(self, weights: Mapping[str, Any]) -> None:
+        """Sets the networks by module, as ``get_weights()`` gives them.
+
+        Raises:
+            ValueError: If they belong to another model. Nothing has changed then.
+        """
+        if set(weights) != {DEFAULT_MODULE_ID}:
+            raise ValueError(f"Weights are needed of {DEFAULT_MODULE_ID!r}, not {[*weights]}.")
+        # RLlib's own would end in a method of env runners that it has taken away.
+        learner = {COMPONENT_LEARNER: {COMPONENT_RL_MODULE: weights}}
+        self.set_state({COMPONENT_LEARNER_GROUP: learner})
+        self._push_weights()
+
+    def save_to_path(
+        self,
+        path: Any = None,
+        *,
+        state: Any = None,
+        filesystem: Any = None,
+        use_msgpack: bool = False,
+    ) -> str:
+        """Saves networks, optimizers, normalisers, counters and replay.
+
+        An older checkpoint at the same place is replaced in one step, when the new one is complete.
+
+        Args:
+            path: Directory, with or without ``~``, or a URI; None for a new temporary directory.
+            state: Saves only what this state has; by default everything.
+            filesystem: A file system of PyArrow or fsspec that ``path`` belongs to.
+            use_msgpack: RLlib's own parts as msgpack instead of pickle.
+
+        Returns:
+            Where it was saved: an absolute path, or the path within ``filesystem``.
+
+        Raises:
+            CheckpointError: The networks are not finite, or the place holds something else.
+            OSError: Writing failed. What was there before is as it was.
+        """
+        if path is None:
+            path = Path(tempfile.gettempdir()) / uuid.uuid4().hex
+        place = CheckpointPlace.of(path, filesystem)
+        if self.config.exact_resume:
+            self._begin_generation(self.generation + 1)
+        with place.writing(may_replace) as directory:
+            super().save_to_path(str(directory), state=state, use_msgpack=use_msgpack)
+            write_policy(directory, self.config, *ask_learner(self.learner_group, _spaces_of))
+            counters = self.get_counters()
+            manifest.write(
+                directory,
+                env_steps=counters["env_steps"],
+                updates=self._updates,
+                iteration=self.training_iteration,
+            )
+        if place.filesystem is None:
+            self._last_saved = Path(place.path)
+        return str(place)
+
+    def restore_from_path(
+        self, path: Any, *, component: str | None = None, filesystem: Any = None, **kwargs: Any
+    ) -> None:
+        """Restores networks, optimizers, normalisers, counters and replay.
+
+        All files are compared with the manifest before any is read. RLlib's own parts are then
+        unpickled, which can run code: restore only what you trust.
+
+        Args:
+            path: What :meth:`save_to_path` takes, or a Ray ``Checkpoint``.
+            component: Restores this part alone, from its own directory.
+            filesystem: A file system of PyArrow or fsspec that ``path`` belongs to.
+            **kwargs: RLlib's.
+
+        Raises:
+            CheckpointError: If the directory is no checkpoint of this algorithm, is damaged, or
+                belongs to another model or environment. The algorithm is then as it was.
+        """
+        place = CheckpointPlace.of(path, filesystem)
+        with place.reading() as directory:
+            if component is not None:
+                _verify_around(directory)
+                super().restore_from_path(str(directory), component=component, **kwargs)
+            else:
+                files, generation = manifest.verify(directory).files, self.generation
+                replay_checkpoint.check(self.replay_buffer, directory / REPLAY_DIRECTORY)
+                with self._unchanged_on_error(place):
+                    _require_unpickling(directory, files)
+                    self._require_fit(directory)
+                    super().restore_from_path(str(directory), **kwargs)
+                if place.filesystem is None:
+                    self._last_saved = directory
+                # A run that goes on does not begin the episodes again that it has seen, and of
+                # several restores in one process, as rewinds are, none repeats another's.
+                exact = self.config.exact_resume
+                self._begin_generation(
+                    self.generation if exact else max(self.generation, generation) + 1
+                )
+        self._push_weights()
+
+    @classmethod
+    def from_checkpoint(cls, path: Any, filesystem: Any = None, **kwargs: Any) -> Any:
+        """Builds the algorithm that a checkpoint was saved from, in the state it had.
+
+        Its config is unpickled, which can run code: do this only with what you trust.
+
+        Raises:
+            CheckpointError: If the directory is no checkpoint of this algorithm, or is damaged.
+        """
+        with CheckpointPlace.of(path, filesystem).reading() as directory:
+            manifest.verify(directory)
+            return super().from_checkpoint(str(directory), **kwargs)
+
+    @property
+    def _updates(self) -> int:
+        return ask_learner(self.learner_group, lambda learner: int(learner.trainer.updates))
+
+    def _require_fit(self, directory: Path) -> None:
+        """Raises ValueError or CheckpointError if the networks are of another model."""
+        weights = tensors.load(directory / NETWORKS_FILE)
+        ask_learner(
+            self.learner_group, lambda learner: check_weights(learner.trainer.model, weights)
+        )
+        tensors.load(directory / OPTIMIZER_FILE)
+
+    @contextlib.contextmanager
+    def _unchanged_on_error(self, place: CheckpointPlace) -> Iterator[None]:
+        before = ask_learner(self.learner_group, _networks_and_trainer)
+        counters = self.get_counters()
+        try:
+            yield
+        except Exception as error:
+            self.learner_group.foreach_learner(lambda learner: _put_back(learner, *before))
+            self.set_counters(counters)
+            raise CheckpointError(
+                f"The checkpoint in {place} cannot be restored here. {error} It must come from "
+                "the same environment and the same model options."
+            ) from error
+
+    def _begin_generation(self, generation: int) -> None:
+        """Ends all running episodes; the next begin with the seeds of another generation."""
+        self.generation = generation
+        self.env_runner.begin_generation(generation)
+        if self.eval_env_runner is not None:
+            self.eval_env_runner.begin_generation(generation)
+        self._call_remote_env_runners("begin_generation", {"generation": generation})
+
+    def _push_weights(self, only: list[int] | None = None) -> None:
+        """Gives env runners the learner's weights: all, or some of those for training alone."""
+        # Env runners ignore weights that look older than their own, as those of an earlier
+        # checkpoint do; sequence number 0 means: take them whatever you have.
+        state = {COMPONENT_RL_MODULE: self._policy_weights(), WEIGHTS_SEQ_NO: 0}
+        reference = ray.put(state)
+        if self._remote_sampling is None and self.learner_group.is_remote:
+            self.env_runner.set_state(state)
+        self._call_remote_env_runners("set_state", {"state": reference}, only)
+
+    def _policy_weights(self) -> Any:
+        """The learner's weights, of networks that act, as the state of env runners has them."""
+        state = self.learner_group.get_state(components="learner/rl_module", inference_only=True)
+        return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
+
+    def _call_remote_env_runners(
+        self, method: str, arguments: dict[str, Any], only: list[int] | None = None
+    ) -> None:
+        """Waits for none that does not answer in time: it takes the call up later."""
+        if self._remote_sampling is not None:
+            self._remote_sampling.call(method, arguments, only)
+        if self.eval_env_runner_group is not None and only is None:
+            self.eval_env_runner_group.foreach_env_runner(
+                method,
+                kwargs=arguments,
+                local_env_runner=False,
+                timeout_seconds=self.config.evaluation_sample_timeout_s,
+            )
+
+
+def _spaces_of(learner: DreamerV3Learner) -> tuple[Any, Any]:
+    module = learner.module[DEFAULT_MODULE_ID]
+    return module.observation_space, module.action_space
+
+
+def _networks_and_trainer(learner: DreamerV3Learner) -> tuple[Weights, dict[str, np.ndarray]]:
+    return get_weights(learner.trainer.model), learner.trainer.get_state()
+
+
+def _put_back(
+    learner: DreamerV3Learner, weights: Weights, trainer_state: dict[str, np.ndarray]
+) -> None:
+    set_weights(learner.trainer.model, weights)
+    learner.trainer.set_state(trainer_state)
+
+
+def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
+    """Raises what RLlib would when it is half through, as for states of another of its versions."""
+    for name in names:
+        if name.endswith(".pkl"):
+            with open(directory / name, "rb") as file:
+                pickle.load(file)
+
+
+def may_replace(directory: Path) -> bool:
+    """Whether a checkpoint may take the place of what is there: not that of an exported policy."""
+    return manifest.is_checkpoint(directory) and not manifest.is_exported(directory)
+
+
+def _verify_around(directory: Path) -> None:
+    """Verifies the files of a part, if the checkpoint around it can be found."""
+    for parent in directory.parents[:4]:
+        if manifest.is_checkpoint(parent):
+            inside = directory.relative_to(parent).as_posix() + "/"
+            files = manifest.read(parent).files
+            manifest.verify(parent, only=[name for name in files if name.startswith(inside)])
+            return

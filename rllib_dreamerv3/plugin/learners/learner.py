@@ -1,0 +1,301 @@
+"""The trainer as RLlib knows it: a Learner, with learning rate schedules, metrics and state."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from ray.rllib.core import ALL_MODULES, COMPONENT_OPTIMIZER, DEFAULT_MODULE_ID
+from ray.rllib.core.learner.learner import Learner
+from ray.rllib.core.learner.training_data import TrainingData
+from ray.rllib.policy.sample_batch import MultiAgentBatch
+from ray.rllib.utils.metrics import (
+    MODULE_TRAIN_BATCH_SIZE_MEAN,
+    NUM_ENV_STEPS_TRAINED,
+    NUM_ENV_STEPS_TRAINED_LIFETIME,
+    NUM_MODULE_STEPS_TRAINED,
+    NUM_MODULE_STEPS_TRAINED_LIFETIME,
+    NUM_NON_TRAINABLE_PARAMETERS,
+    NUM_TRAINABLE_PARAMETERS,
+    WEIGHTS_SEQ_NO,
+)
+from ray.rllib.utils.metrics.ray_metrics import TimerAndPrometheusLogger
+from ray.rllib.utils.schedules.scheduler import Scheduler
+
+from rllib_dreamerv3.agent.networks.model import get_weights
+from rllib_dreamerv3.agent.replicas import ALONE, Replicas
+from rllib_dreamerv3.agent.trainer import Trainer
+from rllib_dreamerv3.errors import TrainingDivergedError
+from rllib_dreamerv3.plugin.checkpoints.components import ArrayFiles
+from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
+from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.reports.dreams import Dream
+from rllib_dreamerv3.reports.flight_recorder import KEPT_UPDATES, FlightRecorder, not_finite
+from rllib_dreamerv3.reports.reporter import Reporter
+
+# Values that a message names; the recording has all of them.
+_MOST_NAMES = 5
+
+
+class DreamerV3Learner(Learner):
+    """Runs :class:`Trainer` on the batches RLlib hands it, and reports under RLlib's keys.
+
+    The whole update is one compiled step, so the methods by which RLlib composes an update from
+    separate losses, gradients and optimizers have nothing to do here and say so.
+
+    Attributes:
+        trainer: Networks, optimizers and the compiled update.
+        replicas: The learners with which it makes each update, to be set before :meth:`build`.
+    """
+
+    replicas: Replicas = ALONE
+
+    framework = "tf2"
+    TOTAL_LOSS_KEY = "total_loss"
+
+    def build(self) -> None:
+        """Builds the module and the trainer around its networks."""
+        super().build()
+        module: DreamerV3RLModule = self.module[DEFAULT_MODULE_ID]
+        options = self.config.learning_options()
+        parts = (
+            module.model,
+            module.observations.layout,
+            module.actions.layout,
+            module.settings,
+            options,
+            self.config.seed or 0,
+        )
+        self.trainer, self._reporter = Trainer(*parts, self.replicas), Reporter(*parts)
+        self._recorder = FlightRecorder()
+        self._parameters = module.model.count_parameters()
+        self._lr_schedules = {
+            name: Scheduler(fixed_value_or_schedule=rate, framework=None)
+            for name, rate in options.learning_rates.items()
+        }
+
+    def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
+        """Sets the learning rates for the number of env steps that were sampled so far."""
+        env_steps = next(iter(timesteps.values()), 0)
+        for name, schedule in self._lr_schedules.items():
+            rate = schedule.update(timestep=env_steps)
+            variable = self.trainer.optimizers[name].learning_rate
+            if float(variable) != np.float32(rate):
+                variable.assign(rate)
+
+    def update(
+        self,
+        batch: MultiAgentBatch | None = None,
+        *,
+        training_data: TrainingData | None = None,
+        timesteps: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Columns:
+        """Does one update of all networks.
+
+        Metrics are logged and stay with the learner: reducing them is ten times as expensive, and
+        once an iteration is enough.
+
+        Args:
+            batch: Record columns ``[B, K+T, ...]`` of the default module; the rows of this learner,
+                where there are several.
+            training_data: The same as a learner group hands it over.
+            timesteps: Env steps sampled so far, by RLlib's key; schedules of learning rates go by
+                them.
+            **kwargs: Options by which RLlib divides a batch. There is nothing to divide here.
+
+        Returns:
+            The latents that the update gave these rows, as record columns ``[B, T, ...]`` for
+            replay to store; empty without a replay context.
+
+        Raises:
+            TrainingDivergedError: If a metric is not finite. The networks are finite still, see
+                :class:`Trainer`, and :meth:`write_recording` can then be called.
+        """
+        self._check_is_built()
+        if batch is None:
+            assert training_data is not None
+            batch = training_data.batch
+        self.before_gradient_based_update(timesteps=timesteps or {})
+        with TimerAndPrometheusLogger(self._metrics_learner_inner_update):
+            update = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
+            # At each update, so that one that is not finite is told at once; together, which is one
+            # transfer from a GPU.
+            numbers = tf.stack([*update.metrics.values()]).numpy()
+            values = dict(zip(update.metrics, numbers, strict=True))
+        number = int(self.trainer.updates)
+        self._recorder.note(number, next(iter((timesteps or {}).values()), 0), values)
+        if wrong := not_finite(values):
+            raise self._diverged(number, wrong)
+        self._weights_seq_no += 1
+        self._log_update(batch, values)
+        self.after_gradient_based_update(timesteps=timesteps or {})
+        return {name: value.numpy() for name, value in update.latents.items()}
+
+    def _diverged(self, update: int, wrong: Sequence[str]) -> TrainingDivergedError:
+        more = len(wrong) - _MOST_NAMES
+        names = ", ".join(wrong[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        half = self.trainer.in_turn and not any(name.startswith("WORLD_MODEL") for name in wrong)
+        kept = "only the world model's step" if half else "nothing"
+        return TrainingDivergedError(
+            f"Training diverged in update {update}: {names} not finite. Of that update {kept} was "
+            "kept."
+        )
+
+    def write_recording(
+        self, directory: Path, batch: Columns, summary: Mapping[str, Any]
+    ) -> str | None:
+        """Writes down the update that was not finite; see :class:`FlightRecorder`.
+
+        Args:
+            directory: Where to put the recording, each in its own directory.
+            batch: Record columns ``[B, K+T, ...]`` of the update, all rows.
+            summary: What else it shall say, as JSON.
+
+        Returns:
+            A sentence that says where it is, or why it could not be written; None if there are
+            enough already.
+        """
+        if self._recorder.is_full(directory):
+            return None
+        rates = {name: float(x.learning_rate) for name, x in self.trainer.optimizers.items()}
+        try:
+            path = self._recorder.write(
+                directory,
+                batch,
+                get_weights(self.trainer.model),
+                {"learning_rates": rates, **summary},
+            )
+        except OSError as error:
+            return f"Nothing more could be recorded in {directory}: {error}."
+        return (
+            f"The batch, the metrics of the last {KEPT_UPDATES} updates and the networks are in "
+            f"{path}."
+        )
+
+    def _log_update(self, batch: MultiAgentBatch, values: dict[str, np.ndarray]) -> None:
+        total = sum(float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC"))
+        self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, reduce="mean", window=1)
+        self.metrics.log_value((DEFAULT_MODULE_ID, self.TOTAL_LOSS_KEY), total, window=1)
+        self._log_metrics(batch)
+        self._log_steps_trained_metrics(batch)
+
+    def report(
+        self,
+        batch: Columns,
+        *,
+        dream: bool = False,
+        dream_data: bool = False,
+        record_losses: bool = False,
+    ) -> tuple[int, Dream | None, dict[str, Any]]:
+        """Computes the reports that are asked for; see :class:`Reporter`.
+
+        Args:
+            batch: Record columns ``[B, T, ...]``, as they were given to the last update.
+            dream: Whether to compute :meth:`Reporter.dream`.
+            dream_data: Whether to compute :meth:`Reporter.dream_data`.
+            record_losses: Whether to compute :meth:`Reporter.record_losses`.
+
+        Returns:
+            Number of updates so far, the dream (None if not asked for), and all else by name.
+        """
+        update = int(self.trainer.updates)
+        dreamt = self._reporter.dream(batch, update) if dream else None
+        values: dict[str, Any] = {}
+        if dream_data:
+            values |= self._reporter.dream_data(batch, update)
+        if record_losses:
+            values |= self._reporter.record_losses(batch, update)
+        return update, dreamt, values
+
+    def _log_steps_trained_metrics(self, batch: MultiAgentBatch) -> None:
+        # RLlib counts rows; a row here has T records, each of which is trained on.
+        steps = self.config.records_per_update
+        log = self.metrics.log_value
+        log((DEFAULT_MODULE_ID, WEIGHTS_SEQ_NO), self._weights_seq_no, window=1)
+        log((DEFAULT_MODULE_ID, MODULE_TRAIN_BATCH_SIZE_MEAN), steps, window=1)
+        for owner in (DEFAULT_MODULE_ID, ALL_MODULES):
+            log((owner, NUM_MODULE_STEPS_TRAINED), steps, reduce="sum")
+            log((owner, NUM_MODULE_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
+            # The slow critic is the one part that no optimizer touches.
+            log((owner, NUM_TRAINABLE_PARAMETERS), self._parameters["total"], window=1)
+            log((owner, NUM_NON_TRAINABLE_PARAMETERS), self._parameters["critic"], window=1)
+        log((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")
+        log((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
+
+    def get_checkpointable_components(self) -> list[tuple[str, Any]]:
+        """The module, and the optimizers with the trainer's other state as a plain file."""
+        optimizer = ArrayFiles(self.trainer.get_state, self.trainer.set_state)
+        return [*super().get_checkpointable_components(), (COMPONENT_OPTIMIZER, optimizer)]
+
+    def _get_optimizer_state(self) -> dict[str, np.ndarray]:
+        return self.trainer.get_state()
+
+    def _set_optimizer_state(self, state: dict[str, np.ndarray]) -> None:
+        self.trainer.set_state(state)
+
+    def configure_optimizers(self) -> None:
+        """Does nothing: :meth:`build` creates the trainer, which brings its optimizers."""
+
+    def get_parameters(self, module: DreamerV3RLModule) -> Sequence[tf.Variable]:
+        """All parameters of a module."""
+        return list(module.model.named_variables().values())
+
+    def get_param_ref(self, param: tf.Variable) -> Hashable:
+        """A hashable name for a parameter."""
+        return param.ref()
+
+    def _convert_batch_type(self, batch: MultiAgentBatch, *args: Any, **kwargs: Any) -> Any:
+        # TensorFlow takes NumPy arrays as they are.
+        return batch
+
+    @staticmethod
+    def _get_tensor_variable(value: Any, dtype: Any = None, trainable: bool = False) -> tf.Variable:
+        return tf.Variable(value, dtype=dtype, trainable=trainable)
+
+    @staticmethod
+    def _get_optimizer_lr(optimizer: Any) -> float:
+        return float(optimizer.learning_rate)
+
+    @staticmethod
+    def _set_optimizer_lr(optimizer: Any, lr: float) -> None:
+        optimizer.learning_rate.assign(lr)
+
+    @staticmethod
+    def _get_clip_function() -> Any:
+        return tf.clip_by_global_norm
+
+    @staticmethod
+    def _get_global_norm_function() -> Any:
+        return tf.linalg.global_norm
+
+    def _update(self, *args: Any, **kwargs: Any) -> Any:
+        raise _one_compiled_step("_update")
+
+    def get_optimizer(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available; see the class."""
+        raise _one_compiled_step("get_optimizer")
+
+    def configure_optimizers_for_module(self, *args: Any, **kwargs: Any) -> None:
+        """Not available; see the class."""
+        raise _one_compiled_step("configure_optimizers_for_module")
+
+    def compute_gradients(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available; see the class."""
+        raise _one_compiled_step("compute_gradients")
+
+    def apply_gradients(self, *args: Any, **kwargs: Any) -> None:
+        """Not available; see the class."""
+        raise _one_compiled_step("apply_gradients")
+
+    def compute_loss_for_module(self, *args: Any, **kwargs: Any) -> Any:
+        """Not available; see the class."""
+        raise _one_compiled_step("compute_loss_for_module")
+
+
+def _one_compiled_step(method: str) -> TypeError:
+    return TypeError(
+        f"DreamerV3Learner.{method}() does not exist: losses, gradients and optimizers are one "
+        "compiled step. Subclass rllib_dreamerv3.agent.trainer.Trainer to change it."
+    )

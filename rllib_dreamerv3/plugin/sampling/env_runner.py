@@ -1,0 +1,397 @@
+"""Sampling as RLlib knows it: an env runner, which steps N environments and returns records."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers.vector import DictInfoToList
+from ray.rllib.callbacks.utils import make_callback
+from ray.rllib.core import DEFAULT_MODULE_ID
+from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
+from ray.rllib.env.env_runner import ENV_STEP_FAILURE
+from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
+from ray.rllib.utils.typing import ResultDict
+
+from rllib_dreamerv3.agent.networks.policy import PolicyState
+from rllib_dreamerv3.envs.atari import AtariVector
+from rllib_dreamerv3.envs.checked import name_of_env
+from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SamplingPlace, fresh_incarnation
+from rllib_dreamerv3.errors import EnvironmentDataError
+from rllib_dreamerv3.plugin.sampling.environments import (
+    autoreset_mode,
+    env_context,
+    last_observations,
+    make_environments,
+)
+from rllib_dreamerv3.plugin.sampling.episode_callbacks import EpisodeCallbacks
+from rllib_dreamerv3.plugin.sampling.episodes import INFO, INFO_LAST, INFO_SUM
+from rllib_dreamerv3.plugin.sampling.faults import (
+    GuardedEnvRunner,
+    was_restarted,
+)
+from rllib_dreamerv3.plugin.sampling.streams import RunningEpisodes, SamplingTotals, Streams
+from rllib_dreamerv3.records import (
+    ACTION,
+    ACTION_MASK,
+    IS_FIRST,
+    IS_LAST,
+    IS_TERMINAL,
+    LATENT_H,
+    LATENT_INDEX,
+    REWARD,
+    Columns,
+    EndedEpisode,
+    RecordChunk,
+)
+from rllib_dreamerv3.spaces.bounds import ObservationBounds
+
+NUM_OBSERVATIONS_OUTSIDE = "num_observations_outside_lifetime"
+
+
+class DreamerV3EnvRunner(GuardedEnvRunner):
+    """Writes one stream of records for each of its environments.
+
+    ``sample()`` returns record chunks instead of episodes. What users know of RLlib's env runner
+    stays: metrics, seeds, callbacks, restarts after failures, and the options of
+    ``config.env_runners()``. There are no connectors, which would take as long as a small policy:
+    observations and actions are encoded and decoded here.
+    """
+
+    env: Any  # a vector environment, or None on a local env runner beside remote ones
+    _bounds: ObservationBounds | None = None
+
+    def __init__(self, *, config: Any, **kwargs: Any):
+        """Creates environments and policy."""
+        super().__init__(config=config, **kwargs)
+        self._place = SamplingPlace(
+            EVALUATION if self.config.in_evaluation else TRAINING,
+            self.worker_index or 0,
+            generation=0,
+            reset=0,
+            incarnation=fresh_incarnation() if was_restarted() else (),
+        )
+        self._episode_callbacks = EpisodeCallbacks.if_wanted(self)
+        self._policy_state: PolicyState | None = None
+        # The current records [N, ...], without their actions.
+        self._now: Columns = {}
+        self._totals = SamplingTotals()
+        self._done_episodes: list[EndedEpisode] = []
+        # Training starts its rows from the latents of any record.
+        self._stores_latents = self.config.resolved("replay_context") > 0
+
+    @property
+    def incarnation(self) -> tuple[int, ...]:
+        """Empty unless this process is one that was started after another had died."""
+        return self._place.incarnation
+
+    def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
+        """Observation and action space: of the vector environment, of one, and of the module."""
+        if self.env is None:
+            return self.spaces
+        single = (self.env.single_observation_space, self.env.single_action_space)
+        return {
+            INPUT_ENV_SPACES: (self.env.observation_space, self.env.action_space),
+            INPUT_ENV_SINGLE_SPACES: single,
+            DEFAULT_MODULE_ID: single,
+        }
+
+    def make_env(self) -> None:
+        """Creates the vector environment, see :func:`make_environments`.
+
+        Raises:
+            ConfigError: If there is no environment of that name, its package is missing, or its
+                spaces are not those that the config announces.
+            EnvironmentDataError: If what was made is no environment.
+            EnvironmentFailedError: If it cannot be made.
+        """
+        if self.env is not None:
+            with suppress(Exception):  # It is broken, maybe.
+                self.env.close()
+        context = env_context(self.config, self.worker_index or 0, self.num_workers)
+        env = make_environments(self.config, context)
+        self._autoreset = autoreset_mode(env, self.config.env)
+        self.env, self.num_envs = DictInfoToList(env), env.num_envs
+        if self._bounds is None:
+            self._bounds = ObservationBounds(
+                env.single_observation_space,
+                name_of_env(self.config.env),
+                clip=self.config.clip_observations,
+            )
+        self._needs_initial_reset = True
+        make_callback(
+            "on_environment_created",
+            callbacks_objects=self._callbacks,
+            callbacks_functions=self.config.callbacks_on_environment_created,
+            kwargs={
+                "env_runner": self,
+                "metrics_logger": self.metrics,
+                "env": self.env.unwrapped,
+                "env_context": context,
+            },
+        )
+
+    def sample(
+        self,
+        *,
+        num_timesteps: int | None = None,
+        num_episodes: int | None = None,
+        explore: bool | None = None,
+        random_actions: bool = False,
+        force_reset: bool = False,
+    ) -> list[RecordChunk]:
+        """Steps all environments.
+
+        Args:
+            num_timesteps: At least so many records, of all environments together. By default one
+                rollout fragment of each environment; or until as many episodes have ended as there
+                are environments, if ``batch_mode`` is "complete_episodes".
+            num_episodes: At least so many whole episodes instead, from a reset on.
+            explore: False to act as in evaluation; by default as configured.
+            random_actions: Whether to act uniformly at random.
+            force_reset: Whether to begin with a reset of all environments.
+
+        Returns:
+            One chunk for each environment; more after a failure in the middle of a call.
+
+        Raises:
+            ValueError: If there is no environment, as on a local env runner beside remote ones; if
+                both numbers are given, or one of them is negative.
+        """
+        if self.env is None:
+            raise ValueError(
+                "The local env runner has no environment beside remote ones. To evaluate, set "
+                ".evaluation(evaluation_interval=...) or evaluation_num_env_runners; or let it "
+                "have one with .env_runners(create_env_on_local_worker=True)."
+            )
+        if num_timesteps is not None and num_episodes is not None:
+            raise ValueError("sample() takes num_timesteps or num_episodes, not both.")
+        if min(num_timesteps or 0, num_episodes or 0) < 0:
+            raise ValueError("sample() cannot take a negative number of records or episodes.")
+        # As in RLlib: whole episodes of some environments begin with a reset of all, and cut those
+        # of the others short. What training samples goes on, so that no last record is missing.
+        from_reset = num_episodes is not None
+        self._needs_initial_reset |= force_reset or from_reset
+        if num_timesteps is None and num_episodes is None:
+            if self.config.batch_mode == "truncate_episodes":
+                fragment = self.config.get_rollout_fragment_length(self.worker_index)
+                num_timesteps = fragment * self.num_envs
+            else:
+                num_episodes = self.num_envs
+        # DreamerV3 samples its actions in evaluation too, unless told otherwise (2023 code).
+        explore = self.config.explore if explore is None else explore
+        self._takes_mode = not explore and self.config.evaluation_action == "mode"
+
+        self._totals.begin_call()
+        chunks, episodes = self._collect(num_timesteps, num_episodes, random_actions)
+        self._needs_initial_reset = from_reset
+        make_callback(
+            "on_sample_end",
+            callbacks_objects=self._callbacks,
+            callbacks_functions=self.config.callbacks_on_sample_end,
+            kwargs={"env_runner": self, "metrics_logger": self.metrics, "samples": chunks},
+        )
+        self._totals.end_call(sum(chunk.env_steps() for chunk in chunks), episodes)
+        return chunks
+
+    def _collect(
+        self, num_timesteps: int | None, num_episodes: int | None, random_actions: bool
+    ) -> tuple[list[RecordChunk], int]:
+        """Chunks, and the number of episodes that ended."""
+        if self._needs_initial_reset:
+            self._start_streams()
+        steps = episodes = 0
+        chunks: list[RecordChunk] = []
+        while (
+            episodes < num_episodes
+            if num_episodes is not None
+            else steps * self.num_envs < (num_timesteps or 0)
+        ):
+            action = self._choose(random_actions)
+            taken = np.where(self._now[IS_LAST][:, None], np.float32(0.0), action)
+            self._streams.add({**self._now, **self._latents(), ACTION: taken})
+            steps += 1
+            ended = self._step(action)
+            if ended is None:
+                # The environments were created anew. The last records have actions without an
+                # outcome. (RLlib drops all records of the call.)
+                steps -= 1
+                chunks += self._streams.take(but_last=True)
+                self._start_streams()
+                continue
+            episodes += ended
+            self._failures.went_well(self.num_envs, ended)
+        return chunks + self._streams.take(), episodes
+
+    def _choose(self, random_actions: bool) -> np.ndarray:
+        """Action vectors ``[N, A]`` for the current observations."""
+        if random_actions and not self._stores_latents:
+            # The policy has not seen this observation, so its state ends here.
+            self._policy_state = None
+            return self._random_actions()
+        is_first, state = self._now[IS_FIRST], self._policy_state
+        if state is None:
+            state = self.module.policy.initial_state(self.num_envs)
+            is_first = np.ones_like(is_first)
+        self._policy_state = self.module.policy.act(
+            self._observation_columns(),
+            is_first,
+            state,
+            self.module.policy.draw_noise(self._rng, self.num_envs),
+            mode=self._takes_mode,
+        )
+        if random_actions:
+            action = self._random_actions()
+            self._policy_state = self._policy_state._replace(action=action)
+        return self._policy_state.action
+
+    def _random_actions(self) -> np.ndarray:
+        mask = self._now.get(ACTION_MASK)
+        return self.module.actions.sample(self._rng, self.num_envs, mask)
+
+    def _latents(self) -> Columns:
+        """The policy's model state at the current records."""
+        if not self._stores_latents:
+            return {}
+        assert self._policy_state is not None
+        return {
+            LATENT_H: self._policy_state.h,
+            LATENT_INDEX: self._policy_state.index.astype(np.uint8),
+        }
+
+    def _step(self, action: np.ndarray) -> int | None:
+        """Steps all environments; returns the number of episodes that ended, None for a failure."""
+        env_action = self.module.actions.decode(action)
+        result = self._try_env_step(env_action)
+        if isinstance(result, str) and result == ENV_STEP_FAILURE:
+            return None
+        observation, reward, terminated, truncated, infos = result
+        ended = terminated | truncated
+        next_observation, next_infos = observation, infos
+        if self._autoreset is AutoresetMode.SAME_STEP and ended.any():
+            observation, infos = last_observations(self.env, observation, infos, ended)
+        is_first = self._now[IS_LAST]
+        self._now = self._records(observation, reward, is_first, terminated, truncated)
+        self._episodes.step(self._now[REWARD], is_first, infos)
+        if self._episode_callbacks:
+            self._episode_callbacks.step(
+                observation, env_action, reward, terminated, truncated, infos
+            )
+        for i in np.flatnonzero(ended).tolist():
+            episode = self._episodes.end(i)
+            self._streams.end_episode(i, episode)
+            self._done_episodes.append(episode)
+        if next_observation is not observation:
+            self._begin_next(next_observation, next_infos, ended)
+        return int(ended.sum())
+
+    def _begin_next(
+        self, observation: Any, infos: Sequence[dict[str, Any]], ended: np.ndarray
+    ) -> None:
+        """Writes the last records of episodes, whose environments have been reset already."""
+        state = self._policy_state
+        if self._stores_latents:
+            # No action is taken here, but training may start a row from this record's latents.
+            self._choose(random_actions=False)
+        no_action = np.zeros((self.num_envs, self.module.actions.layout.size), np.float32)
+        self._streams.add({**self._now, **self._latents(), ACTION: no_action}, of=ended)
+        self._policy_state = state
+        no = np.zeros(self.num_envs, bool)
+        first = self._records(observation, np.zeros(self.num_envs), ended, no, no)
+        # Those that go on have the same observation in both.
+        going_on = self._now[REWARD]
+        self._now = first | {REWARD: np.where(ended, np.float32(0.0), going_on)}
+        if self._episode_callbacks:
+            self._episode_callbacks.begin_next(observation, infos, np.flatnonzero(ended).tolist())
+
+    def begin_generation(self, generation: int) -> None:
+        """Ends the running streams; the next ones have the seeds of that generation.
+
+        Args:
+            generation: The number that the algorithm counts, see :class:`SamplingPlace`.
+        """
+        self._place = self._place._replace(generation=generation, reset=0)
+        self._needs_initial_reset = True
+
+    def _start_streams(self) -> None:
+        """Resets all environments and gives their records new stream names."""
+        self._streams = Streams(self._place.stream_prefix(), self.num_envs)
+        self._policy_state = None
+        seeds, noise = self._place.seeds(self.config.seed, self.num_envs)
+        self._rng = np.random.default_rng(noise)
+        self._place = self._place._replace(reset=self._place.reset + 1)
+        # Vector environments of other makers need not take more than one seed.
+        several = isinstance(self.env.unwrapped, SyncVectorEnv | AsyncVectorEnv | AtariVector)
+        observation, infos = self._try_env_reset(seed=seeds if several else seeds[0])
+        no = np.zeros(self.num_envs, bool)
+        self._now = self._records(observation, np.zeros(self.num_envs), ~no, no, no)
+        self._episodes = RunningEpisodes(self.num_envs)
+        self._needs_initial_reset = False
+        if self._episode_callbacks:
+            self._episode_callbacks.reset(observation, infos)
+
+    def _records(
+        self,
+        observation: Any,
+        reward: np.ndarray,
+        is_first: np.ndarray,
+        terminated: np.ndarray,
+        truncated: np.ndarray,
+    ) -> Columns:
+        """The columns ``[N, ...]`` of the current records, without the action."""
+        assert self._bounds is not None
+        reward = np.asarray(reward, np.float32)
+        if not np.isfinite(reward).all():
+            i = int(np.flatnonzero(~np.isfinite(reward))[0])
+            raise EnvironmentDataError(
+                f"Environment {i} of {name_of_env(self.config.env)} returned the reward "
+                f"{reward[i]}. Training on it would destroy the networks. Mend the environment, or "
+                "replace such rewards in a gymnasium.RewardWrapper."
+            )
+        return {
+            **self.module.observations.encode(
+                self._bounds.check(observation), ended=terminated | truncated
+            ),
+            REWARD: reward,
+            IS_FIRST: is_first,
+            IS_LAST: terminated | truncated,
+            IS_TERMINAL: terminated,
+        }
+
+    def _observation_columns(self) -> Columns:
+        wanted = [leaf.key for leaf in self.module.observations.layout.leaves]
+        if self.module.actions.layout.masked:
+            wanted.append(ACTION_MASK)
+        return {key: self._now[key] for key in wanted}
+
+    def take_done_episodes(self) -> list[EndedEpisode]:
+        """Returns, and forgets, the episodes that ended."""
+        done, self._done_episodes = self._done_episodes, []
+        return done
+
+    def get_metrics(self) -> ResultDict:
+        """Returns, and forgets, the metrics since the last call."""
+        for episode in self.take_done_episodes():
+            self._log_episode(episode)
+        if self._bounds is not None and self._bounds.left:
+            self.metrics.log_value(
+                NUM_OBSERVATIONS_OUTSIDE, self._bounds.take(), reduce="lifetime_sum"
+            )
+        totals, self._totals = self._totals, SamplingTotals()
+        if totals.calls:
+            self._increase_sampled_metrics(totals.env_steps, totals.episodes)
+            if totals.env_steps:
+                self._log_env_steps(self._metrics_num_env_steps_sampled, totals.env_steps)
+            for name, seconds in totals.mean_seconds().items():
+                self.metrics.log_value(name, seconds)
+            self.metrics.log_value(WEIGHTS_SEQ_NO, self._weights_seq_no, window=1)
+        return self.metrics.reduce()
+
+    def _log_episode(self, episode: EndedEpisode) -> None:
+        self._log_episode_metrics(episode.length, episode.ret, episode.seconds)
+        window = self.config.metrics_num_episodes_for_smoothing
+        for name, (last, total) in episode.numbers.items():
+            self.metrics.log_value((INFO, name, INFO_LAST), last, window=window)
+            self.metrics.log_value((INFO, name, INFO_SUM), total, window=window)

@@ -1,0 +1,197 @@
+"""Episodes as RLlib's callbacks expect them, without the observations of long ago.
+
+Sampling itself needs no episode objects; they are kept only if some callback wants to see them.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import gymnasium as gym
+from ray.rllib.callbacks.callbacks import RLlibCallback
+from ray.rllib.callbacks.utils import make_callback
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.rllib.env.single_agent_episode import SingleAgentEpisode
+from ray.rllib.env.utils.infinite_lookback_buffer import InfiniteLookbackBuffer
+from ray.rllib.utils.spaces.space_utils import unbatch
+
+KEPT_STEPS = 16
+"""Last steps whose observations, infos and actions an episode still has."""
+
+
+class RecentBuffer(InfiniteLookbackBuffer):
+    """As long as all that was ever added, but with the last entries alone."""
+
+    def __init__(self, name: str, kept: int, space: gym.Space | None = None):
+        """Starts empty.
+
+        Args:
+            name: What its entries are called in an error.
+            kept: Number of entries to keep.
+            space: That the entries are from.
+        """
+        super().__init__(space=space)
+        self._name, self._kept, self._dropped = name, kept, 0
+
+    def append(self, item: Any) -> None:
+        """Adds an entry, and drops the oldest one too many."""
+        super().append(item)
+        if len(self.data) > self._kept:
+            del self.data[0]
+            self._dropped += 1
+
+    def __len__(self) -> int:
+        """Number of all entries that were added."""
+        return self._dropped + super().__len__()
+
+    def finalize(self) -> None:
+        """Turns all entries into one array.
+
+        Raises:
+            IndexError: If some of them are gone.
+        """
+        self._index(0)
+        super().finalize()
+
+    def get(self, indices: Any = None, **kwargs: Any) -> Any:
+        """Entries by their index in the whole episode.
+
+        Raises:
+            IndexError: If one of them is gone.
+        """
+        if isinstance(indices, int):
+            indices = self._index(indices)
+        elif isinstance(indices, list):
+            indices = [self._index(i) for i in indices]
+        elif self._dropped:
+            start, stop, step = (indices or slice(None)).indices(len(self))
+            wanted = range(start, stop, step)
+            for i in (wanted[0], wanted[-1]) if wanted else ():
+                self._index(i)
+            return [self.data[i - self._dropped] for i in wanted]
+        return super().get(indices, **kwargs)
+
+    def _index(self, i: int) -> int:
+        """Where an entry now is."""
+        if (i < 0 and i + len(self) >= self._dropped) or i >= self._dropped:
+            return i - self._dropped if i >= 0 else i
+        if i < -len(self):
+            return i  # RLlib's own answer to what never was.
+        raise IndexError(
+            f"{self._name} {i} of this episode of {len(self)} is not kept any more: callbacks see "
+            f"the last {self._kept} alone, so that memory does not grow with an episode. Take what "
+            "you need in on_episode_step and keep it in episode.custom_data."
+        )
+
+
+class RecentEpisode(SingleAgentEpisode):
+    """Knows all rewards and its length, but only the last observations, infos and actions."""
+
+    def __init__(self, observation_space: gym.Space, action_space: gym.Space):
+        """Starts before the reset."""
+        super().__init__(observation_space=observation_space, action_space=action_space)
+        self.observations = RecentBuffer("Observation", KEPT_STEPS + 1, observation_space)
+        self.infos = RecentBuffer("Info", KEPT_STEPS + 1)
+        self.actions = RecentBuffer("Action", KEPT_STEPS, action_space)
+
+
+_EVENTS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end")
+
+
+class EpisodeCallbacks:
+    """Follows the running episodes of an env runner and calls the callbacks."""
+
+    def __init__(self, runner: SingleAgentEnvRunner):
+        """Attaches to an env runner; nothing is called before its first reset."""
+        self._runner = runner
+        self._episodes: list[RecentEpisode] = []
+
+    @classmethod
+    def if_wanted(cls, runner: SingleAgentEnvRunner) -> "EpisodeCallbacks | None":
+        """Attaches only if at least one callback for an episode event is configured."""
+        overridden = any(
+            getattr(type(callback), event) is not getattr(RLlibCallback, event)
+            for callback in runner._callbacks
+            for event in _EVENTS
+        )
+        functions = any(getattr(runner.config, f"callbacks_{event}") for event in _EVENTS)
+        return cls(runner) if overridden or functions else None
+
+    def reset(self, observations: Any, infos: Sequence[dict[str, Any]]) -> None:
+        """Begins an episode in every environment."""
+        self._episodes = [self._new_episode() for _ in range(self._runner.num_envs)]
+        self.begin_next(observations, infos, range(self._runner.num_envs))
+
+    def step(
+        self,
+        observations: Any,
+        actions: Any,
+        rewards: Any,
+        terminateds: Any,
+        truncateds: Any,
+        infos: Sequence[dict[str, Any]],
+    ) -> None:
+        """Adds one step to every environment's episode, or begins the next one.
+
+        Args:
+            observations: Of all environments; where an episode ends, its last one.
+            actions: That led to them; without meaning where an episode begins.
+            rewards: Of these actions.
+            terminateds: Where an episode ends by termination.
+            truncateds: Where it is cut.
+            infos: Of each environment.
+        """
+        observation_list, action_list = unbatch(observations), unbatch(actions)
+        for i in range(self._runner.num_envs):
+            if self._episodes[i].is_done:
+                # The environment resets itself in the step after an end.
+                self._begin(i, observation_list[i], infos[i])
+                continue
+            episode = self._episodes[i]
+            episode.add_env_step(
+                observation=observation_list[i],
+                action=action_list[i],
+                reward=rewards[i],
+                infos=infos[i],
+                terminated=bool(terminateds[i]),
+                truncated=bool(truncateds[i]),
+            )
+            self._call("on_episode_step", i)
+            if episode.is_done:
+                self._call("on_episode_end", i)
+
+    def begin_next(
+        self, observations: Any, infos: Sequence[dict[str, Any]], ended: Sequence[int]
+    ) -> None:
+        """Begins the next episode where one has ended and the environment was reset at once."""
+        observation_list = unbatch(observations)
+        for i in ended:
+            self._begin(i, observation_list[i], infos[i])
+
+    def _begin(self, i: int, observation: Any, infos: dict[str, Any]) -> None:
+        self._episodes[i] = self._new_episode()
+        self._call("on_episode_created", i)
+        self._episodes[i].add_env_reset(observation=observation, infos=infos)
+        self._call("on_episode_start", i)
+
+    def _new_episode(self) -> RecentEpisode:
+        env = self._runner.env
+        return RecentEpisode(env.single_observation_space, env.single_action_space)
+
+    def _call(self, event: str, env_index: int) -> None:
+        runner = self._runner
+        arguments = {
+            "episode": self._episodes[env_index],
+            "env_runner": runner,
+            "metrics_logger": runner.metrics,
+            "env": runner.env.unwrapped,
+            "rl_module": runner.module,
+            "env_index": env_index,
+        }
+        if event == "on_episode_end":
+            arguments["prev_episode_chunks"] = []
+        make_callback(
+            event,
+            callbacks_objects=runner._callbacks,
+            callbacks_functions=getattr(runner.config, f"callbacks_{event}"),
+            kwargs=arguments,
+        )

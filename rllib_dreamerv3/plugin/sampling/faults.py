@@ -1,0 +1,236 @@
+"""Environments that fail or hang: watchdog, limit of failures, and the env runner's part."""
+
+import logging
+import math
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import ray
+import ray.rllib.env.single_agent_env_runner as rllib_env_runner
+from ray.rllib.env.env_runner import (
+    ENV_RESET_TIMER,
+    ENV_STEP_FAILURE,
+    ENV_STEP_TIMER,
+    NUM_ENV_STEP_FAILURES_LIFETIME,
+)
+from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+
+from rllib_dreamerv3.envs.checked import failed_call, name_of_env
+from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, in_words
+from rllib_dreamerv3.plugin.cluster.worker_status import leave_reason, leave_words
+from rllib_dreamerv3.startup.devices import hide_gpus
+
+_FORGIVEN_AFTER = 1000
+
+
+class FailuresInARow:
+    """Counts the failures between which nothing went well.
+
+    An episode that ends makes up for all before it, and so do 1,000 env steps without a failure:
+    an environment that fails at step 20 of each episode ends a run, one that fails once an hour
+    does not.
+    """
+
+    def __init__(self, tolerated: int):
+        """Starts with none.
+
+        Args:
+            tolerated: Failures in a row that end nothing.
+        """
+        self._tolerated, self._steps = tolerated, 0
+        self.count = 0
+
+    def failed(self) -> bool:
+        """Counts a failure; returns whether that is one too many."""
+        self.count, self._steps = self.count + 1, 0
+        return self.count > self._tolerated
+
+    def went_well(self, env_steps: int, episodes: int) -> None:
+        """Takes in env steps without a failure, and the number of episodes that ended in them."""
+        self._steps += env_steps
+        if episodes or self._steps >= _FORGIVEN_AFTER:
+            self.count = self._steps = 0
+
+    def __str__(self) -> str:
+        """For the end of a message."""
+        return (
+            f"{self.count} failures in a row are more than "
+            f"num_consecutive_env_runner_failures_tolerance={self._tolerated}"
+        )
+
+
+def name_of(worker_index: int, *, evaluation: bool) -> str:
+    """What an env runner is called in messages."""
+    kind = "Evaluation env runner" if evaluation else "Env runner"
+    return f"{kind} {worker_index}"
+
+
+logger = logging.getLogger(__name__)
+
+_CHECKS = 5  # in the time after which a call is told of
+
+
+class Watchdog:
+    """Watches the calls of one env runner's environments from a thread of its own.
+
+    A call that takes too long is told of once, in the log and, for the process that waits for this
+    env runner, under the env runner's name.
+    """
+
+    def __init__(self, env_runner: str, environment: object, patience_s: float):
+        """Starts watching.
+
+        Args:
+            env_runner: Whose environments are watched.
+            environment: What they are called.
+            patience_s: Seconds that a call may take.
+        """
+        self._env_runner, self._environment, self._patience_s = env_runner, environment, patience_s
+        self._call, self._began, self._thread = "", 0.0, threading.get_ident()
+        self._over = threading.Event()
+        threading.Thread(target=self._watch, daemon=True, name="environment watchdog").start()
+
+    @contextmanager
+    def during(self, call: str) -> Iterator[None]:
+        """Watches what happens inside.
+
+        Args:
+            call: ``__init__``, ``reset`` or ``step``.
+        """
+        self._began, self._thread = time.monotonic(), threading.get_ident()
+        self._call = call
+        try:
+            yield
+        finally:
+            self._call = ""
+
+    def stop(self) -> None:
+        """Ends the thread."""
+        self._over.set()
+
+    def _watch(self) -> None:
+        told = 0.0
+        while not self._over.wait(self._patience_s / _CHECKS):
+            call, began = self._call, self._began
+            if call and began == told:
+                continue
+            if told:
+                leave_words("")  # It has returned after all.
+                told = 0.0
+            seconds = time.monotonic() - began
+            if call and seconds >= self._patience_s:
+                told = began
+                text = (
+                    f"{self._env_runner} has been in {call}() of {self._environment!r} for "
+                    f"{seconds:.0f} s{self._where()}"
+                )
+                logger.warning("%s. It may hang.", text)
+                leave_words(text)
+
+    def _where(self) -> str:
+        frame = sys._current_frames().get(self._thread)
+        if frame is None:
+            return ""
+        last = traceback.extract_stack(frame)[-1]
+        return f", at {last.filename}:{last.lineno} in {last.name}"
+
+
+MOST_PATIENCE_S = 30.0
+"""Seconds after which an environment's call is told of; less where results are awaited sooner."""
+
+
+class GuardedEnvRunner(SingleAgentEnvRunner):
+    """Makes environments anew that fail, up to a limit, and tells of those that hang.
+
+    Subclasses tell ``_failures`` what went well.
+    """
+
+    def __init__(self, *, config: Any, **kwargs: Any):
+        """Creates environments and policy."""
+        if kwargs.get("worker_index"):
+            # A process of its own, whose few rows a GPU would compute no faster.
+            hide_gpus()
+        self._failures = FailuresInARow(config.num_consecutive_env_runner_failures_tolerance)
+        self._watchdog = Watchdog(
+            name_of(kwargs.get("worker_index") or 0, evaluation=config.in_evaluation),
+            config.env,
+            min(MOST_PATIENCE_S, (config.sample_timeout_s or math.inf) / 2),
+        )
+        # RLlib asks for the device of its networks, and has an answer for PyTorch alone.
+        get_device = rllib_env_runner.get_device
+        rllib_env_runner.get_device = lambda *_: None
+        try:
+            with self._watchdog.during("__init__"):
+                super().__init__(config=config, **kwargs)
+        except Exception as error:
+            leave_reason(in_words(error))
+            raise
+        finally:
+            rllib_env_runner.get_device = get_device
+
+    def _try_env_reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, Any]:
+        """Resets the environments, and makes them anew where that fails.
+
+        Raises:
+            EnvironmentDataError: They return what their spaces do not declare. Making them anew
+                would not help.
+            EnvironmentFailedError: That has failed too often in a row.
+        """
+        while True:
+            try:
+                with self.metrics.log_time(ENV_RESET_TIMER), self._watchdog.during("reset"):
+                    observation, infos = self.env.reset(seed=seed, options=options)
+                return observation, infos
+            except EnvironmentDataError:
+                raise
+            except Exception as error:
+                self._note_failure("reset", error)
+
+    def _try_env_step(self, actions: Any) -> Any:
+        """Steps the environments, and makes them anew where that fails.
+
+        Returns:
+            What ``step()`` gives, or ``ENV_STEP_FAILURE``.
+
+        Raises:
+            EnvironmentDataError: As in a reset.
+            EnvironmentFailedError: That has failed too often in a row.
+        """
+        try:
+            with self.metrics.log_time(ENV_STEP_TIMER), self._watchdog.during("step"):
+                results = self.env.step(actions)
+        except EnvironmentDataError:
+            raise
+        except Exception as error:
+            self.metrics.log_value(NUM_ENV_STEP_FAILURES_LIFETIME, 1, reduce="lifetime_sum")
+            self._note_failure("step", error)
+            return ENV_STEP_FAILURE
+        self._log_env_steps(metric=self._metrics_num_try_env_step, num_steps=1)
+        return results
+
+    def _note_failure(self, call: str, error: Exception) -> None:
+        told = failed_call(f"{call}() of {name_of_env(self.config.env)}", error)
+        if not self.config.restart_failed_sub_environments:
+            if told is error:
+                raise error
+            raise told from error
+        if self._failures.failed():
+            raise EnvironmentFailedError(f"{told}\n{self._failures}.") from error
+        logger.warning("%s\nThe environments are made anew.", told)
+        self.make_env()
+
+    def stop(self) -> None:
+        """Closes the environments."""
+        self._watchdog.stop()
+        super().stop()
+
+
+def was_restarted() -> bool:
+    """Whether this is an actor that Ray started again after its process had died."""
+    context = ray.get_runtime_context() if ray.is_initialized() else None
+    return bool(context and context.get_actor_id() and context.was_current_actor_reconstructed)

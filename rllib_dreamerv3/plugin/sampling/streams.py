@@ -1,0 +1,173 @@
+"""What an env runner's environments write: chunks of records, ended episodes, and totals."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ray.rllib.utils.metrics import SAMPLE_TIMER, TIME_BETWEEN_SAMPLING
+
+from rllib_dreamerv3.records import Columns, EndedEpisode, RecordChunk
+
+# Environments that put whole tables into their infos would fill the results.
+_MOST_NUMBERS = 64
+
+
+class RunningEpisodes:
+    """Follows the episodes of N environments."""
+
+    def __init__(self, num_envs: int):
+        """Begins an episode in each.
+
+        Args:
+            num_envs: N.
+        """
+        self._length = np.zeros(num_envs, int)
+        self._return = np.zeros(num_envs)
+        self._started = np.full(num_envs, time.perf_counter())
+        self._last: list[dict[str, float]] = [{} for _ in range(num_envs)]
+        self._sum: list[dict[str, float]] = [{} for _ in range(num_envs)]
+
+    def step(
+        self, rewards: np.ndarray, is_first: np.ndarray, infos: Sequence[Mapping[str, Any]]
+    ) -> None:
+        """Adds a step of each environment.
+
+        Args:
+            rewards: ``[N]``.
+            is_first: Where it was no step but a reset, ``[N]`` bool.
+            infos: Of each environment.
+        """
+        self._length += ~is_first
+        self._return += rewards
+        for i, info in enumerate(infos):
+            if info and not is_first[i]:
+                self._add_numbers(info, self._last[i], self._sum[i])
+
+    def end(self, i: int) -> EndedEpisode:
+        """Ends the episode of an environment, and begins the next one."""
+        now = time.perf_counter()
+        numbers = {name: (x, self._sum[i][name]) for name, x in self._last[i].items()}
+        episode = EndedEpisode(
+            float(self._return[i]), int(self._length[i]), now - self._started[i], numbers
+        )
+        self._length[i], self._return[i], self._started[i] = 0, 0.0, now
+        self._last[i], self._sum[i] = {}, {}
+        return episode
+
+    @staticmethod
+    def _add_numbers(
+        info: Mapping[str, Any], last: dict[str, float], total: dict[str, float]
+    ) -> None:
+        for name, value in info.items():
+            if not isinstance(value, float | int | np.number | np.bool_) or not np.isfinite(value):
+                continue
+            if name in last or len(last) < _MOST_NUMBERS:
+                last[name] = float(value)
+                total[name] = total.get(name, 0.0) + last[name]
+
+
+class SamplingTotals:
+    """Sums over the calls of ``sample()`` since the last report.
+
+    RLlib logs a dozen values in each call, which takes as long as a small policy takes to act.
+    The sums are logged once a report instead, under the same keys; times are means over calls.
+
+    Attributes:
+        calls: Calls that have ended.
+        env_steps: Actions executed in them.
+        episodes: Episodes that ended in them.
+    """
+
+    def __init__(self) -> None:
+        """All sums are zero."""
+        self.calls = 0
+        self.env_steps = 0
+        self.episodes = 0
+        self._seconds = {SAMPLE_TIMER: 0.0, TIME_BETWEEN_SAMPLING: 0.0}
+        self._began = self._ended = time.perf_counter()
+
+    def begin_call(self) -> None:
+        """Ends the time between two calls."""
+        self._began = time.perf_counter()
+        self._seconds[TIME_BETWEEN_SAMPLING] += self._began - self._ended
+
+    def end_call(self, env_steps: int, episodes: int) -> None:
+        """Adds a call, in which so many actions were executed and so many episodes ended."""
+        self._ended = time.perf_counter()
+        self._seconds[SAMPLE_TIMER] += self._ended - self._began
+        self.calls += 1
+        self.env_steps += env_steps
+        self.episodes += episodes
+
+    def mean_seconds(self) -> dict[str, float]:
+        """Mean duration of a call and of the time before it, in seconds, by RLlib's keys.
+
+        At least one call must have ended.
+        """
+        return {name: seconds / self.calls for name, seconds in self._seconds.items()}
+
+
+class Streams:
+    """Collects the records of N environments and knows their positions.
+
+    Attributes:
+        prefix: What the names of all N streams begin with.
+    """
+
+    def __init__(self, prefix: str, num_envs: int):
+        """Begins new streams.
+
+        Args:
+            prefix: A name that no stream had before.
+            num_envs: N.
+        """
+        self.prefix = prefix
+        self._end = np.zeros(num_envs, int)
+        self._ended: list[list[EndedEpisode]] = [[] for _ in range(num_envs)]
+        self._begin()
+
+    def add(self, columns: Columns, of: np.ndarray | None = None) -> None:
+        """Adds a record to every stream, or to some.
+
+        Args:
+            columns: The records ``[N, ...]``.
+            of: Environments that have one, ``[N]`` bool; by default all.
+        """
+        self._steps.append(columns)
+        present = np.ones(len(self._end), bool) if of is None else of
+        self._present.append(present)
+        self._end += present
+
+    def end_episode(self, i: int, episode: EndedEpisode) -> None:
+        """Notes that an episode of an environment has ended, for its next chunk."""
+        self._ended[i].append(episode)
+
+    def take(self, *, but_last: bool = False) -> list[RecordChunk]:
+        """Returns, and forgets, the records that were added: one chunk a stream, if any.
+
+        Args:
+            but_last: Leaves out what was added last. The streams must have ended then.
+        """
+        steps = self._steps[:-1] if but_last else self._steps
+        present, start = np.array(self._present[: len(steps)]), self._start
+        self._begin()
+        if not steps:
+            return []
+        stacked = {name: np.array([step[name] for step in steps]) for name in steps[0]}
+        whole = present.all()
+        ended, self._ended = self._ended, [[] for _ in self._ended]
+        return [
+            RecordChunk(
+                f"{self.prefix}-{i}",
+                int(start[i]),
+                {name: x[:, i] if whole else x[present[:, i], i] for name, x in stacked.items()},
+                tuple(ended[i]),
+            )
+            for i in range(len(start))
+        ]
+
+    def _begin(self) -> None:
+        self._start = self._end.copy()
+        self._steps: list[Columns] = []
+        self._present: list[np.ndarray] = []

@@ -1,0 +1,213 @@
+"""What is fused, reordered or written by hand for speed, against plain formulas in float64.
+
+The plain ones are in `plain.py` and `plain_v2.py`.
+"""
+
+import numpy as np
+import pytest
+import synthetic
+import tensorflow as tf
+from plain import SETTINGS, SIZES, C, Plain, S
+from plain_v2 import OPTIONS_V2, SIZES_V2, PlainV2
+
+from rllib_dreamerv3.agent.imagination import Trajectory, imagine
+from rllib_dreamerv3.agent.kernels.compiled import compiled
+from rllib_dreamerv3.agent.kernels.one_hot_products import add_one_hot_product, flat_one_hot
+from rllib_dreamerv3.agent.networks.model import DreamerModel
+from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.networks.world_model import split_context
+from rllib_dreamerv3.agent.trainer import Trainer
+from rllib_dreamerv3.records import IS_TERMINAL
+
+SEED = tf.constant([3, 4])
+# Float32 against float64, relative to the norm of the whole array.
+TOLERANCE = 1e-5
+
+cases = pytest.mark.parametrize(
+    ("observations", "actions"),
+    [
+        (synthetic.VECTOR, synthetic.DISCRETE),
+        (synthetic.VECTOR, synthetic.CONTINUOUS),
+        (synthetic.IMAGE, synthetic.DISCRETE),
+        (synthetic.EVERYTHING, synthetic.MIXED),
+    ],
+    ids=["vector", "vector-dynamics", "image", "everything"],
+)
+
+
+def make(observations, actions):
+    model = DreamerModel(observations, actions, SIZES, seed=0)
+    synthetic.scramble(model)
+    return model, Trainer(model, observations, actions, SIZES, SETTINGS)
+
+
+def assert_close(actual, expected, name=""):
+    error = np.linalg.norm(np.asarray(actual) - np.asarray(expected))
+    norm = np.linalg.norm(expected)
+    assert norm > 0, name
+    assert error / norm < TOLERANCE, f"{name}: {error / norm:.2g}"
+
+
+def assert_same_gradients(model, parts, gradients, expected):
+    """Gradients of the variables of some parts, in the order the optimizers take them."""
+    names = {id(variable): name for name, variable in model.named_variables().items()}
+    variables = [v for part in parts for v in part.trainable_variables]
+    assert len(variables) == len(gradients)
+    for variable, gradient in zip(variables, gradients, strict=True):
+        name = names[id(variable)]
+        assert_close(gradient, expected[name], name)
+
+
+@cases
+def test_world_model_update(observations, actions):
+    """Losses and the gradients of all parameters, with episodes that end inside of rows."""
+    model, trainer = make(observations, actions)
+    records = synthetic.batch(observations, actions, rows=3, length=5)
+    with tf.GradientTape() as tape:
+        output, loss, _ = trainer._observe(records, None, SEED)
+    gradients, start = trainer._gradients(tape, loss, "world_model")["world_model"], output.state
+    plain = Plain(model, observations, actions)
+    with tf.GradientTape() as tape:
+        tape.watch(plain.weights)
+        index = tf.reshape(start.index, [3, 5, S])
+        plain_loss, feature = plain.world_model_loss(records, index)
+    assert_close(loss, plain_loss)
+    assert_close(start.h, feature[:, : SIZES.deterministic])
+    expected = tape.gradient(plain_loss, plain.weights)
+    assert_same_gradients(model, [model.world_model], gradients, expected)
+
+
+@cases
+def test_actor_critic_update(observations, actions):
+    """Losses and gradients of actor and critic, with some starts that are terminal."""
+    model, trainer = make(observations, actions)
+    n = 7
+    start, is_terminal = synthetic.states(SIZES, n), tf.constant([False] * 5 + [True] * 2)
+    behaviour = trainer._imagine(start, {IS_TERMINAL: is_terminal}, SEED)
+    through_dynamics = actions.all_continuous
+    begin = start.with_dense_z(C) if through_dynamics else start
+    trajectory: Trajectory = imagine(
+        model.world_model,
+        model.actor,
+        actions,
+        begin,
+        SETTINGS.horizon_H,
+        SEED + tf.constant([1, 0]),
+        through_dynamics=through_dynamics,
+    )
+    scale = tf.cast(trainer.return_normalizer.scale(), tf.float64)
+    plain = Plain(model, observations, actions)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(plain.weights)
+        actor_loss, critic_loss, h, _ = plain.actor_and_critic_loss(
+            trajectory, is_terminal, scale, through_dynamics
+        )
+    assert_close(trajectory.state.h, h)
+    for name, loss in (("actor", actor_loss), ("critic", critic_loss)):
+        assert_close(behaviour.metrics[f"{name.upper()}_L_total"], loss)
+        expected = tape.gradient(loss, plain.weights)
+        assert_same_gradients(model, [getattr(model, name)], behaviour.gradients[name], expected)
+
+
+@pytest.mark.parametrize(
+    ("observations", "actions"),
+    [
+        (synthetic.VECTOR, synthetic.DISCRETE),
+        (synthetic.VECTOR, synthetic.CONTINUOUS),
+        (synthetic.EVERYTHING_48, synthetic.MIXED),
+    ],
+    ids=["vector", "vector-continuous", "everything"],
+)
+def test_update_of_v2(observations, actions, monkeypatch):
+    """All losses, and what one update's optimizer is given, from rows with a context record."""
+    model = DreamerModel(observations, actions, SIZES_V2, seed=0)
+    synthetic.scramble(model)
+    for part in ("reward", "critic", "slow_critic"):
+        # Fewer hundreds of millions among the predictions, beside which all else would vanish.
+        bias = model.named_variables()[f"{part}/output/bias"]
+        bias.assign_sub(0.3 * np.abs(np.arange(255, dtype=np.float32) - 127))
+    trainer = Trainer(model, observations, actions, SIZES_V2, OPTIONS_V2)
+    batch = synthetic.batch_with_context(observations, actions, SIZES_V2, rows=3, length=5)
+    records, context = split_context(batch)
+    gradients = {}
+    monkeypatch.setattr(
+        trainer, "_apply", lambda given, metrics: gradients.update(given) or metrics
+    )
+    state, metrics = trainer._gradients_together(records, context, SEED)
+    trajectory: Trajectory = imagine(
+        model.world_model,
+        model.actor,
+        actions,
+        state,
+        OPTIONS_V2.horizon_H,
+        SEED + tf.constant([1, 0]),
+        through_dynamics=False,
+    )
+    scale = tf.cast(trainer.return_normalizer.scale(), tf.float64)
+    plain = PlainV2(model, observations, actions)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(plain.weights)
+        index = tf.reshape(state.index, [3, 5, S])
+        world, feature = plain.world_model_loss(records, index, context)
+        actor, critic, h, returns = plain.actor_and_critic_loss(trajectory, None, scale, False)
+        replay = plain.replay_critic_loss(feature, records, returns[0])
+        total = world + actor + critic + 0.3 * replay
+    assert_close(state.h, feature[:, : SIZES_V2.deterministic])
+    assert_close(trajectory.state.h, h)
+    for name, loss in (("WORLD_MODEL", world), ("ACTOR", actor), ("CRITIC", critic)):
+        assert_close(metrics[f"{name}_L_total"], loss, name)
+    assert_close(metrics["CRITIC_L_replay"], replay)
+    expected = tape.gradient(total, plain.weights)
+    for part in ("world_model", "actor", "critic"):
+        assert_same_gradients(model, [getattr(model, part)], gradients[part], expected)
+
+
+@pytest.mark.parametrize(("first", "after"), [(0, 0), (3, 0), (0, 2), (3, 2)])
+def test_one_hot_product_and_its_gradients(first, after):
+    rng = np.random.default_rng(0)
+    index = tf.constant(rng.integers(0, C, (50, S)), tf.int32)
+    kernel = tf.Variable(rng.normal(size=(first + S * C + after, 6)).astype(np.float32))
+    total = tf.Variable(rng.normal(size=(50, 6)).astype(np.float32))
+    factor = rng.normal(size=(50, 6)).astype(np.float32)
+    results = []
+    for product in (
+        lambda: add_one_hot_product(total, index, tf.convert_to_tensor(kernel), C, first),
+        lambda: total + tf.matmul(flat_one_hot(index, C), kernel[first : first + S * C]),
+    ):
+        with tf.GradientTape() as tape:
+            y = product()
+            loss = tf.reduce_sum(factor * y)
+        results.append([y, *tape.gradient(loss, [total, kernel])])
+    for fast, plain in zip(*results, strict=True):
+        assert_close(fast, plain)
+
+
+def test_first_and_last_states_of_a_stack():
+    stack = State(tf.range(6.0)[:, None], tf.range(6)[:, None])
+    np.testing.assert_array_equal(stack.first(4).h[:, 0], [0, 1, 2, 3])
+    np.testing.assert_array_equal(stack.last(2).index[:, 0], [4, 5])
+
+
+def test_compiled_functions_differentiate_like_their_originals():
+    """With the gradient derived, and with one that is given: it must be the one that is used."""
+    x, y = tf.constant([1.0, 2.0]), tf.constant([3.0, 4.0])
+
+    def product(a, b):
+        return a * tf.tanh(b)
+
+    def twice_the_upstream(a, b, upstream):
+        return 2.0 * upstream, None
+
+    for function, expected in (
+        (compiled(product), (np.tanh(y), x * (1 - np.tanh(y) ** 2))),
+        (compiled(product, twice_the_upstream), ([2.0, 2.0], None)),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch([x, y])
+            z = function(x, y)
+        np.testing.assert_allclose(z, x * tf.tanh(y), rtol=1e-6)
+        for gradient, value in zip(tape.gradient(z, [x, y]), expected, strict=True):
+            if value is None:
+                assert gradient is None
+            else:
+                np.testing.assert_allclose(gradient, value, atol=1e-6)

@@ -1,0 +1,145 @@
+"""All ways to name a place are understood, and a place elsewhere is copied as a whole."""
+
+from pathlib import Path
+
+import fsspec
+import pyarrow.fs
+import pytest
+from fsspec.implementations.memory import MemoryFileSystem
+from ray.tune import Checkpoint
+
+from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.plugin.checkpointed import may_replace
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
+
+
+def test_paths_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    expected = CheckpointPlace(str(tmp_path / "a b"))
+    local = pyarrow.fs.LocalFileSystem()
+    subtree = pyarrow.fs.SubTreeFileSystem(str(tmp_path), local)
+    for path, filesystem in [
+        ("a b", None),
+        (Path("a b"), None),
+        ("~/a b", None),
+        (Path("~/a b"), None),
+        (str(tmp_path / "a b"), None),
+        (f"file://{tmp_path}/a b", None),
+        (f"file://{tmp_path}/a%20b", None),
+        (Path(f"file://{tmp_path}/a b"), None),
+        (Checkpoint(str(tmp_path / "a b")), None),
+        (str(tmp_path / "a b"), local),
+        ("a b", subtree),
+        ("/a b", subtree),
+        (str(tmp_path / "a b"), fsspec.filesystem("file")),
+    ]:
+        assert CheckpointPlace.of(path, filesystem) == expected, (path, filesystem)
+
+
+def test_uris_keep_their_slashes():
+    with pytest.raises(CheckpointError, match="Give it as text"):
+        CheckpointPlace.of(Path("s3://bucket/run"))
+    with pytest.raises(CheckpointError, match="cannot be reached"):
+        CheckpointPlace.of("nonsense://bucket/run")
+
+
+def write(place: CheckpointPlace, content: str) -> None:
+    with place.writing(lambda found: (found / "manifest.json").is_file()) as directory:
+        (directory / "manifest.json").write_text(content)
+        (directory / "part").mkdir()
+        (directory / "part" / content).write_text(content)
+
+
+@pytest.mark.parametrize("kind", ["memory", "subtree of memory", "mock"])
+def test_places_elsewhere_are_replaced_as_a_whole(kind: str):
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    filesystem = {
+        "memory": memory,
+        "subtree of memory": pyarrow.fs.SubTreeFileSystem(
+            "/top", pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(memory))
+        ),
+        "mock": pyarrow.fs._MockFileSystem(),
+    }[kind]
+    place = CheckpointPlace.of("runs/checkpoint", filesystem)
+    with pytest.raises(CheckpointError, match="no directory"), place.reading():
+        raise AssertionError("must not be reached")
+    for content in ("first", "second"):
+        write(place, content)
+        with place.reading() as directory:
+            files = sorted(p.relative_to(directory).as_posix() for p in directory.rglob("*"))
+            assert files == ["manifest.json", "part", f"part/{content}"]
+            assert (directory / "manifest.json").read_text() == content
+    assert place.filesystem is not None
+    top = str(Path(place.path).parent)
+    left = place.filesystem.get_file_info(pyarrow.fs.FileSelector(top))
+    assert [Path(info.path).name for info in left] == ["checkpoint"]
+
+
+def test_what_is_something_else_is_not_replaced_elsewhere():
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    memory.pipe("/diary/notes.txt", b"dear diary")
+    with pytest.raises(CheckpointError, match=r"notes\.txt.*not overwritten"):
+        write(CheckpointPlace.of("/diary", memory), "new")
+    assert memory.cat("/diary/notes.txt") == b"dear diary"
+
+
+def test_an_error_while_writing_changes_nothing():
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    place = CheckpointPlace.of("/run", memory)
+    write(place, "old")
+
+    def write_half() -> None:
+        with place.writing(lambda _: True) as directory:
+            (directory / "manifest.json").write_text("half")
+            raise RuntimeError("full")
+
+    with pytest.raises(RuntimeError, match="full"):
+        write_half()
+    assert memory.cat("/run/manifest.json") == b"old"
+
+
+class Unmovable(MemoryFileSystem):
+    """Moves so many directories, and no more."""
+
+    moves = 1
+
+    def mv(self, path1, path2, **kwargs):
+        if not Unmovable.moves:
+            raise OSError("the connection was lost")
+        Unmovable.moves -= 1
+        super().mv(path1, path2, **kwargs)
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2])
+def test_nothing_else_is_left_where_moving_fails(moves: int, monkeypatch: pytest.MonkeyPatch):
+    memory = Unmovable()
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+    monkeypatch.setattr(Unmovable, "moves", 1)
+    write(CheckpointPlace.of("/top/run", memory), "old")
+    monkeypatch.setattr(Unmovable, "moves", moves)
+    write(CheckpointPlace.of("/top/run", memory), "new")
+    assert memory.cat("/top/run/manifest.json") == b"new"
+    assert [entry["name"] for entry in memory.ls("/top")] == ["/top/run"]
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_no_checkpoint_takes_the_place_of_an_exported_policy(tmp_path: Path, elsewhere: bool):
+    (tmp_path / "networks.safetensors").write_bytes(b"parameters")
+    manifest.write(tmp_path, env_steps=1, updates=1)
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    for file in tmp_path.iterdir():
+        memory.pipe(f"/policy/{file.name}", file.read_bytes())
+    place = CheckpointPlace.of("/policy", memory) if elsewhere else CheckpointPlace.of(tmp_path)
+    with (
+        pytest.raises(CheckpointError, match="is an exported policy and is not overwritten"),
+        place.writing(may_replace),
+    ):
+        raise AssertionError("must not be reached")
+    assert manifest.verify(tmp_path).files.keys() == {"networks.safetensors"}

@@ -1,0 +1,48 @@
+"""Returns, lengths and numbers of episodes that are going on in several environments."""
+
+import numpy as np
+
+from rllib_dreamerv3.plugin.sampling.streams import RunningEpisodes
+
+NO = np.zeros(2, bool)
+
+
+def test_environments_are_followed_apart_and_begin_anew():
+    episodes = RunningEpisodes(2)
+    episodes.step(np.array([1.0, 2.0]), NO, [{}, {}])
+    episodes.step(np.array([1.0, 4.0]), NO, [{}, {}])
+    assert episodes.end(0)[:2] == (2.0, 2)
+    # A reset is no step.
+    episodes.step(np.array([0.0, 8.0]), np.array([True, False]), [{}, {}])
+    episodes.step(np.array([5.0, 1.0]), NO, [{}, {}])
+    assert episodes.end(0)[:2] == (5.0, 1)
+    assert episodes.end(1)[:2] == (15.0, 4)
+
+
+def test_numbers_are_kept_and_nothing_else():
+    episodes = RunningEpisodes(1)
+    one, first = np.ones(1), np.zeros(1, bool)
+    episodes.step(one, ~first, [{"x": 100.0}])
+    for i in range(3):
+        info = {
+            "x": i,
+            "won": np.bool_(i == 2),
+            "speed": np.float32(0.5),
+            "name": "a",
+            "position": np.zeros(3),
+            "nothing": None,
+            "unknown": float("nan"),
+        }
+        episodes.step(one, first, [info])
+    assert episodes.end(0).numbers == {"x": (2, 3), "won": (1, 1), "speed": (0.5, 1.5)}
+    episodes.step(one, first, [{}])
+    assert episodes.end(0).numbers == {}
+
+
+def test_tables_do_not_fill_the_results():
+    episodes = RunningEpisodes(1)
+    for _ in range(2):
+        episodes.step(np.ones(1), np.zeros(1, bool), [{str(i): i for i in range(1000)}])
+    numbers = episodes.end(0).numbers
+    assert len(numbers) == 64
+    assert numbers["63"] == (63, 126)

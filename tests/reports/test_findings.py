@@ -1,0 +1,158 @@
+"""Rules by which something looks wrong: each on the values that trigger it, and on others."""
+
+import numpy as np
+import pytest
+
+from rllib_dreamerv3.reports.findings import findings
+from rllib_dreamerv3.reports.history import History
+
+RESULTS = 30
+OPTIONS = {"model_size": "XS", "training_ratio": 64, "batch_size_B": 16, "batch_length_T": 64}
+
+
+def run(updates=3000, config=None, **changes):
+    """A healthy run of 30 results, or one in which some values are others.
+
+    A change is a constant, or the first value and that from the middle on.
+    """
+    values = {
+        "learners/default_policy/WORLD_MODEL_L_total": (10.0, 2.0),
+        "learners/default_policy/WORLD_MODEL_L_decoder": (3.0, 0.2),
+        "learners/default_policy/WORLD_MODEL_KL": (1.5, 0.9),
+        "learners/default_policy/WORLD_MODEL_L_continue": (0.08, 0.03),
+        "learners/default_policy/WORLD_MODEL_gradients_global_norm": (10.0, 1.0),
+        "learners/default_policy/ACTOR_action_entropy": (0.6, 0.3),
+        "learners/default_policy/ACTOR_value_targets_pct5_ema": (0.0, 1.0),
+        "learners/default_policy/ACTOR_value_targets_pct95_ema": (0.0, 20.0),
+        "env_runners/episode_return_mean": (20.0, 100.0),
+        "env_runners/episode_return_min": (9.0, 60.0),
+        "env_runners/episode_return_max": (40.0, 150.0),
+        "env_runners/episode_len_mean": (20.0, 100.0),
+        "replay_buffer/num_records": (1000.0, 50_000.0),
+        "replay_buffer/num_episodes_stored": (40.0, 700.0),
+        "replay_buffer/num_env_steps_evicted_lifetime": 0.0,
+        "replay_buffer/num_env_steps_added_lifetime": (1000.0, 50_000.0),
+        "actual_training_ratio": 64.0,
+        "timers/learn": 0.1,
+        "timers/sample": 0.001,
+        "num_grad_updates_lifetime": (0.0, float(updates)),
+        "num_env_steps_sampled_lifetime": (1000.0, 50_000.0),
+    }
+    for name, value in changes.items():
+        (full,) = [key for key in values if key.endswith(name)] or [name]
+        values[full] = value
+    lines = {
+        name: np.interp(np.arange(RESULTS), [0, RESULTS // 2], value)
+        if isinstance(value, tuple)
+        else np.full(RESULTS, value)
+        for name, value in values.items()
+    }
+    return History(
+        {"config": {**OPTIONS, **(config or {})}, **{name: x[i] for name, x in lines.items()}}
+        for i in range(RESULTS)
+    )
+
+
+def names(history):
+    return [finding.name for finding in findings(history)]
+
+
+RETURNS_STAY = {
+    "episode_return_mean": 20.0,
+    "episode_return_min": 9.0,
+    "episode_return_max": 40.0,
+    "episode_len_mean": 20.0,
+}
+
+
+def test_nothing_is_wrong_with_what_learns():
+    assert names(run()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "words"),
+    [
+        ("Updates that were not finite", {"num_rewinds": 2.0}, "2 updates"),
+        ("World model unstable", {"WORLD_MODEL_L_total": (2.0, 50.0)}, "was 8.4 and is 50"),
+        (
+            "Reward head blind",
+            {
+                "episode_return_mean": 2e-5,
+                "episode_return_min": 1e-5,
+                "episode_return_max": 3e-5,
+                "ACTOR_value_targets_pct95_ema": 1e-5,
+                "ACTOR_value_targets_pct5_ema": 0.0,
+            },
+            "3e-07 a step",
+        ),
+        (
+            "Returns are all equal",
+            dict.fromkeys(RETURNS_STAY, 50.0),
+            "returned 50,",
+        ),
+        (
+            "Observations never change",
+            {"replay_buffer/constant_observations": 1.0},
+            "all 50,000 records",
+        ),
+        (
+            "Image loss stuck",
+            {"WORLD_MODEL_L_decoder": (90.0, 85.0), "WORLD_MODEL_KL": 0.02},
+            "stays at 85",
+        ),
+        ("Critic runs away", {"ACTOR_value_targets_pct95_ema": (0.0, 1e6)}, "Values reach 1e+06"),
+        (
+            "Actor uniform",
+            {**RETURNS_STAY, "ACTOR_action_entropy": (0.6, 0.69)},
+            "entropy_scale (now 0.0003)",
+        ),
+        (
+            "Actor collapsed",
+            {**RETURNS_STAY, "ACTOR_action_entropy": (0.6, 0.03)},
+            "entropy_scale (now 0.0003)",
+        ),
+        ("Ends are never predicted", {"WORLD_MODEL_L_continue": 0.2}, "loss of continues is 0.2"),
+        (
+            "Replay too small",
+            {"num_records": 700.0, "num_episodes_stored": 10.0, "evicted_lifetime": 1e4},
+            "700 records",
+        ),
+        ("Training ratio not reached", {"actual_training_ratio": 32.0}, "32 instead of 64"),
+        ("Environment slower than learning", {"timers/sample": 1.0}, "50000 s went into sampling"),
+        (
+            "No reward yet",
+            {**dict.fromkeys(RETURNS_STAY, 0.0), "ACTOR_value_targets_pct95_ema": 0.0},
+            "returned 0",
+        ),
+    ],
+)
+def test_each_failure_is_named_alone_with_evidence(name, changes, words):
+    (finding,) = findings(run(**changes))
+    assert finding.name == name
+    assert words in str(finding)
+    assert len(str(finding).splitlines()) == 3
+
+
+def test_young_runs_are_left_alone():
+    for changes in (
+        {**RETURNS_STAY, "ACTOR_action_entropy": (0.6, 0.69)},
+        {"WORLD_MODEL_L_continue": 0.2},
+        {"WORLD_MODEL_L_total": (2.0, 50.0)},
+    ):
+        assert names(run(updates=300, **changes)) == []
+        assert len(names(run(updates=3000, **changes))) == 1
+
+
+def test_observations_of_which_a_part_changes_are_no_failure():
+    assert names(run(**{"replay_buffer/constant_observations": 0.5})) == []
+
+
+def test_options_of_the_variant_count_where_none_were_set():
+    history = run(config={"model_size": "12M"}, **RETURNS_STAY, ACTOR_action_entropy=(0.6, 0.69))
+    (finding,) = findings(history)
+    assert "(now 0.0003)" in finding.change
+
+
+def test_what_was_never_reported_is_no_failure():
+    assert names(History()) == []
+    assert names(History([{"num_grad_updates_lifetime": 5000}])) == []
