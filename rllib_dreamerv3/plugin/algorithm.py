@@ -1,7 +1,6 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +24,19 @@ from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.cluster.resources import check_resources
-from rllib_dreamerv3.plugin.cluster.worker_status import keep_warnings, reasons_told
+from rllib_dreamerv3.plugin.cluster.worker_status import forward_warnings, start_failures_reported
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
-from rllib_dreamerv3.plugin.learners.group import RemoteLearnerGroup, ask_learner
-from rllib_dreamerv3.plugin.recovery import Divergence, go_on_or_end
-from rllib_dreamerv3.plugin.refused_methods import RefusedMethods
+from rllib_dreamerv3.plugin.learners.group import ask_learner
+from rllib_dreamerv3.plugin.recovery import Divergence, continue_or_end
+from rllib_dreamerv3.plugin.refused_methods import refuse_methods
 from rllib_dreamerv3.plugin.replay_capacity import check_replay_room, specs_of
 from rllib_dreamerv3.plugin.results import Iteration, complete, report_dream, under_former_names
-from rllib_dreamerv3.plugin.sampling.asynchronous import AsynchronousSampling
+from rllib_dreamerv3.plugin.sampling.asynchronous import AsynchronousSampler
 from rllib_dreamerv3.plugin.sampling.episodes import EpisodeStatistics, clip_rewards
-from rllib_dreamerv3.plugin.sampling.request import Demand, demand_of
-from rllib_dreamerv3.plugin.ways_of_sampling import remote_sampling
+from rllib_dreamerv3.plugin.sampling.remote import SynchronousSampler
+from rllib_dreamerv3.plugin.sampling.request import SampleRequest, next_request
+from rllib_dreamerv3.plugin.sampling.sampler import LocalSampler, Sampler
+from rllib_dreamerv3.plugin.tune.trial import OPEN_FILES, Trial
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer, SampledSequences
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
@@ -46,7 +47,8 @@ from rllib_dreamerv3.startup.import_hooks import NAME
 MOST_PENDING_UPDATES = 1000
 
 
-class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
+@refuse_methods
+class DreamerV3(CheckpointedAlgorithm):
     """Learns a world model from replay, and behaviour from imagination (arXiv 2301.04104v1).
 
     Attributes:
@@ -57,6 +59,11 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
     """
 
     _drawn_ahead: SampledSequences | None = None
+
+    def __init__(self, config: Any = None, env: Any = None, **kwargs: Any):
+        """Takes what RLlib's algorithms take."""
+        self.trial = Trial(self, config)
+        super().__init__(config, env, **kwargs)
 
     @classmethod
     def get_default_config(cls) -> DreamerV3Config:
@@ -73,7 +80,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
             EnvironmentFailedError: If no env runner can be made.
             LearnerFailedError: If a learner's process cannot be started.
         """
-        keep_warnings()
+        forward_warnings()
         if not self.config.env:
             raise ConfigError(
                 "The config names no environment: .environment('CartPole-v1'), or a class or "
@@ -100,20 +107,18 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         self.update_schedule = UpdateSchedule(
             self.config.training_ratio / self.config.records_per_update
         )
-        self._episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
+        self.episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
         self._this_iteration = Iteration(0)
         self.last_evaluation: dict[str, Any] = {}
-        self._divergence = Divergence(self)
-        with reasons_told(validate=self.config.validate_env_runners_after_construction):
+        self.divergence = Divergence(self)
+        with start_failures_reported(validate=self.config.validate_env_runners_after_construction):
             super().setup(config)
-        self._remote_sampling = remote_sampling(
-            self.config, self.env_runner_group, self._policy_weights
-        )
+        self.sampler = self._make_sampler()
         if self._acts_with_the_learners_networks:
             learner = self.learner_group._learner
             self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
-        self._learner_device = ask_learner(self.learner_group, lambda _: device_in_use())
+        self.learner_device = ask_learner(self.learner_group, lambda _: device_in_use())
         context = self.config.resolved("replay_context")
         specs = ask_learner(
             self.learner_group, lambda learner: specs_of(learner.module[DEFAULT_MODULE_ID], context)
@@ -128,7 +133,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         replay = self.config.replay_buffer_options()
         if replay["storage"] != "disk":
             return None
-        return Path(replay["directory"] or self.run_directory).expanduser().absolute()
+        return Path(replay["directory"] or self.trial.directory).expanduser().absolute()
 
     def __repr__(self) -> str:
         """The algorithm's name; RLlib's own fails where the config was refused."""
@@ -150,6 +155,26 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         """Whether sampling and learning happen in this process, with the same networks."""
         return self.config.num_env_runners == 0 and self.config.num_learners == 0
 
+    def _make_sampler(self) -> Sampler:
+        config, group = self.config, self.env_runner_group
+        if not config.num_env_runners:
+            shared = self._acts_with_the_learners_networks
+            return LocalSampler(group, None if shared else self._sync_weights)
+        options: dict[str, Any] = {
+            "restart": config.restart_failed_env_runners,
+            "timeout_s": config.sample_timeout_s,
+            "tolerated_failures": config.num_consecutive_env_runner_failures_tolerance,
+        }
+        if not config.samples_asynchronously:
+            return SynchronousSampler(group, self._sync_weights, **options)
+        return AsynchronousSampler(
+            group,
+            max_requests=config.max_requests_in_flight_per_env_runner,
+            broadcast_interval=config.resolved("broadcast_interval"),
+            get_weights=self._policy_weights,
+            **options,
+        )
+
     def step(self) -> dict[str, Any]:
         """Runs one iteration, see :meth:`training_step`, and completes its result."""
         results = None
@@ -159,9 +184,9 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
             try:
                 results = super().step()
             except TrainingDivergedError as error:
-                self._divergence.rewind(error)
+                self.divergence.rewind(error)
             except LearnerFailedError as error:
-                go_on_or_end(self, error)
+                continue_or_end(self, error)
         if iteration.last_batch is not None:
             self._report(iteration.last_batch, record_losses=True)
         complete(results, self, iteration)
@@ -173,74 +198,68 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         return super().evaluate(*args, **kwargs)
 
     def training_step(self) -> None:
-        """Samples until an update is due, then does all updates that are; again and again.
+        """Repeats: sample until an update is due, do all updates that are due.
 
-        With asynchronous sampling it takes what env runners have sampled meanwhile between any two
-        updates, and waits for records only where no update is due.
+        With asynchronous sampling, records that have arrived are stored between any two updates,
+        and records are waited for only if no update is due.
 
         Ends when the iteration has lasted ``min_time_s_per_iteration``, so that results appear in
-        time whatever an update costs. Updates that are still due then come first in the next call:
-        the sequence of records and updates does not depend on the clock. A shorter step would do as
-        well, RLlib calls it again and again; but each call costs as much as a small model's update.
+        time whatever an update costs. Updates that are still due come first in the next call: the
+        order of samples and updates does not depend on the clock. A shorter step would do, since
+        RLlib repeats it; but each call costs as much as a small model's update.
         """
         updated = False
         while True:
-            if not self._pending_updates or self.config.samples_beside_learning:
+            if not self._pending_updates or self.sampler.concurrent:
                 self._store(self._sample())
                 self._pending_updates += self._updates_due()
             if self._pending_updates:
                 self._update_from_replay()
-                self._sync_weights()
+                self.sampler.publish_weights()
                 updated = True
             if self._this_iteration.time_is_up:
                 break
         self._log_metrics(updated)
 
     def restore_env_runners(self, env_runner_group: EnvRunnerGroup) -> list[int]:
-        """Brings lost env runners back, without waiting for those that are still starting.
+        """Recovers lost env runners, without waiting for those that are still starting.
 
         Args:
-            env_runner_group: Those for training, or for evaluation, which RLlib brings back.
+            env_runner_group: Those for training, or for evaluation, which RLlib recovers.
 
         Returns:
-            Indices of those that are back or were added, with the weights and seeds of now.
+            Indices of those that were recreated or added; they have the current weights and seeds.
         """
-        if env_runner_group is not self.env_runner_group or self._remote_sampling is None:
+        if env_runner_group is not self.env_runner_group:
             return super().restore_env_runners(env_runner_group)
-        back = self._remote_sampling.bring_back()
+        back = self.sampler.bring_back()
         if back:
             self._push_weights(back)
-            arguments = {"generation": self.generation}
-            self._call_remote_env_runners("begin_generation", arguments, back)
+            self.sampler.call_remote("begin_generation", {"generation": self.generation}, back)
         return back
 
     def cleanup(self) -> None:
-        """Closes environments and ends all processes, also those that hang."""
-        if self._remote_sampling is not None:
-            self._remote_sampling.stop()
+        """Closes environments and ends all processes, including hanging ones."""
+        # Setup may have failed before there was one.
+        if hasattr(self, "sampler"):
+            self.sampler.stop()
         super().cleanup()
 
     def _sample(self) -> list[RecordChunk]:
-        """Asks env runners for records, and takes those that have come."""
-        group, demand = self.env_runner_group, self._demand()
+        """Recovers lost env runners, and returns the next records."""
+        group = self.env_runner_group
         with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
-            if self._remote_sampling is None:
-                return self.env_runner.sample(**demand.arguments)
             # RLlib does both once an iteration, which may be long.
             back = self.restore_env_runners(group)
             if back:
                 self._make_on_env_runners_recreated_callbacks(
                     config=self.config, env_runner_group=group, restored_env_runner_indices=back
                 )
-            chunks, metrics = self._remote_sampling.sample(demand)
-        # Nobody answers where all env runners are lost.
-        if metrics:
-            self.metrics.aggregate(metrics, key=ENV_RUNNER_RESULTS)
-        return chunks
+            return self.sampler.collect(self._next_request())
 
-    def _demand(self) -> Demand:
+    def _next_request(self) -> SampleRequest:
         config = self.config
-        return demand_of(
+        return next_request(
             self.update_schedule,
             records_per_call=config.get_rollout_fragment_length() * config.num_envs_per_env_runner,
             most_ahead=config.most_records_ahead,
@@ -255,7 +274,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         """Puts records into replay, and counts them."""
         for chunk in chunks:
             self.replay_buffer.add(clip_rewards(chunk, self.config.clip_rewards))
-            self._episodes.add(chunk.ended)
+            self.episodes.add(chunk.ended)
             self._records += len(chunk)
             self._env_steps += chunk.env_steps()
 
@@ -271,33 +290,27 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
             return 0
         due = self.update_schedule.due(self._records)
         if self.config.max_records_ahead is None:
-            # Nobody waits for the updates: what is too much is never made up for.
+            # Sampling does not wait for updates: those that are too many are never made up for.
             late = max(0, self._pending_updates + due - MOST_PENDING_UPDATES)
             self.update_schedule.cancel(late)
             due -= late
         return due
 
     def _update_from_replay(self) -> None:
-        """Does the updates that are due while time lasts, but at least one.
+        """Does the updates that are due until time is up, but at least one.
 
-        Not more than one where there may be records to take meanwhile.
+        Not more than one if records arrive between updates.
         """
         self._drawn_ahead = None  # An update that failed may have left it behind.
         while self._pending_updates:
-            with self._sampling_meanwhile():
+            with self.sampler.while_busy(self._next_request()):
                 batch, _ = self._update()
                 self._pending_updates -= 1
             self._report_now_and_then(batch)
-            if self.config.samples_beside_learning:
+            if self.sampler.concurrent:
                 break
             if self._drawn_ahead is None and self._this_iteration.time_is_up:
                 break
-
-    def _sampling_meanwhile(self) -> AbstractContextManager[None]:
-        """Lets env runners go on while an update runs, if they are to."""
-        if isinstance(self._remote_sampling, AsynchronousSampling):
-            return self._remote_sampling.while_busy(self._demand())
-        return nullcontext()
 
     def _update(self) -> tuple[Columns, Columns]:
         """Samples a batch, updates the networks with it, and stores the latents they give it.
@@ -312,7 +325,6 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         with self.metrics.log_time((TIMERS, LEARN_ON_BATCH_TIMER)):
             drawn, self._drawn_ahead = self._drawn_ahead, None
             batch, windows = drawn or self.replay_buffer.sample(self.config.batch_size_B)
-            remote = isinstance(self.learner_group, RemoteLearnerGroup)
             try:
                 (latents,) = self.learner_group.update(
                     batch=MultiAgentBatch(
@@ -320,33 +332,28 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
                         env_steps=self.config.records_per_update,
                     ),
                     timesteps={NUM_ENV_STEPS_SAMPLED_LIFETIME: self._env_steps},
-                    **({"meanwhile": self._draw_ahead} if remote else {}),
+                    background=self._draw_ahead,
                 )
             except TrainingDivergedError as error:
-                self._divergence.record(error, batch)
+                self.divergence.record(error, batch)
                 latents = {}
             self.replay_buffer.write_back(windows, latents)
         self.metrics.log_value(NUM_GRAD_UPDATES_LIFETIME, 1, reduce="lifetime_sum")
         return batch, latents
 
     def _draw_ahead(self) -> None:
-        """Draws the batch of the next update, while another process computes this one.
+        """Draws the batch of the next update, while other processes compute this one.
 
-        That the next update follows in this iteration is decided here, so that none is left drawn
-        when it ends. Nothing is sampled between the two: replay holds the same records as if it
-        were drawn later. Only the latents that this update is going to store come too late for
-        rows that are in both; the 2025 code too writes them one update late.
+        Whether to do so must not depend on the clock: the iteration goes on until the batch that
+        was drawn is used. Replay holds the same records as if it were drawn later, since nothing is
+        sampled between the two updates. Only the latents of this update come too late for rows
+        that are in both batches; the 2025 code too writes them one update late.
         """
-        # Beside learning records are stored between any two updates, and may displace others.
-        if self.config.samples_beside_learning:
-            return
-        if self._pending_updates > 1 and not self._this_iteration.time_is_up:
+        # With asynchronous sampling, records are stored in between, and may displace others.
+        if self._pending_updates > 1 and not self.sampler.concurrent:
             self._drawn_ahead = self.replay_buffer.sample(self.config.batch_size_B)
 
     def _sync_weights(self) -> None:
-        # Requests that are sent beside learning bring the weights along.
-        if self._acts_with_the_learners_networks or self.config.samples_beside_learning:
-            return
         with self.metrics.log_time((TIMERS, SYNCH_WORKER_WEIGHTS_TIMER)):
             self.env_runner_group.sync_weights(
                 from_worker_or_learner_group=self.learner_group, inference_only=True
@@ -372,15 +379,17 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         )
         self._this_iteration.reports |= values
         if dream is not None:
-            self._this_iteration.pictures |= report_dream(self, dream, update)
+            trial = self.trial
+            files = report_dream(trial.directory, trial.place, dream, update)
+            self._this_iteration.pictures |= files
 
     def _log_metrics(self, updated: bool) -> None:
-        """Hands RLlib the metrics of env runner, learner and replay."""
-        if not self.env_runner_group.num_remote_env_runners():
-            self.metrics.aggregate([self.env_runner.get_metrics()], key=ENV_RUNNER_RESULTS)
+        """Hands RLlib the metrics of env runners, learner and replay."""
+        if sampled := self.sampler.take_metrics():
+            self.metrics.aggregate(sampled, key=ENV_RUNNER_RESULTS)
         if updated:
-            # Of all learners they are the same, and already those of the whole batch. Each has to
-            # forget them: if others die, the run goes on with its state.
+            # All learners have the same, those of the whole batch. Each has to drop them: if the
+            # others die, the run continues with its state.
             answers = self.learner_group.foreach_learner(lambda learner: learner.metrics.reduce())
             metrics, *_ = [answer.get() for answer in answers]
             self.metrics.aggregate([metrics], key=LEARNER_RESULTS)
@@ -394,14 +403,45 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
         reached = self.update_schedule.reached(self._records, self._pending_updates)
         ratio = reached * self.config.records_per_update
         self.metrics.log_value("actual_training_ratio", ratio, window=1)
-        if self.config.samples_beside_learning:
+        if self.sampler.concurrent:
             self.metrics.log_value("num_updates_pending", self._pending_updates, window=1)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        """Becomes the algorithm of another trial in the same process, for ``reuse_actors``.
+
+        Nothing of the old trial is kept, including replay; only the start of a process and the
+        imports are saved. Called by Tune.
+
+        Args:
+            new_config: Options of the new trial.
+
+        Returns:
+            True: this is always possible.
+
+        Raises:
+            ConfigError: If the options are wrong.
+        """
+        kept = {name: getattr(self, name) for name in OPEN_FILES}
+        storage = self._storage
+        if self._monitor.is_alive():
+            self._monitor.stop()
+            self._monitor.join()
+        self.cleanup()
+        self.__dict__.clear()
+        initialize: Any = self.__init__  # type: ignore[misc]
+        initialize(new_config, storage=storage)
+        self.__dict__.update(kept)
+        return True
+
+    def _open_logfiles(self, stdout_file: str | None, stderr_file: str | None) -> None:
+        # Tune would open them in the working directory, which it deletes.
+        super()._open_logfiles(*self.trial.log_files(stdout_file, stderr_file))
 
     def get_counters(self) -> dict[str, Any]:
         """What the algorithm has counted, as JSON."""
         return {
             "update_schedule": self.update_schedule.get_state(),
-            "episodes": self._episodes.get_state(),
+            "episodes": self.episodes.get_state(),
             "records": self._records,
             "env_steps": self._env_steps,
             "pending_updates": self._pending_updates,
@@ -411,7 +451,7 @@ class DreamerV3(RefusedMethods, CheckpointedAlgorithm):
     def set_counters(self, counters: Mapping[str, Any]) -> None:
         """Restores what :meth:`get_counters` gave."""
         self.update_schedule.set_state(counters["update_schedule"])
-        self._episodes.set_state(counters["episodes"])
+        self.episodes.set_state(counters["episodes"])
         self._records, self._env_steps = counters["records"], counters["env_steps"]
         self._pending_updates = counters["pending_updates"]
         self.generation = counters["generation"]

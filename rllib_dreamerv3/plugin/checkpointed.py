@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import ray
+from ray.rllib.algorithms.algorithm import Algorithm
 from ray.rllib.core import (
     COMPONENT_LEARNER,
     COMPONENT_LEARNER_GROUP,
@@ -39,19 +40,21 @@ from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
 from rllib_dreamerv3.plugin.policy_export import write_policy
-from rllib_dreamerv3.plugin.sampling.remote import RemoteSampling
-from rllib_dreamerv3.plugin.tuned_algorithm import TunedAlgorithm
+from rllib_dreamerv3.plugin.sampling.sampler import Sampler
+from rllib_dreamerv3.plugin.tune.trial import Trial
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
 
-class CheckpointedAlgorithm(TunedAlgorithm):
+class CheckpointedAlgorithm(Algorithm):
     """An algorithm whose checkpoints are whole or not there.
 
     Subclasses bring ``replay_buffer`` and the counters.
 
     Attributes:
         replay_buffer: The records that were sampled.
+        sampler: Collects the records.
+        trial: Where Tune keeps the run.
         generation: Counts restores, and with ``exact_resume`` saves: from it come the seeds of
             environments and actions.
     """
@@ -59,7 +62,8 @@ class CheckpointedAlgorithm(TunedAlgorithm):
     config: DreamerV3Config
     replay_buffer: ReplayBuffer
     generation: int
-    _remote_sampling: RemoteSampling | None = None
+    sampler: Sampler
+    trial: Trial
 
     @abstractmethod
     def get_counters(self) -> dict[str, Any]:
@@ -77,7 +81,7 @@ class CheckpointedAlgorithm(TunedAlgorithm):
                 manifest.verify(self._last_saved)
                 return str(self._last_saved)
         # Tune has moved what it saved to the trial's directory.
-        place = self.trial_place
+        place = self.trial.place
         if place is None or place.filesystem is not None:
             return None
         saved, _ = newest_whole(Path(place.path))
@@ -267,7 +271,7 @@ class CheckpointedAlgorithm(TunedAlgorithm):
         # checkpoint do; sequence number 0 means: take them whatever you have.
         state = {COMPONENT_RL_MODULE: self._policy_weights(), WEIGHTS_SEQ_NO: 0}
         reference = ray.put(state)
-        if self._remote_sampling is None and self.learner_group.is_remote:
+        if not self.config.num_env_runners and self.learner_group.is_remote:
             self.env_runner.set_state(state)
         self._call_remote_env_runners("set_state", {"state": reference}, only)
 
@@ -279,9 +283,8 @@ class CheckpointedAlgorithm(TunedAlgorithm):
     def _call_remote_env_runners(
         self, method: str, arguments: dict[str, Any], only: list[int] | None = None
     ) -> None:
-        """Waits for none that does not answer in time: it takes the call up later."""
-        if self._remote_sampling is not None:
-            self._remote_sampling.call(method, arguments, only)
+        """Calls those for training and evaluation; slow ones are not waited for."""
+        self.sampler.call_remote(method, arguments, only)
         if self.eval_env_runner_group is not None and only is None:
             self.eval_env_runner_group.foreach_env_runner(
                 method,

@@ -7,7 +7,7 @@ import numpy as np
 
 from rllib_dreamerv3.errors import LearnerFailedError, LearnersLostError, TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
-from rllib_dreamerv3.plugin.learners.group import RemoteLearnerGroup, ask_learner
+from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.records import Columns
 
 MOST_REWINDS = 3
@@ -68,7 +68,7 @@ class Divergence:
 
     def _write(self, batch: Columns, summary: dict[str, Any]) -> str | None:
         """Lets the learner write a recording; a sentence about it, None if there are enough."""
-        directory = self._algorithm.run_directory / DIRECTORY
+        directory = self._algorithm.trial.directory / DIRECTORY
         summary = {"on_divergence": self._algorithm.config.on_divergence, **summary}
         return ask_learner(
             self._algorithm.learner_group,
@@ -116,7 +116,7 @@ def drop_metrics(algorithm: CheckpointedAlgorithm) -> None:
     algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.get_metrics())
 
 
-def go_on_or_end(algorithm: CheckpointedAlgorithm, error: LearnerFailedError) -> None:
+def continue_or_end(algorithm: CheckpointedAlgorithm, error: LearnerFailedError) -> None:
     """Goes back to the last checkpoint where that helps.
 
     Networks and optimizers are in the learners alone, so the whole run goes back: replay and
@@ -131,11 +131,10 @@ def go_on_or_end(algorithm: CheckpointedAlgorithm, error: LearnerFailedError) ->
             checkpoint is the last one.
     """
     group, checkpoint = algorithm.learner_group, algorithm.last_checkpoint
-    lost = isinstance(group, RemoteLearnerGroup) and isinstance(error, LearnersLostError)
-    if not lost or checkpoint is None:
+    if not isinstance(error, LearnersLostError) or checkpoint is None:
         _end(error, checkpoint)
     logger.warning("%s The run goes back to its last checkpoint, %s.", error, checkpoint)
-    group.begin_anew()
+    group.restart()
     algorithm.restore_from_path(checkpoint)
     drop_metrics(algorithm)
 

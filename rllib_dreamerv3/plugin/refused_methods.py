@@ -10,6 +10,27 @@ _ACT = (
 _ONE_AGENT = "DreamerV3 trains the one module of a single agent."
 _SAVED = "algorithm.save_to_path() writes the networks as plain files, see docs/checkpoints.md."
 
+REFUSED_METHODS = {
+    "compute_single_action": _ACT,
+    "compute_actions": _ACT,
+    "get_policy": "algorithm.get_module() is the policy's module.",
+    "add_policy": _ONE_AGENT,
+    "remove_policy": _ONE_AGENT,
+    "add_module": _ONE_AGENT,
+    "remove_module": _ONE_AGENT,
+    "export_model": _SAVED,
+    "export_policy_model": _SAVED,
+    "export_policy_checkpoint": _SAVED,
+    "evaluate_offline": "there is no recorded data; algorithm.evaluate() plays episodes.",
+}
+
+
+def refuse_methods(algorithm: type) -> type:
+    """Lets each of :data:`REFUSED_METHODS` of a class raise TypeError with one sentence."""
+    for name, instead in REFUSED_METHODS.items():
+        setattr(algorithm, name, _refused(name, instead))
+    return algorithm
+
 
 def _refused(name: str, instead: str) -> Callable[..., NoReturn]:
     def method(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
@@ -17,24 +38,3 @@ def _refused(name: str, instead: str) -> Callable[..., NoReturn]:
 
     method.__name__, method.__doc__ = name, f"Not offered: {instead}"
     return method
-
-
-class RefusedMethods:
-    """Answers calls of RLlib's old API stack, of several agents, and of recorded data.
-
-    Each raises TypeError with one sentence.
-    """
-
-    compute_single_action = _refused("compute_single_action", _ACT)
-    compute_actions = _refused("compute_actions", _ACT)
-    get_policy = _refused("get_policy", "algorithm.get_module() is the policy's module.")
-    add_policy = _refused("add_policy", _ONE_AGENT)
-    remove_policy = _refused("remove_policy", _ONE_AGENT)
-    add_module = _refused("add_module", _ONE_AGENT)
-    remove_module = _refused("remove_module", _ONE_AGENT)
-    export_model = _refused("export_model", _SAVED)
-    export_policy_model = _refused("export_policy_model", _SAVED)
-    export_policy_checkpoint = _refused("export_policy_checkpoint", _SAVED)
-    evaluate_offline = _refused(
-        "evaluate_offline", "there is no recorded data; algorithm.evaluate() plays episodes."
-    )

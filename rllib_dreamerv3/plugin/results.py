@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -22,9 +23,8 @@ from ray.rllib.utils.metrics import (
 )
 
 from rllib_dreamerv3.errors import LearnerFailedError
-from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
 from rllib_dreamerv3.plugin.cluster.resources import machines
-from rllib_dreamerv3.plugin.learners.group import RemoteLearnerGroup
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.replay.buffer import ENV_STEPS_ADDED, RECORDS_SAMPLED
 from rllib_dreamerv3.reports.dream_files import write_report
@@ -33,10 +33,10 @@ from rllib_dreamerv3.reports.dreams import Dream
 
 @dataclass
 class Iteration:
-    """Begins and ends with one call of ``train()``.
+    """The state of one call of ``train()``.
 
-    RLlib calls ``training_step()`` without arguments, maybe several times, and takes from it only
-    what can be averaged; this is what else the steps know and leave behind.
+    RLlib calls ``training_step()`` without arguments, maybe several times, and takes only metrics
+    from it; this holds what else the steps pass to the result.
 
     Attributes:
         seconds: Time after which no further sample or update begins.
@@ -71,16 +71,15 @@ _SUMS = {
 
 
 def without_gaps(results: dict[str, Any]) -> dict[str, Any]:
-    """Says 0 where nothing was counted, and nothing where there is no value.
+    """Reports 0, or omits the metric, instead of NaN.
 
-    RLlib says NaN to both. Its own algorithms sample and learn in every iteration; one here may be
-    too short for that.
+    RLlib's own algorithms sample and learn in every iteration; one here may be too short for that.
 
     Args:
         results: Of env runners or learners.
 
     Returns:
-        The same without NaN.
+        The same without NaN: sums are 0, other metrics are left out.
     """
     return _without_gaps(results, is_sum=False)
 
@@ -106,39 +105,37 @@ def _is_nan(value: Any) -> bool:
 
 
 def complete(results: dict[str, Any], algorithm: Any, iteration: Iteration) -> None:
-    """Adds what an algorithm knows, and says 0 or nothing where RLlib says NaN.
+    """Adds the metrics of an algorithm, and reports 0, or omits the metric, instead of NaN.
 
     Args:
         results: RLlib's, changed in place.
-        algorithm: Whose they are, a ``DreamerV3``.
-        iteration: That they are of.
+        algorithm: The ``DreamerV3`` that returns them.
+        iteration: The iteration they belong to.
     """
     if EVALUATION_RESULTS in results:
-        # Tune wants in every result what trials are compared by. RLlib repeats evaluation once.
+        # Tune wants the metrics by which it compares trials in every result; RLlib repeats an
+        # evaluation once.
         if iteration.evaluated:
             algorithm.last_evaluation = results[EVALUATION_RESULTS]
         results[EVALUATION_RESULTS] = algorithm.last_evaluation
-    learners, sampling = algorithm.learner_group, algorithm._remote_sampling
-    remote = isinstance(learners, RemoteLearnerGroup)
+    learners, sampler = algorithm.learner_group, algorithm.sampler
     results |= {
-        **algorithm._divergence.results(),
-        "learner_device": algorithm._learner_device,
-        "num_learner_rebuilds": learners.rebuilt if remote else 0,
+        **algorithm.divergence.results(),
+        "learner_device": algorithm.learner_device,
+        "num_learner_rebuilds": learners.rebuilt,
     }
-    # Learners that cannot be asked are dealt with by the next update.
+    # The next update handles learners that do not answer.
     with suppress(LearnerFailedError):
-        sampled_on = () if sampling is None else sampling.machines
-        if sampled_on is not None:
-            found = machines(learners.machines if remote else (), sampled_on)
+        if (sampled_on := sampler.machines) is not None:
+            found = machines(learners.machines, sampled_on)
             results |= {"machines": found} if found else {}
     for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
         if part in results:
             results[part] = without_gaps(results[part])
-    # Nothing is there yet where no env runner has answered in this iteration.
+    # Missing if no env runner has answered in this iteration.
     sampled = results.setdefault(ENV_RUNNER_RESULTS, {})
-    sampled.update(algorithm._episodes.results())
-    if sampling is not None:
-        sampled.update(sampling.results())
+    sampled.update(algorithm.episodes.results())
+    sampled.update(sampler.results())
     # Not through the metrics logger, which would repeat a report's keys, without values, in the
     # results of all iterations that have no such report.
     if iteration.reports:
@@ -176,20 +173,22 @@ PICTURES = "reports"
 logger = logging.getLogger(__name__)
 
 
-def report_dream(algorithm: CheckpointedAlgorithm, dream: Dream, update: int) -> dict[str, str]:
-    """Writes the files of :func:`write_report`, elsewhere too if Tune keeps the trial elsewhere.
+def report_dream(
+    directory: Path, place: CheckpointPlace | None, dream: Dream, update: int
+) -> dict[str, str]:
+    """Writes the files of :func:`write_report`, and uploads them if Tune keeps the trial elsewhere.
 
-    A picture that cannot be written ends no run: that is said, and training goes on.
+    A failed picture is logged; training continues.
 
     Args:
-        algorithm: Whose dream it is.
+        directory: The trial's directory on this machine.
+        place: Where Tune keeps the trial; None without Tune.
         dream: What to report.
         update: Number of updates so far.
 
     Returns:
-        Where the files are, by their names in the results; empty if they could not be written.
+        Paths of the files, by their names in the results; empty if they could not be written.
     """
-    directory, place = algorithm.run_directory, algorithm.trial_place
     try:
         files = write_report(directory, dream, update)
         if place is None or place.filesystem is None:

@@ -224,7 +224,7 @@ def test_the_ratio_is_reached_within_one_percent(algorithm):
 
 
 def test_requests_carry_weights_of_the_last_updates(algorithm, monkeypatch):
-    sampling = algorithm._remote_sampling
+    sampling = algorithm.sampler
     actors = algorithm.env_runner_group._worker_manager.actors()
     prints_of = lambda actor: ray.get(actor.apply.remote(lambda runner: runner.prints))
     before = {index: len(prints_of(actor)) for index, actor in actors.items()}
@@ -237,9 +237,9 @@ def test_requests_carry_weights_of_the_last_updates(algorithm, monkeypatch):
 
     ask, update = sampling._ask, algorithm._update
 
-    def note_ask(index, demand, *arguments):
+    def note_ask(index, request, *arguments):
         asked[index].append(updates_of(algorithm))
-        ask(index, demand, *arguments)
+        ask(index, request, *arguments)
 
     def noted_update():
         result = update()
@@ -247,7 +247,9 @@ def test_requests_carry_weights_of_the_last_updates(algorithm, monkeypatch):
         return result
 
     note_update()
-    sampling.call("get_metrics", {})  # drops what is in flight, so that the next weights are new
+    sampling.call_remote(
+        "get_metrics", {}
+    )  # drops what is in flight, so that the next weights are new
     before = {index: len(prints_of(actor)) for index, actor in actors.items()}
     with monkeypatch.context() as patch:
         patch.setattr(sampling, "_ask", note_ask)
@@ -269,7 +271,7 @@ def test_requests_carry_weights_of_the_last_updates(algorithm, monkeypatch):
 
 
 def test_a_checkpoint_in_mid_flight_loses_no_count_and_glues_nothing(algorithm, tmp_path):
-    sampling = algorithm._remote_sampling
+    sampling = algorithm.sampler
     train_until(algorithm, lambda: sampling.records_in_flight >= RUNNERS)
     path = algorithm.save_to_path(tmp_path / "checkpoint")
     counters, segments = algorithm.get_counters(), segments_of(algorithm)
@@ -291,9 +293,9 @@ def test_a_checkpoint_in_mid_flight_loses_no_count_and_glues_nothing(algorithm, 
 
 
 def test_answers_that_nobody_has_been_given_are_dropped_by_a_restore(algorithm, tmp_path):
-    sampling = algorithm._remote_sampling
+    sampling = algorithm.sampler
     path = algorithm.save_to_path(tmp_path / "checkpoint")
-    with sampling.while_busy(algorithm._demand()):
+    with sampling.while_busy(algorithm._next_request()):
         deadline = time.monotonic() + PATIENCE_S
         while not sampling._taken and time.monotonic() < deadline:
             time.sleep(0.01)
@@ -304,7 +306,7 @@ def test_answers_that_nobody_has_been_given_are_dropped_by_a_restore(algorithm, 
 
 def test_env_runners_that_die_or_hang_are_replaced_and_the_others_go_on(shared, algorithm):
     _, directory = shared
-    sampling, manager = algorithm._remote_sampling, algorithm.env_runner_group._worker_manager
+    sampling, manager = algorithm.sampler, algorithm.env_runner_group._worker_manager
     # Every env runner has begun its stream after what the tests before have restored.
     for _ in range(50):
         algorithm.train()

@@ -119,7 +119,7 @@ def test_ignored_updates_are_counted_and_the_others_go_on(build):
     algorithm = build(extreme("ignore"))
     seen = {False: 0, True: 0}
     while min(seen.values()) < 3 and sum(seen.values()) < 300:
-        before, ignored = weights_of(algorithm), algorithm._divergence.ignored
+        before, ignored = weights_of(algorithm), algorithm.divergence.ignored
         result = algorithm.train()
         was_ignored = result["num_updates_ignored"] - ignored
         assert was_ignored in (0, 1)
@@ -173,7 +173,7 @@ def test_each_rewind_draws_other_rows(build, tmp_path):
     path = algorithm.save_to_path(tmp_path / "checkpoint")
     drawn = [algorithm.replay_buffer.sample(50)]
     for _ in range(3):
-        algorithm._divergence.rewind(TrainingDivergedError("again"))
+        algorithm.divergence.rewind(TrainingDivergedError("again"))
         drawn.append(algorithm.replay_buffer.sample(50))
     algorithm.restore_from_path(path)
     again = algorithm.replay_buffer.sample(50)

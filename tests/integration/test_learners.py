@@ -21,7 +21,7 @@ from rllib_dreamerv3.agent.replicas import ALONE
 from rllib_dreamerv3.errors import LearnerFailedError
 from rllib_dreamerv3.plugin.learners import process as learner_process
 from rllib_dreamerv3.plugin.learners.group import ask_learner
-from rllib_dreamerv3.plugin.recovery import go_on_or_end
+from rllib_dreamerv3.plugin.recovery import continue_or_end
 from rllib_dreamerv3.plugin.results import Iteration
 from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
 
@@ -290,7 +290,7 @@ def test_one_learner_that_is_lost_takes_the_run_back_to_its_checkpoint(
     kill(algorithm, 0)
     with pytest.raises(LearnerFailedError, match="none is left") as caught:
         states_of(algorithm)
-    go_on_or_end(algorithm, caught.value)
+    continue_or_end(algorithm, caught.value)
     assert f"back to its last checkpoint, {saved}" in caplog.text
     assert_equal(states_of(algorithm)[0], state[0])
     assert algorithm.get_counters()["records"] == 0

@@ -5,24 +5,24 @@ import logging
 import ray
 
 from rllib_dreamerv3.plugin.cluster.worker_status import (
-    keep_warnings,
-    leave_words,
+    forward_warnings,
+    post_status,
+    take_status,
     take_warnings,
-    take_words,
 )
 
 
 @ray.remote(num_cpus=0)
 class Trial:
     def warn(self, texts):
-        keep_warnings()
-        keep_warnings()
+        forward_warnings()
+        forward_warnings()
         for text in texts:
             logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").warning("%s", text)
             logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").info("nobody needs this")
 
     def leave(self, words):
-        leave_words(words)
+        post_status(words)
 
 
 def test_warnings_are_read_once_and_the_last_are_kept():
@@ -38,8 +38,8 @@ def test_warnings_are_read_once_and_the_last_are_kept():
 def test_each_env_runner_has_words_of_its_own():
     one, other = Trial.remote(), Trial.remote()
     ray.get(one.leave.remote("it hangs"))
-    assert take_words(other) is None
-    assert take_words(one) == "it hangs"
-    assert take_words(one) is None
+    assert take_status(other) is None
+    assert take_status(one) == "it hangs"
+    assert take_status(one) is None
     ray.get([one.leave.remote("it hangs"), one.leave.remote("")])
-    assert take_words(one) is None
+    assert take_status(one) is None

@@ -7,9 +7,9 @@ import pytest
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3Config
-from rllib_dreamerv3.plugin.refused_methods import RefusedMethods
+from rllib_dreamerv3.plugin.refused_methods import REFUSED_METHODS
 
-REFUSED = [name for name in vars(RefusedMethods) if not name.startswith("_")]
+REFUSED = [*REFUSED_METHODS]
 
 
 @pytest.fixture(scope="module")

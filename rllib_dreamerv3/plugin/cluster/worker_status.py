@@ -26,7 +26,7 @@ _WHERE_MODULES_ARE = (
 _EXCEPTION = r"^[\w.]+(?:Error|Exception): .+$"
 
 
-def leave_words(text: str) -> None:
+def post_status(text: str) -> None:
     """Tells the process that waits for this env runner what it is doing, or why it ends.
 
     Args:
@@ -38,7 +38,7 @@ def leave_words(text: str) -> None:
             _internal_kv_put(_key(actor), text, overwrite=True)
 
 
-def take_words(env_runner: ray.actor.ActorHandle) -> str | None:
+def take_status(env_runner: ray.actor.ActorHandle) -> str | None:
     """What an env runner left, and forgets it; None if nothing."""
     with suppress(Exception):
         key = _key(env_runner._actor_id.hex())
@@ -49,14 +49,14 @@ def take_words(env_runner: ray.actor.ActorHandle) -> str | None:
     return None
 
 
-def leave_reason(text: str) -> None:
+def post_start_failure(text: str) -> None:
     """Tells the process that makes this env runner why it could not be made."""
     if _this_actor():
         with suppress(Exception):
             _internal_kv_put(_reason_key(), text, overwrite=True)
 
 
-def take_reason() -> str | None:
+def take_start_failure() -> str | None:
     """Why one of the env runners that this process makes could not be made, and forgets it."""
     with suppress(Exception):
         text = _internal_kv_get(_reason_key())
@@ -67,7 +67,7 @@ def take_reason() -> str | None:
 
 
 @contextmanager
-def reasons_told(*, validate: bool) -> Iterator[None]:
+def start_failures_reported(*, validate: bool) -> Iterator[None]:
     """Says why env runners that are made inside could not be made, where RLlib says IndexError.
 
     Args:
@@ -76,17 +76,17 @@ def reasons_told(*, validate: bool) -> Iterator[None]:
     Raises:
         EnvironmentFailedError: One could not be made.
     """
-    take_reason()
+    take_start_failure()
     tracebacks: list[str] = []
     try:
         with _without_rllibs_tracebacks() as tracebacks:
             yield
     except Exception as error:
-        reason = take_reason() or last_exception(tracebacks)
+        reason = take_start_failure() or last_exception(tracebacks)
         if reason is None:
             raise
         raise _not_made(reason) from error
-    if validate and (reason := take_reason()):
+    if validate and (reason := take_start_failure()):
         raise _not_made(reason)
 
 
@@ -140,7 +140,7 @@ def _key(actor: str) -> str:
     return f"rllib_dreamerv3/words/{actor}"
 
 
-class _KeepsWarnings(logging.Handler):
+class _WarningForwarder(logging.Handler):
     """Keeps the last warnings of a trial's process, whose output the command does not show."""
 
     def __init__(self, actor: str):
@@ -154,12 +154,12 @@ class _KeepsWarnings(logging.Handler):
             _internal_kv_put(key, record.getMessage(), overwrite=True)
 
 
-def keep_warnings() -> None:
+def forward_warnings() -> None:
     """Lets :func:`take_warnings` have this process's warnings from now on, if it is an actor's."""
     actor = _this_actor()
     logger = logging.getLogger("rllib_dreamerv3")
-    if actor and not any(isinstance(handler, _KeepsWarnings) for handler in logger.handlers):
-        logger.addHandler(_KeepsWarnings(actor))
+    if actor and not any(isinstance(handler, _WarningForwarder) for handler in logger.handlers):
+        logger.addHandler(_WarningForwarder(actor))
 
 
 def take_warnings() -> list[str]:

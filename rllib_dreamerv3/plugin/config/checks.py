@@ -74,7 +74,7 @@ def check(config: Any) -> None:
 
 def _check_sampling(config: Any) -> None:
     """Raises ConfigError if options contradict the way of sampling."""
-    if not config.samples_beside_learning:
+    if not config.samples_asynchronously:
         if config.max_records_ahead != "auto":
             raise ConfigError(
                 'max_records_ahead has no meaning with sampling: "synchronous", where env runners '

@@ -8,7 +8,6 @@ from numbers import Number
 from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
-from ray.rllib.core.learner.learner_group import LearnerGroup
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_dreamerv3
@@ -46,7 +45,7 @@ from rllib_dreamerv3.options.table import (
     Variant,
 )
 from rllib_dreamerv3.plugin.config.checks import check, naming_the_nearest, unknown_option
-from rllib_dreamerv3.plugin.learners.group import RemoteLearnerGroup
+from rllib_dreamerv3.plugin.learners.group import LocalLearnerGroup, RemoteLearnerGroup
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
@@ -350,8 +349,8 @@ class DreamerV3Config(AlgorithmConfig):
         return max(1, self.num_env_runners) * self.num_envs_per_env_runner
 
     @property
-    def samples_beside_learning(self) -> bool:
-        """Whether env runners go on while updates run."""
+    def samples_asynchronously(self) -> bool:
+        """Whether env runners sample while updates run."""
         return self.sampling == "asynchronous"
 
     @property
@@ -407,8 +406,8 @@ class DreamerV3Config(AlgorithmConfig):
         spaces: Any = None,
         rl_module_spec: Any = None,
         placement_group: Any = None,
-    ) -> LearnerGroup:
-        """The learners: RLlib's group for one in this process, ours for those in their own.
+    ) -> LocalLearnerGroup | RemoteLearnerGroup:
+        """Returns the group of learners, in this process or in their own.
 
         Args:
             env: An environment that knows the spaces.
@@ -417,5 +416,5 @@ class DreamerV3Config(AlgorithmConfig):
             placement_group: RLlib's.
         """
         spec = rl_module_spec or self.get_multi_rl_module_spec(env=env, spaces=spaces)
-        kind = RemoteLearnerGroup if self.num_learners else LearnerGroup
+        kind = RemoteLearnerGroup if self.num_learners else LocalLearnerGroup
         return kind(config=self.copy(), module_spec=spec, placement_group=placement_group)

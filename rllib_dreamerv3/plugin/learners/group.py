@@ -5,7 +5,7 @@ update together (``agent/replicas.py``), and starts them again when one has died
 """
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -56,15 +56,41 @@ def ask_learner(group: LearnerGroup, function: Callable[[DreamerV3Learner], T]) 
     return result
 
 
+class LocalLearnerGroup(LearnerGroup):
+    """RLlib's group with its learner in this process, with the interface of the remote one.
+
+    Attributes:
+        rebuilt: 0: there is no process that could be lost.
+        machines: Empty: it is where the algorithm is.
+    """
+
+    rebuilt = 0
+    machines: Sequence[str] = ()
+
+    def update(
+        self,
+        *,
+        batch: MultiAgentBatch,
+        timesteps: dict[str, Any] | None = None,
+        background: Callable[[], None] | None = None,
+    ) -> list[Columns]:
+        """Does one update, see :meth:`RemoteLearnerGroup.update`.
+
+        ``background`` is not called: this process is the one that computes.
+        """
+        results: list[Columns] = super().update(batch=batch, timesteps=timesteps)
+        return results
+
+
 class RemoteLearnerGroup(LearnerGroup):
     """A group of one or several learners, each in a process of its own.
 
-    Where one has died, which is noticed at the next call, all are started again with the state of
-    one that is left. Of an update that was cut off, the return normaliser and, with three Adams,
-    the world model may have stepped already; it is done again.
+    If one has died, which the next call detects, all are restarted with the state of one that is
+    alive. Of an interrupted update, the return normaliser and, with three Adams, the world model
+    may have stepped already; the update is repeated.
 
     Attributes:
-        rebuilt: How often the learners were started again.
+        rebuilt: How often the learners were restarted.
     """
 
     _learner = None
@@ -96,14 +122,14 @@ class RemoteLearnerGroup(LearnerGroup):
         *,
         batch: MultiAgentBatch,
         timesteps: dict[str, Any] | None = None,
-        meanwhile: Callable[[], None] | None = None,
+        background: Callable[[], None] | None = None,
     ) -> list[Columns]:
         """Does one update, for which each learner gets as many rows.
 
         Args:
             batch: Record columns ``[B, K+T, ...]`` of the default module.
             timesteps: Env steps sampled so far, by RLlib's key.
-            meanwhile: Called once while the learners compute.
+            background: Called once while the learners compute.
 
         Returns:
             One entry: the latents of all rows in the batch's order, as record columns
@@ -117,8 +143,8 @@ class RemoteLearnerGroup(LearnerGroup):
         """
         parts = self._divided(dict(batch[DEFAULT_MODULE_ID]))
         while True:
-            answers = self._send_parts(parts, timesteps or {}, meanwhile)
-            meanwhile = None
+            answers = self._send_parts(parts, timesteps or {}, background)
+            background = None
             if not any(_is_failure(answer) for answer in answers):
                 return [{name: np.concatenate([x[name] for x in answers]) for name in answers[0]}]
             self._rebuild(answers)
@@ -126,7 +152,7 @@ class RemoteLearnerGroup(LearnerGroup):
                 return [{}]
 
     @property
-    def machines(self) -> list[str]:
+    def machines(self) -> Sequence[str]:
         """Where each learner is."""
         if self._machines is None:
             answers = self.foreach_learner(lambda _: this_machine())
@@ -144,14 +170,14 @@ class RemoteLearnerGroup(LearnerGroup):
         self,
         parts: list[Columns],
         timesteps: dict[str, Any],
-        meanwhile: Callable[[], None] | None,
+        background: Callable[[], None] | None,
     ) -> list[Any]:
         calls = [
             actor.update.remote(part, timesteps)
             for actor, part in zip(self._actors, parts, strict=True)
         ]
-        if meanwhile is not None:
-            meanwhile()
+        if background is not None:
+            background()
         return _answers(calls)
 
     def foreach_learner(
@@ -221,14 +247,14 @@ class RemoteLearnerGroup(LearnerGroup):
             self.rebuilt,
             MOST_REBUILDS,
         )
-        self._start_anew(state)
+        self._restart_with(state)
 
-    def begin_anew(self) -> None:
-        """Starts all learners again with new networks, where none is left to take them from."""
+    def restart(self) -> None:
+        """Restarts all learners with new networks, if none is alive to take them from."""
         self.rebuilt += 1
-        self._start_anew(None)
+        self._restart_with(None)
 
-    def _start_anew(self, state: Any) -> None:
+    def _restart_with(self, state: Any) -> None:
         stop(self._actors)
         self._machines = None
         self._actors = start_learners(self.config, self._module_spec, state)

@@ -11,42 +11,41 @@ from typing import Any
 import ray
 from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
-from ray.rllib.utils.typing import ResultDict
 
-from rllib_dreamerv3.plugin.sampling.remote import PAUSE_S, Answer, RemoteSampling
-from rllib_dreamerv3.plugin.sampling.request import Demand
+from rllib_dreamerv3.plugin.sampling.remote import PAUSE_S, Answer, RemoteSampler
+from rllib_dreamerv3.plugin.sampling.request import SampleRequest
 from rllib_dreamerv3.records import RecordChunk
 
 
-class Meanwhile:
-    """Repeats small pieces of work while the caller is inside :meth:`busy`, and never outside.
+class BackgroundWork:
+    """Repeats a short task in a thread while the caller is inside :meth:`busy`, and only then.
 
-    So the work needs no locks: it may use whatever the caller leaves alone while it is busy.
+    So the task needs no locks: it may use whatever the caller does not use while it is busy.
     """
 
     def __init__(self, work: Callable[[], None], pause: Callable[[], None]):
-        """Starts a thread that has nothing to do yet.
+        """Starts an idle thread.
 
         Args:
-            work: One piece. An exception of it ends the work, and is raised where the caller was
-                busy.
-            pause: Waits for the next piece; may go on while the caller is no longer busy.
+            work: The task. An exception stops the work, and is raised in the caller when it leaves
+                :meth:`busy`.
+            pause: Waits for the next task; may outlast :meth:`busy`.
         """
         self._work, self._pause = work, pause
         self._busy, self._working = threading.Event(), threading.Lock()
         self._is_over = False
         self._error: Exception | None = None
-        threading.Thread(target=self._run, daemon=True, name="sampling meanwhile").start()
+        threading.Thread(target=self._run, daemon=True, name="background sampling").start()
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Lets the other thread work while what is inside runs."""
+        """Runs the task in the background while the block runs."""
         self._busy.set()
         try:
             yield
         finally:
             self._busy.clear()
-            with self._working:  # The last piece has ended.
+            with self._working:  # The last task has ended.
                 error, self._error = self._error, None
         if error is not None:
             raise error
@@ -91,13 +90,15 @@ class _Broadcast:
     updates: int
 
 
-class AsynchronousSampling(RemoteSampling):
-    """Keeps env runners at work as far as their records may be ahead of updates.
+class AsynchronousSampler(RemoteSampler):
+    """Keeps env runners busy as far as their records may be ahead of updates.
 
-    Answers are taken as they come, and nobody waits for an env runner that is slower. Weights are
-    put into Ray's object store once, and each request carries a reference to the newest. While an
-    update runs, another thread takes answers and sends requests.
+    Answers are taken as they arrive, without waiting for slower env runners. Weights are put into
+    Ray's object store once, and each request carries a reference to the newest. While an update
+    runs, a background thread takes answers and sends requests.
     """
+
+    concurrent = True
 
     def __init__(
         self,
@@ -107,7 +108,7 @@ class AsynchronousSampling(RemoteSampling):
         get_weights: Callable[[], Any],
         **kwargs: Any,
     ):
-        """Takes over a group, see :class:`RemoteSampling`.
+        """Takes over a group, see :class:`RemoteSampler`.
 
         Args:
             *args: Of the class above.
@@ -124,41 +125,40 @@ class AsynchronousSampling(RemoteSampling):
         # Answers that nobody has been given yet, with the updates that their weights had seen.
         self._taken: list[tuple[Answer, int]] = []
         self._oldest_weights = 0
-        self._demand: Demand | None = None
+        self._request: SampleRequest | None = None
         # The next answer of each env runner.
         self._awaited: list[ray.ObjectRef] = []
-        self._meanwhile = Meanwhile(self._take_and_ask, self._wait_for_first)
+        self._background = BackgroundWork(self._take_and_ask, self._wait_for_first)
 
-    def sample(self, demand: Demand) -> tuple[list[RecordChunk], list[ResultDict]]:
-        """Takes what has come and asks for more; waits only if no update is due."""
-        self._demand = demand
+    def collect(self, request: SampleRequest) -> list[RecordChunk]:
+        """Takes what has arrived and requests more; waits only if no update is due."""
+        self._request = request
         self._renew_weights()
         self._take_and_ask()
-        if not self._taken and demand.urgent:
+        if not self._taken and request.urgent:
             self._wait_for_first()
             self._take_and_ask()
         taken, self._taken = self._taken, []
-        ages = [demand.updates - updates for _, updates in taken]
+        ages = [request.updates - updates for _, updates in taken]
         self._oldest_weights = max([self._oldest_weights, *ages])
-        return [x for good, _ in taken for x in good.chunks], [good.metrics for good, _ in taken]
+        self._metrics += [answer.metrics for answer, _ in taken]
+        return [chunk for answer, _ in taken for chunk in answer.chunks]
 
-    def while_busy(self, demand: Demand) -> AbstractContextManager[None]:
-        """Takes answers and asks for more while the caller updates the networks.
+    def publish_weights(self) -> None:
+        """Does nothing: requests carry the weights."""
 
-        Args:
-            demand: What env runners are asked for meanwhile.
+    def while_busy(self, request: SampleRequest) -> AbstractContextManager[None]:
+        """Takes answers and requests more while the caller updates the networks.
 
-        Returns:
-            A context in which the caller must not use this object, and which raises what
-            :meth:`sample` does. The answers are for the next call of it.
+        The records are for the next :meth:`collect`, whose errors the context raises.
         """
-        self._demand = demand
-        # Now: the learner has none to give while it changes them.
+        self._request = request
+        # Now: while an update runs, the learner cannot give its weights.
         self._renew_weights()
-        return self._meanwhile.busy()
+        return self._background.busy()
 
     def results(self) -> dict[str, float]:
-        """Adds what is in flight, and how old weights were (``weights_age_max``, in updates)."""
+        """Adds records in flight and the age of weights (``weights_age_max``, in updates)."""
         oldest, self._oldest_weights = self._oldest_weights, 0
         return {
             **super().results(),
@@ -166,16 +166,18 @@ class AsynchronousSampling(RemoteSampling):
             "weights_age_max": oldest,
         }
 
-    def call(self, method: str, arguments: dict[str, Any], only: list[int] | None = None) -> None:
-        """As for all ways of sampling; the weights may be others then, and are sent anew."""
+    def call_remote(
+        self, method: str, arguments: dict[str, Any], only: list[int] | None = None
+    ) -> None:
+        """Drops what has arrived too, and sends the weights again, which may be others now."""
         if only is None:
             self._taken.clear()
         self._broadcast = None
-        super().call(method, arguments, only)
+        super().call_remote(method, arguments, only)
 
     def stop(self) -> None:
-        """As for all ways of sampling."""
-        self._meanwhile.stop()
+        """Ends the background thread, then the env runners."""
+        self._background.stop()
         super().stop()
 
     @property
@@ -185,26 +187,26 @@ class AsynchronousSampling(RemoteSampling):
 
     def _take_and_ask(self) -> None:
         """Takes all answers that have come, and asks for more."""
-        well, demand, broadcast = self._find_well(), self._demand, self._broadcast
-        assert demand is not None
+        well, request, broadcast = self._find_well(), self._request, self._broadcast
+        assert request is not None
         assert broadcast is not None
         self._take_all()
-        self._ask_for_more(well, demand, broadcast)
+        self._ask_for_more(well, request, broadcast)
         self._awaited = [requests[0].answer for requests in self._requests.values()]
 
-    def _ask_for_more(self, well: list[int], demand: Demand, broadcast: _Broadcast) -> None:
+    def _ask_for_more(self, well: list[int], request: SampleRequest, broadcast: _Broadcast) -> None:
         """Sends requests as long as there is room, first to env runners that have fewest."""
         taken = sum(len(chunk) for answer, _ in self._taken for chunk in answer.chunks)
-        room = demand.room - taken - self.records_in_flight
+        room = request.room - taken - self.records_in_flight
         for waiting in range(self._max_requests):
             for index in well:
-                if room < demand.records:
+                if room < request.records:
                     return
                 lost = not self._manager.is_actor_healthy(index)
                 if lost or len(self._requests.get(index, ())) > waiting:
                     continue
-                self._ask(index, demand, broadcast.state, broadcast.updates)
-                room -= demand.records
+                self._ask(index, request, broadcast.state, broadcast.updates)
+                room -= request.records
 
     def _take_all(self) -> None:
         """Takes all answers that have come; those of one env runner in their order."""
@@ -218,16 +220,16 @@ class AsynchronousSampling(RemoteSampling):
 
     def _renew_weights(self) -> None:
         """Makes ready the weights for requests that are sent from now on."""
-        demand, last = self._demand, self._broadcast
-        assert demand is not None
+        request, last = self._request, self._broadcast
+        assert request is not None
         # Fewer updates than before: the learner's state was set to another.
-        if last is not None and 0 <= demand.updates - last.updates < self._broadcast_interval:
+        if last is not None and 0 <= request.updates - last.updates < self._broadcast_interval:
             return
         self._num_broadcasts += 1
         reference = ray.put(self._get_weights())
         # Env runners ignore numbers that are not higher than the last one.
         state = {COMPONENT_RL_MODULE: reference, WEIGHTS_SEQ_NO: self._num_broadcasts}
-        self._broadcast = _Broadcast(state, demand.updates)
+        self._broadcast = _Broadcast(state, request.updates)
 
     def _wait_for_first(self) -> None:
         waited, timeout = self._awaited, min(_WAIT_S, self._timeout_s or math.inf)

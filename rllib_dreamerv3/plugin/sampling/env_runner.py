@@ -29,7 +29,7 @@ from rllib_dreamerv3.plugin.sampling.environments import (
 from rllib_dreamerv3.plugin.sampling.episode_callbacks import EpisodeCallbacks
 from rllib_dreamerv3.plugin.sampling.episodes import INFO, INFO_LAST, INFO_SUM
 from rllib_dreamerv3.plugin.sampling.faults import (
-    GuardedEnvRunner,
+    FaultTolerantEnvRunner,
     was_restarted,
 )
 from rllib_dreamerv3.plugin.sampling.streams import RunningEpisodes, SamplingTotals, Streams
@@ -51,7 +51,7 @@ from rllib_dreamerv3.spaces.bounds import ObservationBounds
 NUM_OBSERVATIONS_OUTSIDE = "num_observations_outside_lifetime"
 
 
-class DreamerV3EnvRunner(GuardedEnvRunner):
+class DreamerV3EnvRunner(FaultTolerantEnvRunner):
     """Writes one stream of records for each of its environments.
 
     ``sample()`` returns record chunks instead of episodes. What users know of RLlib's env runner
@@ -222,7 +222,7 @@ class DreamerV3EnvRunner(GuardedEnvRunner):
                 self._start_streams()
                 continue
             episodes += ended
-            self._failures.went_well(self.num_envs, ended)
+            self._failures.succeeded(self.num_envs, ended)
         return chunks + self._streams.take(), episodes
 
     def _choose(self, random_actions: bool) -> np.ndarray:

@@ -22,13 +22,13 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from rllib_dreamerv3.envs.checked import failed_call, name_of_env
 from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, in_words
-from rllib_dreamerv3.plugin.cluster.worker_status import leave_reason, leave_words
+from rllib_dreamerv3.plugin.cluster.worker_status import post_start_failure, post_status
 from rllib_dreamerv3.startup.devices import hide_gpus
 
 _FORGIVEN_AFTER = 1000
 
 
-class FailuresInARow:
+class ConsecutiveFailures:
     """Counts the failures between which nothing went well.
 
     An episode that ends makes up for all before it, and so do 1,000 env steps without a failure:
@@ -50,7 +50,7 @@ class FailuresInARow:
         self.count, self._steps = self.count + 1, 0
         return self.count > self._tolerated
 
-    def went_well(self, env_steps: int, episodes: int) -> None:
+    def succeeded(self, env_steps: int, episodes: int) -> None:
         """Takes in env steps without a failure, and the number of episodes that ended in them."""
         self._steps += env_steps
         if episodes or self._steps >= _FORGIVEN_AFTER:
@@ -120,7 +120,7 @@ class Watchdog:
             if call and began == told:
                 continue
             if told:
-                leave_words("")  # It has returned after all.
+                post_status("")  # It has returned after all.
                 told = 0.0
             seconds = time.monotonic() - began
             if call and seconds >= self._patience_s:
@@ -130,7 +130,7 @@ class Watchdog:
                     f"{seconds:.0f} s{self._where()}"
                 )
                 logger.warning("%s. It may hang.", text)
-                leave_words(text)
+                post_status(text)
 
     def _where(self) -> str:
         frame = sys._current_frames().get(self._thread)
@@ -144,7 +144,7 @@ MOST_PATIENCE_S = 30.0
 """Seconds after which an environment's call is told of; less where results are awaited sooner."""
 
 
-class GuardedEnvRunner(SingleAgentEnvRunner):
+class FaultTolerantEnvRunner(SingleAgentEnvRunner):
     """Makes environments anew that fail, up to a limit, and tells of those that hang.
 
     Subclasses tell ``_failures`` what went well.
@@ -155,7 +155,7 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
         if kwargs.get("worker_index"):
             # A process of its own, whose few rows a GPU would compute no faster.
             hide_gpus()
-        self._failures = FailuresInARow(config.num_consecutive_env_runner_failures_tolerance)
+        self._failures = ConsecutiveFailures(config.num_consecutive_env_runner_failures_tolerance)
         self._watchdog = Watchdog(
             name_of(kwargs.get("worker_index") or 0, evaluation=config.in_evaluation),
             config.env,
@@ -168,7 +168,7 @@ class GuardedEnvRunner(SingleAgentEnvRunner):
             with self._watchdog.during("__init__"):
                 super().__init__(config=config, **kwargs)
         except Exception as error:
-            leave_reason(in_words(error))
+            post_start_failure(in_words(error))
             raise
         finally:
             rllib_env_runner.get_device = get_device

@@ -2,8 +2,8 @@
 
 import logging
 import time
-from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,15 +14,16 @@ from ray.rllib.utils.typing import ResultDict
 from rllib_dreamerv3.envs.checked import place_of
 from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, in_words
 from rllib_dreamerv3.plugin.cluster.resources import this_machine
-from rllib_dreamerv3.plugin.cluster.worker_status import leave_words, take_words
+from rllib_dreamerv3.plugin.cluster.worker_status import post_status, take_status
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
-from rllib_dreamerv3.plugin.sampling.faults import FailuresInARow, name_of
-from rllib_dreamerv3.plugin.sampling.request import Demand
+from rllib_dreamerv3.plugin.sampling.faults import ConsecutiveFailures, name_of
+from rllib_dreamerv3.plugin.sampling.request import SampleRequest
+from rllib_dreamerv3.plugin.sampling.sampler import Sampler
 from rllib_dreamerv3.records import IS_LAST, RecordChunk
 
 logger = logging.getLogger(__name__)
 
-# Where there is nobody to ask: not too often.
+# Between two looks for an env runner that can be asked.
 PAUSE_S = 0.1
 # Multiple of the time after which an env runner is missed, for one that is not in its environment
 # but busy with something else, such as compiling its policy.
@@ -48,7 +49,7 @@ class Answer:
 
 
 @dataclass
-class Request:
+class PendingCall:
     """A call of an env runner that has not been answered.
 
     Attributes:
@@ -66,12 +67,12 @@ class Request:
     missed: bool = False
 
 
-class RemoteSampling(ABC):
-    """Requests to the env runners of a group that are well; brings the others back.
+class RemoteSampler(Sampler):
+    """Sends requests to the healthy env runners of a group, and recovers the others.
 
-    The requests of one env runner are done, and its answers taken, in the order in which they were
-    sent. One whose environment does not return in time is killed, for Ray to start it again. Nobody
-    waits for an env runner that is lost: it is asked now and then whether it is there.
+    An env runner processes its requests in the order in which they were sent. One whose environment
+    does not return in time is killed, and Ray restarts it. Lost env runners are polled, not waited
+    for.
 
     Attributes:
         replaced: How often an env runner was lost and came back, since this process began.
@@ -93,40 +94,32 @@ class RemoteSampling(ABC):
             timeout_s: Seconds after which one that has not answered is replaced; None for never.
             tolerated_failures: Failures in a row, of one env runner, that do not end the run.
         """
-        self._group, self._manager = group, group._worker_manager
+        super().__init__(group)
+        self._manager = group._worker_manager
         self._restart, self._timeout_s = restart, timeout_s
         self._tolerated_failures = tolerated_failures
-        self._failures: dict[int, FailuresInARow] = {}
+        self._failures: dict[int, ConsecutiveFailures] = {}
         self._take_in_new()
         self._incarnations: dict[int, tuple[int, ...]] = {}
         self._machines: dict[int, str] = {}
         # Unanswered, by env runner; none is empty.
-        self._requests: dict[int, deque[Request]] = {}
-        self._pings: dict[int, Request] = {}
+        self._requests: dict[int, deque[PendingCall]] = {}
+        self._pings: dict[int, PendingCall] = {}
+        self._metrics: list[ResultDict] = []
         self.replaced = 0
 
-    @abstractmethod
-    def sample(self, demand: Demand) -> tuple[list[RecordChunk], list[ResultDict]]:
-        """Asks env runners for records, and takes what has come.
-
-        Args:
-            demand: What they are asked for.
-
-        Returns:
-            The records, each stream's in its order, and the metrics of each answer.
-
-        Raises:
-            EnvironmentDataError: An environment of one returns what it does not declare.
-            EnvironmentFailedError: One has failed too often in a row, or none is left.
-        """
+    def take_metrics(self) -> list[ResultDict]:
+        """Returns the metrics that came with the records, one dict for each answer."""
+        taken, self._metrics = self._metrics, []
+        return taken
 
     def results(self) -> dict[str, float]:
-        """What there is to say of env runners since results were last asked for, by name."""
+        """Returns how many env runners were replaced since the process began."""
         return {"num_env_runners_replaced_lifetime": self.replaced}
 
     @property
     def machines(self) -> list[str] | None:
-        """Where the env runners are that are well; None until all of them have answered."""
+        """Nodes of the healthy env runners; None until all of them have answered."""
         well = self._manager.healthy_actor_ids()
         if not self._machines.keys() >= set(well):
             return None
@@ -145,13 +138,17 @@ class RemoteSampling(ABC):
         return list(self._manager.healthy_actor_ids())
 
     def _ask(
-        self, index: int, demand: Demand, state: dict[str, Any] | None = None, updates: int = 0
+        self,
+        index: int,
+        request: SampleRequest,
+        state: dict[str, Any] | None = None,
+        updates: int = 0,
     ) -> None:
-        """Sends one request to an env runner, with the state that it is to take before, if any."""
+        """Sends one request to an env runner, with a state to set first, if any."""
         actor = self._manager.actors()[index]
-        answer = actor.apply.remote(_sample, arguments=demand.arguments, state=state)
-        request = Request(answer, time.monotonic(), demand.records, updates)
-        self._requests.setdefault(index, deque()).append(request)
+        answer = actor.apply.remote(_sample, arguments=request.arguments, state=state)
+        call = PendingCall(answer, time.monotonic(), request.records, updates)
+        self._requests.setdefault(index, deque()).append(call)
 
     def _take(self, index: int) -> Answer | None:
         """An env runner's first answer, if it has come and is good."""
@@ -175,7 +172,7 @@ class RemoteSampling(ABC):
             self._lose(index, "its process has died between two calls", None)
             return None
         self._machines[index] = answer.machine
-        self._failures[index].went_well(
+        self._failures[index].succeeded(
             sum(chunk.env_steps() for chunk in answer.chunks),
             sum(int(chunk.columns[IS_LAST].sum()) for chunk in answer.chunks),
         )
@@ -190,7 +187,7 @@ class RemoteSampling(ABC):
         else:
             del self._requests[index]
 
-    def _miss(self, index: int, request: Request) -> None:
+    def _miss(self, index: int, request: PendingCall) -> None:
         """Replaces an env runner if its answer is long overdue."""
         silent_s = time.monotonic() - request.asked_at
         if self._timeout_s is None or silent_s < self._timeout_s:
@@ -220,7 +217,7 @@ class RemoteSampling(ABC):
                 continue
             if index not in self._pings:
                 answer = self._manager.actors()[index].ping.remote()
-                self._pings[index] = Request(answer, time.monotonic())
+                self._pings[index] = PendingCall(answer, time.monotonic())
             ready, _ = ray.wait([self._pings[index].answer], timeout=0)
             if not ready:
                 self._miss(index, self._pings[index])
@@ -246,20 +243,17 @@ class RemoteSampling(ABC):
         there = self._manager.actor_ids()
         new = [index for index in there if index not in self._failures]
         self._failures = {
-            index: self._failures.get(index) or FailuresInARow(self._tolerated_failures)
+            index: self._failures.get(index) or ConsecutiveFailures(self._tolerated_failures)
             for index in there
         }
         return new
 
-    def call(self, method: str, arguments: dict[str, Any], only: list[int] | None = None) -> None:
-        """Calls every env runner, after what it has been asked before, and drops its records of it.
+    def call_remote(
+        self, method: str, arguments: dict[str, Any], only: list[int] | None = None
+    ) -> None:
+        """Calls env runners after their pending requests, whose records are dropped.
 
-        Does not wait for one that does not answer in time: it takes the call up later.
-
-        Args:
-            method: Of ``DreamerV3EnvRunner``.
-            arguments: For it; object references are resolved.
-            only: Indices of those to call; by default all that are well.
+        An env runner that does not answer in time is not waited for: it runs the call later.
         """
         if only is None:
             self._requests.clear()
@@ -273,7 +267,7 @@ class RemoteSampling(ABC):
         self._manager.clear()
 
     def _words_of(self, index: int) -> str | None:
-        return take_words(self._manager.actors()[index])
+        return take_status(self._manager.actors()[index])
 
     def _kill(self, index: int, why: str) -> None:
         """Ends an env runner's process, for Ray to start another."""
@@ -313,39 +307,51 @@ def _sample(
         # RLlib would end this process for an exception, and start another.
         return error
     except Exception as error:
-        leave_words(in_words(error) + place_of(error))
+        post_status(in_words(error) + place_of(error))
         raise
 
 
-# Env runners wait so long for one that is slower; then they go on, and take it in when it answers.
+# How long env runners wait for one that is slower than the others.
 _SLOWEST_S = 10.0
 
 
-class SynchronousSampling(RemoteSampling):
-    """Lets every env runner that is well, and not still at it, sample once a call.
+class SynchronousSampler(RemoteSampler):
+    """Lets every healthy env runner without a pending request sample once a call.
 
-    While all are well, their records come in the order of the env runners, so that a run depends on
-    its seed alone. Where one is slower than the others by ten seconds, they go on without it, and
-    its records are taken when they come.
+    While all are healthy, their records come in the order of the env runners, so that a run depends
+    on its seed alone. If one is slower than the others by ten seconds, they continue without it,
+    and its records are taken when they arrive.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any):
-        """Takes over a group, see :class:`RemoteSampling`."""
-        super().__init__(*args, **kwargs)
+    def __init__(self, group: EnvRunnerGroup, publish: Callable[[], None], **options: Any):
+        """Takes over a group.
+
+        Args:
+            group: Its env runners.
+            publish: Sends the learner's weights to all of them.
+            **options: See :class:`RemoteSampler`.
+        """
+        super().__init__(group, **options)
+        self._publish = publish
         self._all_asked_before = False
 
-    def sample(self, demand: Demand) -> tuple[list[RecordChunk], list[ResultDict]]:
-        """Samples once with each; how many records there is room for makes no difference."""
+    def collect(self, request: SampleRequest) -> list[RecordChunk]:
+        """Samples once with each; ``request.room`` has no effect."""
         asked = [i for i in self._find_well() if i not in self._requests]
         for index in asked:
-            self._ask(index, demand)
+            self._ask(index, request)
         self._wait_for(asked)
-        answers = []
+        chunks = []
         for index in sorted(self._requests):
-            good = self._take(index)
-            if good is not None:
-                answers.append(good)
-        return [x for good in answers for x in good.chunks], [good.metrics for good in answers]
+            answer = self._take(index)
+            if answer is not None:
+                chunks += answer.chunks
+                self._metrics.append(answer.metrics)
+        return chunks
+
+    def publish_weights(self) -> None:
+        """Sends the weights now."""
+        self._publish()
 
     def _wait_for(self, asked: list[int]) -> None:
         waited = [self._requests[index][0].answer for index in asked]

@@ -1,4 +1,4 @@
-"""What env runners are asked for: how many records, by whom acted, and how many at once."""
+"""What the algorithm requests from env runners: how many records, which actions, and when."""
 
 import math
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ PREFILL_RECORDS = 128
 
 
 @dataclass(frozen=True)
-class Demand:
-    """What is wanted of env runners at one moment.
+class SampleRequest:
+    """A request for records, made of the state of the run at one moment.
 
     Attributes:
         arguments: Of one call of ``DreamerV3EnvRunner.sample()``.
-        records: How many such a call brings, but for those that end episodes.
-        room: Records that may be sampled and asked for beyond those that are stored.
+        records: Records that such a call returns, not counting those that end episodes.
+        room: Records that may be sampled or in flight beyond those that are stored.
         updates: Updates done so far.
-        urgent: Whether nothing is to be done before records come.
+        urgent: Whether the algorithm has nothing to do until records arrive.
     """
 
     arguments: dict[str, Any]
@@ -29,7 +29,7 @@ class Demand:
     urgent: bool
 
 
-def demand_of(
+def next_request(
     schedule: UpdateSchedule,
     *,
     records_per_call: int,
@@ -39,34 +39,28 @@ def demand_of(
     records: int,
     pending_updates: int,
     missing: int,
-) -> Demand:
-    """Says what env runners are to be asked for.
+) -> SampleRequest:
+    """Returns the request that the state of a run asks for.
 
     Before updates begin, actions are uniformly random in the 2023 code, those of the untrained
     policy in the 2025 code.
 
     Args:
         schedule: The updates of the run.
-        records_per_call: Records that one call of an env runner brings, once updates have begun.
+        records_per_call: Records that one call of an env runner returns, once updates have begun.
         most_ahead: Most records beyond those for which the next update is due; may be infinite.
         random_prefill: Whether actions are uniformly random until updates begin.
-        env_runners: How many are asked.
+        env_runners: Number of remote env runners.
         records: Stored so far.
         pending_updates: Updates that are due and not done.
-        missing: Starts of sequences that replay needs for updates to begin; 0 if it has them.
+        missing: Sequence starts that replay needs before updates begin; 0 if it has them.
     """
-    each = records_per_call
-    arguments: dict[str, Any] = {}
+    each, arguments = records_per_call, dict[str, Any]()
     room = schedule.room(records, pending_updates, most_ahead)
     if missing:
         each = max(1, PREFILL_RECORDS // max(1, env_runners))
         arguments = {"num_timesteps": each, "random_actions": random_prefill}
         # As few as possible that come after updates have begun.
         room = missing - 1 + each if math.isfinite(most_ahead) else math.inf
-    return Demand(
-        arguments,
-        each,
-        room,
-        updates=schedule.updates - pending_updates,
-        urgent=not pending_updates,
-    )
+    updates = schedule.updates - pending_updates
+    return SampleRequest(arguments, each, room, updates, urgent=not pending_updates)

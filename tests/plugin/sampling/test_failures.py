@@ -2,11 +2,11 @@
 
 import pytest
 
-from rllib_dreamerv3.plugin.sampling.faults import FailuresInARow
+from rllib_dreamerv3.plugin.sampling.faults import ConsecutiveFailures
 
 
 def test_the_run_ends_with_one_more_than_is_tolerated():
-    failures = FailuresInARow(2)
+    failures = ConsecutiveFailures(2)
     assert [failures.failed() for _ in range(3)] == [False, False, True]
     assert "3 failures in a row" in str(failures)
     assert "num_consecutive_env_runner_failures_tolerance=2" in str(failures)
@@ -17,15 +17,15 @@ def test_the_run_ends_with_one_more_than_is_tolerated():
     [(19, 0, False), (19, 1, True), (999, 0, False), (1000, 0, True)],
 )
 def test_an_episode_or_a_thousand_steps_make_up_for_failures(env_steps, episodes, forgiven):
-    failures = FailuresInARow(1)
+    failures = ConsecutiveFailures(1)
     failures.failed()
-    failures.went_well(env_steps, episodes)
+    failures.succeeded(env_steps, episodes)
     assert failures.failed() is not forgiven
 
 
 def test_steps_between_two_failures_do_not_add_up():
-    failures = FailuresInARow(100)
+    failures = ConsecutiveFailures(100)
     for _ in range(5):
         failures.failed()
-        failures.went_well(600, 0)
+        failures.succeeded(600, 0)
     assert failures.count == 5

@@ -4,13 +4,13 @@ import time
 
 import pytest
 
-from rllib_dreamerv3.plugin.sampling.asynchronous import Meanwhile
+from rllib_dreamerv3.plugin.sampling.asynchronous import BackgroundWork
 
 
 @pytest.fixture
 def work():
     done = []
-    meanwhile = Meanwhile(lambda: done.append(1), lambda: time.sleep(0.001))
+    meanwhile = BackgroundWork(lambda: done.append(1), lambda: time.sleep(0.001))
     yield meanwhile, done
     meanwhile.stop()
 
@@ -40,7 +40,7 @@ def test_the_last_piece_of_work_has_ended_before_the_caller_goes_on():
         time.sleep(0.05)
         state.append("ended")
 
-    meanwhile = Meanwhile(slow_work, lambda: None)
+    meanwhile = BackgroundWork(slow_work, lambda: None)
     with meanwhile.busy():
         wait_until(lambda: state)
     assert state[-1] == "ended"
@@ -51,7 +51,7 @@ def test_an_error_is_raised_where_the_caller_was_busy():
     def fail():
         raise ValueError("lost")
 
-    meanwhile = Meanwhile(fail, lambda: None)
+    meanwhile = BackgroundWork(fail, lambda: None)
 
     def be_busy():
         with meanwhile.busy():
