@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import synthetic
@@ -145,3 +147,26 @@ def test_discrete_actions_carry_no_gradient():
     for dense in (False, True):
         reaches, _ = gradients(synthetic.DISCRETE, dense, lambda t: t.state.h[-1])
         assert reaches["actor"] is False
+
+
+def test_masks_are_recorded_at_the_start_and_predicted_after_it():
+    actions = dataclasses.replace(synthetic.DISCRETE, masked=True)
+    model = make(actions)
+    start_mask = np.eye(4, dtype=bool)[np.arange(N) % 4]
+    trajectory = imagine(
+        model.world_model,
+        model.actor,
+        actions,
+        starts(False),
+        H,
+        SEED,
+        through_dynamics=False,
+        start_mask=tf.constant(start_mask),
+    )
+    np.testing.assert_array_equal(trajectory.mask[0], start_mask)
+    for i in range(1, H + 1):
+        state = State(trajectory.state.h[i], trajectory.state.index[i])
+        np.testing.assert_array_equal(trajectory.mask[i], model.world_model.mask.allowed(state))
+    assert not np.array_equal(trajectory.mask[1], trajectory.mask[0])
+    # The choice in each state is one that its mask allows.
+    assert np.all(trajectory.mask.numpy()[trajectory.action.numpy() == 1.0])

@@ -207,3 +207,19 @@ def test_sampling_with_unknown_batch_shape():
     np.testing.assert_array_equal(
         run(probs, uniform), categorical.inverse_cdf_sample(probs, uniform)
     )
+
+
+def test_samples_of_many_classes_need_no_matrix_of_all_pairs():
+    classes = 10_000
+    probs = tf.nn.softmax(random_logits(3, classes))
+    uniform = tf.constant([0.0, 0.5, BELOW_ONE])
+    sample = tf.function(categorical.inverse_cdf_sample)
+    found = sample(probs, uniform)
+    cumulative = np.cumsum(probs.numpy().astype(np.float64), -1)
+    cumulative /= cumulative[:, -1:]
+    expected = [
+        np.searchsorted(row, x, "right") for row, x in zip(cumulative, uniform, strict=True)
+    ]
+    np.testing.assert_allclose(found, expected, atol=1)
+    graph = sample.get_concrete_function(probs, uniform).graph.as_graph_def()
+    assert graph.ByteSize() < classes
