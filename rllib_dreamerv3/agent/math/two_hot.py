@@ -43,12 +43,12 @@ class TwoHot(ABC):
         """The two-hot code: the bins next to each number and their weights.
 
         Args:
-            x: Raw numbers, float32, any shape. Beyond the outermost bins they saturate.
+            x: Raw numbers, float32, any shape. Finite ones beyond the outermost bins saturate.
 
         Returns:
             ``(lower, upper, w_lower, w_upper)``, each of the shape of ``x``: bin indices, int32,
             and weights, float32, that add up to 1. On or beyond an end of the range ``lower`` and
-            ``upper`` may be the same bin.
+            ``upper`` may be the same bin. Weights of numbers that are not finite are NaN.
         """
         x = self._to_bin_space(x)
         not_above = tf.searchsorted(self.bins, tf.reshape(x, [-1]), side="right")
@@ -61,7 +61,8 @@ class TwoHot(ABC):
         saturated = tf.equal(lower, upper)
         to_lower = tf.where(saturated, 1.0, to_lower)
         to_upper = tf.where(saturated, 1.0, to_upper)
-        total = to_lower + to_upper
+        # Not a number, or infinite: the loss shows it, and the update is not applied.
+        total = tf.where(tf.math.is_finite(x), to_lower + to_upper, np.nan)
         return lower, upper, to_upper / total, to_lower / total
 
     def mean(self, logits: tf.Tensor) -> tf.Tensor:

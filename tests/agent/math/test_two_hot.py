@@ -98,7 +98,7 @@ def test_encode_exactly_on_a_bin(variant):
 
 @both
 def test_encode_saturates(variant):
-    x = np.array([-np.inf, -1e12, -4.9e8, 4.9e8, 1e12, np.inf], np.float32)
+    x = np.array([-3e38, -1e12, -4.9e8, 4.9e8, 1e12, 3e38], np.float32)
     code = dense_code(variant, x)
     np.testing.assert_array_equal(code[:3, 0], 1.0)
     np.testing.assert_array_equal(code[3:, -1], 1.0)
@@ -235,6 +235,15 @@ def test_loss_of_extreme_logits_is_finite(variant):
     logits[:, 127] = [1e4, -1e4]
     loss = CODES[variant].loss(tf.constant(logits), tf.zeros(2))
     np.testing.assert_allclose(loss, [0.0, 1e4 + np.log(254)], rtol=1e-6)
+
+
+@both
+@pytest.mark.parametrize("target", [np.nan, np.inf, -np.inf])
+def test_loss_of_a_target_that_is_not_finite_is_not_a_number(variant, target):
+    """A reward that is NaN would otherwise train the head for its outermost bin."""
+    logits = tf.zeros([3, NUM_BINS])
+    loss = tf.function(CODES[variant].loss)(logits, tf.constant([1.0, target, 2.0]))
+    np.testing.assert_array_equal(np.isnan(loss), [False, True, False])
 
 
 @both
