@@ -47,7 +47,7 @@ class ResourceError(RuntimeError):
     """More CPUs or GPUs are asked for than there are."""
 
 
-def in_words(error: BaseException) -> str:
+def describe(error: BaseException) -> str:
     """An exception's message; before those that are not ours, their names."""
     ours = type(error).__module__ == __name__
     return str(error) if ours else f"{type(error).__name__}: {error}"

@@ -40,7 +40,7 @@ def newest_first(directory: Path) -> Iterator[SavedCheckpoint]:
                 yield SavedCheckpoint(path, None, str(error))
 
 
-def newest_whole(directory: Path) -> tuple[SavedCheckpoint | None, list[SavedCheckpoint]]:
+def newest_complete(directory: Path) -> tuple[SavedCheckpoint | None, list[SavedCheckpoint]]:
     """The newest checkpoint that verifies, None if none does; and the damaged ones after it."""
     damaged: list[SavedCheckpoint] = []
     for saved in newest_first(directory):
@@ -69,7 +69,7 @@ def find_checkpoint(path: Path) -> tuple[Path, list[str]]:
         return path, []
     whole, problems = [], []
     for folder in {found.parent for found in [*path.glob(PATTERN), *path.glob(f"*/{PATTERN}")]}:
-        saved, damaged = newest_whole(folder)
+        saved, damaged = newest_complete(folder)
         problems += [one.problem for one in damaged]
         if saved and saved.manifest:
             whole.append((saved.manifest.created, str(saved.path)))

@@ -32,17 +32,17 @@ def name_of_env(env: Any) -> str:
     return f"{env.__module__}:{made_by}" if made_by else repr(env)
 
 
-def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
+def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
     """The lines of the user's own code on the way to an exception; empty if there are none."""
     frames = traceback.extract_tb(error.__traceback__)
     return [frame for frame in frames if not {*Path(frame.filename).parts} & _LIBRARIES]
 
 
-def place_of(error: BaseException) -> str:
+def user_location(error: BaseException) -> str:
     """`` (file, line 3)``: the last line of the user's own code; empty where there is none."""
     if isinstance(error, EnvironmentFailedError | EnvironmentDataError):
         return ""
-    frames = own_frames(error)[-1:]
+    frames = user_frames(error)[-1:]
     return f" ({frames[0].filename}, line {frames[0].lineno})" if frames else ""
 
 
@@ -61,7 +61,7 @@ def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
     first, *more = str(error).splitlines() or [""]
     words = first if len(first) <= _MOST_LETTERS else f"{first[:_MOST_LETTERS]}..."
     lines = [f"{what} failed: {type(error).__name__}: {words}{' ...' if more else ''}"]
-    frames = own_frames(error)[-_MOST_FRAMES:]
+    frames = user_frames(error)[-_MOST_FRAMES:]
     for frame in frames:
         lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
     if frames and frames[-1].line:

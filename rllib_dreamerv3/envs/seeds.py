@@ -9,7 +9,7 @@ TRAINING, EVALUATION = 0, 1
 """What sampling is for."""
 
 
-class SamplingPlace(NamedTuple):
+class SeedKey(NamedTuple):
     """What tells the streams of one env runner from all others.
 
     Attributes:

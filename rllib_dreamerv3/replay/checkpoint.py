@@ -269,7 +269,7 @@ def _check_fit(buffer: ReplayBuffer, index: Index, path: Path) -> None:
     try:
         check_specs(specs)
         buffer.storage.check_capacity(specs)
-        buffer.storage.check_room(specs, index.num_records)
+        buffer.storage.check_space(specs, index.num_records)
     except ValueError as error:
         raise CheckpointError(f"{path} cannot be restored into this buffer. {error}") from error
 

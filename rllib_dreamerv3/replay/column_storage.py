@@ -48,7 +48,7 @@ class MemoryColumns:
         """An array ``[records, ...]`` for each column; their memory is taken as they are filled."""
         return {name: np.empty((records, *spec.shape), spec.dtype) for name, spec in specs.items()}
 
-    def check_room(self, specs: Specs, records: int) -> None:
+    def check_space(self, specs: Specs, records: int) -> None:
         """Does nothing: whether memory is enough was said at the start."""
 
     def seal(self, columns: StoredColumns) -> None:
@@ -186,7 +186,7 @@ class DiskColumns:
         large = {name: file.create(records) for name, file in self._files.items()}
         return {**self._memory.create(small, records), **large}
 
-    def check_room(self, specs: Specs, records: int) -> None:
+    def check_space(self, specs: Specs, records: int) -> None:
         """Compares what so many records need in files with what is free, or taken by those before.
 
         Raises:

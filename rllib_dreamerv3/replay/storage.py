@@ -233,10 +233,10 @@ class Storage:
         """Raises ValueError if a sequence of such records exceeds the capacity in bytes."""
         self._limits(specs)
 
-    def check_room(self, specs: Specs, num_records: int) -> None:
+    def check_space(self, specs: Specs, num_records: int) -> None:
         """Raises ValueError if the disk has no room for so many records in place of those here."""
         capacity, _ = self._limits(specs)
-        self._columns.check_room(specs, min(num_records, capacity))
+        self._columns.check_space(specs, min(num_records, capacity))
 
     def clear(self) -> None:
         """Drops all records. The columns stay as they are."""

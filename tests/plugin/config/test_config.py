@@ -10,7 +10,7 @@ from rllib_dreamerv3.options.table import (
     OPTIONS,
     LearningOptions,
 )
-from rllib_dreamerv3.plugin.config.checks import _warn_of_layers
+from rllib_dreamerv3.plugin.config.validation import _warn_of_layers
 
 CHOICES = {name: x.choices for name, x in OPTIONS.items() if {str} == set(map(type, x.choices))}
 
@@ -140,7 +140,7 @@ BESIDE = {"sampling": "asynchronous", "num_env_runners": 2}
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"sampling": "asynchronous"}, "needs env runners.*num_env_runners"),
+        ({"sampling": "asynchronous"}, "needs remote env runners.*num_env_runners"),
         ({"sampling": "asynchronus"}, "Did you mean 'asynchronous'"),
         ({"broadcast_interval": 2}, "broadcast_interval has no meaning with sampling"),
         ({"max_records_ahead": 100}, "max_records_ahead has no meaning.*asynchronous"),
