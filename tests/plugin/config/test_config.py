@@ -143,8 +143,8 @@ BESIDE = {"sampling": "asynchronous", "num_env_runners": 2}
         ({"sampling": "asynchronous"}, "needs remote env runners.*num_env_runners"),
         ({"sampling": "asynchronus"}, "Did you mean 'asynchronous'"),
         ({"broadcast_interval": 2}, "broadcast_interval has no meaning with sampling"),
-        ({"max_records_ahead": 100}, "max_records_ahead has no meaning.*asynchronous"),
-        ({"max_records_ahead": None}, "max_records_ahead has no meaning.*asynchronous"),
+        ({"max_records_ahead": 100}, "max_records_ahead has no effect.*asynchronous"),
+        ({"max_records_ahead": None}, "max_records_ahead has no effect.*asynchronous"),
         ({**BESIDE, "batch_mode": "complete_episodes"}, "complete_episodes.*None"),
         (
             {**BESIDE, "rollout_fragment_length": 8, "num_envs_per_env_runner": 3}
