@@ -314,7 +314,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "count": (edits(num_records=1), "not 1"),
     "no segments": (edits(segments=[]), "do not belong to its segments"),
     "odd stream": (edits_deep("segments", 0, [7, 0, 0]), "7 is not a name"),
-    "odd start": (edits_deep("segments", 0, ["a", 0, -3]), "-3 stands where a number"),
+    "odd start": (edits_deep("segments", 0, ["a", 0, -3]), "-3 is not a number"),
     "odd origin": (edits_deep("segments", 0, ["a", 9999, 0]), "before its own origin"),
     "odd chunk": (edits_deep("chunks", 0, [0]), "index.json is damaged"),
     "empty chunk": (
