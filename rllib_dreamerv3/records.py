@@ -87,7 +87,6 @@ class RecordChunk:
     ended: tuple[EndedEpisode, ...] = ()
 
     def __len__(self) -> int:
-        """Returns the number of records in the chunk."""
         return len(self.columns[IS_FIRST])
 
     def env_steps(self) -> int:

@@ -43,7 +43,6 @@ class Catch(gym.Env):
     action_space = spaces.Discrete(3)
 
     def __init__(self, options: CatchOptions):
-        """Creates the game."""
         self.render_mode = options.render_mode
         self._size = options.image_size
         self.observation_space = spaces.Box(0, 255, (self._size, self._size, 3), np.uint8)

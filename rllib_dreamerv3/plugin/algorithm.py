@@ -61,7 +61,6 @@ class DreamerV3(CheckpointedAlgorithm):
     _drawn_ahead: SampledSequences | None = None
 
     def __init__(self, config: Any = None, env: Any = None, **kwargs: Any):
-        """Takes the arguments of RLlib's algorithms."""
         self.trial = Trial(self, config)
         super().__init__(config, env, **kwargs)
 
@@ -239,7 +238,6 @@ class DreamerV3(CheckpointedAlgorithm):
         return back
 
     def cleanup(self) -> None:
-        """Closes environments and ends all processes, including hanging ones."""
         # Setup may have failed before the sampler was created.
         if hasattr(self, "sampler"):
             self.sampler.stop()
@@ -271,7 +269,6 @@ class DreamerV3(CheckpointedAlgorithm):
         )
 
     def _store(self, chunks: list[RecordChunk]) -> None:
-        """Adds records to replay, and counts them."""
         for chunk in chunks:
             self.replay_buffer.add(clip_rewards(chunk, self.config.clip_rewards))
             self.episodes.add(chunk.ended)
@@ -385,7 +382,6 @@ class DreamerV3(CheckpointedAlgorithm):
             self._this_iteration.pictures |= files
 
     def _log_metrics(self, updated: bool) -> None:
-        """Logs the metrics of env runners, learner and replay."""
         if sampled := self.sampler.take_metrics():
             self.metrics.aggregate(sampled, key=ENV_RUNNER_RESULTS)
         if updated:

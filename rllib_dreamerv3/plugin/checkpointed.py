@@ -116,7 +116,6 @@ class CheckpointedAlgorithm(Algorithm):
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restores the result of :meth:`get_state`, or any part of it."""
         super().set_state(state)
         if COMPONENT_COUNTERS in state:
             self.set_counters(state[COMPONENT_COUNTERS])

@@ -25,12 +25,10 @@ class Divergence:
     """
 
     def __init__(self, algorithm: CheckpointedAlgorithm):
-        """Starts with both counters at zero."""
         self._algorithm = algorithm
         self.ignored = self.rewinds = 0
 
     def results(self) -> dict[str, int]:
-        """Returns both counters, by their names in results."""
         return {"num_updates_ignored": self.ignored, "num_rewinds": self.rewinds}
 
     def record(self, error: TrainingDivergedError, batch: Columns) -> None:

@@ -56,7 +56,6 @@ class Iteration:
 
     @property
     def time_is_up(self) -> bool:
-        """Whether ``seconds`` have passed."""
         return time.monotonic() - self.began > self.seconds
 
 

@@ -139,7 +139,6 @@ class ColumnFile:
     """
 
     def __init__(self, spec: ColumnSpec, directory: Path):
-        """Creates the file, and its directory."""
         directory.mkdir(parents=True, exist_ok=True)
         self.spec, self.directory = spec, directory
         # Unlike a plain descriptor, closed when garbage-collected.
@@ -169,7 +168,6 @@ class DiskColumns:
     """Creates columns, with large ones in files."""
 
     def __init__(self, directory: Path):
-        """Takes the directory; files are created with the first chunk."""
         self._directory = directory
         self._files: dict[str, ColumnFile] = {}
         self._memory = MemoryColumns()

@@ -9,7 +9,6 @@ class ConstantColumns:
     """Tracks the observation columns that have had one value in all records so far."""
 
     def __init__(self) -> None:
-        """Starts without records."""
         self._first: dict[str, np.ndarray] | None = None
         self._num_columns = 0
 

@@ -20,7 +20,6 @@ class OnlineQueue:
     """
 
     def __init__(self, sequence_length: int):
-        """Creates an empty queue."""
         self.sequence_length = sequence_length
         self._windows: deque[Window] = deque()
 

@@ -60,7 +60,6 @@ class Segment:
     chunks: list[Chunk] = field(default_factory=list)
 
     def __len__(self) -> int:
-        """Returns the number of stored records."""
         return self.end - self.start
 
 

@@ -46,7 +46,6 @@ class Points:
         self.values.append(value)
 
     def __len__(self) -> int:
-        """Returns the number of values."""
         return len(self.values)
 
 

@@ -32,7 +32,6 @@ class FlightRecorder:
     """Keeps the metrics of the last updates, and writes them to files when training diverges."""
 
     def __init__(self) -> None:
-        """Starts without metrics."""
         self._metrics: deque[tuple[int, int, Mapping[str, np.ndarray]]] = deque(maxlen=KEPT_UPDATES)
 
     def note(self, update: int, env_steps: int, metrics: Mapping[str, np.ndarray]) -> None:

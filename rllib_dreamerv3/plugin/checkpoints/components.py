@@ -93,7 +93,6 @@ class ReplayFiles(FileComponent):
     """
 
     def __init__(self, buffer: ReplayBuffer):
-        """Wraps a buffer."""
         self.buffer = buffer
 
     def write(self, directory: Path, state: Any) -> None:
@@ -144,7 +143,6 @@ class CounterFiles(FileComponent):
     def __init__(
         self, get: Callable[[], dict[str, Any]], set_: Callable[[Mapping[str, Any]], None]
     ):
-        """Wraps a getter and a setter of counters, which must be JSON."""
         self._get, self._set = get, set_
 
     def write(self, directory: Path, state: dict[str, Any] | None) -> None:

@@ -93,7 +93,6 @@ class CheckpointLocation:
         return cls(str(Path(path).expanduser().absolute()))
 
     def __str__(self) -> str:
-        """Returns the path, for messages."""
         return self.path
 
     @contextlib.contextmanager

@@ -46,7 +46,6 @@ class Part:
     fewest: int = 0
 
     def total(self, resource: str) -> float:
-        """Returns how much of ``resource`` all processes of this part request together."""
         return self.count * float(self.each.get(resource, 0) or 0)
 
 

@@ -71,7 +71,6 @@ class DreamerV3Config(AlgorithmConfig):
     """
 
     def __init__(self, algo_class: type | None = None):
-        """Sets all defaults."""
         # Algorithm and config refer to each other; the public name is resolved lazily.
         super().__init__(algo_class=algo_class or rllib_dreamerv3.DreamerV3)
         self.framework_str = "tf2"

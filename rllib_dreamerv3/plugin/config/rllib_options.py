@@ -150,7 +150,6 @@ def _is_set(config: Any, name: str) -> bool:
 
 @functools.cache
 def _fresh(config_class: type[AlgorithmConfig]) -> Mapping[str, Any]:
-    """Returns the attributes of a new config."""
     return vars(config_class())
 
 
@@ -160,7 +159,6 @@ def _warn_once(sentence: str) -> None:
 
 
 def _check_classes(config: Any) -> None:
-    """Checks that user-defined classes are subclasses of the required ones."""
     _check_subclass("env_runner_cls", config.env_runner_cls, DreamerV3EnvRunner)
     _check_subclass("learner_class", config.learner_class, config.get_default_learner_class())
     for callbacks in force_list(config.callbacks_class):

@@ -24,7 +24,6 @@ class LearnerFiles(Checkpointable):
     """The checkpoint component of a group's learners, which all have the same state."""
 
     def __init__(self, group: LearnerGroup):
-        """Attaches to a group."""
         self._group = group
 
     def save_to_path(

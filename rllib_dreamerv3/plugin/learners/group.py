@@ -114,7 +114,6 @@ class RemoteLearnerGroup(LearnerGroup):
         self._actors = start_learners(self.config, self._module_spec)
 
     def __len__(self) -> int:
-        """Returns the number of learners."""
         return len(self._actors)
 
     def update(
@@ -152,7 +151,6 @@ class RemoteLearnerGroup(LearnerGroup):
 
     @property
     def placement(self) -> Sequence[str]:
-        """Machine of each learner."""
         if self._machines is None:
             answers = self.foreach_learner(lambda _: this_machine())
             self._machines = [answer.get() for answer in answers]
@@ -277,7 +275,6 @@ class RemoteLearnerGroup(LearnerGroup):
         return {COMPONENT_LEARNER: state}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restores all learners from the result of :meth:`get_state`, or a part of it."""
         if COMPONENT_LEARNER in state:
             given = ray.put(state[COMPONENT_LEARNER])
             self.foreach_learner(lambda learner: learner.set_state(ray.get(given)))

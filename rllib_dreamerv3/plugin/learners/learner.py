@@ -55,7 +55,6 @@ class DreamerV3Learner(Learner):
     TOTAL_LOSS_KEY = "total_loss"
 
     def build(self) -> None:
-        """Builds the module and the trainer around its networks."""
         super().build()
         module: DreamerV3RLModule = self.module[DEFAULT_MODULE_ID]
         options = self.config.learning_options()
@@ -76,7 +75,6 @@ class DreamerV3Learner(Learner):
         }
 
     def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
-        """Sets the learning rates for the number of env steps sampled so far."""
         env_steps = next(iter(timesteps.values()), 0)
         for name, schedule in self._lr_schedules.items():
             rate = schedule.update(timestep=env_steps)
@@ -225,7 +223,6 @@ class DreamerV3Learner(Learner):
         log((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """Returns RLlib's components, with the trainer's state in a plain file."""
         optimizer = ArrayFiles(self.trainer.get_state, self.trainer.set_state)
         return [*super().get_checkpointable_components(), (COMPONENT_OPTIMIZER, optimizer)]
 

@@ -66,11 +66,9 @@ class LearnerProcess:
         return self.learner.update(batch, timesteps=dict(timesteps))
 
     def apply(self, function: Callable[[DreamerV3Learner], T]) -> T:
-        """Calls a function with the learner."""
         return function(self.learner)
 
     def set_state(self, state: Any) -> None:
-        """Sets the learner's state to that of another learner's ``get_state()``."""
         self.learner.set_state(state)
 
 

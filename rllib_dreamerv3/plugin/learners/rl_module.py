@@ -69,7 +69,6 @@ class DreamerV3RLModule(RLModule):
 
     @property
     def policy(self) -> Policy:
-        """The acting part of the networks."""
         return self.model.policy
 
     def share_networks_of(self, other: "DreamerV3RLModule") -> None:

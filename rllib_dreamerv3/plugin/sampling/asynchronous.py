@@ -51,7 +51,6 @@ class BackgroundWork:
             raise error
 
     def stop(self) -> None:
-        """Ends the thread."""
         self._is_over = True
         self._busy.set()
 
@@ -209,7 +208,6 @@ class AsynchronousSampler(RemoteSampler):
                 room -= request.records
 
     def _take_all(self) -> None:
-        """Takes all arrived answers, in order for each env runner."""
         for index in sorted(self._requests):
             while index in self._requests:
                 updates = self._requests[index][0].updates

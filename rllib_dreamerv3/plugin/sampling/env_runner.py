@@ -64,7 +64,6 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
     _bounds: ObservationBounds | None = None
 
     def __init__(self, *, config: Any, **kwargs: Any):
-        """Creates environments and policy."""
         super().__init__(config=config, **kwargs)
         self._seed_key = SeedKey(
             EVALUATION if self.config.in_evaluation else TRAINING,
@@ -245,7 +244,6 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         return self.module.actions.sample(self._rng, self.num_envs, mask)
 
     def _latents(self) -> Columns:
-        """Returns the policy's model state at the current records."""
         if not self._stores_latents:
             return {}
         assert self._policy_state is not None
@@ -360,12 +358,10 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         return {key: self._now[key] for key in wanted}
 
     def take_done_episodes(self) -> list[EndedEpisode]:
-        """Returns and clears the episodes that ended."""
         done, self._done_episodes = self._done_episodes, []
         return done
 
     def get_metrics(self) -> ResultDict:
-        """Returns and clears the metrics since the last call."""
         for episode in self.take_done_episodes():
             self._log_episode(episode)
         if self._bounds is not None and self._bounds.left:

@@ -33,14 +33,12 @@ class RecentBuffer(InfiniteLookbackBuffer):
         self._name, self._kept, self._dropped = name, kept, 0
 
     def append(self, item: Any) -> None:
-        """Adds an entry, and drops the oldest one if there are more than ``kept``."""
         super().append(item)
         if len(self.data) > self._kept:
             del self.data[0]
             self._dropped += 1
 
     def __len__(self) -> int:
-        """Returns the number of all entries that were added."""
         return self._dropped + super().__len__()
 
     def finalize(self) -> None:
@@ -87,7 +85,6 @@ class RecentEpisode(SingleAgentEpisode):
     """An episode with all rewards, but only the last observations, infos and actions."""
 
     def __init__(self, observation_space: gym.Space, action_space: gym.Space):
-        """Starts empty, before the reset."""
         super().__init__(observation_space=observation_space, action_space=action_space)
         self.observations = RecentBuffer("Observation", KEPT_STEPS + 1, observation_space)
         self.infos = RecentBuffer("Info", KEPT_STEPS + 1)
@@ -117,7 +114,6 @@ class EpisodeCallbacks:
         return cls(runner) if overridden or functions else None
 
     def reset(self, observations: Any, infos: Sequence[dict[str, Any]]) -> None:
-        """Begins an episode in every environment."""
         self._episodes = [self._new_episode() for _ in range(self._runner.num_envs)]
         self.begin_next(observations, infos, range(self._runner.num_envs))
 

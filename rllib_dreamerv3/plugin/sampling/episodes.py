@@ -63,7 +63,6 @@ class EpisodeStatistics:
         self._ended: deque[EndedEpisode] = deque(maxlen=size)
 
     def add(self, episodes: Iterable[EndedEpisode]) -> None:
-        """Adds episodes that have ended."""
         self._ended.extend(episodes)
 
     def results(self) -> dict[str, Any]:
@@ -105,7 +104,6 @@ class EpisodeStatistics:
         return results
 
     def get_state(self) -> list[EndedEpisode]:
-        """Returns the episodes as JSON."""
         return list(self._ended)
 
     def set_state(self, state: Iterable[Iterable[Any]]) -> None:

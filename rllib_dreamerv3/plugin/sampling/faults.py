@@ -56,7 +56,6 @@ class ConsecutiveFailures:
             self.count = self._steps = 0
 
     def __str__(self) -> str:
-        """Returns the count and the limit, for the end of a message."""
         return (
             f"{self.count} failures in a row are more than "
             f"num_consecutive_env_runner_failures_tolerance={self._tolerated}"
@@ -109,7 +108,6 @@ class Watchdog:
             self._call = ""
 
     def stop(self) -> None:
-        """Ends the thread."""
         self._over.set()
 
     def _watch(self) -> None:
@@ -150,7 +148,6 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
     """
 
     def __init__(self, *, config: Any, **kwargs: Any):
-        """Creates environments and policy."""
         if kwargs.get("worker_index"):
             # A remote env runner: a GPU is not faster for its small batches.
             hide_gpus()

@@ -267,7 +267,6 @@ class RemoteSampler(Sampler):
         return take_status(self._manager.actors()[index])
 
     def _kill(self, index: int, why: str) -> None:
-        """Kills an env runner's process; Ray restarts it."""
         self._pings.pop(index, None)
         ray.kill(self._manager.actors()[index], no_restart=False)
         self._lose(index, f"{why} and is replaced", None)

@@ -80,7 +80,6 @@ class SamplingTotals:
     """
 
     def __init__(self) -> None:
-        """Starts all sums at zero."""
         self.calls = 0
         self.env_steps = 0
         self.episodes = 0
@@ -88,7 +87,6 @@ class SamplingTotals:
         self._began = self._ended = time.perf_counter()
 
     def begin_call(self) -> None:
-        """Marks the begin of a call."""
         self._began = time.perf_counter()
         self._seconds[TIME_BETWEEN_SAMPLING] += self._began - self._ended
 

@@ -33,7 +33,6 @@ class CompleteCSVLoggerCallback(CSVLoggerCallback):
     """
 
     def __init__(self) -> None:
-        """Starts without trials."""
         super().__init__()
         self._columns: dict[Trial, list[str]] = {}
 
@@ -125,7 +124,6 @@ class EnvStepsTBXLoggerCallback(_ByEnvSteps, TBXLoggerCallback):
     """
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """Logs the result and its pictures."""
         super().log_trial_result(iteration, trial, result)
         for name, path in result.get(PICTURES, {}).items():
             if path.endswith(PICTURE_ENDING):

@@ -126,14 +126,12 @@ class RunFolderCallback(LoggerCallback):
     _SAVED_FILE_TEMPLATES = (CURVE_FILE, CONFIG_FILE)
 
     def __init__(self) -> None:
-        """Starts without trials."""
         self._curves: dict[Trial, Curve] = {}
         self._drawn_at: dict[Trial, float] = {}
         self._draw_again_at = 0.0
 
     @property
     def curves(self) -> list[Curve]:
-        """Curves of all trials."""
         return list(self._curves.values())
 
     def on_trial_start(
@@ -173,7 +171,6 @@ class RunFolderCallback(LoggerCallback):
             self._draw(trial)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
-        """Draws the final curve."""
         if trial in self._curves:
             self._draw(trial)
 

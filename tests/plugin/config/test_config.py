@@ -162,7 +162,7 @@ def test_what_contradicts_the_way_of_sampling_is_refused(options, words):
 
 def test_exact_resume_is_refused_where_the_clock_decides():
     config = tiny_config().env_runners(**BESIDE).checkpointing(exact_resume=True)
-    with pytest.raises(ConfigError, match=r"exact_resume.*clock"):
+    with pytest.raises(ConfigError, match=r"exact_resume.*timing"):
         config.validate()
 
 
