@@ -13,7 +13,7 @@ from pathlib import Path
 from processes import kill, kill_all, left_behind, process, processes_of, wait_until
 from tiny_run import TINY
 
-from rllib_dreamerv3.checkpoints.runs import SavedCheckpoint, newest_whole
+from rllib_dreamerv3.checkpoints.runs import SavedCheckpoint, newest_complete
 
 FAR = 1_000_000
 DISK_BYTES = 1 << 26
@@ -49,7 +49,7 @@ class Run:
     def newest(self) -> SavedCheckpoint | None:
         """Its newest whole checkpoint."""
         for description in self.storage.glob("run/*/params.json"):
-            return newest_whole(description.parent)[0]
+            return newest_complete(description.parent)[0]
         return None
 
     def iterations(self) -> list[int]:

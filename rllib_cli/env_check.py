@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
 from gymnasium.vector.vector_env import VectorEnv
 
-from rllib_dreamerv3.envs.checked import own_frames
+from rllib_dreamerv3.envs.checked import user_frames
 from rllib_dreamerv3.envs.returned_values import (
     wrong_outcome,
     wrong_reset,
@@ -99,7 +99,7 @@ class Findings:
 
 def place_of(error: BaseException) -> str:
     """``(file, line 3)``: the last line of the user's own code on the way to an exception."""
-    last = (own_frames(error) or traceback.extract_tb(error.__traceback__))[-1:]
+    last = (user_frames(error) or traceback.extract_tb(error.__traceback__))[-1:]
     return f"({last[0].filename}, line {last[0].lineno})" if last else ""
 
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from rllib_cli.errors import InputError, unknown
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.options.checks import check_options
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.option import Option
+from rllib_dreamerv3.options.option_checks import check_options
 from rllib_dreamerv3.options.table import OPTIONS, REPLAY_BUFFER
 
 NAME = "DreamerV3"

@@ -13,7 +13,7 @@ from rllib_cli.rendering import Camera, make_rendering
 from rllib_dreamerv3.agent.networks.saved import SavedNetworks, read_saved_networks
 from rllib_dreamerv3.envs.atari import AtariVector
 from rllib_dreamerv3.envs.checked import name_of_env
-from rllib_dreamerv3.envs.seeds import TRAINING, SamplingPlace
+from rllib_dreamerv3.envs.seeds import TRAINING, SeedKey
 from rllib_dreamerv3.errors import CheckpointError, EnvironmentDataError, SpaceError
 from rllib_dreamerv3.exporting.acting import LoadedPolicy, Spaces, load_policy
 from rllib_dreamerv3.options.table import EvaluationAction
@@ -103,7 +103,7 @@ def _player(
         ) from error
     name = name_of_env(config.env)
     bounds = ObservationBounds(spaces.observation, name, clip=config.clip_observations)
-    place = SamplingPlace(TRAINING, 0, generation=0, reset=0)
+    place = SeedKey(TRAINING, 0, generation=0, reset=0)
     return _Player(env, name, saved, policy, bounds, config.seed, place)
 
 
@@ -127,7 +127,7 @@ class _Player:
     policy: LoadedPolicy
     bounds: ObservationBounds
     seed: int | None
-    place: SamplingPlace
+    place: SeedKey
 
     def play_one(self, film: Film | None) -> EndedEpisode:
         """Plays an episode from a reset to its end; ``film`` is given each observation."""

@@ -22,7 +22,7 @@ from rllib_cli.progress import look_up
 from rllib_cli.quiet import loading_libraries, log_level
 from rllib_cli.ray_start import address_of_a_lost_cluster
 from rllib_dreamerv3.checkpoints.manifest import verify
-from rllib_dreamerv3.checkpoints.runs import newest_whole
+from rllib_dreamerv3.checkpoints.runs import newest_complete
 
 RETURN_MEAN = "env_runners/episode_return_mean"
 
@@ -184,7 +184,7 @@ def _run(
     from rllib_dreamerv3.plugin.cluster.resources import (
         check_resources,
         cpus_for_main_process,
-        what_is_asked,
+        describe_request,
     )
     from rllib_dreamerv3.startup.devices import check_gpus
 
@@ -197,7 +197,7 @@ def _run(
 
     if (options.ray or {}).get("address") or configs[0].num_learners:
         each = "" if len(configs) * experiment.num_samples == 1 else "Each trial: "
-        display.say(each + what_is_asked(configs[0], cluster, len(ray.nodes())))
+        display.say(each + describe_request(configs[0], cluster, len(ray.nodes())))
     trials = len(configs) * experiment.num_samples
     space = dict(experiment.config)
     if trials == 1 and configs[0].num_learners == 0 and _main_process_is_default(configs[0]):
@@ -337,7 +337,7 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
     else:
         display.say(f"\nResults:    {results[0].path}")
     for result in sorted(results, key=_return_of, reverse=True):
-        saved, _ = newest_whole(Path(result.path))
+        saved, _ = newest_complete(Path(result.path))
         if saved:
             display.say(f"Checkpoint: {saved.path}")
             naming = _naming(result.config or {})

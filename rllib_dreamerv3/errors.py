@@ -1,9 +1,9 @@
-"""Errors for people: what was wrong, where, and what to do about it."""
+"""Exceptions. Their messages say what is wrong, where, and what to do about it."""
 
 import difflib
 from collections.abc import Iterable
 
-# More than these nobody reads.
+# Display limit.
 _MOST_NAMES = 16
 
 
@@ -12,70 +12,66 @@ class ConfigError(ValueError):
 
 
 class SpaceError(ValueError):
-    """A space, or a part of one, that DreamerV3 cannot learn from."""
+    """A space, or a part of one, that is not supported."""
 
 
 class EnvironmentDataError(ValueError):
-    """An environment returned something that would poison the replay buffer (NaN, infinity)."""
+    """An environment returned invalid values, such as NaN, which must not enter replay."""
 
 
 class EnvironmentFailedError(RuntimeError):
-    """An environment, or the process that steps it, fails again and again."""
+    """An environment, or the process that steps it, failed, or failed too often."""
 
 
 class CheckpointError(ValueError):
-    """A directory that is not a checkpoint, or not one that can be restored here."""
+    """A directory is not a checkpoint, or not one that can be restored here."""
 
 
 class ExportError(ValueError):
-    """A policy that cannot be exported in a format, or not with what is installed."""
+    """A policy cannot be exported in a format, or not with the installed packages."""
 
 
 class TrainingDivergedError(RuntimeError):
-    """A loss or a gradient is no longer finite."""
+    """A loss or a gradient is not finite."""
 
 
 class LearnerFailedError(RuntimeError):
-    """The process of a learner has died, and cannot be replaced or was too often."""
+    """A learner process cannot be started, or has died too often."""
 
 
 class LearnersLostError(LearnerFailedError):
-    """No learner is left that knows the networks; a checkpoint may."""
+    """All learners have died; networks and optimizers must come from a checkpoint."""
 
 
 class ResourceError(RuntimeError):
-    """More CPUs or GPUs are asked for than there are."""
+    """More CPUs or GPUs are requested than there are."""
 
 
-def in_words(error: BaseException) -> str:
-    """An exception's message; before those that are not ours, their names."""
+def describe(error: BaseException) -> str:
+    """Returns an exception's message, with its class name unless it is defined here."""
     ours = type(error).__module__ == __name__
     return str(error) if ours else f"{type(error).__name__}: {error}"
 
 
 def unknown_name(what: str, name: str, valid: Iterable[str]) -> ConfigError:
-    """Builds the error for a name that does not exist, naming the nearest that does.
+    """Builds the error for an unknown name, suggesting the most similar valid one.
 
     Args:
-        what: What kind of thing the name stands for, e.g. ``"option"``.
-        name: The name that was given; of one inside another, as in ``outer/inner``, the message
-            says how it is written.
-        valid: All names that exist.
-
-    Returns:
-        The error, ready to be raised.
+        what: Kind of the name, e.g. ``"option"``.
+        name: The given name. For a nested one, as in ``outer/inner``, the message shows the syntax.
+        valid: All valid names.
     """
     names = sorted(valid)
     lower = {n.lower(): n for n in names}
     near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
     outer, _, inner = name.replace(".", "/").partition("/")
     if inner and outer in names:
-        hint = f"What is inside {outer!r} is nested: {{{outer!r}: {{{inner!r}: ...}}}}."
+        hint = f"Options of {outer!r} are nested: {{{outer!r}: {{{inner!r}: ...}}}}."
     elif near:
         hint = f"Did you mean {lower[near[0]]!r}?"
     elif len(names) <= _MOST_NAMES:
         hint = f"Valid: {', '.join(names)}."
     else:
         nearest = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.0)
-        hint = f"The nearest of {len(names)}: {', '.join(lower[n] for n in nearest)}."
+        hint = f"The most similar of {len(names)}: {', '.join(lower[n] for n in nearest)}."
     return ConfigError(f"Unknown {what} {name!r}. {hint}")

@@ -1,4 +1,4 @@
-"""Records: what is stored of an environment's interaction, and in what order.
+"""Records: the columns that are stored of the interaction with an environment.
 
 A *record* holds one observation, the reward that came with it, and the action chosen at it:
 
@@ -11,14 +11,14 @@ column                dtype      meaning
 ``is_last``           bool       the episode ends here, by termination or by truncation
 ``is_terminal``       bool       the episode ends here by termination (implies ``is_last``)
 ``action``            float32    ``[A]``, chosen *at* the observation; zeros where ``is_last``
-``action_mask``       uint8      ``[M]``, 1 for choices that are allowed at the observation; only of
-                                 environments that say so (see ``spaces/action_masks.py``)
+``action_mask``       uint8      ``[M]``, 1 for choices that are allowed at the observation; only
+                                 for environments with masks (see ``spaces/action_masks.py``)
 ``latent/h``          float32    ``[D]``, deterministic part of the model state at the record; both
                                  latents only where sequences have a context record (2025 code)
 ``latent/index``      uint8      ``[S]``, class of each categorical of the stochastic part z
 ====================  =========  ==============================================================
 
-Words that go with it, everywhere in this package:
+Terms used throughout this package:
 
 * An *environment step* executes one action. It leads from a record to the next one. What the
   literature calls a *transition*, (o_t, a_t, r_{t+1}, o_{t+1}), is thus spread over two records;
@@ -26,8 +26,8 @@ Words that go with it, everywhere in this package:
 * A *time step* t of a sequence is one record; a *step of the RSSM* goes from one to the next.
 * A *stream* is all records of one environment in the order in which they came, episode after
   episode.
-* A *sequence* is consecutive records of one stream, T of them for training; it may go on into the
-  next episode. A batch ``[B, T, ...]`` has B sequences, its *rows*.
+* A *sequence* is consecutive records of one stream, T of them for training; it may continue into
+  the next episode. A batch ``[B, T, ...]`` has B sequences.
 
 Source: 2023 code and 2025 code (the papers do not describe the layout).
 """
@@ -69,15 +69,15 @@ class EndedEpisode(NamedTuple):
 
 @dataclass(frozen=True)
 class RecordChunk:
-    """Consecutive records of one stream, as they travel from sampling to replay.
+    """Consecutive records of one stream, as passed from sampling to replay.
 
     Attributes:
         stream: Name of the stream. One environment of one env runner writes one stream; a
-            restarted env runner writes under new names.
-        start: Position of the first record in its stream, counted from 0. Replay uses it to
-            notice a gap: no sequence may hold records from both sides of one.
+            restarted env runner uses new names.
+        start: Position of the first record in its stream, counted from 0. Replay uses it to detect
+            gaps: no sequence may contain records from both sides of one.
         columns: Name -> array ``[n, ...]``, the same ``n`` for every column.
-        ended: Episodes that have ended since the chunk before. The last record of the last one
+        ended: Episodes that have ended since the previous chunk. The last record of the last one
             may come with the next chunk, as no action follows it.
     """
 
@@ -87,13 +87,12 @@ class RecordChunk:
     ended: tuple[EndedEpisode, ...] = ()
 
     def __len__(self) -> int:
-        """Number of records in the chunk."""
         return len(self.columns[IS_FIRST])
 
     def env_steps(self) -> int:
-        """Environment steps: records that do not end an episode, as an action follows each."""
+        """Returns the number of env steps: records with an action, which do not end an episode."""
         return len(self) - int(np.count_nonzero(self.columns[IS_LAST]))
 
     def agent_steps(self) -> int:
-        """The same as :meth:`env_steps`: there is one agent. RLlib's evaluation asks for both."""
+        """Returns :meth:`env_steps`, as there is one agent; called by RLlib's evaluation."""
         return self.env_steps()

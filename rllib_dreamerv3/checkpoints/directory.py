@@ -1,8 +1,8 @@
-"""Writes a directory so that its name never stands for half of it, or for nothing.
+"""Replaces a directory atomically.
 
-All files are written into a hidden directory beside the final one, brought to the disk, and take
-the final name in one step. Whatever ends the process, the name stands for the old content or for
-the new one.
+All files are written to a hidden directory beside the target and synced to disk, then the two
+directories are exchanged. If the process ends at any point, the target has either the old or the
+new content.
 """
 
 import contextlib
@@ -19,27 +19,27 @@ from rllib_dreamerv3.checkpoints.manifest import is_checkpoint, is_exported
 from rllib_dreamerv3.errors import CheckpointError
 
 _TEMPORARY, _OLDER = "tmp", "old"
-# Of Linux' renameat2: from the current directory, and both names change places.
+# Arguments of Linux' renameat2: relative to the current directory, and exchange both names.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 @contextlib.contextmanager
 def replacing(target: Path, may_replace: Callable[[Path], bool]) -> Iterator[Path]:
-    """Yields an empty directory that takes the place of ``target`` when the block has ended.
+    """Yields an empty directory that replaces ``target`` on exit.
 
-    If the block raises, ``target`` is as it was. What a process left that was killed while it
-    wrote to the same target is removed.
+    If the block raises, ``target`` is unchanged. Removes leftovers of processes that were killed
+    while writing to the same target.
 
     Args:
-        target: The directory to write; parents are created. A link is followed.
+        target: The directory to write; parents are created. Links are followed.
         may_replace: Whether an existing directory that is not empty may be replaced.
 
     Yields:
-        Where to write instead.
+        The directory to write to instead.
 
     Raises:
-        CheckpointError: There is something at ``target`` that may not be replaced.
-        OSError: The disk is full, or writing is not allowed.
+        CheckpointError: If the content of ``target`` may not be replaced.
+        OSError: If the disk is full, or writing is not permitted.
     """
     target = Path(os.path.realpath(target))
     refuse_foreign(target, may_replace)
@@ -47,7 +47,7 @@ def replacing(target: Path, may_replace: Callable[[Path], bool]) -> Iterator[Pat
     recover(target)
     temporary = _sibling(target, _TEMPORARY)
     temporary.mkdir()
-    # The lock ends with the process, however that ends: what is not locked was left behind.
+    # The lock ends with the process: an unlocked directory is a leftover.
     lock = os.open(temporary, os.O_RDONLY)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -63,9 +63,9 @@ def replacing(target: Path, may_replace: Callable[[Path], bool]) -> Iterator[Pat
 
 
 def recover(target: Path) -> None:
-    """Gives a directory its name back, where a process was killed between two renames.
+    """Restores a directory's name if a process was killed between two renames.
 
-    That can only have happened on file systems on which two directories cannot change places.
+    Only possible on file systems that cannot exchange two directories.
     """
     if target.exists() or not target.parent.is_dir():
         return
@@ -76,7 +76,7 @@ def recover(target: Path) -> None:
 
 
 def refuse_foreign(target: Path, may_replace: Callable[[Path], bool]) -> None:
-    """Raises CheckpointError if there is something at ``target`` that may not be replaced."""
+    """Raises CheckpointError if the content of ``target`` may not be replaced."""
     if not target.exists():
         return
     if not target.is_dir():
@@ -87,12 +87,12 @@ def refuse_foreign(target: Path, may_replace: Callable[[Path], bool]) -> None:
 
 
 def not_overwritten(name: str, directory: Path, content: str) -> CheckpointError:
-    """The error for a directory that is not to be replaced.
+    """Builds the error for a directory that may not be replaced.
 
     Args:
-        name: What it is called.
-        directory: Where its manifest and description can be read, if it has these.
-        content: Something that it holds.
+        name: Name of the directory in the message.
+        directory: A local directory with its manifest and ``policy.json``, if it has these.
+        content: Name of any file in it.
     """
     if is_exported(directory):
         found = "is an exported policy"
@@ -118,7 +118,7 @@ def _remove_leftovers(target: Path, keep: Path) -> None:
 
 
 def _put_in_place(temporary: Path, target: Path) -> None:
-    """Afterwards ``target`` is the new directory, and the old one is gone or beside it."""
+    """Makes ``temporary`` the new ``target``; the old one is removed or now ``temporary``."""
     if not target.exists():
         temporary.rename(target)
     elif not _exchange(temporary, target):
@@ -134,7 +134,7 @@ def _put_in_place(temporary: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Lets two directories change their names in one step; False where that does not exist."""
+    """Exchanges two directories atomically; returns False if that is not supported."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
@@ -148,7 +148,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _to_disk(directory: Path) -> None:
-    """Makes all that is below a directory outlive a power failure."""
+    """Syncs a directory and all its files to disk."""
     for folder, _, names in os.walk(directory):
         for name in names:
             _flush(Path(folder, name))
@@ -160,7 +160,7 @@ def _flush(path: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        # Some file systems cannot do this with directories, and none of these loses them.
+        # Some file systems cannot sync directories; these do not need it.
         if error.errno not in (errno.EINVAL, errno.ENOTSUP) or not path.is_dir():
             raise
     finally:
@@ -172,5 +172,5 @@ def _sibling(target: Path, kind: str) -> Path:
 
 
 def _escaped(name: str) -> str:
-    """A name as a pattern that matches it alone."""
+    """Escapes a name for use in a glob pattern."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

@@ -1,7 +1,7 @@
-"""Where in a checkpoint its parts are, for all who read them: RLlib is not needed for that.
+"""Paths of the files in a checkpoint, to read them without RLlib.
 
-Those of networks and optimizer are where RLlib puts the states of the parts that they belong to. An
-exported policy is a checkpoint too, of the networks that act and the critic alone.
+Networks and optimizer are where RLlib puts the states of their components. An exported policy is
+also a checkpoint, with only the acting networks and the critic.
 """
 
 from pathlib import Path
@@ -15,6 +15,6 @@ REPLAY_DIRECTORY = "replay_buffer"
 
 
 def networks_file(directory: Path) -> str:
-    """Where the networks of a checkpoint, or of an exported policy, are below its directory."""
+    """Returns the path of the networks within a checkpoint or exported policy."""
     exported = (directory / EXPORTED_NETWORKS_FILE).is_file()
     return EXPORTED_NETWORKS_FILE if exported else NETWORKS_FILE

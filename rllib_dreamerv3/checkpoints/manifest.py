@@ -1,7 +1,7 @@
-"""The list of all files of a checkpoint, by which damage is noticed before anything is read.
+"""The manifest of a checkpoint: lists all files, to detect damage before anything is read.
 
-``manifest.json`` lies in the checkpoint's directory and is written last. It holds the size and the
-checksum (XXH3, 128 bits) of every file below, what wrote them, and how far training was.
+``manifest.json`` is in the checkpoint's directory and written last. It has the size and the
+checksum (XXH3, 128 bits) of every file, the version that wrote them, and the progress of training.
 """
 
 import json
@@ -25,12 +25,12 @@ FORMAT_VERSION = 1
 
 _PACKAGE = "rllib-dreamerv3"
 _BLOCK_BYTES = 1 << 20
-# Stands in the manifest in place of its own checksum while that is computed.
+# Placeholder for the manifest's own checksum while that is computed.
 _NO_CHECKSUM = "0" * 32
 
 
 class File(NamedTuple):
-    """What is known of a file: its size in bytes, and its checksum in hexadecimal."""
+    """Size of a file in bytes, and its checksum in hexadecimal."""
 
     size: int
     checksum: str
@@ -38,12 +38,12 @@ class File(NamedTuple):
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a checkpoint says of itself.
+    """Content of a manifest.
 
     Attributes:
-        format_version: Version of the layout of its files.
-        package_version: Version of this package that wrote it.
-        created: When, in UTC, as ISO 8601.
+        format_version: Version of the layout of the files.
+        package_version: Version of this package that wrote the checkpoint.
+        created: Time of writing in UTC, as ISO 8601.
         env_steps: Env steps sampled so far.
         updates: Updates done so far.
         iteration: Results reported so far.
@@ -60,10 +60,10 @@ class Manifest:
 
 
 def write(directory: Path, *, env_steps: int, updates: int, iteration: int = 0) -> Manifest:
-    """Lists the files of a finished directory in its manifest.
+    """Writes the manifest of a complete directory.
 
     Raises:
-        OSError: A file cannot be read, or the manifest cannot be written.
+        OSError: If a file cannot be read, or the manifest cannot be written.
     """
     names = sorted(_names_below(directory))
     with ThreadPoolExecutor(_threads()) as pool:
@@ -86,11 +86,11 @@ def write(directory: Path, *, env_steps: int, updates: int, iteration: int = 0) 
 
 
 def read(directory: Path) -> Manifest:
-    """Reads a manifest, without looking at the files that it lists.
+    """Reads a manifest, without verifying the listed files.
 
     Raises:
-        CheckpointError: There is no such directory or manifest, it is damaged, or it was written by
-            a newer version.
+        CheckpointError: If the directory or manifest does not exist, is damaged, or was written by
+            another version of the format.
     """
     if not directory.is_dir():
         raise CheckpointError(f"There is no directory {directory}.")
@@ -118,7 +118,7 @@ def read(directory: Path) -> Manifest:
     checksum = str(content.get("checksum"))
     without = text.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
     if xxh3_128_hexdigest(without) != checksum:
-        raise damaged(path, "it has another checksum than when it was written")
+        raise damaged(path, "its checksum has changed since it was written")
     try:
         return _parse(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -126,19 +126,17 @@ def read(directory: Path) -> Manifest:
 
 
 def verify(directory: Path, only: Iterable[str] | None = None) -> Manifest:
-    """Compares the files of a checkpoint with its manifest.
-
-    Files that the manifest does not list are not looked at: others may add theirs.
+    """Compares the files of a checkpoint with its manifest; ignores files that it does not list.
 
     Args:
         directory: The checkpoint.
-        only: The files that are going to be read, if not all of them; with "/".
+        only: Paths of the files to verify, with "/"; None for all.
 
     Returns:
         The manifest.
 
     Raises:
-        CheckpointError: A file is missing or was changed; the message names it.
+        CheckpointError: If a file is missing or was changed; names the file.
     """
     manifest = read(directory)
     names = list(manifest.files if only is None else only)
@@ -150,42 +148,41 @@ def verify(directory: Path, only: Iterable[str] | None = None) -> Manifest:
 
 
 def is_checkpoint(directory: Path) -> bool:
-    """Whether a directory was meant to be a checkpoint or exported policy, whole or not."""
+    """Whether a directory is a checkpoint or exported policy, complete or damaged."""
     return FORMAT in _text(directory / MANIFEST)
 
 
 def is_exported(directory: Path) -> bool:
-    """Whether a directory was meant to be an exported policy, whole or damaged."""
-    # Here, because portable/ brings NumPy, and commands say what is wrong with options without it.
+    """Whether a directory is an exported policy, complete or damaged."""
+    # Imported here, because portable/ needs NumPy, and commands check options without it.
     from rllib_dreamerv3.portable.described import FORMAT as EXPORTED_FORMAT
 
     if EXPORTED_FORMAT in _text(directory / POLICY_FILE):
         return True
-    # Where that file is gone, or has not been copied from another machine.
+    # The file may be lost, or not yet copied from another machine.
     listed = _text(directory / MANIFEST)
     return FORMAT in listed and f'"{EXPORTED_NETWORKS_FILE}"' in listed
 
 
 def instead_of(directory: Path) -> str:
-    """What to do where a file of a checkpoint, or of an exported policy, is of no use."""
+    """Returns the advice for an unusable file of a checkpoint or exported policy."""
     return "Export the policy again." if is_exported(directory) else "Take an earlier checkpoint."
 
 
 def damaged(path: Path, what: str, directory: Path | None = None) -> CheckpointError:
-    """The error for a file that is not as it was written.
+    """Builds the error for a damaged file.
 
     Args:
         path: The file.
-        what: What is wrong with it.
-        directory: The checkpoint, or exported policy, that it belongs to; None for the one in which
-            it lies.
+        what: The damage.
+        directory: The file's checkpoint or exported policy; by default the file's directory.
     """
     advice = instead_of(directory or path.parent)
     return CheckpointError(f"{path} is damaged: {what}. {advice}")
 
 
 def _text(path: Path) -> str:
-    """What a file holds, whatever that is; empty if it cannot be read."""
+    """Returns the text of any file; empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
@@ -218,7 +215,7 @@ def _problem(directory: Path, name: str, manifest: Manifest) -> CheckpointError 
             what = f"it has {size} bytes, but was written with {expected.size}"
             return damaged(path, what, directory)
         if _describe(path) != expected:
-            what = "it has another checksum than when it was written"
+            what = "its checksum has changed since it was written"
             return damaged(path, what, directory)
     except FileNotFoundError:
         return CheckpointError(f"{path} is missing. {instead_of(directory)}")
@@ -245,7 +242,7 @@ def _parse(content: dict[str, Any]) -> Manifest:
 
 
 def package_version() -> str:
-    """Version of this package, as it was installed."""
+    """Returns the installed version of this package."""
     try:
         return version(_PACKAGE)
     except PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""``policy.json``: what has to be known beside the networks to build them and to act."""
+"""``policy.json``: the settings needed to build the networks and to act."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,16 +11,16 @@ from rllib_dreamerv3.checkpoints.manifest import damaged
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyFile:
-    """What the file says; all of it is plain data.
+    """Content of the file, all plain data.
 
     Attributes:
-        env: Name of the environment that was trained in; None if it has none.
-        env_class: The same if it was given as a class, ``module:Class``.
-        env_directory: Where its module was found; only ever shown, never imported from.
-        options: DreamerV3's options by name, and those of RLlib that acting needs.
-        observation_space: Of a single environment, as ``spaces/space_json.py`` describes it; None
-            in checkpoints that are older than this entry.
-        action_space: The same of actions.
+        env: Name of the training environment; None if it has none.
+        env_class: Name of the environment's class, ``module:Class``, if given as a class.
+        env_directory: Directory of its module; only shown in messages, never imported from.
+        options: DreamerV3's options by name, and those of RLlib that affect acting.
+        observation_space: Of a single environment, as described by ``spaces/space_json.py``; None
+            in older checkpoints.
+        action_space: Of a single environment, likewise.
     """
 
     env: str | None

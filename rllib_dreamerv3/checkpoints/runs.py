@@ -1,4 +1,4 @@
-"""The checkpoints of a run's directory: which are whole, and which of these is the newest."""
+"""Finds the checkpoints in a run's directory, and the newest valid one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +21,8 @@ class SavedCheckpoint(NamedTuple):
 
     Attributes:
         path: Its directory.
-        manifest: What it says of itself; None if it is damaged.
-        problem: What is wrong with it; empty if it is whole.
+        manifest: Its manifest; None if it is damaged.
+        problem: Message about the damage; empty if it is valid.
     """
 
     path: Path
@@ -31,7 +31,7 @@ class SavedCheckpoint(NamedTuple):
 
 
 def newest_first(directory: Path) -> Iterator[SavedCheckpoint]:
-    """Yields the checkpoints in a trial's directory, each verified as it is asked for."""
+    """Yields the checkpoints in a trial's directory, newest first; verifies each lazily."""
     for path in sorted(directory.glob(PATTERN), reverse=True):
         if path.is_dir():
             try:
@@ -40,8 +40,8 @@ def newest_first(directory: Path) -> Iterator[SavedCheckpoint]:
                 yield SavedCheckpoint(path, None, str(error))
 
 
-def newest_whole(directory: Path) -> tuple[SavedCheckpoint | None, list[SavedCheckpoint]]:
-    """The newest checkpoint that verifies, None if none does; and the damaged ones after it."""
+def newest_complete(directory: Path) -> tuple[SavedCheckpoint | None, list[SavedCheckpoint]]:
+    """Returns the newest valid checkpoint, or None, and the damaged ones that are newer."""
     damaged: list[SavedCheckpoint] = []
     for saved in newest_first(directory):
         if saved.manifest is not None:
@@ -51,14 +51,14 @@ def newest_whole(directory: Path) -> tuple[SavedCheckpoint | None, list[SavedChe
 
 
 def find_checkpoint(path: Path) -> tuple[Path, list[str]]:
-    """Finds the checkpoint that a path means.
+    """Finds a checkpoint by its path, or that of its trial or experiment.
 
     Args:
-        path: A checkpoint, or the results of a trial or an experiment that hold some.
+        path: A checkpoint, or the directory of a trial or an experiment.
 
     Returns:
-        The checkpoint itself, or the newest one below that verifies; and what is wrong with newer
-        ones.
+        The checkpoint itself, or the newest valid one in the directory; and messages about newer,
+        damaged ones.
 
     Raises:
         CheckpointError: If there is none.
@@ -67,16 +67,16 @@ def find_checkpoint(path: Path) -> tuple[Path, list[str]]:
         raise CheckpointError(f"There is no directory {path}.")
     if is_checkpoint(path) or is_exported(path):
         return path, []
-    whole, problems = [], []
+    complete, problems = [], []
     for folder in {found.parent for found in [*path.glob(PATTERN), *path.glob(f"*/{PATTERN}")]}:
-        saved, damaged = newest_whole(folder)
+        saved, damaged = newest_complete(folder)
         problems += [one.problem for one in damaged]
         if saved and saved.manifest:
-            whole.append((saved.manifest.created, str(saved.path)))
-    if not whole:
+            complete.append((saved.manifest.created, str(saved.path)))
+    if not complete:
         none = f"Neither it nor a checkpoint_* directory below it has a {MANIFEST}."
         raise CheckpointError(
-            f"{path} is no checkpoint of DreamerV3, and holds none that is whole. "
+            f"{path} is not a checkpoint of DreamerV3, and contains no complete one. "
             f"{problems[0] if problems else none}"
         )
-    return Path(max(whole)[1]), problems
+    return Path(max(complete)[1]), problems

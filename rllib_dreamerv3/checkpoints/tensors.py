@@ -1,4 +1,4 @@
-"""Arrays by name in one file, in the safetensors format: plain bytes behind a JSON header."""
+"""Named arrays in one file, in the safetensors format: plain bytes after a JSON header."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,20 +10,19 @@ from safetensors.numpy import load_file, save_file
 from rllib_dreamerv3.checkpoints.manifest import damaged, instead_of, is_exported
 from rllib_dreamerv3.errors import CheckpointError
 
-_GO_ON = "go on from an earlier checkpoint"
+_ADVICE = "continue from an earlier checkpoint"
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
     """Writes arrays to a file, whose directory is created.
 
     Raises:
-        CheckpointError: An array is not finite. Nothing is written then.
-        OSError: The disk is full, or writing is not allowed.
+        CheckpointError: If an array is not finite. Nothing is written then.
+        OSError: If the disk is full, or writing is not permitted.
     """
     require_finite(arrays, f"{path} was not written")
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Safetensors puts a file in its place that only its owner may read; this one has the mode that
-    # files here usually get.
+    # Safetensors creates a file that only its owner may read; use the default mode instead.
     path.touch()
     mode = path.stat().st_mode
     try:
@@ -37,7 +36,7 @@ def load(path: Path) -> dict[str, np.ndarray]:
     """Reads the arrays of a file.
 
     Raises:
-        CheckpointError: The file is missing or damaged, or holds numbers that are not finite.
+        CheckpointError: If the file is missing or damaged, or has numbers that are not finite.
     """
     if not path.is_file():
         raise CheckpointError(f"{path} is missing. {instead_of(path.parent)}")
@@ -46,15 +45,15 @@ def load(path: Path) -> dict[str, np.ndarray]:
     except (SafetensorError, OSError, ValueError) as error:
         raise damaged(path, str(error)) from error
     alone = is_exported(path.parent)
-    advice = "export the policy of an earlier checkpoint" if alone else _GO_ON
+    advice = "export the policy of an earlier checkpoint" if alone else _ADVICE
     require_finite(arrays, f"{path} was not loaded", advice)
     return arrays
 
 
 def require_finite(
-    arrays: Mapping[str, np.ndarray], consequence: str, advice: str = _GO_ON
+    arrays: Mapping[str, np.ndarray], consequence: str, advice: str = _ADVICE
 ) -> None:
-    """Raises CheckpointError, naming the array, if a number is infinite or no number."""
+    """Raises CheckpointError, naming the array, if a number is infinite or NaN."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise CheckpointError(

@@ -1,8 +1,8 @@
-"""Atari as the papers play it.
+"""Atari with the papers' preprocessing.
 
-Games run in ale-py's own vector environment (C++, several threads), set to the preprocessing of
+Games run in ale-py's vector environment (C++, several threads), with the preprocessing of
 Atari-100k: action repeat 4, maximum of the last two raw frames, 64x64 RGB by area interpolation, up
-to 30 no-ops at a reset, no stacked frames, rewards and lives left alone.
+to 30 no-ops at a reset, no stacked frames, original rewards and lives.
 Source: arXiv 2301.04104v1, appendix on Atari 100k; 2023 code.
 """
 
@@ -27,39 +27,39 @@ Resize = Literal["area", "bilinear"]
 
 logger = logging.getLogger(__name__)
 
-# Of red, green and blue in the luminance (2025 code).
+# Weights of red, green and blue in the luminance (2025 code).
 _LUMINANCE = np.array([0.299, 0.587, 0.114])
 
 
 @dataclass(frozen=True)
 class AtariOptions(EnvOptions):
-    """How a game is played and shown; the defaults are those of Atari-100k.
+    """Options of emulation and preprocessing; the defaults are those of Atari-100k.
 
     A frame is one picture of the console, 1/60 s of play; a step is one action.
 
     Attributes:
-        frameskip: Frames that an action is repeated for (and whose rewards are summed).
-        repeat_action_probability: Chance that the console goes on with the previous action
-            ("sticky actions"), each frame; 0.25 for the 200-million-frame benchmark.
-        full_action_space: All 18 joystick actions instead of those the game uses.
+        frameskip: Frames for which an action is repeated (and whose rewards are summed).
+        repeat_action_probability: Probability of repeating the previous action ("sticky actions")
+            at each frame; 0.25 for the 200-million-frame benchmark.
+        full_action_space: Whether to use all 18 joystick actions instead of those of the game.
         noop_max: Upper limit of the number of frames without action at a reset: uniform in
-            0 .. ``noop_max - 1``, as in the 2023 code. 0 turns them off.
-        grayscale: One channel, of the luminance, instead of three.
+            0 .. ``noop_max - 1``, as in the 2023 code. 0 for none.
+        grayscale: Whether images have one channel, the luminance, instead of three.
         image_size: Height and width of the observation, in pixels.
-        resize: How the console's 210x160 pixels become that. ``area``: averaged over areas, and
-            gray are the console's own shades (2023 code, but for its gray). ``bilinear``: by a
-            triangle as wide as two pixels of the result, and gray is made of the resized colours
-            (2025 code); takes about a millisecond more for each game.
-        maxpool: Show the elementwise maximum of the last two frames of a step, because consoles
-            draw some objects only every other frame. Without effect where ``frameskip`` is 1.
-        terminal_on_life_loss: End the episode with each life, and begin the game anew.
-        clip_rewards: Clip the reward of a step to [-1, 1].
+        resize: Interpolation from the console's 210x160 pixels. ``area``: mean over areas; gray is
+            the console's own (2023 code, except for its gray). ``bilinear``: triangle filter, two
+            pixels of the result wide; gray is computed from the resized colours (2025 code); takes
+            about a millisecond more per game.
+        maxpool: Whether to show the elementwise maximum of the last two frames of a step, since
+            consoles draw some objects only every other frame. No effect if ``frameskip`` is 1.
+        terminal_on_life_loss: Whether the loss of a life ends the episode and restarts the game.
+        clip_rewards: Whether to clip the reward of a step to [-1, 1].
         max_num_frames_per_episode: Frames (without the no-ops) after which an episode is
             truncated; the default is 30 minutes of play.
-        limit_is_terminal: Count that limit as an end of the game instead, after which nothing can
-            be earned, as both versions of the authors' code do.
-        num_threads: Threads that step the environments of one env runner. 1, because Ray reckons
-            an env runner as one CPU; 0 takes as many as there are environments or cores.
+        limit_is_terminal: Whether that limit terminates the episode instead, as in both versions of
+            the authors' code.
+        num_threads: Threads that step the environments of one env runner. 1, because an env runner
+            has one CPU by default; 0 for the number of environments or cores.
     """
 
     frameskip: int = 4
@@ -86,7 +86,7 @@ class AtariOptions(EnvOptions):
     }
 
     def __post_init__(self) -> None:
-        """Checks types and ranges: out of range, the emulator's threads would hang or crash."""
+        """Checks types and ranges; the emulator would hang or crash with values out of range."""
         super().__post_init__()
         if not 0.0 <= self.repeat_action_probability <= 1.0:
             raise ConfigError(
@@ -100,7 +100,7 @@ class AtariOptions(EnvOptions):
 
     @classmethod
     def from_env_config(cls, env_config: Mapping[str, Any]) -> "AtariOptions":
-        """Reads the options, as :meth:`EnvOptions.from_env_config` does."""
+        """Parses the options, see :meth:`EnvOptions.from_env_config`."""
         for name in ("mode", "difficulty"):
             if name in env_config:
                 raise ConfigError(
@@ -112,31 +112,29 @@ class AtariOptions(EnvOptions):
 
 
 def is_atari(env: object) -> bool:
-    """Whether this is the id of an Atari game, e.g. ``ale_py:ALE/Pong-v5`` or ``ALE/Pong-v5``."""
+    """Whether an id is that of an Atari game, e.g. ``ale_py:ALE/Pong-v5`` or ``ALE/Pong-v5``."""
     return isinstance(env, str) and env.removeprefix(_ATARI_MODULE).startswith(_ATARI_NAMESPACE)
 
 
 @functools.cache
 def warn_of_single_frames() -> None:
-    """Warns once in a process of ``frameskip`` 1, which RLlib's examples set beside a wrapper."""
+    """Warns once per process about ``frameskip`` 1, which RLlib's examples use with a wrapper."""
     logger.warning(
-        'env_config {"frameskip": 1}: each action is played for one frame, and nothing repeats it. '
-        "RLlib's examples set this because a wrapper of theirs repeats actions, which is not used "
-        "here: leave frameskip out for 4, the action repeat of the papers."
+        'env_config {"frameskip": 1}: each action is played for one frame and not repeated. '
+        "RLlib's examples set this because their wrapper repeats actions, which is not used here: "
+        "leave frameskip out for 4, the action repeat of the papers."
     )
 
 
 def check_atari_game(env_id: str) -> str:
-    """Looks up a game.
+    """Returns ale-py's name of a game.
 
     Args:
         env_id: Gymnasium id, with or without ``ale_py:``.
 
-    Returns:
-        ale-py's own name of the game.
-
     Raises:
-        ConfigError: If there is no such game (names the nearest), or ale-py is not installed.
+        ConfigError: If the game does not exist (names the most similar), or ale-py is not
+            installed.
     """
     try:
         import ale_py
@@ -159,19 +157,19 @@ def check_atari_game(env_id: str) -> str:
 def make_atari(
     env_id: str, num_envs: int, options: AtariOptions | None = None, seed: int | None = None
 ) -> "AtariVector":
-    """Makes N environments that play the same Atari game.
+    """Creates N environments of the same Atari game.
 
     Args:
         env_id: Gymnasium id, with or without ``ale_py:``.
         num_envs: Number of environments N.
         options: Preprocessing; that of Atari-100k if None.
-        seed: Seed of the first ``reset`` that names none; None draws one.
+        seed: Seed of the first ``reset`` without a seed; None draws one.
 
     Returns:
-        The vector environment; see :class:`AtariVector`.
+        The vector environment, see :class:`AtariVector`.
 
     Raises:
-        ConfigError: If there is no such game (names the nearest), or ale-py is not installed.
+        ConfigError: As :func:`check_atari_game`.
     """
     game = check_atari_game(env_id)
     return AtariVector(game, num_envs, options or AtariOptions(), seed)
@@ -182,17 +180,17 @@ class AtariVector(VectorEnv):
 
     Observations are ``uint8 [N, size, size, 3]`` (1 channel if gray), fresh arrays at every step;
     rewards are ``float64 [N]``. The step after an end ignores the action and returns the
-    observation of a reset with reward 0 (``AutoresetMode.NEXT_STEP``). The frame limit truncates,
-    only the game itself (or the limit or the loss of a life, if so chosen) terminates.
+    observation of a reset with reward 0 (``AutoresetMode.NEXT_STEP``). The frame limit truncates;
+    only the end of the game (or the limit or the loss of a life, if configured) terminates.
 
-    Deviation from papers and authors' code, which show the very last frames: where the game or the
-    frame limit ends in the middle of an action repeat, ale-py 0.12 does not draw the frames that
-    are left, and the final observation repeats the picture of the step before (with the last but
-    one frame drawn over it if only the last is missing). Rewards and ends are exact.
+    Deviation from papers and authors' code, which show the very last frames: if the episode ends
+    in the middle of an action repeat, ale-py 0.12 does not draw the remaining frames, and the final
+    observation repeats the picture of the previous step (with the last but one frame drawn over it
+    if only the last is missing). Rewards and ends are exact.
 
     Attributes:
-        metadata: Gymnasium's; names the autoreset mode.
-        render_mode: ``rgb_array``: :meth:`render` returns what the agent sees.
+        metadata: Gymnasium's; has the autoreset mode.
+        render_mode: ``rgb_array``: :meth:`render` returns the observations.
         num_envs: N.
     """
 
@@ -212,7 +210,7 @@ class AtariVector(VectorEnv):
             game: Name of the game's cartridge, e.g. ``ms_pacman``.
             num_envs: Number of environments N.
             options: Preprocessing.
-            seed: Seed of the first ``reset`` that names none.
+            seed: Seed of the first ``reset`` without a seed.
         """
         from ale_py.vector_env import AtariVectorEnv
 
@@ -221,7 +219,7 @@ class AtariVector(VectorEnv):
         self._limit_is_terminal = options.limit_is_terminal
         bilinear = options.resize == "bilinear"
         self._make_gray = bilinear and options.grayscale
-        # At its own size the console's picture comes as it is.
+        # At the console's own size the picture is not resized.
         shown = _screen_size(game) if bilinear else (options.image_size, options.image_size)
         self._games: AtariVectorEnv | None = AtariVectorEnv(
             game,
@@ -256,11 +254,11 @@ class AtariVector(VectorEnv):
         seed: int | Sequence[int] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Starts all games anew.
+        """Restarts all games.
 
         Args:
             seed: One seed for all (each game gets its own, drawn from it, so that env runners
-                with neighbouring seeds share no game), or one for each game. None goes on with
+                with consecutive seeds do not share games), or one for each game. None continues
                 the random numbers of the last reset.
             options: Not used.
 
@@ -291,11 +289,11 @@ class AtariVector(VectorEnv):
             ``bool [N]``, truncated ``bool [N]``, and infos (``lives``, ``frame_number``, ...).
 
         Raises:
-            ValueError: If an action does not exist, or their number is not N.
+            ValueError: If an action is out of range, or there are not N.
         """
         actions = np.asarray(actions, np.int64)
         n = self.single_action_space.n
-        # The emulator's threads would never answer to an action that does not exist.
+        # The emulator's threads would hang with an action out of range.
         if actions.shape != (self.num_envs,) or actions.min() < 0 or actions.max() >= n:
             raise ValueError(
                 f"Expected {self.num_envs} actions from 0 to {n - 1}, but got {actions.tolist()}."
@@ -306,7 +304,7 @@ class AtariVector(VectorEnv):
         return self._observe(observation), reward.astype(np.float64), terminated, truncated, infos
 
     def render(self) -> tuple[np.ndarray, ...]:
-        """What the agent sees in each game: N images ``uint8 [size, size, 3]``."""
+        """Returns the observation of each game: N images ``uint8 [size, size, 3]``."""
         shape = (*self._observation.shape[:-1], 3)
         return tuple(np.broadcast_to(self._observation, shape).copy())
 
@@ -324,7 +322,7 @@ class AtariVector(VectorEnv):
         if self._bilinear:
             pictures = _resize_bilinearly(stacked[:, 0], self._observation.shape[1])
             if self._make_gray:
-                # Rounded down, as there.
+                # Rounded down, as in the 2025 code.
                 pictures = (pictures @ _LUMINANCE).astype(np.uint8)
             stacked = pictures
         self._observation = stacked.reshape(self._observation.shape)
@@ -332,10 +330,10 @@ class AtariVector(VectorEnv):
 
 
 def _screen_size(game: str) -> tuple[int, int]:
-    """Height and width of a game's picture: 210x160 for most, 250x160 for some."""
+    """Returns height and width of a game's picture: 210x160 for most, 250x160 for some."""
     from ale_py import ALEInterface, LoggerMode, roms
 
-    # It would print a greeting.
+    # Suppresses a greeting.
     ALEInterface.setLoggerMode(LoggerMode.Error)
     console = ALEInterface()
     console.loadROM(roms.get_rom_path(game))
@@ -344,11 +342,11 @@ def _screen_size(game: str) -> tuple[int, int]:
 
 
 def _resize_bilinearly(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Pictures ``uint8 [N, height, width, 3]`` at ``size`` x ``size``, as pillow resizes them.
+    """Resizes pictures ``uint8 [N, height, width, 3]`` to ``size`` x ``size``, as pillow does.
 
-    Within one shade: pillow rounds after each of the two axes.
+    Values differ by at most one: pillow rounds after each of the two axes.
     """
-    # Here, so that the environments can be listed and checked without TensorFlow.
+    # Imported here, so that environments can be listed and checked without TensorFlow.
     import tensorflow as tf
 
     resized = tf.image.resize(pictures, (size, size), "bilinear", antialias=True)

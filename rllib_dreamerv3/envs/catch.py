@@ -1,4 +1,4 @@
-"""Catch, drawn: the smallest game that must be seen to be played. For a first look at training."""
+"""Catch as images: the smallest game from pixels, for a first look at training."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,11 +16,11 @@ _BALL, _PADDLE = (255, 255, 255), (0, 160, 255)
 
 @dataclass(frozen=True)
 class CatchOptions(EnvOptions):
-    """How the game is drawn.
+    """Options of rendering.
 
     Attributes:
         image_size: Height and width of the observation, in pixels.
-        render_mode: ``rgb_array`` or None; the observation is the picture anyway.
+        render_mode: ``rgb_array`` or None, without effect on the observation.
     """
 
     image_size: int = 32
@@ -33,17 +33,16 @@ class CatchOptions(EnvOptions):
 class Catch(gym.Env):
     """A ball falls straight down a board of 10 x 5 fields; the paddle in the last row catches it.
 
-    The board is a picture ``uint8 [size, size, 3]``, black, the ball white and the paddle blue.
-    Actions: left, stay, right. An episode has 9 env steps and ends with a reward of 1 for a ball
-    that was caught, or -1. A policy that does not look gets about -0.6, a perfect one 1. The info
-    of the last step says ``is_success``.
+    The observation is a picture ``uint8 [size, size, 3]``: black, with a white ball and a blue
+    paddle. Actions: left, stay, right. An episode has 9 env steps and ends with a reward of 1 if
+    the ball was caught, else -1. A policy that ignores the picture gets about -0.6, a perfect one
+    1. The info of the last step has ``is_success``.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 5}  # noqa: RUF012 (Gymnasium's)
     action_space = spaces.Discrete(3)
 
     def __init__(self, options: CatchOptions):
-        """Creates the game."""
         self.render_mode = options.render_mode
         self._size = options.image_size
         self.observation_space = spaces.Box(0, 255, (self._size, self._size, 3), np.uint8)
@@ -67,7 +66,7 @@ class Catch(gym.Env):
         return self.render(), 1.0 if caught else -1.0, True, False, {"is_success": caught}
 
     def render(self) -> np.ndarray:
-        """The board."""
+        """Returns the board as a picture."""
         size = self._size
         picture = np.zeros((size, size, 3), np.uint8)
         for row, column, colour in (
@@ -80,6 +79,6 @@ class Catch(gym.Env):
 
 
 def make_catch(env_id: str, options: CatchOptions) -> gym.Env:
-    """Makes the game; there is one id."""
+    """Creates the game; there is only one id."""
     del env_id
     return Catch(options)

@@ -1,4 +1,4 @@
-"""Environments whose mistakes are told where they happen, in words for those who wrote them."""
+"""Wraps environments to report their errors where they occur, with messages for their authors."""
 
 import traceback
 from pathlib import Path
@@ -18,31 +18,31 @@ from rllib_dreamerv3.envs.returned_values import (
 )
 from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError
 
-# Parts of paths of code that is not the user's.
+# Parts of the paths of code that is not the user's.
 _LIBRARIES = {"gymnasium", "numpy", "ray", "rllib_cli", "rllib_dreamerv3"}
 _MOST_FRAMES = 3
 _MOST_LETTERS = 200
 
 
 def name_of_env(env: Any) -> str:
-    """What an environment is called in messages: its name, or ``module:Class`` of what makes it."""
+    """Returns an environment's name in messages; ``module:Class`` for a class or function."""
     if isinstance(env, str):
         return env
     made_by = getattr(env, "__qualname__", None)
     return f"{env.__module__}:{made_by}" if made_by else repr(env)
 
 
-def own_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """The lines of the user's own code on the way to an exception; empty if there are none."""
+def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
+    """Returns the frames of an exception's traceback that are in the user's code."""
     frames = traceback.extract_tb(error.__traceback__)
     return [frame for frame in frames if not {*Path(frame.filename).parts} & _LIBRARIES]
 
 
-def place_of(error: BaseException) -> str:
-    """`` (file, line 3)``: the last line of the user's own code; empty where there is none."""
+def user_location(error: BaseException) -> str:
+    """Returns the last line of the user's code as " (file, line 3)"; empty if there is none."""
     if isinstance(error, EnvironmentFailedError | EnvironmentDataError):
         return ""
-    frames = own_frames(error)[-1:]
+    frames = user_frames(error)[-1:]
     return f" ({frames[0].filename}, line {frames[0].lineno})" if frames else ""
 
 
@@ -51,17 +51,17 @@ def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
 
     Args:
         what: The call, as in ``step 3 of my_env:Reach``.
-        error: What it raised.
+        error: The exception.
 
     Returns:
-        The error: at most six lines, of which some are those of the user's code that raised.
+        The error, with at most six lines, including frames of the user's code.
     """
     if isinstance(error, EnvironmentFailedError):
         return error
     first, *more = str(error).splitlines() or [""]
-    words = first if len(first) <= _MOST_LETTERS else f"{first[:_MOST_LETTERS]}..."
-    lines = [f"{what} failed: {type(error).__name__}: {words}{' ...' if more else ''}"]
-    frames = own_frames(error)[-_MOST_FRAMES:]
+    message = first if len(first) <= _MOST_LETTERS else f"{first[:_MOST_LETTERS]}..."
+    lines = [f"{what} failed: {type(error).__name__}: {message}{' ...' if more else ''}"]
+    frames = user_frames(error)[-_MOST_FRAMES:]
     for frame in frames:
         lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
     if frames and frames[-1].line:
@@ -72,11 +72,11 @@ def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
 
 
 class CheckedEnv(gym.Wrapper):
-    """An environment that says what is wrong with it, instead of what NumPy makes of that.
+    """Checks the values that an environment returns, for better messages than NumPy's errors.
 
-    What ``reset()`` and ``step()`` return is compared with what Gymnasium and the spaces promise:
-    nesting, shapes, types and classes. Arrays of the right shape and type are not looked into:
-    bounds, NaN and infinity are looked for in the values of all environments together.
+    Compares the results of ``reset()`` and ``step()`` with Gymnasium's interface and the spaces:
+    nesting, shapes, types and classes. The values of arrays are not checked: bounds, NaN and
+    infinity are checked for all environments together.
     """
 
     def __init__(self, env: gym.Env, name: str):
@@ -84,10 +84,10 @@ class CheckedEnv(gym.Wrapper):
 
         Args:
             env: The environment.
-            name: What it is called in messages.
+            name: Its name in messages.
 
         Raises:
-            EnvironmentDataError: If it is no environment, or has no spaces.
+            EnvironmentDataError: If it is not an environment, or has no spaces.
         """
         if not isinstance(env, gym.Env):
             raise EnvironmentDataError(f"{name} made {env!r:.200}, {_advice(env)}")
@@ -110,7 +110,7 @@ class CheckedEnv(gym.Wrapper):
 
         Raises:
             EnvironmentFailedError: If it raised an exception.
-            EnvironmentDataError: If it did not return what it promises.
+            EnvironmentDataError: If the returned values are invalid.
         """
         self._episode, self._step = self._episode + 1, 0
         try:
@@ -129,7 +129,7 @@ class CheckedEnv(gym.Wrapper):
 
         Raises:
             EnvironmentFailedError: If it raised an exception.
-            EnvironmentDataError: If it did not return what it promises.
+            EnvironmentDataError: If the returned values are invalid.
         """
         self._step += 1
         try:
@@ -172,7 +172,7 @@ class CheckedEnv(gym.Wrapper):
 
 
 def _advice(env: Any) -> str:
-    """What something is that is no environment of Gymnasium, and what to do about it."""
+    """Describes an object that is not an environment of Gymnasium, with advice."""
     if isinstance(env, gym.vector.VectorEnv):
         return (
             "several environments in one: return one of them, or set gym_env_vectorize_mode: "

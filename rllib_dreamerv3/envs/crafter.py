@@ -1,4 +1,4 @@
-"""Crafter (Hafner, arXiv 2109.06780): an open world with 22 achievements, seen from above."""
+"""Crafter (Hafner, arXiv 2109.06780): an open world with 22 achievements, viewed from above."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,12 +9,12 @@ import numpy as np
 from rllib_dreamerv3.envs.env_config import EnvOptions
 
 CRAFTER_IDS = ("crafter/CrafterReward-v1", "crafter/CrafterNoReward-v1")
-"""Crafter's own names of its two variants, in the form of Gymnasium's ids."""
+"""Crafter's names of its two variants, as Gymnasium ids."""
 
 
 @dataclass(frozen=True)
 class CrafterOptions(EnvOptions):
-    """How the game is seen and when it ends; the defaults are the benchmark's.
+    """Options of the game; the defaults are the benchmark's.
 
     Attributes:
         image_size: Height and width of the observation, in pixels.
@@ -29,10 +29,10 @@ class CrafterOptions(EnvOptions):
 
 
 class CrafterEnv(gym.Env):
-    """Crafter with Gymnasium's interface; its own is that of the old Gym.
+    """Crafter with Gymnasium's interface instead of that of the old Gym.
 
     Observations are images ``uint8 [size, size, 3]``, actions ``Discrete(17)``. Death terminates,
-    the step limit truncates. The info of an episode's last step holds ``achievements``: how many
+    the step limit truncates. The info of an episode's last step has ``achievements``: the number of
     times each was reached.
     """
 
@@ -55,7 +55,7 @@ class CrafterEnv(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Creates a new world: the seed's first one, or without a seed the next one of the last."""
+        """Creates a new world: the first of the seed, or without a seed the next of the last."""
         super().reset(seed=seed)
         if seed is not None:
             self._game = self._new_game(seed)
@@ -70,7 +70,7 @@ class CrafterEnv(gym.Env):
         return self._image, float(reward), dead, bool(done) and not dead, end_info
 
     def render(self) -> np.ndarray:
-        """What the agent sees."""
+        """Returns the current observation."""
         return self._image
 
     def _new_game(self, seed: int | None) -> Any:
@@ -81,13 +81,10 @@ class CrafterEnv(gym.Env):
 
 
 def make_crafter(env_id: str, options: CrafterOptions) -> gym.Env:
-    """Makes one world.
+    """Creates one environment.
 
     Args:
         env_id: One of :data:`CRAFTER_IDS`.
         options: Size of the image, length of an episode.
-
-    Returns:
-        The environment.
     """
     return CrafterEnv(reward=env_id == CRAFTER_IDS[0], options=options)

@@ -1,4 +1,4 @@
-"""The DeepMind Control Suite, through Shimmy, the Farama Foundation's bridge to Gymnasium.
+"""The DeepMind Control Suite, through Shimmy, the Farama Foundation's adapter to Gymnasium.
 
 Source: arXiv 2301.04104v1, appendix on proprio and visual control; 2023 code.
 """
@@ -19,15 +19,15 @@ _NO_TASK = f"{_NAMESPACE}compatibility-env-v0"  # Shimmy's name for tasks made e
 
 @dataclass(frozen=True)
 class DmControlOptions(EnvOptions):
-    """How a task is played and seen; the defaults are those of the papers' proprio curves.
+    """Options of a task; the defaults are those of the papers' proprio curves.
 
     Attributes:
-        action_repeat: Control steps that an action is repeated for (and whose rewards are summed).
+        action_repeat: Control steps for which an action is repeated (and whose rewards are summed).
             An episode of 1,000 control steps has 500 decisions with the default.
-        pixels: Observe one image instead of the positions and velocities.
+        pixels: Whether to observe one image instead of positions and velocities.
         image_size: Height and width of the image, in pixels.
-        camera: Number of the camera that takes the image; None for the benchmark's: 2 for the
-            quadruped, which hides behind itself in the others, 0 for all else.
+        camera: Number of the camera; None for the benchmark's: 2 for the quadruped, which occludes
+            itself in the others, 0 for all other tasks.
     """
 
     action_repeat: int = 2
@@ -47,15 +47,15 @@ class DmControlOptions(EnvOptions):
 
 
 class ActionRepeat(gym.Wrapper):
-    """Repeats each action and sums the rewards; stops where the episode ends."""
+    """Repeats each action and sums the rewards, up to the end of the episode."""
 
     def __init__(self, env: gym.Env, repeat: int) -> None:
-        """Wraps ``env``; each step becomes up to ``repeat`` of its steps."""
+        """Wraps ``env``; each step performs up to ``repeat`` of its steps."""
         super().__init__(env)
         self._repeat = repeat
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Returns the last observation, the sum of the rewards, ends, and the last info."""
+        """Returns the last observation, the sum of the rewards, the ends, and the last info."""
         total = 0.0
         for _ in range(self._repeat):
             observation, reward, terminated, truncated, info = self.env.step(action)
@@ -72,28 +72,28 @@ def _register_with_gymnasium() -> None:
 
 
 def dm_control_ids() -> Collection[str]:
-    """All ids, e.g. ``dm_control/finger-spin-v0``, as Shimmy registers them."""
+    """Returns all ids that Shimmy registers, e.g. ``dm_control/finger-spin-v0``."""
     _register_with_gymnasium()
     return [name for name in gym.registry if name.startswith(_NAMESPACE) and name != _NO_TASK]
 
 
 def check_pixels(options: DmControlOptions) -> None:
-    """Raises ConfigError if images are asked for, but this machine cannot draw them."""
+    """Raises ConfigError if ``pixels`` is set, but this machine cannot render images."""
     if options.pixels:
         check_renderer()
 
 
 def make_dm_control(env_id: str, options: DmControlOptions) -> gym.Env:
-    """Makes one task.
+    """Creates one task.
 
     Args:
         env_id: E.g. ``dm_control/finger-spin-v0``.
-        options: Action repeat, and whether and how images are drawn.
+        options: Action repeat, and options of images.
 
     Returns:
         An environment whose observations are a Dict of float64 vectors, or images
-        ``uint8 [image_size, image_size, 3]``. The time limit truncates; only tasks that define an
-        end of their own (a dm_env discount of 0) terminate.
+        ``uint8 [image_size, image_size, 3]``. The time limit truncates; only tasks with their own
+        end (a dm_env discount of 0) terminate.
     """
     _register_with_gymnasium()
     if not options.pixels:

@@ -1,4 +1,4 @@
-"""Options of the benchmark environments: how ``env_config`` is read and checked."""
+"""Options of the benchmark environments: parses and checks ``env_config``."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -14,12 +14,12 @@ Options = TypeVar("Options", bound="EnvOptions")
 
 @dataclass(frozen=True)
 class EnvOptions:
-    """Base of the option classes: one field an option, checked by its annotation.
+    """Base of the option classes: one field per option, checked by its annotation.
 
     Attributes:
-        benchmark: What the options belong to, as error messages call it.
-        least: Smallest value of each numeric option that has one.
-        rllibs: Names that options have in RLlib's wrapper of the benchmark, and ours.
+        benchmark: Name of the benchmark in messages.
+        least: Minimum values of numeric options.
+        rllibs: Option names of RLlib's wrapper of the benchmark -> names here.
     """
 
     benchmark: ClassVar[str]
@@ -27,11 +27,11 @@ class EnvOptions:
     rllibs: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
-        """Checks types and smallest values."""
+        """Checks types and minimum values."""
         for field in fields(self):
             value = getattr(self, field.name)
             allowed: Any = (float, int) if field.type is float else field.type
-            # In Python a bool is an int, in an option it is a mistake.
+            # A bool is an int in Python, but a mistake in an option.
             if not isinstance(value, allowed) or (
                 isinstance(value, bool) and field.type is not bool
             ):
@@ -49,13 +49,13 @@ class EnvOptions:
         """Reads the options from ``config.environment(env_config=...)``.
 
         Args:
-            env_config: Option name -> value; what is left out keeps its default.
+            env_config: Option name -> value; omitted options have their defaults.
 
         Returns:
             The options.
 
         Raises:
-            ConfigError: If an option is unknown (names the nearest), or a value is invalid.
+            ConfigError: If an option is unknown (names the most similar), or a value is invalid.
         """
         names = [field.name for field in fields(cls)]
         for name in env_config:
@@ -85,14 +85,13 @@ def unknown_environment(
     """Builds the error for an environment that does not exist.
 
     Args:
-        env_id: The id that was given, with or without a module (``module:Name-v0``).
-        known: The ids it may have meant; None for all that Gymnasium knows.
-        common: Prefix of all of them, left out when names are compared: it would make any two
-            similar.
-        advice: Where to look if none is near.
+        env_id: The given id, with or without a module (``module:Name-v0``).
+        known: Existing ids; None for all that are registered with Gymnasium.
+        common: Common prefix of the ids, ignored when comparing them.
+        advice: Advice if no id is similar.
 
     Returns:
-        The error, ready to be raised; it names up to three of the nearest ids.
+        The error; names up to three of the most similar ids.
     """
 
     def short(name: str) -> str:

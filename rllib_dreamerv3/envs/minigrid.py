@@ -17,13 +17,13 @@ _VIEW = 7  # tiles that the agent sees each way; MiniGrid's own default
 
 @dataclass(frozen=True)
 class MiniGridOptions(EnvOptions):
-    """How a maze is seen.
+    """Options of a maze.
 
     Attributes:
-        tile_size: Pixels of a tile each way. The agent sees 7 x 7 tiles.
-        image_size: Height and width of the image, in pixels; what the tiles do not fill is black.
-            With the defaults a tile begins at every eighth pixel, so that all tiles look the same
-            to convolutions with a stride of two.
+        tile_size: Height and width of a tile, in pixels. The agent sees 7 x 7 tiles.
+        image_size: Height and width of the image, in pixels; its margins are black. With the
+            defaults tiles begin at multiples of eight pixels, so that all tiles look the same to
+            convolutions with a stride of two.
         max_steps: Steps after which an episode is truncated; None for the maze's own limit.
         render_mode: ``human`` shows the maze in a window.
     """
@@ -48,7 +48,7 @@ class MiniGridOptions(EnvOptions):
 
 
 def _load_minigrid() -> None:
-    # The pygame library, which MiniGrid draws windows with, prints a greeting.
+    # Suppresses a greeting of pygame, MiniGrid's window library.
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     import minigrid
 
@@ -56,26 +56,26 @@ def _load_minigrid() -> None:
 
 
 def minigrid_ids() -> Collection[str]:
-    """All mazes, e.g. ``MiniGrid-Empty-5x5-v0``."""
+    """Returns the ids of all mazes, e.g. ``MiniGrid-Empty-5x5-v0``."""
     _load_minigrid()
     return [known for known in gym.registry if known.startswith("MiniGrid-")]
 
 
 def make_minigrid(env_id: str, options: MiniGridOptions) -> gym.Env:
-    """Makes one maze.
+    """Creates one maze.
 
-    MiniGrid's own observation names each tile's object, colour and state by number, an array that
-    is neither picture nor vector; the agent gets the same view drawn. The mission, a sentence, is
-    left out: in most mazes it never changes. Mazes whose mission names the object to go to
-    (``Fetch``, ``GoToDoor``, ``GoToObject``, ``PutNear``) cannot be solved without it.
+    MiniGrid's own observation encodes each tile's object, colour and state as numbers, neither a
+    picture nor a vector; here it is rendered as an image. The mission, a sentence, is omitted: in
+    most mazes it never changes. Mazes whose mission names a target object (``Fetch``,
+    ``GoToDoor``, ``GoToObject``, ``PutNear``) cannot be solved without it.
 
     Args:
         env_id: One of :func:`minigrid_ids`.
         options: Sizes in pixels, length of an episode, window.
 
     Returns:
-        An environment that observes a Dict: ``image`` ``uint8 [image_size, image_size, 3]``, what
-        the agent sees before it, and ``direction`` (one of 4), where it looks to.
+        An environment whose observations are a Dict: ``image`` ``uint8 [image_size, image_size,
+        3]``, the agent's view, and ``direction`` (one of 4), in which it looks.
     """
     _load_minigrid()
     from minigrid.wrappers import RGBImgPartialObsWrapper

@@ -1,18 +1,18 @@
-"""Lets MuJoCo draw without a display, and beside TensorFlow.
+"""Enables MuJoCo to render without a display, and in one process with TensorFlow.
 
-RLlib imports dm_control if it is installed, and dm_control chooses its renderer at import. If it is
+RLlib imports dm_control if it is installed, and dm_control selects its renderer at import. If it is
 installed, importing this module before RLlib does two things:
 
-1. dm_control looks at the environment variable ``MUJOCO_GL``. Its own first choice, GLFW, needs a
-   display, which servers and containers do not have. Unless the user has chosen, this chooses EGL
-   or OSMesa, as installed.
-2. Without a GPU both draw with Mesa's software driver, which has an LLVM of its own, as TensorFlow
-   has. Loaded by dm_control, the driver is linked with some functions of TensorFlow's, and the
-   first image ends in a segmentation fault (TensorFlow 2.21, Mesa 22.3). Loaded here, with
-   RTLD_DEEPBIND, it is linked with its own, and dm_control uses the driver that is loaded.
+1. dm_control reads the environment variable ``MUJOCO_GL``. Its default, GLFW, needs a display,
+   which servers and containers do not have. Unless the user has set the variable, this selects EGL
+   or OSMesa, whichever is installed.
+2. Without a GPU both use Mesa's software driver, which contains its own LLVM, as TensorFlow does.
+   Loaded by dm_control, the driver is linked with some of TensorFlow's functions, and the first
+   image causes a segmentation fault (TensorFlow 2.21, Mesa 22.3). Loaded here, with RTLD_DEEPBIND,
+   it is linked with its own functions, and dm_control uses the loaded driver.
 
-If RLlib was imported first, it is too late for both: images are refused, and with
-``MUJOCO_GL`` set to egl or osmesa such a process may crash when it ends.
+If RLlib was imported first, it is too late for both: images are rejected, and with ``MUJOCO_GL``
+set to egl or osmesa the process may crash when it ends.
 """
 
 import ctypes
@@ -42,7 +42,7 @@ def _load_mesa() -> None:
         return
     folders = [folder for libs in ("lib/*/dri", "lib*/dri") for folder in Path("/usr").glob(libs)]
     drivers = [str(folder / "swrast_dri.so") for folder in folders]
-    # From Mesa 24.2 on the driver is a part of the first; OSMesa always has one built in.
+    # From Mesa 24.2 on the driver is part of libEGL_mesa; OSMesa always contains one.
     for library in [*drivers, "libEGL_mesa.so.0", "libOSMesa.so.8"]:
         try:
             ctypes.CDLL(library, os.RTLD_NOW | deepbind)
@@ -51,17 +51,17 @@ def _load_mesa() -> None:
 
 
 def check_renderer() -> None:
-    """Checks that images can be drawn.
+    """Checks that images can be rendered.
 
     Raises:
         ConfigError: If they cannot; says what to do.
     """
-    cannot = "MuJoCo cannot draw images"
+    cannot = "MuJoCo cannot render images"
     display = bool(os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"})
     if _TOO_LATE and not display:
         raise ConfigError(
             f"{cannot}: ray.rllib was imported before this package could prepare EGL or OSMesa. "
-            "Say `from rllib_dreamerv3 import DreamerV3` before `import ray.rllib`."
+            "Put `from rllib_dreamerv3 import DreamerV3` before `import ray.rllib`."
         )
     if "MUJOCO_GL" not in os.environ and not display:
         raise ConfigError(

@@ -1,6 +1,6 @@
-"""Environments that are named by what makes them: ``module:Class`` or ``module:function``.
+"""Environments named by their class or function: ``module:Class`` or ``module:function``.
 
-Gymnasium's ``module:Name-v0``, which imports a module that registers the id, comes first.
+Gymnasium's ``module:Name-v0``, which imports a module that registers the id, takes precedence.
 """
 
 import importlib
@@ -16,12 +16,12 @@ import gymnasium as gym
 
 from rllib_dreamerv3.errors import ConfigError, unknown_name
 
-# Names of the one argument that RLlib gives its environments, where it is optional.
+# Names of an optional first parameter that receives RLlib's ``env_config``.
 _RLLIBS_ARGUMENT = {"config", "env_config", "env_context", "ctx", "context", "cfg"}
 
 
 def find_maker(env: str) -> Callable[..., Any] | None:
-    """Imports the module of an environment's name, and finds what makes the environment.
+    """Imports the module of an environment's name, and returns its class or function.
 
     Args:
         env: An environment's name.
@@ -31,7 +31,7 @@ def find_maker(env: str) -> Callable[..., Any] | None:
         registered with Gymnasium.
 
     Raises:
-        ConfigError: If the module cannot be imported, or has nothing of that name.
+        ConfigError: If the module cannot be imported, or has no such attribute.
     """
     name_of_module, _, name = env.partition(":")
     if not name_of_module or not name:
@@ -58,17 +58,11 @@ def find_maker(env: str) -> Callable[..., Any] | None:
 
 
 def make_named(env: str, env_config: Mapping[str, Any]) -> gym.Env:
-    """Makes the environment that ``module:Class`` names; see :func:`call_maker`.
+    """Creates the environment named ``module:Class``; raises as :func:`find_maker`.
 
     Args:
         env: The name.
         env_config: Option name -> value.
-
-    Returns:
-        What was made.
-
-    Raises:
-        ConfigError: As :func:`find_maker` does.
     """
     maker = find_maker(env)
     assert maker is not None
@@ -76,27 +70,24 @@ def make_named(env: str, env_config: Mapping[str, Any]) -> gym.Env:
 
 
 def call_maker(maker: Callable[..., Any], env_config: Mapping[str, Any]) -> Any:
-    """Calls what makes an environment, however its author meant it to be called.
+    """Creates an environment with RLlib's or Gymnasium's calling convention.
 
-    It is called as RLlib calls environments, with ``env_config`` as the one argument, where its
-    first parameter has no default or is called ``config``, ``env_config`` or the like; otherwise
-    as Gymnasium does, with the options as keyword arguments.
+    RLlib's passes ``env_config`` as the only argument. It is used if the first parameter has no
+    default or is named ``config``, ``env_config`` or similar. Gymnasium's passes the options as
+    keyword arguments.
 
     Args:
         maker: A class or a function.
         env_config: Option name -> value.
-
-    Returns:
-        What was made.
     """
     return maker(env_config) if _takes_config(maker) else maker(**env_config)
 
 
 def directory_of(env: str) -> str | None:
-    """The directory that has to be in the import path to import the module of ``module:Class``.
+    """Returns the directory to add to the import path for the module of ``module:Class``.
 
     Args:
-        env: An environment's name; nothing of it is imported.
+        env: An environment's name; the module is not imported.
 
     Returns:
         The directory; None if the module is not found, or is installed.
@@ -115,7 +106,7 @@ def directory_of(env: str) -> str | None:
 
 
 def is_found(env: str) -> bool:
-    """Whether the module of ``module:Class`` could be imported; nothing of it is."""
+    """Whether the module of ``module:Class`` can be found; it is not imported."""
     top = env.partition(":")[0].partition(".")[0]
     try:
         return importlib.util.find_spec(top) is not None
@@ -130,12 +121,12 @@ def _imported(env: str, name: str) -> ModuleType:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{name}.".startswith(f"{missing}."):
             raise ConfigError(
-                f"There is no module {missing!r}, which {env!r} names, in the working directory or "
-                "among what is installed. Say in which directory it is, with --pythonpath DIR on "
-                "the command line or PYTHONPATH, or install it."
+                f"The module {missing!r} of {env!r} is neither in the working directory nor "
+                "installed. Give its directory with --pythonpath DIR on the command line or "
+                "PYTHONPATH, or install it."
             ) from error
-        places = traceback.extract_tb(error.__traceback__)
-        where = f" ({places[-1].filename}, line {places[-1].lineno})" if places else ""
+        frames = traceback.extract_tb(error.__traceback__)
+        where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
         raise ConfigError(
             f"The module of {env!r} cannot be imported: {type(error).__name__}: {error}{where}"
         ) from error

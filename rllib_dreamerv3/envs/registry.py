@@ -1,7 +1,7 @@
-"""The benchmark environments, found by their ids; RLlib makes all others from Gymnasium's registry.
+"""The benchmark environments by id. RLlib creates all others from Gymnasium's registry.
 
-Each benchmark has a file of its own beside this one. Atari comes as a vector environment; the
-others are single environments, which are made into one here.
+Each benchmark has its own file in this directory. Atari is a vector environment; the others are
+single environments, which are vectorised here.
 """
 
 import importlib
@@ -32,23 +32,23 @@ from rllib_dreamerv3.envs.dm_control import (
 )
 from rllib_dreamerv3.envs.env_config import EnvOptions, unknown_environment
 from rllib_dreamerv3.envs.minigrid import MiniGridOptions, make_minigrid, minigrid_ids
-from rllib_dreamerv3.envs.rllib_ids import said_of_rllib_id
+from rllib_dreamerv3.envs.rllib_ids import replacement_of_rllib_id
 from rllib_dreamerv3.errors import ConfigError
 
 
 @dataclass(frozen=True)
 class Suite:
-    """A benchmark that comes as single environments.
+    """A benchmark of single environments.
 
     Attributes:
-        prefix: What all its ids begin with.
+        prefix: Common prefix of the ids.
         module: Python module that users may write before an id, as in ``module:id``.
-        packages: Python modules it needs.
+        packages: Required Python modules.
         extra: The extra of this package that installs them.
-        options: What ``env_config`` may hold.
-        ids: Lists all ids.
-        make: Makes one environment from its id and options.
-        check_machine: Raises ConfigError if the options need what this machine does not have.
+        options: Class of the options in ``env_config``.
+        ids: Returns all ids.
+        make: Creates one environment from its id and options.
+        check_machine: Raises ConfigError if this machine does not support the options.
     """
 
     prefix: str
@@ -61,7 +61,7 @@ class Suite:
     check_machine: Callable[[Any], None] = lambda options: None
 
     def check(self, env_id: str, options: EnvOptions) -> None:
-        """Raises ConfigError if something is not installed, or there is no such environment."""
+        """Raises ConfigError if a package is not installed, or the environment does not exist."""
         for package in self.packages:
             if find_spec(package) is None:
                 raise ConfigError(
@@ -130,12 +130,12 @@ _SUITES = (
 
 
 def is_benchmark(env: object) -> bool:
-    """Whether an environment is made here: an Atari game, or one of the suites."""
+    """Whether an environment is a benchmark: an Atari game, or of one of the suites."""
     return is_atari(env) or _find_suite(env) is not None
 
 
 def options_of(env_id: str, env_config: Mapping[str, Any]) -> EnvOptions:
-    """Reads the options of a benchmark environment; needs none of its packages.
+    """Parses the options of a benchmark environment, without requiring its packages.
 
     Args:
         env_id: An id that :func:`is_benchmark` accepts.
@@ -145,28 +145,28 @@ def options_of(env_id: str, env_config: Mapping[str, Any]) -> EnvOptions:
         The options of that benchmark.
 
     Raises:
-        ConfigError: If an option is unknown (names the nearest), or a value is invalid.
+        ConfigError: If an option is unknown (names the most similar), or a value is invalid.
     """
     suite = _find_suite(env_id)
     return (AtariOptions if suite is None else suite.options).from_env_config(env_config)
 
 
 def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
-    """Checks an environment's name and options, without making it.
+    """Checks an environment's name and options, without creating it.
 
     Args:
-        env_id: Id of a benchmark, or one that Gymnasium should know.
-        env_config: Option name -> value; checked for benchmarks only.
+        env_id: Id of a benchmark, or one registered with Gymnasium.
+        env_config: Option name -> value; checked only for benchmarks.
 
     Raises:
-        ConfigError: If there is no such environment (names the nearest), a package is missing
-            (says what to install), or an option's value is invalid.
+        ConfigError: If the environment does not exist (names the most similar), a package is
+            missing (says what to install), or an option's value is invalid.
     """
     if not is_benchmark(env_id):
         module, _, name = env_id.rpartition(":")
         try:
             if module:
-                # As gym.make does: importing the module registers its environments.
+                # As in gym.make, importing the module registers its environments.
                 importlib.import_module(module)
             gym.spec(name)
         except (gym.error.Error, ModuleNotFoundError) as error:
@@ -183,12 +183,12 @@ def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
 
 
 def _not_found(env_id: str, error: Exception) -> ConfigError:
-    """The error for what neither Gymnasium nor a module of its name knows."""
-    here = said_of_rllib_id(env_id)
+    """Builds the error for an id that is not registered with Gymnasium."""
+    here = replacement_of_rllib_id(env_id)
     if here is not None:
         return ConfigError(here)
     known = [name for name in gym.registry if not is_benchmark(name)]
-    # Gymnasium has no class of its own for ids that it cannot read.
+    # Gymnasium has no exception class of its own for malformed ids.
     readable = isinstance(error, gym.error.UnregisteredEnv | ModuleNotFoundError)
     form = "Ids read Name-v1 or namespace/Name-v1; gymnasium.pprint_registry() lists all."
     return unknown_environment(env_id, known, advice="" if readable else form)
@@ -200,21 +200,21 @@ def make_benchmark(
     env_config: Mapping[str, Any],
     vectorize_mode: gym.VectorizeMode = gym.VectorizeMode.SYNC,
 ) -> VectorEnv:
-    """Makes N environments of a benchmark.
+    """Creates N environments of a benchmark.
 
     Args:
         env_id: An id that :func:`is_benchmark` accepts.
         num_envs: Number of environments N.
         env_config: Option name -> value.
-        vectorize_mode: Whether the environments are stepped one after the other, or each in a
-            process of its own (``ASYNC``). Atari has threads instead.
+        vectorize_mode: Whether the environments are stepped sequentially, or each in its own
+            process (``ASYNC``). Atari uses threads instead.
 
     Returns:
         A vector environment in ``AutoresetMode.NEXT_STEP``: the step after an end ignores the
         action and returns the observation of a reset with reward 0.
 
     Raises:
-        ConfigError: As :func:`check_environment` does.
+        ConfigError: As :func:`check_environment`.
     """
     check_environment(env_id, env_config)
     options = options_of(env_id, env_config)
@@ -227,17 +227,17 @@ def make_benchmark(
 
 
 def vectorize(make: Sequence[Callable[[], gym.Env]], mode: gym.VectorizeMode) -> VectorEnv:
-    """Makes single environments into one that steps them in turn, or each in a process.
+    """Creates a vector environment that steps single ones sequentially, or each in its own process.
 
     Args:
-        make: Makes each of them.
+        make: A function for each environment.
         mode: ``SYNC`` or ``ASYNC``.
 
     Returns:
         A vector environment in ``AutoresetMode.NEXT_STEP``.
     """
     if mode == gym.VectorizeMode.ASYNC:
-        # A process that is forked from one with the threads of TensorFlow and Ray may hang.
+        # A process forked from one with threads of TensorFlow and Ray may hang.
         return AsyncVectorEnv(make, context="forkserver", autoreset_mode=AutoresetMode.NEXT_STEP)
     return SyncVectorEnv(make, autoreset_mode=AutoresetMode.NEXT_STEP)
 

@@ -1,4 +1,4 @@
-"""Compares what an environment returns with what Gymnasium and its spaces promise."""
+"""Compares the values that an environment returns with Gymnasium's interface and its spaces."""
 
 from collections.abc import Iterator, Mapping
 from numbers import Real
@@ -12,7 +12,7 @@ FIVE_VALUES = "observation, reward, terminated, truncated, info"
 
 
 def wrong_reset(returned: Any) -> str | None:
-    """What is wrong with the form of what ``reset()`` returned; None: nothing."""
+    """Describes what is wrong with the result of ``reset()``, without its values; None if valid."""
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping):
         return None
     return (
@@ -22,14 +22,14 @@ def wrong_reset(returned: Any) -> str | None:
 
 
 def wrong_step(returned: Any) -> str | None:
-    """What is wrong with the form of what ``step()`` returned; None: nothing."""
+    """Describes what is wrong with the result of ``step()``, without its values; None if valid."""
     if isinstance(returned, tuple) and len(returned) == 5:
         return None
     return f"step() has to return five values ({FIVE_VALUES}), and returned {_form(returned)}"
 
 
 def wrong_outcome(reward: Any, terminated: Any, truncated: Any, info: Any) -> Iterator[str]:
-    """What is wrong with all that ``step()`` returned beside the observation."""
+    """Describes what is wrong with the values of ``step()`` other than the observation."""
     if not isinstance(reward, Real | np.number | np.bool_):
         yield f"the reward has to be a number, and was {_form(reward)}"
     elif not np.isfinite(float(reward)):
@@ -44,23 +44,22 @@ def wrong_outcome(reward: Any, terminated: Any, truncated: Any, info: Any) -> It
 
 
 def wrong_info(info: Mapping[Any, Any]) -> Iterator[str]:
-    """What keeps Gymnasium's vector environments from handing on an info."""
+    """Describes what Gymnasium's vector environments do not support in an info."""
     for key in info:
         if not isinstance(key, str):
             yield f"the keys of info have to be strings, and one was {key!r}"
 
 
 def wrong_value(space: gym.Space, value: Any, path: str = "") -> Iterator[str]:
-    """What keeps a value from being stored as an observation of a space.
+    """Describes differences between an observation and its space.
 
     Args:
-        space: What the environment declares.
-        value: What it returned.
-        path: Where in the observation this is.
+        space: The declared space.
+        value: The returned value.
+        path: Path within the observation.
 
     Yields:
-        A sentence for each part whose nesting, shape, type or class is another one. That numbers
-        are inside their bounds is not checked here.
+        A sentence for each part with another nesting, shape, type or class. Bounds are not checked.
     """
     where = f"the observation at {path!r}" if path else "the observation"
     if isinstance(space, spaces.Dict):
@@ -96,7 +95,7 @@ def _wrong_leaf(space: gym.Space, value: Any, where: str) -> Iterator[str]:
     elif array.shape != space.shape:
         yield f"{where} has the shape {array.shape}; its space declares {space.shape}"
     elif isinstance(space, spaces.Box):
-        # As Gymnasium's vector environments convert them.
+        # The conversion of Gymnasium's vector environments.
         if not np.can_cast(array.dtype, space.dtype, "same_kind"):
             yield (
                 f"{where} has the dtype {array.dtype}; its space declares {space.dtype}: convert "

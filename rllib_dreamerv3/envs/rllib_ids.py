@@ -1,17 +1,17 @@
-"""Ids of environments that RLlib's examples use, and Gymnasium does not know."""
+"""Ids of environments in RLlib's examples that are not registered with Gymnasium."""
 
 _DM_CONTROL = "DMC"
 _ROBOTICS = "GRB"
 
 
-def said_of_rllib_id(env_id: str) -> str | None:
-    """What to write instead of an id of RLlib's examples.
+def replacement_of_rllib_id(env_id: str) -> str | None:
+    """Returns a sentence with the replacement of an id of RLlib's examples.
 
     Args:
         env_id: E.g. ``DMC/cartpole/swingup``, a domain and a task of the DeepMind Control Suite.
 
     Returns:
-        A sentence; None for ids of another kind.
+        The sentence; None for other ids.
     """
     suite, _, name = env_id.partition("/")
     if suite == _DM_CONTROL:

@@ -1,4 +1,4 @@
-"""Seeds of environments and of actions: one root, and no two places that share a seed."""
+"""Seeds of environments and actions, all derived from one root seed and all different."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -6,19 +6,19 @@ from typing import NamedTuple
 from numpy.random import SeedSequence
 
 TRAINING, EVALUATION = 0, 1
-"""What sampling is for."""
+"""Roles of env runners."""
 
 
-class SamplingPlace(NamedTuple):
-    """What tells the streams of one env runner from all others.
+class SeedKey(NamedTuple):
+    """Identifies the streams of one env runner since its last reset; unique within a run.
 
     Attributes:
         role: ``TRAINING`` or ``EVALUATION``.
         runner: Index of the env runner.
-        generation: Counts how often the run was restored, or saved for an exact resume.
-        reset: Counts the resets of all environments within the generation.
-        incarnation: Fresh numbers for an env runner that was started again after a crash, whose
-            resets before it nobody knows; empty for one that never was.
+        generation: Number of restores of the run, and of saves for an exact resume.
+        reset: Number of resets of all environments within the generation.
+        incarnation: Random numbers for an env runner that was restarted after a crash, whose number
+            of earlier resets is unknown; empty if it was not restarted.
     """
 
     role: int
@@ -28,16 +28,16 @@ class SamplingPlace(NamedTuple):
     incarnation: tuple[int, ...] = ()
 
     def stream_prefix(self) -> str:
-        """A name for the streams that begin here, equal only for equal places."""
+        """Returns a prefix for the names of the streams, equal only for equal keys."""
         name = f"{'te'[self.role]}{self.runner}.{self.generation}.{self.reset}"
         return "-".join([name, *(f"{number:08x}" for number in self.incarnation)])
 
     def seeds(self, root: int | None, num_envs: int) -> tuple[list[int], SeedSequence]:
-        """Seeds for the environments and the source of the actions' noise.
+        """Returns the seeds of the environments, and that of the actions' random generator.
 
         Args:
             root: The run's seed; None for different seeds each time.
-            num_envs: Environments of the env runner.
+            num_envs: Number of environments of the env runner.
 
         Returns:
             One seed from 0 to 2^31 - 1 for each environment, and a sequence for one generator.
@@ -48,6 +48,6 @@ class SamplingPlace(NamedTuple):
 
 
 def fresh_incarnation() -> tuple[int, ...]:
-    """Numbers that no other env runner has."""
+    """Returns random numbers that no other env runner has."""
     entropy: Sequence[int] = SeedSequence().generate_state(2).tolist()
     return tuple(entropy)

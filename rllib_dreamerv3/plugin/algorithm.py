@@ -29,7 +29,7 @@ from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.recovery import Divergence, continue_or_end
 from rllib_dreamerv3.plugin.refused_methods import refuse_methods
-from rllib_dreamerv3.plugin.replay_capacity import check_replay_room, specs_of
+from rllib_dreamerv3.plugin.replay_capacity import check_replay_capacity, specs_of
 from rllib_dreamerv3.plugin.results import Iteration, complete, report_dream, under_former_names
 from rllib_dreamerv3.plugin.sampling.asynchronous import AsynchronousSampler
 from rllib_dreamerv3.plugin.sampling.episodes import EpisodeStatistics, clip_rewards
@@ -43,7 +43,7 @@ from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
 from rllib_dreamerv3.startup.devices import device_in_use, hide_gpus, use_devices_of_a_learner
 from rllib_dreamerv3.startup.import_hooks import NAME
 
-# Updates that are left for later where env runners do not wait for them.
+# Limit on due updates, for env runners that do not wait for updates.
 MOST_PENDING_UPDATES = 1000
 
 
@@ -52,41 +52,40 @@ class DreamerV3(CheckpointedAlgorithm):
     """Learns a world model from replay, and behaviour from imagination (arXiv 2301.04104v1).
 
     Attributes:
-        replay_buffer: The records that were sampled, up to its capacity.
-        update_schedule: Says how many updates the records so far ask for.
-        replay_room: What replay is going to need, and what there is.
-        last_evaluation: What the last evaluation gave, for the results until the next one.
+        replay_buffer: The sampled records, up to its capacity.
+        update_schedule: Computes how many updates are due.
+        replay_capacity: Bytes that replay needs when it is full, and bytes available.
+        last_evaluation: Results of the last evaluation, repeated until the next one.
     """
 
     _drawn_ahead: SampledSequences | None = None
 
     def __init__(self, config: Any = None, env: Any = None, **kwargs: Any):
-        """Takes what RLlib's algorithms take."""
         self.trial = Trial(self, config)
         super().__init__(config, env, **kwargs)
 
     @classmethod
     def get_default_config(cls) -> DreamerV3Config:
-        """The configuration with all its defaults."""
         return DreamerV3Config()
 
     def setup(self, config: DreamerV3Config) -> None:
         """Creates env runners, replay and learner.
 
         Raises:
-            ResourceError: At once, if the cluster is too small for this configuration, or there is
-                no GPU to learn on.
-            ConfigError: If there is no environment, or replay would outgrow the machine.
-            EnvironmentFailedError: If no env runner can be made.
-            LearnerFailedError: If a learner's process cannot be started.
+            ResourceError: If the cluster is too small for this configuration, or the learner needs
+                a GPU and there is none.
+            ConfigError: If no environment is set, or replay needs more memory or disk than there
+                is.
+            EnvironmentFailedError: If no env runner can be created.
+            LearnerFailedError: If a learner process cannot be started.
         """
         forward_warnings()
         if not self.config.env:
             raise ConfigError(
-                "The config names no environment: .environment('CartPole-v1'), or a class or "
-                "function of your own."
+                "The config has no environment. Set one with .environment('CartPole-v1'), or give "
+                "a class or function of your own."
             )
-        # Under Tune there is a placement group: all that is needed has been granted already.
+        # Tune runs trials in placement groups, whose resources have been granted already.
         if ray.util.get_current_placement_group() is None:
             check_resources(self.config, ray.cluster_resources(), in_tune=False)
         if self.config.num_learners:
@@ -123,36 +122,36 @@ class DreamerV3(CheckpointedAlgorithm):
         specs = ask_learner(
             self.learner_group, lambda learner: specs_of(learner.module[DEFAULT_MODULE_ID], context)
         )
-        self.replay_room = check_replay_room(self.config, specs, self._replay_directory)
+        self.replay_capacity = check_replay_capacity(self.config, specs, self._replay_directory)
         if self.config.start_checkpoint is not None:
             self.restore_from_path(self.config.start_checkpoint)
 
     @property
     def _replay_directory(self) -> Path | None:
-        """Where replay keeps its files; None if it has none."""
+        """Directory of replay's files; None if all columns are in memory."""
         replay = self.config.replay_buffer_options()
         if replay["storage"] != "disk":
             return None
         return Path(replay["directory"] or self.trial.directory).expanduser().absolute()
 
     def __repr__(self) -> str:
-        """The algorithm's name; RLlib's own fails where the config was refused."""
+        # RLlib's own fails if the config was rejected.
         return NAME
 
     @staticmethod
     def _get_env_id_and_creator(env_specifier: Any, config: DreamerV3Config) -> tuple[Any, Any]:
-        # RLlib takes classes and names alone.
+        # RLlib accepts only classes and names.
         if callable(env_specifier) and not isinstance(env_specifier, type):
             return name_of_env(env_specifier), env_specifier
         return CheckpointedAlgorithm._get_env_id_and_creator(env_specifier, config)
 
     def _create_local_replay_buffer_if_necessary(self, config: DreamerV3Config) -> None:
-        # RLlib would create a buffer of its own from the same options and leave it empty.
+        # RLlib would create its own buffer from the same options and leave it empty.
         return None
 
     @property
     def _acts_with_the_learners_networks(self) -> bool:
-        """Whether sampling and learning happen in this process, with the same networks."""
+        """Whether sampling and learning share one set of networks, in this process."""
         return self.config.num_env_runners == 0 and self.config.num_learners == 0
 
     def _make_sampler(self) -> Sampler:
@@ -176,7 +175,7 @@ class DreamerV3(CheckpointedAlgorithm):
         )
 
     def step(self) -> dict[str, Any]:
-        """Runs one iteration, see :meth:`training_step`, and completes its result."""
+        """Runs one iteration, see :meth:`training_step`, and adds this package's metrics."""
         results = None
         while results is None:
             iteration = Iteration(self.config.min_time_s_per_iteration or 0)
@@ -193,20 +192,20 @@ class DreamerV3(CheckpointedAlgorithm):
         return results
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Evaluates as RLlib does; results repeat its outcome until the next evaluation."""
+        """Evaluates as RLlib does; later results repeat its metrics until the next evaluation."""
         self._this_iteration.evaluated = True
         return super().evaluate(*args, **kwargs)
 
     def training_step(self) -> None:
-        """Repeats: sample until an update is due, do all updates that are due.
+        """Repeats: sample until an update is due, then run all due updates.
 
-        With asynchronous sampling, records that have arrived are stored between any two updates,
-        and records are waited for only if no update is due.
+        Asynchronous sampling stores arrived records between any two updates, and waits for records
+        only if no update is due.
 
-        Ends when the iteration has lasted ``min_time_s_per_iteration``, so that results appear in
-        time whatever an update costs. Updates that are still due come first in the next call: the
-        order of samples and updates does not depend on the clock. A shorter step would do, since
-        RLlib repeats it; but each call costs as much as a small model's update.
+        Returns after ``min_time_s_per_iteration``, however long an update takes. The next call
+        starts with the updates that are still due, so the order of samples and updates does not
+        depend on the clock. RLlib would repeat a shorter step, but each call costs as much as an
+        update of a small model.
         """
         updated = False
         while True:
@@ -225,10 +224,10 @@ class DreamerV3(CheckpointedAlgorithm):
         """Recovers lost env runners, without waiting for those that are still starting.
 
         Args:
-            env_runner_group: Those for training, or for evaluation, which RLlib recovers.
+            env_runner_group: The group for training, or for evaluation, which RLlib recovers.
 
         Returns:
-            Indices of those that were recreated or added; they have the current weights and seeds.
+            Indices of recreated or added env runners; they have the current weights and seeds.
         """
         if env_runner_group is not self.env_runner_group:
             return super().restore_env_runners(env_runner_group)
@@ -239,8 +238,7 @@ class DreamerV3(CheckpointedAlgorithm):
         return back
 
     def cleanup(self) -> None:
-        """Closes environments and ends all processes, including hanging ones."""
-        # Setup may have failed before there was one.
+        # Setup may have failed before the sampler was created.
         if hasattr(self, "sampler"):
             self.sampler.stop()
         super().cleanup()
@@ -249,7 +247,7 @@ class DreamerV3(CheckpointedAlgorithm):
         """Recovers lost env runners, and returns the next records."""
         group = self.env_runner_group
         with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
-            # RLlib does both once an iteration, which may be long.
+            # RLlib does both only once an iteration, which may be long.
             back = self.restore_env_runners(group)
             if back:
                 self._make_on_env_runners_recreated_callbacks(
@@ -271,7 +269,6 @@ class DreamerV3(CheckpointedAlgorithm):
         )
 
     def _store(self, chunks: list[RecordChunk]) -> None:
-        """Puts records into replay, and counts them."""
         for chunk in chunks:
             self.replay_buffer.add(clip_rewards(chunk, self.config.clip_rewards))
             self.episodes.add(chunk.ended)
@@ -280,28 +277,28 @@ class DreamerV3(CheckpointedAlgorithm):
 
     @property
     def _missing_starts(self) -> int:
-        """Starts of sequences that replay still needs for updates to begin."""
+        """Sequence starts that replay still needs before the first update."""
         needed = max(1, self.config.num_steps_sampled_before_learning_starts)
         return max(0, needed - self.replay_buffer.num_windows)
 
     def _updates_due(self) -> int:
-        """Updates that the records so far ask for; none before replay is filled."""
+        """Returns how many updates have become due; 0 until replay is prefilled."""
         if self._missing_starts:
             return 0
         due = self.update_schedule.due(self._records)
         if self.config.max_records_ahead is None:
-            # Sampling does not wait for updates: those that are too many are never made up for.
+            # Sampling does not wait for updates: updates beyond the limit are cancelled.
             late = max(0, self._pending_updates + due - MOST_PENDING_UPDATES)
             self.update_schedule.cancel(late)
             due -= late
         return due
 
     def _update_from_replay(self) -> None:
-        """Does the updates that are due until time is up, but at least one.
+        """Runs due updates until the iteration's time is up, but at least one.
 
-        Not more than one if records arrive between updates.
+        Runs exactly one if sampling is concurrent, since records arrive between updates.
         """
-        self._drawn_ahead = None  # An update that failed may have left it behind.
+        self._drawn_ahead = None  # A failed update may have left it behind.
         while self._pending_updates:
             with self.sampler.while_busy(self._next_request()):
                 batch, _ = self._update()
@@ -313,14 +310,15 @@ class DreamerV3(CheckpointedAlgorithm):
                 break
 
     def _update(self) -> tuple[Columns, Columns]:
-        """Samples a batch, updates the networks with it, and stores the latents they give it.
+        """Samples a batch, updates the networks with it, and writes its new latents to replay.
 
         Returns:
             The batch as record columns ``[B, K+T, ...]``, and its latents as record columns
-            ``[B, T, ...]``, none without a replay context or for an update that was left out.
+            ``[B, T, ...]``, empty without a replay context or for a skipped update.
 
         Raises:
-            TrainingDivergedError: If the update is not finite and is not to be ignored.
+            TrainingDivergedError: If the update is not finite, unless ``on_divergence`` is
+                "ignore".
         """
         with self.metrics.log_time((TIMERS, LEARN_ON_BATCH_TIMER)):
             drawn, self._drawn_ahead = self._drawn_ahead, None
@@ -342,14 +340,14 @@ class DreamerV3(CheckpointedAlgorithm):
         return batch, latents
 
     def _draw_ahead(self) -> None:
-        """Draws the batch of the next update, while other processes compute this one.
+        """Draws the batch of the next update while learner processes compute this one.
 
-        Whether to do so must not depend on the clock: the iteration goes on until the batch that
-        was drawn is used. Replay holds the same records as if it were drawn later, since nothing is
-        sampled between the two updates. Only the latents of this update come too late for rows
-        that are in both batches; the 2025 code too writes them one update late.
+        Whether to do so must not depend on the clock, so the iteration continues until the drawn
+        batch is used. Replay holds the same records as if the batch were drawn later, since nothing
+        is sampled between the two updates. Only records in both batches miss the latents of this
+        update; the 2025 code also writes them one update late.
         """
-        # With asynchronous sampling, records are stored in between, and may displace others.
+        # Asynchronous sampling stores records between updates, which may replace others.
         if self._pending_updates > 1 and not self.sampler.concurrent:
             self._drawn_ahead = self.replay_buffer.sample(self.config.batch_size_B)
 
@@ -360,7 +358,7 @@ class DreamerV3(CheckpointedAlgorithm):
             )
 
     def _report_now_and_then(self, batch: Columns) -> None:
-        """Computes the reports of every ``report_frequency``-th update; keeps the last batch."""
+        """Computes reports after every ``report_frequency``-th update; keeps the last batch."""
         if self.config.report_individual_batch_item_stats:
             self._this_iteration.last_batch = batch
         wanted = {
@@ -373,30 +371,29 @@ class DreamerV3(CheckpointedAlgorithm):
                 self._report(batch, **wanted)
 
     def _report(self, batch: Columns, **wanted: bool) -> None:
-        """Lets the learner report on a batch, for the result of this iteration."""
+        """Adds the learner's reports on a batch to the results of this iteration."""
         update, dream, values = ask_learner(
             self.learner_group, lambda learner: learner.report(batch, **wanted)
         )
         self._this_iteration.reports |= values
         if dream is not None:
             trial = self.trial
-            files = report_dream(trial.directory, trial.place, dream, update)
+            files = report_dream(trial.directory, trial.location, dream, update)
             self._this_iteration.pictures |= files
 
     def _log_metrics(self, updated: bool) -> None:
-        """Hands RLlib the metrics of env runners, learner and replay."""
         if sampled := self.sampler.take_metrics():
             self.metrics.aggregate(sampled, key=ENV_RUNNER_RESULTS)
         if updated:
-            # All learners have the same, those of the whole batch. Each has to drop them: if the
-            # others die, the run continues with its state.
+            # All learners have the same metrics, those of the complete batch. Each must reset them,
+            # since the run continues with its state if the others die.
             answers = self.learner_group.foreach_learner(lambda learner: learner.metrics.reduce())
             metrics, *_ = [answer.get() for answer in answers]
             self.metrics.aggregate([metrics], key=LEARNER_RESULTS)
         held = self.replay_buffer.metrics()
         replay = held | {
             **under_former_names(held),
-            **self.replay_room.metrics(),
+            **self.replay_capacity.metrics(),
             "prefill_target": float(self.config.num_steps_sampled_before_learning_starts),
         }
         self.metrics.log_dict(replay, key=REPLAY_BUFFER_RESULTS, reduce="max", window=1)
@@ -409,17 +406,17 @@ class DreamerV3(CheckpointedAlgorithm):
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Becomes the algorithm of another trial in the same process, for ``reuse_actors``.
 
-        Nothing of the old trial is kept, including replay; only the start of a process and the
-        imports are saved. Called by Tune.
+        Called by Tune. Keeps nothing of the old trial; it only saves starting a process and
+        importing.
 
         Args:
             new_config: Options of the new trial.
 
         Returns:
-            True: this is always possible.
+            True: always possible.
 
         Raises:
-            ConfigError: If the options are wrong.
+            ConfigError: If an option is invalid.
         """
         kept = {name: getattr(self, name) for name in OPEN_FILES}
         storage = self._storage
@@ -438,7 +435,6 @@ class DreamerV3(CheckpointedAlgorithm):
         super()._open_logfiles(*self.trial.log_files(stdout_file, stderr_file))
 
     def get_counters(self) -> dict[str, Any]:
-        """What the algorithm has counted, as JSON."""
         return {
             "update_schedule": self.update_schedule.get_state(),
             "episodes": self.episodes.get_state(),
@@ -449,7 +445,6 @@ class DreamerV3(CheckpointedAlgorithm):
         }
 
     def set_counters(self, counters: Mapping[str, Any]) -> None:
-        """Restores what :meth:`get_counters` gave."""
         self.update_schedule.set_state(counters["update_schedule"])
         self.episodes.set_state(counters["episodes"])
         self._records, self._env_steps = counters["records"], counters["env_steps"]

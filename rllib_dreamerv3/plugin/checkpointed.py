@@ -1,8 +1,8 @@
-"""Saving and restoring of the algorithm: as one thing, verified first, and without pickle of ours.
+"""Saving and restoring of the algorithm: atomic, verified before reading, in plain files.
 
-A checkpoint's directory holds what RLlib writes, with these parts in plain files (see
-``checkpoint_files.py`` and ``checkpoint_components.py``): networks, optimizers with normalisers,
-replay, counters, and what acting needs. ``manifest.json`` lists all of them.
+A checkpoint is RLlib's directory, with these parts in plain files instead of pickles (see
+``checkpoints/files.py`` and ``plugin/checkpoints/components.py``): networks, optimizers with
+normalisers, replay, counters, and the policy. ``manifest.json`` lists all files.
 """
 
 import contextlib
@@ -28,14 +28,14 @@ from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 from rllib_dreamerv3.agent.networks.model import Weights, check_weights, get_weights, set_weights
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE, REPLAY_DIRECTORY
-from rllib_dreamerv3.checkpoints.runs import newest_whole
+from rllib_dreamerv3.checkpoints.runs import newest_complete
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.plugin.checkpoints.components import (
     COMPONENT_COUNTERS,
     CounterFiles,
     ReplayFiles,
 )
-from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
@@ -47,16 +47,16 @@ from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
 
 class CheckpointedAlgorithm(Algorithm):
-    """An algorithm whose checkpoints are whole or not there.
+    """An algorithm whose checkpoints are complete or absent.
 
-    Subclasses bring ``replay_buffer`` and the counters.
+    Subclasses provide the attributes and the counters.
 
     Attributes:
-        replay_buffer: The records that were sampled.
-        sampler: Collects the records.
-        trial: Where Tune keeps the run.
-        generation: Counts restores, and with ``exact_resume`` saves: from it come the seeds of
-            environments and actions.
+        replay_buffer: The sampled records.
+        sampler: Collects records from env runners.
+        trial: Location of the trial's results.
+        generation: Number of restores, and of saves with ``exact_resume``. Environments and actions
+            are seeded with it.
     """
 
     config: DreamerV3Config
@@ -67,32 +67,32 @@ class CheckpointedAlgorithm(Algorithm):
 
     @abstractmethod
     def get_counters(self) -> dict[str, Any]:
-        """Everything that is neither networks, optimizers, replay nor RLlib's; as JSON."""
+        """Returns all state outside of networks, optimizers, replay and RLlib, as JSON."""
 
     @abstractmethod
     def set_counters(self, counters: Mapping[str, Any]) -> None:
-        """Restores what :meth:`get_counters` gave."""
+        """Restores the result of :meth:`get_counters`."""
 
     @property
     def last_checkpoint(self) -> str | None:
-        """The newest checkpoint of this run that verifies; None if there is none here."""
+        """The newest valid checkpoint of this run; None if there is none on this machine."""
         with contextlib.suppress(CheckpointError):
             if self._last_saved is not None:
                 manifest.verify(self._last_saved)
                 return str(self._last_saved)
-        # Tune has moved what it saved to the trial's directory.
-        place = self.trial.place
-        if place is None or place.filesystem is not None:
+        # Tune moves checkpoints to the trial's directory.
+        location = self.trial.location
+        if location is None or location.filesystem is not None:
             return None
-        saved, _ = newest_whole(Path(place.path))
+        saved, _ = newest_complete(Path(location.path))
         return str(saved.path) if saved else None
 
     _last_saved: Path | None = None
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """RLlib's components, the counters and the replay buffer.
+        """Returns RLlib's components, the counters and the replay buffer.
 
-        Replay is restored last: it alone cannot be put back if a later part is refused.
+        Replay is last: unlike the others it cannot be rolled back if a later part is rejected.
         """
         return [
             *super().get_checkpointable_components(),
@@ -107,7 +107,7 @@ class CheckpointedAlgorithm(Algorithm):
         not_components: str | Collection[str] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Adds the counters to RLlib's state. Replay is only in checkpoints."""
+        """Returns RLlib's state and the counters. Only checkpoints contain replay."""
         state = super().get_state(components, not_components=not_components, **kwargs)
         if self._check_component(REPLAY_DIRECTORY, components, not_components):
             state[REPLAY_DIRECTORY] = None
@@ -116,20 +116,21 @@ class CheckpointedAlgorithm(Algorithm):
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restores what :meth:`get_state` gave, or any part of it."""
         super().set_state(state)
         if COMPONENT_COUNTERS in state:
             self.set_counters(state[COMPONENT_COUNTERS])
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:
-        """Sets the networks by module, as ``get_weights()`` gives them.
+        """Sets the networks by module, as ``get_weights()`` returns them.
 
         Raises:
-            ValueError: If they belong to another model. Nothing has changed then.
+            ValueError: If they belong to another model. Nothing changes then.
         """
         if set(weights) != {DEFAULT_MODULE_ID}:
-            raise ValueError(f"Weights are needed of {DEFAULT_MODULE_ID!r}, not {[*weights]}.")
-        # RLlib's own would end in a method of env runners that it has taken away.
+            raise ValueError(
+                f"Weights must have the one key {DEFAULT_MODULE_ID!r}, not {[*weights]}."
+            )
+        # RLlib's own calls a method that its env runners no longer have.
         learner = {COMPONENT_LEARNER: {COMPONENT_RL_MODULE: weights}}
         self.set_state({COMPONENT_LEARNER_GROUP: learner})
         self._push_weights()
@@ -144,27 +145,28 @@ class CheckpointedAlgorithm(Algorithm):
     ) -> str:
         """Saves networks, optimizers, normalisers, counters and replay.
 
-        An older checkpoint at the same place is replaced in one step, when the new one is complete.
+        Replaces an older checkpoint at the same path atomically, once the new one is complete.
 
         Args:
             path: Directory, with or without ``~``, or a URI; None for a new temporary directory.
-            state: Saves only what this state has; by default everything.
-            filesystem: A file system of PyArrow or fsspec that ``path`` belongs to.
-            use_msgpack: RLlib's own parts as msgpack instead of pickle.
+            state: Saves only this state; by default everything.
+            filesystem: The PyArrow or fsspec file system of ``path``.
+            use_msgpack: Whether RLlib's own parts are msgpack instead of pickle.
 
         Returns:
-            Where it was saved: an absolute path, or the path within ``filesystem``.
+            The absolute path, or the path within ``filesystem``.
 
         Raises:
-            CheckpointError: The networks are not finite, or the place holds something else.
-            OSError: Writing failed. What was there before is as it was.
+            CheckpointError: If the networks are not finite, or the directory holds something other
+                than a checkpoint.
+            OSError: If writing failed. The previous content is unchanged.
         """
         if path is None:
             path = Path(tempfile.gettempdir()) / uuid.uuid4().hex
-        place = CheckpointPlace.of(path, filesystem)
+        location = CheckpointLocation.of(path, filesystem)
         if self.config.exact_resume:
             self._begin_generation(self.generation + 1)
-        with place.writing(may_replace) as directory:
+        with location.writing(may_replace) as directory:
             super().save_to_path(str(directory), state=state, use_msgpack=use_msgpack)
             write_policy(directory, self.config, *ask_learner(self.learner_group, _spaces_of))
             counters = self.get_counters()
@@ -174,44 +176,44 @@ class CheckpointedAlgorithm(Algorithm):
                 updates=self._updates,
                 iteration=self.training_iteration,
             )
-        if place.filesystem is None:
-            self._last_saved = Path(place.path)
-        return str(place)
+        if location.filesystem is None:
+            self._last_saved = Path(location.path)
+        return str(location)
 
     def restore_from_path(
         self, path: Any, *, component: str | None = None, filesystem: Any = None, **kwargs: Any
     ) -> None:
         """Restores networks, optimizers, normalisers, counters and replay.
 
-        All files are compared with the manifest before any is read. RLlib's own parts are then
-        unpickled, which can run code: restore only what you trust.
+        Verifies all files against the manifest before reading any. RLlib's own parts are then
+        unpickled, which can run code: restore only trusted checkpoints.
 
         Args:
-            path: What :meth:`save_to_path` takes, or a Ray ``Checkpoint``.
-            component: Restores this part alone, from its own directory.
-            filesystem: A file system of PyArrow or fsspec that ``path`` belongs to.
+            path: As for :meth:`save_to_path`, or a Ray ``Checkpoint``.
+            component: Restores only this part, from its own directory.
+            filesystem: The PyArrow or fsspec file system of ``path``.
             **kwargs: RLlib's.
 
         Raises:
-            CheckpointError: If the directory is no checkpoint of this algorithm, is damaged, or
-                belongs to another model or environment. The algorithm is then as it was.
+            CheckpointError: If the directory is not a checkpoint of this algorithm, is damaged, or
+                belongs to another model or environment. The algorithm is unchanged then.
         """
-        place = CheckpointPlace.of(path, filesystem)
-        with place.reading() as directory:
+        location = CheckpointLocation.of(path, filesystem)
+        with location.reading() as directory:
             if component is not None:
                 _verify_around(directory)
                 super().restore_from_path(str(directory), component=component, **kwargs)
             else:
                 files, generation = manifest.verify(directory).files, self.generation
                 replay_checkpoint.check(self.replay_buffer, directory / REPLAY_DIRECTORY)
-                with self._unchanged_on_error(place):
+                with self._unchanged_on_error(location):
                     _require_unpickling(directory, files)
                     self._require_fit(directory)
                     super().restore_from_path(str(directory), **kwargs)
-                if place.filesystem is None:
+                if location.filesystem is None:
                     self._last_saved = directory
-                # A run that goes on does not begin the episodes again that it has seen, and of
-                # several restores in one process, as rewinds are, none repeats another's.
+                # A new generation, so that a resumed run does not repeat the episodes it has seen,
+                # and several restores in one process (rewinds) do not repeat each other's.
                 exact = self.config.exact_resume
                 self._begin_generation(
                     self.generation if exact else max(self.generation, generation) + 1
@@ -220,14 +222,14 @@ class CheckpointedAlgorithm(Algorithm):
 
     @classmethod
     def from_checkpoint(cls, path: Any, filesystem: Any = None, **kwargs: Any) -> Any:
-        """Builds the algorithm that a checkpoint was saved from, in the state it had.
+        """Builds the algorithm of a checkpoint, with its config and state.
 
-        Its config is unpickled, which can run code: do this only with what you trust.
+        The config is unpickled, which can run code: use only trusted checkpoints.
 
         Raises:
-            CheckpointError: If the directory is no checkpoint of this algorithm, or is damaged.
+            CheckpointError: If the directory is not a checkpoint of this algorithm, or is damaged.
         """
-        with CheckpointPlace.of(path, filesystem).reading() as directory:
+        with CheckpointLocation.of(path, filesystem).reading() as directory:
             manifest.verify(directory)
             return super().from_checkpoint(str(directory), **kwargs)
 
@@ -236,7 +238,7 @@ class CheckpointedAlgorithm(Algorithm):
         return ask_learner(self.learner_group, lambda learner: int(learner.trainer.updates))
 
     def _require_fit(self, directory: Path) -> None:
-        """Raises ValueError or CheckpointError if the networks are of another model."""
+        """Raises ValueError or CheckpointError if the networks belong to another model."""
         weights = tensors.load(directory / NETWORKS_FILE)
         ask_learner(
             self.learner_group, lambda learner: check_weights(learner.trainer.model, weights)
@@ -244,7 +246,7 @@ class CheckpointedAlgorithm(Algorithm):
         tensors.load(directory / OPTIMIZER_FILE)
 
     @contextlib.contextmanager
-    def _unchanged_on_error(self, place: CheckpointPlace) -> Iterator[None]:
+    def _unchanged_on_error(self, location: CheckpointLocation) -> Iterator[None]:
         before = ask_learner(self.learner_group, _networks_and_trainer)
         counters = self.get_counters()
         try:
@@ -253,12 +255,12 @@ class CheckpointedAlgorithm(Algorithm):
             self.learner_group.foreach_learner(lambda learner: _put_back(learner, *before))
             self.set_counters(counters)
             raise CheckpointError(
-                f"The checkpoint in {place} cannot be restored here. {error} It must come from "
+                f"The checkpoint in {location} cannot be restored here. {error} It must come from "
                 "the same environment and the same model options."
             ) from error
 
     def _begin_generation(self, generation: int) -> None:
-        """Ends all running episodes; the next begin with the seeds of another generation."""
+        """Ends all running episodes; the next use the seeds of the given generation."""
         self.generation = generation
         self.env_runner.begin_generation(generation)
         if self.eval_env_runner is not None:
@@ -266,9 +268,9 @@ class CheckpointedAlgorithm(Algorithm):
         self._call_remote_env_runners("begin_generation", {"generation": generation})
 
     def _push_weights(self, only: list[int] | None = None) -> None:
-        """Gives env runners the learner's weights: all, or some of those for training alone."""
-        # Env runners ignore weights that look older than their own, as those of an earlier
-        # checkpoint do; sequence number 0 means: take them whatever you have.
+        """Sends the learner's weights to all env runners, or only to some of those for training."""
+        # Env runners ignore weights with a lower sequence number than their own, such as those of
+        # an earlier checkpoint. Number 0 is always accepted.
         state = {COMPONENT_RL_MODULE: self._policy_weights(), WEIGHTS_SEQ_NO: 0}
         reference = ray.put(state)
         if not self.config.num_env_runners and self.learner_group.is_remote:
@@ -276,14 +278,14 @@ class CheckpointedAlgorithm(Algorithm):
         self._call_remote_env_runners("set_state", {"state": reference}, only)
 
     def _policy_weights(self) -> Any:
-        """The learner's weights, of networks that act, as the state of env runners has them."""
+        """Returns the learner's weights of the acting networks, as env runners' state."""
         state = self.learner_group.get_state(components="learner/rl_module", inference_only=True)
         return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
 
     def _call_remote_env_runners(
         self, method: str, arguments: dict[str, Any], only: list[int] | None = None
     ) -> None:
-        """Calls those for training and evaluation; slow ones are not waited for."""
+        """Calls env runners for training and evaluation, without waiting for slow ones."""
         self.sampler.call_remote(method, arguments, only)
         if self.eval_env_runner_group is not None and only is None:
             self.eval_env_runner_group.foreach_env_runner(
@@ -311,7 +313,7 @@ def _put_back(
 
 
 def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
-    """Raises what RLlib would when it is half through, as for states of another of its versions."""
+    """Unpickles RLlib's files, to fail before anything is restored, e.g. with another version."""
     for name in names:
         if name.endswith(".pkl"):
             with open(directory / name, "rb") as file:
@@ -319,12 +321,12 @@ def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
 
 
 def may_replace(directory: Path) -> bool:
-    """Whether a checkpoint may take the place of what is there: not that of an exported policy."""
+    """Whether a new checkpoint may replace a directory: one with a checkpoint, not an export."""
     return manifest.is_checkpoint(directory) and not manifest.is_exported(directory)
 
 
 def _verify_around(directory: Path) -> None:
-    """Verifies the files of a part, if the checkpoint around it can be found."""
+    """Verifies the files of a component, if the checkpoint that contains it can be found."""
     for parent in directory.parents[:4]:
         if manifest.is_checkpoint(parent):
             inside = directory.relative_to(parent).as_posix() + "/"

@@ -1,7 +1,7 @@
-"""What of a checkpoint is enough to act.
+"""Writes and reads the part of a checkpoint that is needed to act.
 
-``policy.json`` and the networks' arrays are all that playing reads. Both are plain data: acting on
-a checkpoint from a stranger executes nothing of it.
+Playing reads only ``policy.json`` and the networks' arrays. Both are plain data: acting with an
+untrusted checkpoint executes no code of it.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ from rllib_dreamerv3.plugin.sampling.environments import (
 )
 from rllib_dreamerv3.spaces.space_json import space_to_json
 
-# RLlib's options that decide how a policy acts in its environment; all of DreamerV3's own are kept.
+# RLlib's options that affect how a policy acts in its environment; all of DreamerV3's are kept.
 _RLLIB_OPTIONS = (
     "env_config",
     "action_mask_key",
@@ -45,10 +45,10 @@ def write_policy(
     observation_space: gym.Space,
     action_space: gym.Space,
 ) -> None:
-    """Writes what playing, and whoever has no environment, needs beside the networks.
+    """Writes ``policy.json``: spaces, options and the environment's name.
 
-    An environment that is not a name, and options that are no plain data, are left out; then
-    playing asks for the environment.
+    Omits an environment that is not a name, which the user then has to give when playing, and
+    options that are not plain data.
 
     Args:
         directory: A checkpoint that is being written.
@@ -74,19 +74,18 @@ def write_policy(
 
 
 def playing_config(directory: Path, policy: PolicyFile, env: Any = None) -> DreamerV3Config:
-    """What a policy was trained with, as far as acting in its environment needs it.
+    """Returns the config to play with a policy.
 
     Args:
-        directory: Where it was saved, for messages.
-        policy: What ``policy.json`` there says.
-        env: The environment to play in; None for the one that was trained in.
+        directory: The checkpoint, for messages.
+        policy: Content of its ``policy.json``.
+        env: The environment to play in; None for that of training.
 
     Returns:
-        A config with the options of the checkpoint.
+        A config with the checkpoint's options that affect acting.
 
     Raises:
-        CheckpointError: If its environment can only be had by importing a module that the
-            checkpoint names.
+        CheckpointError: If the environment requires importing a module named in the checkpoint.
         ConfigError: If ``env`` names a module that cannot be imported.
     """
     known = _ACTING_OPTIONS & policy.options.keys()
@@ -101,21 +100,21 @@ def playing_config(directory: Path, policy: PolicyFile, env: Any = None) -> Drea
 def _trusted(
     directory: Path, name: str | None, class_name: str | None, import_from: str | None
 ) -> str:
-    """The environment that a checkpoint names, if that can be made without importing for it."""
+    """Returns a checkpoint's environment if it can be created without importing its module."""
     if name and (is_benchmark(name) or name in gym.registry or is_registered_with_tune(name)):
         return name
     trained_in = name or class_name
     if not trained_in:
         raise CheckpointError(
-            f"{directory} was trained in an environment that has no name: say which one to play in "
+            f"{directory} was trained in an environment without a name: give the one to play in "
             "(env=..., --env on the command line)."
         )
     if not _can_be_named(trained_in):
         raise CheckpointError(
-            f"{directory} was trained in {trained_in!r}, which only the script that trained knows: "
-            "name the environment yourself, by the class or function that makes it: --env "
-            "MODULE:CLASS on the command line, with --pythonpath DIR for the directory of its "
-            "module; env=... in Python."
+            f"{directory} was trained in {trained_in!r}, which only the training script defines. "
+            "Give the environment as the class or function that makes it: --env MODULE:CLASS on "
+            "the command line, with --pythonpath DIR for the directory of its module; env=... in "
+            "Python."
         )
     command = f"rllib evaluate {shlex.quote(str(directory))} --env {shlex.quote(trained_in)}"
     unknown_place = ""
@@ -127,8 +126,8 @@ def _trusted(
             module = trained_in.partition(":")[0]
             unknown_place = f"DIR is the directory that holds {module}, which is not found here. "
     raise CheckpointError(
-        f"{directory} was trained in {trained_in!r}, for which a module would have to be imported "
-        "because the checkpoint says so. If you trust it, name the environment yourself:\n"
+        f"{directory} was trained in {trained_in!r}, which requires importing a module that the "
+        "checkpoint names. If you trust it, give the environment yourself:\n"
         f"  {command}\n{unknown_place}In Python: env={trained_in!r}."
     )
 

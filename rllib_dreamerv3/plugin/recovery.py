@@ -1,4 +1,4 @@
-"""Goes on, or ends the run, when an update is not finite or learners have died."""
+"""Continues or ends a run after an update that is not finite, or after learners have died."""
 
 import logging
 from typing import Any, NoReturn
@@ -17,32 +17,30 @@ logger = logging.getLogger(__name__)
 
 
 class Divergence:
-    """Does what ``on_divergence`` says, after the flight recorder has written its files.
+    """Handles updates that are not finite, as ``on_divergence`` says.
 
     Attributes:
-        ignored: Updates that were left out since this process began.
-        rewinds: How often it went back to a checkpoint.
+        ignored: Updates skipped since this process began.
+        rewinds: Number of restores of an earlier checkpoint.
     """
 
     def __init__(self, algorithm: CheckpointedAlgorithm):
-        """Nothing has happened yet."""
         self._algorithm = algorithm
         self.ignored = self.rewinds = 0
 
     def results(self) -> dict[str, int]:
-        """Both counters, under the names they have in results."""
         return {"num_updates_ignored": self.ignored, "num_rewinds": self.rewinds}
 
     def record(self, error: TrainingDivergedError, batch: Columns) -> None:
-        """Lets the learner write what it knows; returns if the update is to be ignored.
+        """Writes the flight recording; returns if the update is to be ignored, else raises.
 
         Args:
-            error: What the learner said. Its networks are as they were before the update.
+            error: The learner's error. Its networks are unchanged by the update.
             batch: Record columns ``[B, K+T, ...]`` of the update.
 
         Raises:
-            TrainingDivergedError: Unless the update is to be ignored; says where the recording is,
-                which checkpoint is the last good one, and what to do.
+            TrainingDivergedError: Unless ``on_divergence`` is "ignore"; names the recording and
+                the last valid checkpoint, and says what to do.
         """
         algorithm = self._algorithm
         if algorithm.config.on_divergence == "ignore":
@@ -56,18 +54,18 @@ class Divergence:
         rates = algorithm.config.learning_options().learning_rates
         names = ", ".join("lr" if name == "all" else f"{name}_lr" for name in rates)
         good = (
-            "No checkpoint was saved yet; begin again"
+            "No checkpoint was saved yet: start again"
             if checkpoint is None
-            else f"The last good checkpoint is {checkpoint}; go on from it"
+            else f"The last good checkpoint is {checkpoint}: continue from it"
         )
         raise TrainingDivergedError(
-            f"{error} {recording or 'Enough such updates were recorded before.'} {good} with lower "
-            f"learning rates ({names}), or check the environment for extreme observations or "
-            "rewards."
+            f"{error} {recording or 'No recording was written: there are enough already.'} {good} "
+            f"with lower learning rates ({names}), or check the environment for extreme "
+            "observations or rewards."
         ) from error
 
     def _write(self, batch: Columns, summary: dict[str, Any]) -> str | None:
-        """Lets the learner write a recording; a sentence about it, None if there are enough."""
+        """Writes a recording; returns a sentence about it, None if there are enough already."""
         directory = self._algorithm.trial.directory / DIRECTORY
         summary = {"on_divergence": self._algorithm.config.on_divergence, **summary}
         return ask_learner(
@@ -76,11 +74,11 @@ class Divergence:
         )
 
     def rewind(self, error: TrainingDivergedError) -> None:
-        """Goes back to the last good checkpoint, from where other rows are drawn from replay.
+        """Restores the last valid checkpoint; replay then draws other batches than before.
 
         Raises:
-            TrainingDivergedError: The error itself unless ``on_divergence`` is "rewind"; one that
-                says more if there is no checkpoint, or if that was tried often enough.
+            TrainingDivergedError: ``error`` itself unless ``on_divergence`` is "rewind"; a more
+                detailed one if there is no checkpoint, or after ``MOST_REWINDS`` rewinds.
         """
         algorithm = self._algorithm
         if algorithm.config.on_divergence != "rewind":
@@ -88,17 +86,17 @@ class Divergence:
         checkpoint = algorithm.last_checkpoint
         if checkpoint is None:
             raise TrainingDivergedError(
-                f"{error} There is no checkpoint to rewind to (on_divergence: rewind); save one "
-                "now and then."
+                f"{error} There is no checkpoint to rewind to (on_divergence: rewind). Save "
+                "checkpoints regularly."
             ) from error
         if self.rewinds >= MOST_REWINDS:
             raise TrainingDivergedError(
-                f"{error} It was rewound {self.rewinds} times (on_divergence: rewind) and diverged "
-                "again."
+                f"{error} The run was rewound {self.rewinds} times (on_divergence: rewind) and "
+                "diverged again."
             ) from error
         self.rewinds += 1
         logger.warning(
-            "%s Going back to %s, rewind %d of %d.", error, checkpoint, self.rewinds, MOST_REWINDS
+            "%s Restoring %s, rewind %d of %d.", error, checkpoint, self.rewinds, MOST_REWINDS
         )
         algorithm.restore_from_path(checkpoint)
         _draw_other_rows(algorithm, self.rewinds)
@@ -111,29 +109,29 @@ def _draw_other_rows(algorithm: CheckpointedAlgorithm, times: int) -> None:
 
 
 def drop_metrics(algorithm: CheckpointedAlgorithm) -> None:
-    """Throws away what learner and env runner counted since results were last made of it."""
+    """Discards the metrics of learners and env runners since the last results."""
     algorithm.learner_group.foreach_learner(lambda learner: learner.metrics.reduce())
     algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.get_metrics())
 
 
 def continue_or_end(algorithm: CheckpointedAlgorithm, error: LearnerFailedError) -> None:
-    """Goes back to the last checkpoint where that helps.
+    """Restarts the learners and restores the last checkpoint, or ends the run.
 
-    Networks and optimizers are in the learners alone, so the whole run goes back: replay and
-    counters with them, as in a resumed run.
+    Only the learners hold networks and optimizers, so the complete run is restored, including
+    replay and counters, as in a resumed run.
 
     Args:
-        algorithm: Its group of learners cannot be asked any more.
-        error: What the group said.
+        algorithm: The algorithm whose learners no longer respond.
+        error: The learner group's error.
 
     Raises:
-        LearnerFailedError: If there is no checkpoint, or too many learners have died; says which
-            checkpoint is the last one.
+        LearnerFailedError: If there is no checkpoint, or learners have died too often; names the
+            last checkpoint.
     """
     group, checkpoint = algorithm.learner_group, algorithm.last_checkpoint
     if not isinstance(error, LearnersLostError) or checkpoint is None:
         _end(error, checkpoint)
-    logger.warning("%s The run goes back to its last checkpoint, %s.", error, checkpoint)
+    logger.warning("%s Restoring the run's last checkpoint, %s.", error, checkpoint)
     group.restart()
     algorithm.restore_from_path(checkpoint)
     drop_metrics(algorithm)
@@ -141,11 +139,12 @@ def continue_or_end(algorithm: CheckpointedAlgorithm, error: LearnerFailedError)
 
 def _end(error: LearnerFailedError, checkpoint: str | None) -> NoReturn:
     then = (
-        "No checkpoint was saved yet; begin again"
+        "No checkpoint was saved yet: start again"
         if checkpoint is None
-        else f"The last checkpoint is {checkpoint}; go on from it"
+        else f"The last checkpoint is {checkpoint}: continue from it"
     )
     raise LearnerFailedError(
-        f"{error} {then} when the cause is removed: a machine may have left the cluster, or be "
-        "short of memory and kill processes. Ray's logs (session_latest/logs) say why they ended."
+        f"{error} {then} after removing the cause: a machine may have left the cluster, or may "
+        "have run out of memory and killed processes. Ray's logs (session_latest/logs) say why "
+        "they ended."
     ) from error

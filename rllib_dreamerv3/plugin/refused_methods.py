@@ -1,4 +1,4 @@
-"""Methods of RLlib's Algorithm that cannot exist here, and what to call instead."""
+"""Unsupported methods of RLlib's Algorithm, and what to call instead."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -7,7 +7,7 @@ _ACT = (
     "call algorithm.get_module().forward_inference(batch) in a loop, see docs/migrating.md#acting, "
     "or play a checkpoint with `rllib evaluate`."
 )
-_ONE_AGENT = "DreamerV3 trains the one module of a single agent."
+_ONE_AGENT = "DreamerV3 trains the single module of a single agent."
 _SAVED = "algorithm.save_to_path() writes the networks as plain files, see docs/checkpoints.md."
 
 REFUSED_METHODS = {
@@ -26,7 +26,7 @@ REFUSED_METHODS = {
 
 
 def refuse_methods(algorithm: type) -> type:
-    """Lets each of :data:`REFUSED_METHODS` of a class raise TypeError with one sentence."""
+    """Replaces each of :data:`REFUSED_METHODS` of a class by one that raises TypeError."""
     for name, instead in REFUSED_METHODS.items():
         setattr(algorithm, name, _refused(name, instead))
     return algorithm
@@ -34,7 +34,7 @@ def refuse_methods(algorithm: type) -> type:
 
 def _refused(name: str, instead: str) -> Callable[..., NoReturn]:
     def method(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
-        raise TypeError(f"DreamerV3.{name}() is not offered: {instead}")
+        raise TypeError(f"DreamerV3.{name}() is not supported: {instead}")
 
-    method.__name__, method.__doc__ = name, f"Not offered: {instead}"
+    method.__name__, method.__doc__ = name, f"Not supported: {instead}"
     return method

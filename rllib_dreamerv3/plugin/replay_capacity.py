@@ -1,4 +1,4 @@
-"""What replay is going to need with these spaces, and whether there is room for it."""
+"""Compares the memory and disk space that replay needs with what is available."""
 
 import logging
 from pathlib import Path
@@ -24,39 +24,39 @@ from rllib_dreamerv3.replay.column_storage import in_files
 from rllib_dreamerv3.replay.memory import (
     TIGHT_SHARE,
     ReplayNeed,
-    check_room,
+    check_space,
     free_bytes,
     gigabytes,
     machine_memory,
 )
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
-# What the command keeps by default, and the one that it writes before an older one goes.
+# Kept by the command by default, plus the one it writes before deleting the oldest.
 CHECKPOINTS = 3
 
 logger = logging.getLogger(__name__)
 
 
-class ReplayRoom(NamedTuple):
-    """What replay is going to need, and what there is.
+class ReplayCapacity(NamedTuple):
+    """The size of a full replay buffer, and the space for it.
 
     Attributes:
-        need: What it holds when it is full: of its files, if it has any, else of memory.
-        room_bytes: What is free on their disk, or the memory of this machine.
-        directory: Where its files are; None if it has none.
+        need: Size when full: of the files, if there are any, else in memory.
+        available_bytes: Free bytes on the disk of the files, or this machine's memory.
+        directory: Directory of the files; None without files.
     """
 
     need: ReplayNeed
-    room_bytes: int
+    available_bytes: int
     directory: Path | None
 
     def metrics(self) -> dict[str, float]:
-        """``num_bytes_at_capacity``, in a checkpoint too, and of the machine or of the disk."""
-        place = "machine" if self.directory is None else "disk"
+        """Returns bytes when full, of a checkpoint, and available on this machine or disk."""
+        medium = "machine" if self.directory is None else "disk"
         return {
             "num_bytes_at_capacity": float(self.need.bytes),
             "num_bytes_of_checkpoint": float(self.need.checkpoint_bytes),
-            f"num_bytes_of_{place}": float(self.room_bytes),
+            f"num_bytes_of_{medium}": float(self.available_bytes),
         }
 
 
@@ -65,12 +65,12 @@ def record_specs(
     actions: ActionLayout,
     latents_of: ModelSettings | None,
 ) -> Specs:
-    """What records look like before there is one, see ``records.py``.
+    """Derives dtypes and shapes of record columns from the spaces, see ``records.py``.
 
     Args:
         observations: Of one environment.
         actions: Of one environment.
-        latents_of: The model whose latents are stored; None if none are.
+        latents_of: Settings of the model whose latents are stored; None if none are.
 
     Returns:
         Column name -> dtype and shape of one record.
@@ -88,63 +88,66 @@ def record_specs(
 
 
 def specs_of(module: DreamerV3RLModule, context: int) -> Specs:
-    """What records look like that a module learns from.
+    """Returns the :func:`record_specs` of the records that a module learns from.
 
     Args:
-        module: Knows the spaces.
-        context: ``replay_context``; without one no latents are stored.
+        module: Has the layouts and settings.
+        context: ``replay_context``; latents are stored only if it is positive.
     """
     latents_of = module.settings if context else None
     return record_specs(module.observations.layout, module.actions.layout, latents_of)
 
 
-def check_replay_room(config: DreamerV3Config, specs: Specs, directory: Path | None) -> ReplayRoom:
-    """Logs what replay is going to need: as a warning where that is much of what there is.
+def check_replay_capacity(
+    config: DreamerV3Config, specs: Specs, directory: Path | None
+) -> ReplayCapacity:
+    """Logs the size of a full replay buffer, as a warning if it takes most of the space.
 
-    Checkpoints hold replay too. How many are kept, and where, is not known here, so that is said
-    and nothing refused because of them.
+    Checkpoints contain replay too. Since their number and directory are not known here, they are
+    logged but never a reason to reject a config.
 
     Args:
-        config: Holds its capacity.
-        specs: What records look like, see :func:`specs_of`.
-        directory: Where large columns are kept in files; None to keep all in memory.
+        config: Has the capacity.
+        specs: Record columns, see :func:`specs_of`.
+        directory: Directory for the files of large columns; None to keep all in memory.
 
     Returns:
-        The need and the room.
+        The size and the available space.
 
     Raises:
-        ConfigError: If it cannot fit.
+        ConfigError: If replay does not fit.
     """
     options = config.replay_buffer_options()
     record_bytes = bytes_of(specs)
     need = ReplayNeed(options["capacity"], record_bytes, options["capacity_bytes"], record_bytes)
-    room = ReplayRoom(need, machine_memory(), None)
+    capacity = ReplayCapacity(need, machine_memory(), None)
     if directory is not None:
         filed_bytes = bytes_of(in_files(specs))
         # The small columns stay in memory.
-        _check(room._replace(need=need._replace(share_bytes=record_bytes - filed_bytes)))
-        room = ReplayRoom(need._replace(share_bytes=filed_bytes), free_bytes(directory), directory)
-    # Files in the run's directory are on one disk with its checkpoints.
+        _check(capacity._replace(need=need._replace(share_bytes=record_bytes - filed_bytes)))
+        need_on_disk = need._replace(share_bytes=filed_bytes)
+        capacity = ReplayCapacity(need_on_disk, free_bytes(directory), directory)
+    # Files in the run's directory share the disk with its checkpoints.
     beside = directory is not None and options["directory"] is None
-    _check(room, checkpoints_beside=beside)
+    _check(capacity, checkpoints_beside=beside)
     logger.info(
         "Each checkpoint needs up to %s of disk for replay; `rllib train` keeps %d and writes "
-        "another before the oldest one goes.",
+        "another before it deletes the oldest one.",
         gigabytes(need.checkpoint_bytes),
         CHECKPOINTS - 1,
     )
-    return room
+    return capacity
 
 
-def _check(room: ReplayRoom, checkpoints_beside: bool = False) -> None:
-    tight = check_room(*room)
-    words = room.need.in_words(room.room_bytes, room.directory)
+def _check(capacity: ReplayCapacity, checkpoints_beside: bool = False) -> None:
+    tight = check_space(*capacity)
+    message = capacity.need.describe(capacity.available_bytes, capacity.directory)
     if checkpoints_beside:
-        needed = room.need.bytes + CHECKPOINTS * room.need.checkpoint_bytes
-        tight |= needed > TIGHT_SHARE * room.room_bytes
-        words += f" With {CHECKPOINTS} checkpoints on the same disk it is {gigabytes(needed)}."
+        needed = capacity.need.bytes + CHECKPOINTS * capacity.need.checkpoint_bytes
+        tight |= needed > TIGHT_SHARE * capacity.available_bytes
+        message += f" With {CHECKPOINTS} checkpoints on the same disk it is {gigabytes(needed)}."
     logger.log(
         logging.WARNING if tight else logging.INFO,
-        "%s capacity_bytes in replay_buffer_config bounds it.",
-        words,
+        "%s Limit it with capacity_bytes in replay_buffer_config.",
+        message,
     )

@@ -1,4 +1,4 @@
-"""Results of an iteration: what it keeps until it is complete, and what it has beyond RLlib's."""
+"""Results of an iteration: state collected during it, and metrics beyond RLlib's."""
 
 import logging
 import math
@@ -23,8 +23,8 @@ from ray.rllib.utils.metrics import (
 )
 
 from rllib_dreamerv3.errors import LearnerFailedError
-from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
-from rllib_dreamerv3.plugin.cluster.resources import machines
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
+from rllib_dreamerv3.plugin.cluster.resources import placement
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.replay.buffer import ENV_STEPS_ADDED, RECORDS_SAMPLED
 from rllib_dreamerv3.reports.dream_files import write_report
@@ -35,15 +35,15 @@ from rllib_dreamerv3.reports.dreams import Dream
 class Iteration:
     """The state of one call of ``train()``.
 
-    RLlib calls ``training_step()`` without arguments, maybe several times, and takes only metrics
-    from it; this holds what else the steps pass to the result.
+    RLlib calls ``training_step()`` without arguments, possibly several times, and takes only
+    metrics from it; this holds everything else that goes into the results.
 
     Attributes:
-        seconds: Time after which no further sample or update begins.
-        began: When the iteration began, by ``time.monotonic()``, in seconds.
+        seconds: Duration after which no further sample or update begins.
+        began: Start of the iteration by ``time.monotonic()``, in seconds.
         last_batch: Record columns ``[B, K+T, ...]`` of the last update; None before the first.
         reports: Reports for the learner's results, by name.
-        evaluated: Whether there was an evaluation.
+        evaluated: Whether this iteration included an evaluation.
         pictures: Files of the last dream, by their names in the results.
     """
 
@@ -56,7 +56,6 @@ class Iteration:
 
     @property
     def time_is_up(self) -> bool:
-        """Whether it has lasted long enough."""
         return time.monotonic() - self.began > self.seconds
 
 
@@ -73,13 +72,13 @@ _SUMS = {
 def without_gaps(results: dict[str, Any]) -> dict[str, Any]:
     """Reports 0, or omits the metric, instead of NaN.
 
-    RLlib's own algorithms sample and learn in every iteration; one here may be too short for that.
+    RLlib's own algorithms sample and learn in every iteration; an iteration here may be too short.
 
     Args:
-        results: Of env runners or learners.
+        results: Metrics of env runners or learners.
 
     Returns:
-        The same without NaN: sums are 0, other metrics are left out.
+        The metrics without NaN: sums are 0, others are omitted.
     """
     return _without_gaps(results, is_sum=False)
 
@@ -108,13 +107,13 @@ def complete(results: dict[str, Any], algorithm: Any, iteration: Iteration) -> N
     """Adds the metrics of an algorithm, and reports 0, or omits the metric, instead of NaN.
 
     Args:
-        results: RLlib's, changed in place.
+        results: RLlib's results, changed in place.
         algorithm: The ``DreamerV3`` that returns them.
-        iteration: The iteration they belong to.
+        iteration: The iteration of the results.
     """
     if EVALUATION_RESULTS in results:
-        # Tune wants the metrics by which it compares trials in every result; RLlib repeats an
-        # evaluation once.
+        # Tune needs the metrics by which it compares trials in every result; RLlib repeats an
+        # evaluation only once.
         if iteration.evaluated:
             algorithm.last_evaluation = results[EVALUATION_RESULTS]
         results[EVALUATION_RESULTS] = algorithm.last_evaluation
@@ -126,18 +125,18 @@ def complete(results: dict[str, Any], algorithm: Any, iteration: Iteration) -> N
     }
     # The next update handles learners that do not answer.
     with suppress(LearnerFailedError):
-        if (sampled_on := sampler.machines) is not None:
-            found = machines(learners.machines, sampled_on)
+        if (sampled_on := sampler.placement) is not None:
+            found = placement(learners.placement, sampled_on)
             results |= {"machines": found} if found else {}
     for part in (ENV_RUNNER_RESULTS, LEARNER_RESULTS):
         if part in results:
             results[part] = without_gaps(results[part])
-    # Missing if no env runner has answered in this iteration.
+    # Missing if no env runner answered in this iteration.
     sampled = results.setdefault(ENV_RUNNER_RESULTS, {})
     sampled.update(algorithm.episodes.results())
     sampled.update(sampler.results())
-    # Not through the metrics logger, which would repeat a report's keys, without values, in the
-    # results of all iterations that have no such report.
+    # Not through the metrics logger, which would repeat a report's keys, without values, in all
+    # later results.
     if iteration.reports:
         results[LEARNER_RESULTS][DEFAULT_MODULE_ID] |= iteration.reports
     if iteration.pictures:
@@ -155,10 +154,10 @@ _FORMER_NAMES = {
 
 
 def under_former_names(metrics: Mapping[str, float]) -> dict[str, float]:
-    """The metrics of replay that had another name, under that name.
+    """Returns replay metrics under the names of RLlib's former DreamerV3.
 
     Args:
-        metrics: What `ReplayBuffer.metrics` gives.
+        metrics: As ``ReplayBuffer.metrics`` returns them.
 
     Returns:
         ``capacity``, ``size_timesteps``, ``replayed_steps`` and ``added_steps`` in steps,
@@ -168,13 +167,13 @@ def under_former_names(metrics: Mapping[str, float]) -> dict[str, float]:
 
 
 PICTURES = "reports"
-"""Key of the results under which the files of dreams are."""
+"""Key of the results for the files of dreams."""
 
 logger = logging.getLogger(__name__)
 
 
 def report_dream(
-    directory: Path, place: CheckpointPlace | None, dream: Dream, update: int
+    directory: Path, location: CheckpointLocation | None, dream: Dream, update: int
 ) -> dict[str, str]:
     """Writes the files of :func:`write_report`, and uploads them if Tune keeps the trial elsewhere.
 
@@ -182,8 +181,8 @@ def report_dream(
 
     Args:
         directory: The trial's directory on this machine.
-        place: Where Tune keeps the trial; None without Tune.
-        dream: What to report.
+        location: Where Tune keeps the trial; None without Tune.
+        dream: The dream to write.
         update: Number of updates so far.
 
     Returns:
@@ -191,13 +190,13 @@ def report_dream(
     """
     try:
         files = write_report(directory, dream, update)
-        if place is None or place.filesystem is None:
+        if location is None or location.filesystem is None:
             return {name: str(path) for name, path in files.items()}
         return {
-            name: place.upload(path, path.relative_to(directory).as_posix())
+            name: location.upload(path, path.relative_to(directory).as_posix())
             for name, path in files.items()
         }
-    # imageio and ffmpeg raise the latter, e.g. where there is no ffmpeg for a machine.
+    # imageio and ffmpeg raise RuntimeError, e.g. if there is no ffmpeg for the platform.
     except (OSError, RuntimeError) as error:
         logger.warning(
             "The dream of update %d could not be written to %s: %s", update, directory, error

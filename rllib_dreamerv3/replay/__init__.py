@@ -1,8 +1,8 @@
 """Replay: stores the records of many streams and serves sequences of them.
 
-``buffer`` decides which sequences are served, ``online_queue`` which new ones come first,
-``storage`` where their bytes are, ``checkpoint`` how all of it is kept on disk, and
-``update_schedule`` how many updates are due. Needs nothing but NumPy.
+``buffer`` selects the sequences to serve, ``online_queue`` the new ones to serve first,
+``storage`` holds the records, ``checkpoint`` saves and restores them, and ``update_schedule``
+computes how many updates are due. Requires only NumPy.
 """
 
 from rllib_dreamerv3.replay import checkpoint

@@ -1,4 +1,4 @@
-"""Which sequences replay serves: uniformly drawn ones, preceded by new ones if wanted."""
+"""The replay buffer: serves uniformly drawn sequences, optionally preceded by new ones."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +25,7 @@ class SampledSequences(NamedTuple):
     Attributes:
         columns: Column name -> new array ``[B, K+T, ...]`` of the stored dtype: the K context
             records, then the T training records.
-        windows: Where each of the B sequences is stored, for `ReplayBuffer.write_back`.
+        windows: Position of each of the B sequences, for `ReplayBuffer.write_back`.
     """
 
     columns: Columns
@@ -33,29 +33,29 @@ class SampledSequences(NamedTuple):
 
 
 class ReplayBuffer:
-    """Uniform replay of sequences of consecutive records that freely cross episode boundaries.
+    """Uniform replay of sequences of consecutive records, which may cross episode boundaries.
 
     A sequence is K context records followed by T training records. It never crosses a gap in its
     stream and never mixes streams. Each start position, the "item" of the literature, is equally
     likely, and sequences are drawn with replacement. Source: 2023 code and 2025 code (the papers
     only say "uniform replay").
 
-    With an online queue, sequences that it holds are served before any are drawn, so that new
-    records are trained on soon after they arrive. Source: 2025 code.
+    With an online queue, its sequences are served before any are drawn, so that new records are
+    trained on soon after they arrive. Source: 2025 code.
 
-    Streams share the capacity, first in, first out. Records leave in chunks of at most 1/32 of
-    the capacity (1024 records, 1 MiB), the chunk that was begun first before the others; the
-    capacity is never exceeded, and once full, less than one chunk of it is unused.
+    Streams share the capacity, first in, first out. Records are evicted in chunks of at most 1/32
+    of the capacity (1024 records, 1 MiB), oldest chunk first; the capacity is never exceeded, and
+    once full, less than one chunk of it is unused.
 
     Not thread-safe.
 
     Attributes:
         length: Training records of a sequence, T.
-        context: Records in front of them, K.
-        storage: Where the records are.
-        online_queue: New sequences that were not served yet; None without an online queue.
-        rng: Source of all draws.
-        lifetime: Counters that only grow, under the names they have in `metrics`.
+        context: Context records before them, K.
+        storage: The stored records.
+        online_queue: New sequences not served yet; None without an online queue.
+        rng: Random generator of all draws.
+        lifetime: Counters that only grow, by their names in `metrics`.
     """
 
     def __init__(
@@ -70,23 +70,23 @@ class ReplayBuffer:
         directory: Path | None = None,
         seed: int | None = None,
     ):
-        """Creates an empty buffer; memory is taken as records arrive.
+        """Creates an empty buffer; memory is allocated as records arrive.
 
         Args:
             length: Training records of a sequence, T.
-            context: Records in front of them, K: 1 if sequences start from the latents stored with
-                the record before (2025 code), 0 if they start without any (2023 code).
+            context: Context records before them, K: 1 if sequences start from the latents stored
+                with the record before (2025 code), 0 if they start without latents (2023 code).
             online_queue: Whether to serve new sequences before drawn ones.
-            capacity_records: Most records to hold, over all streams.
-            capacity_bytes: Most bytes of records to hold; None for no such limit.
-            needed_records: Records that the capacity in bytes must have room for; `add` raises
-                if the first records show that it has not.
-            directory: Where large columns are kept in files; None to keep all in memory.
+            capacity_records: Limit on records over all streams.
+            capacity_bytes: Limit on bytes of records; None for no limit.
+            needed_records: Records that must fit into ``capacity_bytes``; `add` raises if the first
+                records show that they do not.
+            directory: Directory for the files of large columns; None to keep all in memory.
             seed: Seed of the draws; None for a different one each time.
 
         Raises:
-            ValueError: The capacity cannot hold one sequence, or ``length`` or ``context`` is not
-                possible.
+            ValueError: If the capacity cannot hold one sequence, or ``length`` or ``context`` is
+                invalid.
         """
         if length < 1:
             raise ValueError(f"A sequence must have at least 1 training record, not {length}.")
@@ -110,22 +110,22 @@ class ReplayBuffer:
 
     @property
     def sequence_length(self) -> int:
-        """Records of a sequence, K + T."""
+        """Number of records of a sequence, K + T."""
         return self.context + self.length
 
     @property
     def num_records(self) -> int:
-        """Records stored now."""
+        """Number of stored records."""
         return self.storage.num_records
 
     @property
     def num_windows(self) -> int:
-        """Positions at which a sequence can start."""
+        """Number of positions at which a sequence can start."""
         return int(self._start_positions()[1][-1])
 
     @property
     def num_bytes(self) -> int:
-        """Bytes of the records stored now."""
+        """Bytes of the stored records."""
         return self.storage.num_records * self.storage.record_bytes
 
     @property
@@ -136,14 +136,14 @@ class ReplayBuffer:
     def add(self, chunk: RecordChunk) -> None:
         """Stores a copy of consecutive records of one stream.
 
-        If they do not start where their stream ended, there is a gap, and no sequence will ever
-        hold records from both sides of it.
+        If they do not start at the end of their stream, there is a gap, and no sequence will
+        contain records from both sides of it.
 
         Args:
-            chunk: The records. The first ones ever added decide the columns.
+            chunk: The records. The first ones ever added determine the columns.
 
         Raises:
-            ValueError: The columns contradict each other, or those of earlier records. The
+            ValueError: If the columns contradict each other, or those of earlier records. The
                 buffer is unchanged then.
         """
         segment = self.storage.append(chunk)
@@ -155,19 +155,19 @@ class ReplayBuffer:
         self.lifetime[EPISODES_ADDED] += int(np.count_nonzero(chunk.columns[IS_FIRST]))
 
     def sample(self, batch_size: int) -> SampledSequences:
-        """Takes sequences from the online queue, and draws what is missing.
+        """Takes sequences from the online queue, and draws the rest.
 
         Args:
             batch_size: Number of sequences, B.
 
         Returns:
-            The sequences, oldest of the online queue first. ``is_first[:, 0]`` is True whatever is
-            stored, because a sequence has no state from before its first record, be that a context
+            The sequences, oldest of the online queue first. ``is_first[:, 0]`` is always True,
+            because a sequence has no state from before its first record, whether that is a context
             record or not (2023 and 2025 code).
 
         Raises:
-            ValueError: No stretch of K + T consecutive records is stored yet, or ``batch_size``
-                is not positive. Nothing has changed then.
+            ValueError: If no segment has K + T records yet, or ``batch_size`` is not positive.
+                Nothing changes then.
         """
         if batch_size < 1:
             raise ValueError(f"batch_size must be positive, not {batch_size}.")
@@ -182,38 +182,37 @@ class ReplayBuffer:
     def write_back(self, windows: Sequence[Window], columns: Columns) -> None:
         """Replaces values of the training records of sampled sequences, such as refreshed latents.
 
-        Sequences are written in their order: where they overlap, the last one stays. Records
-        evicted since they were sampled are skipped. Source: 2025 code, which writes one update
-        late.
+        Sequences are written in order: where they overlap, the last one wins. Records evicted since
+        they were sampled are skipped. Source: 2025 code, which writes one update late.
 
         Args:
-            windows: Where the B sequences came from, see `SampledSequences`.
+            windows: Positions of the B sequences, see `SampledSequences`.
             columns: Column name -> array ``[B, T, ...]`` of the stored dtype and shape, without
-                the context records. Other columns stay as they are.
+                the context records. Other columns are unchanged.
 
         Raises:
-            ValueError: A column is unknown, has another dtype or shape, or marks episodes
-                (``is_first``, ``is_last``). Nothing has changed then.
+            ValueError: If a column is unknown, has another dtype or shape, or marks episodes
+                (``is_first``, ``is_last``). Nothing changes then.
         """
         for name, column in columns.items():
             self._check_write_back(name, column, len(windows))
-        places = [Window(segment, start + self.context) for segment, start in windows]
-        self.storage.scatter(places, self.length, columns)
+        training = [Window(segment, start + self.context) for segment, start in windows]
+        self.storage.scatter(training, self.length, columns)
 
     def metrics(self) -> dict[str, float]:
-        """Counters, under RLlib's names where it has them.
+        """Returns counters, under RLlib's names where there are any.
 
         Returns:
             ``num_env_steps_stored`` (executed actions: records that do not end an episode),
             ``num_episodes_stored`` (episodes whose first record is stored), ``num_records``,
-            ``num_windows`` (start positions of sequences), ``num_segments`` (stretches without a
-            gap), ``num_bytes``, ``capacity_records`` (what the byte limit leaves of it, once the
+            ``num_windows`` (start positions of sequences), ``num_segments`` (of consecutive
+            records), ``num_bytes``, ``capacity_records`` (reduced to the limit in bytes, once the
             size of a record is known), ``num_env_steps_added_lifetime``,
-            ``num_env_steps_evicted_lifetime``, ``num_episodes_added_lifetime``, and
+            ``num_env_steps_evicted_lifetime``, ``num_episodes_added_lifetime``,
             ``num_records_sampled_lifetime`` (B * T for each sample), and
-            ``constant_observations`` (share of the observation columns that were the same in all
+            ``constant_observations`` (share of the observation columns with the same value in all
             records added by this process). With an online queue also ``num_windows_queued``
-            (sequences that wait in it).
+            (sequences in it).
         """
         stored = self.storage.num_records - self.storage.num_last
         counters = {
@@ -237,7 +236,7 @@ class ReplayBuffer:
         if spec is None:
             problem = f"replay stores only {', '.join(self.storage.specs) or 'nothing yet'}"
         elif name in (IS_FIRST, IS_LAST):
-            problem = "it says where episodes begin and end"
+            problem = "it marks where episodes begin and end"
         elif not isinstance(column, np.ndarray):
             problem = f"it must be a NumPy array, not {type(column).__name__}"
         else:
@@ -252,13 +251,13 @@ class ReplayBuffer:
         if not self.can_sample:
             longest = max(map(len, self.storage.segments), default=0)
             raise ValueError(
-                f"Replay holds no {self.sequence_length} consecutive records yet: "
-                f"{self.num_records} records, the longest stretch without a gap has {longest}. Add "
-                "more before sampling."
+                f"Replay does not have {self.sequence_length} consecutive records yet: of its "
+                f"{self.num_records} records, at most {longest} are consecutive. Add more before "
+                "sampling."
             )
 
     def _draw(self, num_sequences: int) -> list[Window]:
-        """Draws start positions of sequences, uniformly and with replacement."""
+        """Draws start positions of sequences uniformly, with replacement."""
         segments, bounds = self._start_positions()
         drawn = self.rng.integers(bounds[-1], size=num_sequences)
         indices = np.searchsorted(bounds, drawn, side="right") - 1
@@ -269,11 +268,11 @@ class ReplayBuffer:
         ]
 
     def _start_positions(self) -> tuple[list[Segment], npt.NDArray[np.int64]]:
-        """Numbers all start positions of sequences, segment after segment.
+        """Numbers all start positions of sequences, segment by segment.
 
         Returns:
-            The S segments, and ``bounds [S+1]``: segment i owns the numbers from ``bounds[i]``
-            up to, not including, ``bounds[i+1]``.
+            The S segments, and ``bounds [S+1]``: segment i has the numbers from ``bounds[i]`` up
+            to, not including, ``bounds[i+1]``.
         """
         if self._table_version != self.storage.version:
             segments = self.storage.segments

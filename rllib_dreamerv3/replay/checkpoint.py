@@ -1,9 +1,8 @@
-"""Replay on disk: a directory with one plain ``.npy`` file a column, and ``index.json``.
+"""Replay checkpoints: a directory with one plain ``.npy`` file per column, and ``index.json``.
 
 Each column file is an array ``[num_records, ...]`` with the records of all chunks, in the order
-in which the chunks were begun; the index says which records belong to which segment, and which
-sequences wait in the online queue. There is no pickle. A buffer of sequences of another length may
-load the records.
+in which the chunks began; the index has the segment of each chunk, and the sequences in the online
+queue. There is no pickle. A buffer with another sequence length can load the records.
 """
 
 import json
@@ -36,16 +35,15 @@ FORMAT_VERSION = 2
 def save(buffer: ReplayBuffer, directory: str | Path) -> None:
     """Writes all records of a buffer, its online queue, counters and random generator's state.
 
-    After a crash there is never half a checkpoint under that name. An older one there is replaced.
-    Needs no memory worth mentioning.
+    Replaces an older checkpoint atomically, and needs hardly any memory.
 
     Args:
-        buffer: The buffer to save; it does not change.
-        directory: Where to; parents are created.
+        buffer: The buffer to save; not changed.
+        directory: Target directory; parents are created.
 
     Raises:
-        CheckpointError: ``directory`` exists and is neither empty nor a replay checkpoint.
-        OSError: The disk is full, or writing is not allowed.
+        CheckpointError: If ``directory`` exists and is neither empty nor a replay checkpoint.
+        OSError: If the disk is full, or writing is not permitted.
     """
     with replacing(Path(directory), is_replay) as written:
         for name, spec in buffer.storage.specs.items():
@@ -56,26 +54,26 @@ def save(buffer: ReplayBuffer, directory: str | Path) -> None:
 def load(buffer: ReplayBuffer, directory: str | Path) -> None:
     """Replaces the content of a buffer by a checkpoint.
 
-    The next `ReplayBuffer.sample` gives what the saved buffer would have given, provided that
-    sequences are as long, both or neither have an online queue, and the capacity holds all records;
-    of more records, the newest stay. A stream continues its segment if its next records start
-    exactly where it was saved. A queue of sequences of another length is emptied.
+    The next `ReplayBuffer.sample` returns what the saved buffer would have returned, if sequences
+    have the same length, both or neither have an online queue, and the capacity suffices; otherwise
+    the newest records are kept. A stream continues its segment if its next records start exactly
+    at the saved end. A queue of sequences of another length is emptied.
 
     Args:
-        buffer: The buffer to fill. Its length and capacity stay as they are.
-        directory: What `save` wrote.
+        buffer: The buffer to fill. Its length and capacity are unchanged.
+        directory: A directory that `save` wrote.
 
     Raises:
-        CheckpointError: The directory is no such checkpoint, is damaged or incomplete, or holds
-            records that do not fit into this buffer or on the disk that it uses. The buffer is
-            unchanged then. Or the disk has failed meanwhile; then the buffer is empty.
+        CheckpointError: If the directory is not such a checkpoint, is damaged or incomplete, or
+            its records do not fit into this buffer or on its disk; the buffer is unchanged then.
+            Or if reading failed later; the buffer is empty then.
     """
     source = Path(directory).absolute()
     index, columns = _open(buffer, source)
     try:
         segments = buffer.storage.restore(index.specs, index.segments, index.pieces(columns))
     except OSError as error:
-        # Half of the records would look like all of them.
+        # An incomplete buffer would look like a complete one.
         buffer.storage.clear()
         raise CheckpointError(
             f"{source} could not be restored. {error.strerror or error}. Replay is empty now."
@@ -90,12 +88,12 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
 
 
 def check(buffer: ReplayBuffer, directory: str | Path) -> None:
-    """Raises the CheckpointError with which `load` would refuse a checkpoint."""
+    """Raises CheckpointError if `load` would reject a checkpoint."""
     _open(buffer, Path(directory).absolute())
 
 
 def _open(buffer: ReplayBuffer, source: Path) -> tuple["Index", Columns]:
-    """Everything of `load` that changes nothing: the index, and columns that are not read yet."""
+    """Opens a checkpoint without changing the buffer: the index, and memory-mapped columns."""
     index = read_index(source)
     if index.specs:
         _check_fit(buffer, index, source / INDEX)
@@ -115,7 +113,7 @@ class Index:
         segments: Stream name, origin and start of each segment.
         chunks: Index of the segment, and number of records, of each chunk; oldest first.
         queue: Index of the segment, and start, of each sequence in the online queue; oldest first.
-        queue_sequence_length: Records of each of them.
+        queue_sequence_length: Records of each sequence in the queue.
         lifetime: The counters of `ReplayBuffer.lifetime`.
         rng: State of the bit generator.
     """
@@ -130,11 +128,11 @@ class Index:
 
     @property
     def num_records(self) -> int:
-        """Records in all chunks."""
+        """Number of records in all chunks."""
         return sum(records for _, records in self.chunks)
 
     def pieces(self, columns: Columns) -> Iterator[tuple[int, Columns]]:
-        """Cuts whole columns into the chunks they were written from."""
+        """Divides complete columns into the chunks they were written from."""
         start = 0
         for segment, records in self.chunks:
             yield segment, {name: c[start : start + records] for name, c in columns.items()}
@@ -166,10 +164,10 @@ def _index_of(buffer: ReplayBuffer) -> dict[str, Any]:
 
 
 def read_index(source: Path) -> Index:
-    """Reads and checks what a checkpoint says of its columns, segments and chunks.
+    """Reads and validates the index of a checkpoint.
 
     Raises:
-        CheckpointError: There is no such checkpoint, or its index is damaged.
+        CheckpointError: If there is no such checkpoint, or its index is damaged.
     """
     path = source / INDEX
     if not source.is_dir():
@@ -199,7 +197,7 @@ def read_index(source: Path) -> Index:
 
 
 def _parse(raw: dict[str, Any]) -> Index:
-    """Turns JSON into an index; any error means that the file is damaged."""
+    """Converts JSON to an index; any error means that the file is damaged."""
     index = Index(
         specs={
             name: ColumnSpec(np.dtype(_text(column["dtype"])), tuple(map(_count, column["shape"])))
@@ -228,7 +226,7 @@ def _parse(raw: dict[str, Any]) -> Index:
         raise ValueError("it has records but no columns")
     if index.lifetime.keys() != set(LIFETIME_COUNTERS):
         raise ValueError(f"its lifetime counters are not {', '.join(LIFETIME_COUNTERS)}")
-    # The generator itself knows best whether it can go on from a state.
+    # Let the generator itself validate the state.
     np.random.default_rng().bit_generator.state = index.rng
     return index
 
@@ -242,23 +240,23 @@ def _check_queue(index: Index) -> None:
         if segment >= len(ends):
             raise ValueError("a sequence in its online queue does not belong to its segments")
         if not index.segments[segment][2] <= start <= ends[segment] - index.queue_sequence_length:
-            raise ValueError("a sequence in its online queue has records that are not there")
+            raise ValueError("a sequence in its online queue has missing records")
 
 
 def _count(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{value!r} stands where a number of records or bytes belongs")
+        raise ValueError(f"{value!r} is not a number of records or bytes")
     return value
 
 
 def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise ValueError(f"{value!r} stands where a name belongs")
+        raise ValueError(f"{value!r} is not a name")
     return value
 
 
 def _check_fit(buffer: ReplayBuffer, index: Index, path: Path) -> None:
-    """Refuses columns that the buffer cannot store, or that differ from those it has."""
+    """Raises CheckpointError if columns cannot be stored, or differ from the buffer's."""
     specs = index.specs
     difference = describe_difference(specs, buffer.storage.specs) if buffer.storage.specs else None
     if difference:
@@ -269,14 +267,14 @@ def _check_fit(buffer: ReplayBuffer, index: Index, path: Path) -> None:
     try:
         check_specs(specs)
         buffer.storage.check_capacity(specs)
-        buffer.storage.check_room(specs, index.num_records)
+        buffer.storage.check_space(specs, index.num_records)
     except ValueError as error:
         raise CheckpointError(f"{path} cannot be restored into this buffer. {error}") from error
 
 
 def file_name(column: str) -> str:
-    """Name of the file that holds a column."""
-    # Also keeps an index from pointing outside its directory.
+    """Returns the name of a column's file."""
+    # Quoting also keeps an index from pointing outside its directory.
     return quote(column, safe="") + ".npy"
 
 
@@ -290,10 +288,10 @@ def _write_column(path: Path, buffer: ReplayBuffer, name: str, spec: ColumnSpec)
 
 
 def open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
-    """Maps a column file into memory, so that it is read only piece by piece.
+    """Maps a column file into memory, so that it is read piece by piece.
 
     Raises:
-        CheckpointError: It is missing, or not what the index says.
+        CheckpointError: If it is missing, or contradicts the index.
     """
     if not path.is_file():
         raise CheckpointError(
@@ -313,7 +311,7 @@ def open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
 
 
 def is_replay(directory: Path) -> bool:
-    """Whether a directory was meant to be a replay checkpoint, whole or damaged."""
+    """Whether a directory is a replay checkpoint, complete or damaged."""
     try:
         return FORMAT in (directory / INDEX).read_text(encoding="utf-8", errors="replace")
     except OSError:

@@ -1,4 +1,4 @@
-"""What the columns of records look like, and whether two sets of them agree."""
+"""Dtypes and shapes of record columns, and their comparison."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,17 +9,17 @@ from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns
 
 
 class ColumnSpec(NamedTuple):
-    """What every value of a column looks like: its dtype, and the shape of one record."""
+    """Dtype of a column, and shape of one record's value."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
-        """Dtype and shape as one writes them in prose, e.g. ``uint8[64, 64, 3]``."""
+        """Formats dtype and shape for messages, e.g. ``uint8[64, 64, 3]``."""
         return f"{self.dtype}{list(self.shape)}"
 
     def num_bytes(self) -> int:
-        """Bytes of one record's value."""
+        """Returns the bytes of one record's value."""
         return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -27,12 +27,12 @@ Specs = dict[str, ColumnSpec]
 
 
 def bytes_of(specs: Specs) -> int:
-    """Bytes of one record over all columns."""
+    """Returns the bytes of one record over all columns."""
     return sum(spec.num_bytes() for spec in specs.values())
 
 
 def describe_difference(specs: Mapping[str, ColumnSpec], expected: Specs) -> str | None:
-    """Says in which column two layouts differ, in words for an error; None if they agree."""
+    """Describes the first difference of two layouts for a message; None if they agree."""
     for name, spec in expected.items():
         if name not in specs:
             return f"column {name!r} ({spec}) is missing"
@@ -45,20 +45,22 @@ def describe_difference(specs: Mapping[str, ColumnSpec], expected: Specs) -> str
 
 
 def check_specs(specs: Specs) -> None:
-    """Raises ValueError, naming the column, if records with such columns cannot be stored."""
+    """Raises ValueError, naming the column, if such records cannot be stored."""
     for name, spec in specs.items():
         if spec.dtype.kind not in "biufc":
             raise ValueError(
-                f"Column {name!r} has dtype {spec.dtype}; replay stores numbers and booleans only."
+                f"Column {name!r} has dtype {spec.dtype}; replay stores only numbers and booleans."
             )
     for name in (IS_FIRST, IS_LAST):
         if specs.get(name) != (np.dtype(np.bool_), ()):
             found = specs.get(name, "missing")
-            raise ValueError(f"Column {name!r} must be one bool a record (bool[]); it is {found}.")
+            raise ValueError(
+                f"Column {name!r} must be one bool per record (bool[]), but is {found}."
+            )
 
 
 def specs_of(columns: Columns, expected: Specs) -> Specs:
-    """Validates the columns of new records against earlier ones, if there are any."""
+    """Returns the specs of new columns; raises ValueError if they do not fit earlier ones."""
     for name, column in columns.items():
         if not isinstance(column, np.ndarray) or column.ndim == 0:
             raise ValueError(

@@ -1,4 +1,4 @@
-"""Whether observations change at all: a sensor that hangs looks like a world that is easy."""
+"""Detects constant observations: to a world model, a hanging sensor looks like an easy task."""
 
 import numpy as np
 
@@ -6,15 +6,14 @@ from rllib_dreamerv3.records import OBS_PREFIX, Columns
 
 
 class ConstantColumns:
-    """Follows the observation columns that have held one value in all records so far."""
+    """Tracks the observation columns that have had one value in all records so far."""
 
     def __init__(self) -> None:
-        """Begins without records."""
         self._first: dict[str, np.ndarray] | None = None
         self._num_columns = 0
 
     def add(self, columns: Columns) -> None:
-        """Looks at records; costs nothing once every column has changed.
+        """Checks new records; free once every column has changed.
 
         Args:
             columns: Arrays ``[records, ...]``, the same columns each time.
@@ -29,5 +28,5 @@ class ConstantColumns:
 
     @property
     def share(self) -> float:
-        """Of the observation columns, those that have never changed; 0 before the first record."""
+        """Share of observation columns that have never changed; 0 before the first record."""
         return len(self._first) / self._num_columns if self._first else 0.0

@@ -1,4 +1,4 @@
-"""The new sequences that are served before any drawn ones."""
+"""The queue of new sequences, which are served before drawn ones."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,20 +7,19 @@ from rllib_dreamerv3.replay.storage import Segment, Window
 
 
 class OnlineQueue:
-    """First-in first-out queue of new sequences of L records, each record in at most one of them.
+    """First-in first-out queue of new, non-overlapping sequences of L records.
 
     The first sequence of a segment begins at its second record, the next ones follow without
     overlap; a sequence joins the queue with its last record. So record m * L, counted from 0 at the
     segment's origin, completes sequence m = 1, 2, ..., and record 0 is in none. Source: 2025 code.
 
-    Sequences that lost records to eviction while they waited are never served.
+    Sequences of which records have been evicted are never served.
 
     Attributes:
         sequence_length: Records of a sequence, L.
     """
 
     def __init__(self, sequence_length: int):
-        """Creates an empty queue."""
         self.sequence_length = sequence_length
         self._windows: deque[Window] = deque()
 
@@ -28,10 +27,10 @@ class OnlineQueue:
         """Queues the sequences of a segment that its newest records complete.
 
         Args:
-            segment: Where the records are.
-            num_new: How many of its last records are new.
+            segment: The segment with the new records.
+            num_new: Number of new records at its end.
         """
-        # Bounds the queue by what is stored, also where nothing ever calls `pop`.
+        # Limits the queue to stored records, even if `pop` is never called.
         while self._windows and not self._windows[0].is_stored:
             self._windows.popleft()
         newest = segment.end - 1 - segment.origin
@@ -42,14 +41,7 @@ class OnlineQueue:
                 self._windows.append(window)
 
     def pop(self, most: int) -> list[Window]:
-        """Takes sequences out, oldest first.
-
-        Args:
-            most: How many to take; fewer if the queue has fewer.
-
-        Returns:
-            Where the sequences are; all of their records are still stored.
-        """
+        """Removes and returns up to ``most`` sequences that are completely stored, oldest first."""
         taken: list[Window] = []
         while self._windows and len(taken) < most:
             window = self._windows.popleft()
@@ -58,9 +50,9 @@ class OnlineQueue:
         return taken
 
     def stored(self) -> list[Window]:
-        """The sequences that wait and can still be served, oldest first."""
+        """Returns the queued sequences that can still be served, oldest first."""
         return [window for window in self._windows if window.is_stored]
 
     def replace(self, windows: Iterable[Window]) -> None:
-        """Replaces the content of the queue; oldest first."""
+        """Replaces the content of the queue, oldest first."""
         self._windows = deque(windows)

@@ -1,4 +1,4 @@
-"""Reads single sequences of a replay checkpoint: no buffer is filled, nothing else is read."""
+"""Reads single sequences of a replay checkpoint, without filling a buffer."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +12,7 @@ from rllib_dreamerv3.replay.checkpoint import INDEX, file_name, open_column, rea
 
 
 class _Candidates(NamedTuple):
-    """Sequences that could be read, N of them, segment after segment.
+    """N candidate sequences, ordered by segment.
 
     Attributes:
         segment: Index of the segment, int64 ``[N]``.
@@ -29,17 +29,17 @@ class SavedSequences:
     """The sequences of a replay checkpoint.
 
     Attributes:
-        specs: Column name -> dtype and shape of what is stored.
+        specs: Column name -> stored dtype and shape.
     """
 
     def __init__(self, directory: Path):
         """Reads the index.
 
         Args:
-            directory: What :func:`~rllib_dreamerv3.replay.checkpoint.save` wrote.
+            directory: Written by :func:`~rllib_dreamerv3.replay.checkpoint.save`.
 
         Raises:
-            CheckpointError: If it is no such directory, or is damaged.
+            CheckpointError: If it is not such a directory, or is damaged.
         """
         self._directory = directory
         self._index = read_index(directory)
@@ -47,34 +47,35 @@ class SavedSequences:
 
     @staticmethod
     def file_of(column: str) -> str:
-        """Name of the file that holds a column."""
+        """Returns the name of a column's file."""
         return file_name(column)
 
     def draw(self, rows: int, length: int, context: int, seed: int) -> list[np.ndarray]:
-        """Draws sequences: as few episodes as possible begin within each, and none overlap.
+        """Draws non-overlapping sequences within which as few episodes as possible begin.
 
         Args:
-            rows: How many to draw. If there are not so many, some overlap, or there are fewer.
+            rows: Number of sequences. If there are too few, some overlap, or fewer are returned.
             length: Training records of each.
-            context: Records in front of them, 0 or 1.
-            seed: Decides which.
+            context: Context records before them, 0 or 1.
+            seed: Seed of the draw.
 
         Returns:
-            For each where its records are in the column files, int64 ``[context + length]``.
+            For each sequence the indices of its records in the column files, int64
+            ``[context + length]``.
 
         Raises:
-            CheckpointError: If no stretch is so long; says how long the longest is.
+            CheckpointError: If no segment is long enough; gives the greatest length.
         """
-        places = self._places()
+        indices = self._indices()
         needed = context + length
-        longest = max(map(len, places), default=0)
+        longest = max(map(len, indices), default=0)
         if longest < needed:
             raise CheckpointError(
-                f"{self._directory} has no {needed} consecutive records: the longest stretch "
-                f"without a gap has {longest}. Ask for sequences of at most "
-                f"{max(longest - context, 0)} (--length)."
+                f"{self._directory} does not have {needed} consecutive records: at most {longest} "
+                f"are consecutive. Request sequences of at most {max(longest - context, 0)} "
+                "records (--length)."
             )
-        found = self._candidates(places, needed, context)
+        found = self._candidates(indices, needed, context)
         order = np.random.default_rng(seed).permutation(len(found.start))
         order = order[np.argsort(found.new_episodes[order], kind="stable")]
         chosen = [
@@ -82,19 +83,19 @@ class SavedSequences:
             *order[:rows],
         ]
         return [
-            places[found.segment[i]][found.start[i] : found.start[i] + needed]
+            indices[found.segment[i]][found.start[i] : found.start[i] + needed]
             for i in list(dict.fromkeys(chosen))[:rows]
         ]
 
     def first_records(self, most: int, seed: int) -> np.ndarray:
-        """Draws records with which episodes begin.
+        """Draws first records of episodes, without replacement.
 
         Args:
-            most: How many at most.
-            seed: Decides which.
+            most: Limit on the number of records.
+            seed: Seed of the draw.
 
         Returns:
-            Where they are in the column files, int64 ``[n]``; all different.
+            Their indices in the column files, int64 ``[n]``.
 
         Raises:
             CheckpointError: If a column is missing or damaged.
@@ -103,10 +104,10 @@ class SavedSequences:
         return np.random.default_rng(seed).permutation(where)[:most]
 
     def read(self, sequences: Sequence[np.ndarray], names: Sequence[str]) -> Columns:
-        """Reads the records of B sequences, each as long as the others.
+        """Reads the records of B sequences of equal length.
 
         Args:
-            sequences: Where the records are, see :meth:`draw`.
+            sequences: Indices of the records, see :meth:`draw`.
             names: Columns to read.
 
         Returns:
@@ -119,11 +120,11 @@ class SavedSequences:
         return {name: self._column(name)[where] for name in names}
 
     def spread(self, name: str, most: int) -> np.ndarray:
-        """Reads a column at records that are spread over all of them.
+        """Reads a column at evenly spaced records.
 
         Args:
             name: The column.
-            most: How many records at most.
+            most: Limit on the number of records.
 
         Returns:
             ``[n, ...]``.
@@ -140,8 +141,8 @@ class SavedSequences:
         path = self._directory / file_name(name)
         return open_column(path, self.specs[name], self._index.num_records)
 
-    def _places(self) -> list[np.ndarray]:
-        """For each segment where its records are in the files, int64 ``[n]``."""
+    def _indices(self) -> list[np.ndarray]:
+        """Returns for each segment the indices of its records in the files, int64 ``[n]``."""
         parts: list[list[np.ndarray]] = [[] for _ in self._index.segments]
         begin = 0
         for segment, records in self._index.chunks:
@@ -149,10 +150,10 @@ class SavedSequences:
             begin += records
         return [np.concatenate(part) for part in parts]
 
-    def _candidates(self, places: list[np.ndarray], needed: int, context: int) -> _Candidates:
+    def _candidates(self, indices: list[np.ndarray], needed: int, context: int) -> _Candidates:
         is_first = np.asarray(self._column(IS_FIRST))
         found = []
-        for segment, where in enumerate(places):
+        for segment, where in enumerate(indices):
             starts = np.arange(max(len(where) - needed + 1, 0))
             begun = np.concatenate([[0], np.cumsum(is_first[where])])
             within = begun[starts + needed] - begun[starts + context + 1]
@@ -163,7 +164,7 @@ class SavedSequences:
 def _without_overlap(
     found: _Candidates, order: np.ndarray, rows: int, needed: int
 ) -> list[np.int64]:
-    """The first candidates of an order, none of which shares records with one before it."""
+    """Selects candidates in the given order, skipping those that overlap an earlier one."""
     chosen: list[np.int64] = []
     while len(chosen) < rows and len(order):
         best = order[0]

@@ -1,8 +1,7 @@
-"""Where the bytes of replay are: segments of consecutive records, cut into chunks.
+"""Storage of replay's records: segments of consecutive records, divided into chunks.
 
-A *segment* is a stretch of one stream without a gap. Its records lie in *chunks*: fixed-size
-arrays, one for each column, filled from front to back. Room is made by dropping the chunk that
-was begun first, whichever segment it belongs to.
+A *segment* is a part of one stream without a gap. Its records are in *chunks*: fixed-size arrays,
+one for each column, filled from front to back. The oldest chunk of all segments is evicted first.
 """
 
 from collections import deque
@@ -21,12 +20,12 @@ from rllib_dreamerv3.replay.column_storage import (
     StoredColumns,
 )
 
-# Upper limits of a chunk. The limit on bytes keeps little memory in chunks that many streams
-# fill at the same time, and stays below the 4 MiB from which NumPy asks for huge pages: those
-# would be occupied whole as soon as one record is written.
+# Upper limits of a chunk. The limit on bytes saves memory when many streams fill their chunks at
+# the same time, and stays below the 4 MiB from which NumPy requests huge pages, which would be
+# allocated completely with the first record.
 MAX_CHUNK_RECORDS = 1024
 MAX_CHUNK_BYTES = 1 << 20
-# A chunk is dropped whole, so this bounds the share of the capacity that eviction leaves unused.
+# Chunks are evicted as a whole, so this limits the share of the capacity left unused.
 MIN_CHUNKS = 32
 
 
@@ -38,7 +37,7 @@ class Chunk:
     size: int = 0
 
     def read(self, name: str) -> np.ndarray:
-        """The records of a column that are set: ``[size, ...]``."""
+        """Returns the records of a column that are set: ``[size, ...]``."""
         return self.columns[name][: self.size]
 
 
@@ -61,19 +60,18 @@ class Segment:
     chunks: list[Chunk] = field(default_factory=list)
 
     def __len__(self) -> int:
-        """Number of stored records."""
         return self.end - self.start
 
 
 class Window(NamedTuple):
-    """A place to read consecutive records from.
+    """The position of a sequence of consecutive records.
 
-    It outlives the records: positions count from the beginning of the stream and are never given
-    out again within a segment, so a window always tells which of its records are still stored.
+    Remains valid after eviction: positions count from the beginning of the stream and are never
+    reused within a segment, so a window shows which of its records are still stored.
 
     Attributes:
-        segment: The segment that holds all of them, or held them.
-        start: Position of the first one in its stream.
+        segment: The segment of the records, stored or evicted.
+        start: Position of the first record in its stream.
     """
 
     segment: Segment
@@ -81,23 +79,23 @@ class Window(NamedTuple):
 
     @property
     def is_stored(self) -> bool:
-        """Whether no record of the window has been evicted yet (the first one goes first)."""
+        """Whether no record of the window has been evicted (the first one is evicted first)."""
         return self.start >= self.segment.start
 
 
 class Storage:
-    """First-in first-out storage of records, bounded by a number of records and of bytes.
+    """First-in first-out storage of records, with limits on records and bytes.
 
     Attributes:
         specs: Column name -> dtype and shape; empty until the first records arrive.
-        num_records: Records stored now.
+        num_records: Number of stored records.
         num_first: Stored records with ``is_first``.
         num_last: Stored records with ``is_last``.
-        capacity: Most records ever held: ``capacity_records``, or what fits into
-            ``capacity_bytes`` if that is less.
-        chunk_records: Records of a full chunk. Once full, between ``capacity - chunk_records + 1``
-            and ``capacity`` records are held.
-        version: Changes whenever records come or go.
+        capacity: Limit on records: ``capacity_records``, or as many as fit into ``capacity_bytes``
+            if that is less.
+        chunk_records: Records of a full chunk. A full storage has between
+            ``capacity - chunk_records + 1`` and ``capacity`` records.
+        version: Changes whenever records are added or removed.
     """
 
     def __init__(
@@ -109,23 +107,23 @@ class Storage:
         needed_records: int = 0,
         directory: Path | None = None,
     ):
-        """Creates an empty storage; memory is taken as records arrive.
+        """Creates an empty storage; memory is allocated as records arrive.
 
         Args:
             sequence_length: Records that a full storage must be able to hold in one segment.
-            capacity_records: Most records to hold.
-            capacity_bytes: Most bytes of records to hold; None for no such limit.
-            needed_records: Records that the capacity in bytes must have room for; whether it has
-                is known with the first record.
-            directory: Where large columns are kept in files; None to keep all in memory.
+            capacity_records: Limit on records.
+            capacity_bytes: Limit on bytes of records; None for no limit.
+            needed_records: Records that must fit into ``capacity_bytes``; checked with the first
+                record.
+            directory: Directory for the files of large columns; None to keep all in memory.
 
         Raises:
-            ValueError: A capacity is too small to hold ``sequence_length`` records.
+            ValueError: If a capacity is too small for ``sequence_length`` records.
         """
         if capacity_records < sequence_length:
             raise ValueError(
                 f"A replay capacity of {capacity_records} records cannot hold one sequence of "
-                f"{sequence_length}. Raise the capacity or shorten the sequences."
+                f"{sequence_length}. Increase the capacity or shorten the sequences."
             )
         if capacity_bytes is not None and capacity_bytes < 1:
             raise ValueError(f"capacity_bytes must be positive or None, not {capacity_bytes}.")
@@ -152,28 +150,28 @@ class Storage:
 
     @property
     def segments(self) -> list[Segment]:
-        """All segments that hold records, in the order in which they began."""
+        """All segments with records, in the order in which they began."""
         return list(self._segments)
 
     def chunks_oldest_first(self) -> Iterator[tuple[Segment, Chunk]]:
-        """All chunks in the order in which they were begun, which is the order of eviction."""
+        """Iterates over all chunks in the order in which they began, which is that of eviction."""
         return iter(self._ages)
 
     def append(self, records: RecordChunk) -> Segment | None:
-        """Stores a copy of records, evicting the oldest chunks to make room.
+        """Stores a copy of records, evicting the oldest chunks if necessary.
 
         The records continue the segment of their stream if they start where it ends; otherwise
-        they begin a new one. Of more records than the capacity, the newest stay.
+        they begin a new one. Of more records than the capacity, the newest are kept.
 
         Args:
             records: Consecutive records of one stream.
 
         Returns:
-            The segment that they are in now; None if there were no records.
+            The segment of the records; None if there were no records.
 
         Raises:
-            ValueError: The columns contradict each other or those stored earlier. Nothing has
-                changed then.
+            ValueError: If the columns contradict each other or those stored earlier. Nothing
+                changes then.
         """
         specs = specs_of(records.columns, self.specs)
         if not len(records):
@@ -191,21 +189,21 @@ class Storage:
         """Copies sequences.
 
         Args:
-            windows: Where each of the B sequences starts.
-            length: Records in a sequence, L. Every window's segment must hold that many from there.
+            windows: Position of each of the B sequences.
+            length: Records in a sequence, L, all of which must be stored.
 
         Returns:
             Column name -> new array ``[B, L, ...]``.
         """
-        places = list(windows)
+        positions = list(windows)
         sequences = {
-            name: np.empty((len(places), length, *spec.shape), spec.dtype)
+            name: np.empty((len(positions), length, *spec.shape), spec.dtype)
             for name, spec in self.specs.items()
         }
         self._columns.read(
-            (target[row, part], chunk.columns[name], place)
-            for row, (segment, start) in enumerate(places)
-            for chunk, place, part in self._pieces(segment, start, length)
+            (target[i, part], chunk.columns[name], stored)
+            for i, (segment, start) in enumerate(positions)
+            for chunk, stored, part in self._pieces(segment, start, length)
             for name, target in sequences.items()
         )
         return sequences
@@ -213,38 +211,38 @@ class Storage:
     def scatter(self, windows: Iterable[Window], length: int, columns: Columns) -> None:
         """Overwrites values of stored records, the reverse of `gather`.
 
-        Sequences are written one after the other: where they overlap, the last one stays. Records
-        that have been evicted are skipped.
+        Sequences are written in order: where they overlap, the last one wins. Evicted records are
+        skipped.
 
         Args:
-            windows: Where each of the B sequences starts.
+            windows: Position of each of the B sequences.
             length: Records in a sequence, L.
             columns: Column name -> array ``[B, L, ...]`` of the stored dtype and shape. Never
                 `IS_FIRST` or `IS_LAST`, which are counted.
         """
-        for row, (segment, start) in enumerate(windows):
+        for i, (segment, start) in enumerate(windows):
             evicted = max(0, segment.start - start)
-            values = {name: column[row, evicted:] for name, column in columns.items()}
-            for chunk, place, part in self._pieces(segment, start + evicted, length - evicted):
+            values = {name: column[i, evicted:] for name, column in columns.items()}
+            for chunk, stored, part in self._pieces(segment, start + evicted, length - evicted):
                 for name, value in values.items():
-                    chunk.columns[name][place] = value[part]
+                    chunk.columns[name][stored] = value[part]
 
     def check_capacity(self, specs: Specs) -> None:
         """Raises ValueError if a sequence of such records exceeds the capacity in bytes."""
         self._limits(specs)
 
-    def check_room(self, specs: Specs, num_records: int) -> None:
-        """Raises ValueError if the disk has no room for so many records in place of those here."""
+    def check_space(self, specs: Specs, num_records: int) -> None:
+        """Raises ValueError if the disk has no space for records that replace the current ones."""
         capacity, _ = self._limits(specs)
-        self._columns.check_room(specs, min(num_records, capacity))
+        self._columns.check_space(specs, min(num_records, capacity))
 
     def clear(self) -> None:
-        """Drops all records. The columns stay as they are."""
+        """Removes all records. The specs of the columns are kept."""
         self.num_records = self.num_first = self.num_last = 0
         for _, chunk in self._ages:
             self._columns.release(chunk.columns)
         for segment in self._segments:
-            # Frees the memory at once, whoever still holds the segment or a window of it.
+            # Frees the memory immediately, even if the segment or a window is still referenced.
             segment.chunks.clear()
             segment.start = segment.end
         self._segments.clear()
@@ -264,24 +262,24 @@ class Storage:
             specs: The columns of the records.
             segments: Stream name, origin and start of each segment, in the order of `segments`.
             pieces: Index of the segment, and columns ``[n, ...]`` with its next records; in the
-                order of `chunks_oldest_first`. Read one after the other, so that they need not
-                be in memory together.
+                order of `chunks_oldest_first`. Consumed one by one, so that they need not be in
+                memory together.
 
         Returns:
-            The segments in the given order, also those that the capacity had no room for.
+            The segments in the given order, including those evicted for lack of capacity.
         """
         self.clear()
         if specs:
             self._adopt(specs)
         restored = [Segment(stream, origin, start, start) for stream, origin, start in segments]
-        # Known before they are filled, to keep the order in which they began.
+        # Added before they are filled, to keep the order in which they began.
         self._segments.update(dict.fromkeys(restored))
         for index, columns in pieces:
             self._fill(restored[index], columns, len(columns[IS_FIRST]))
         return restored
 
     def _limits(self, specs: Specs) -> tuple[int, int]:
-        """Capacity and chunk size, both in records, for records with the given columns."""
+        """Returns capacity and chunk size in records, for the given columns."""
         record_bytes = max(1, bytes_of(specs))
         capacity = self._capacity_records
         if self._capacity_bytes is not None:
@@ -290,14 +288,14 @@ class Storage:
                 raise ValueError(
                     f"A replay capacity_bytes of {self._capacity_bytes} has room for {capacity} "
                     f"records of {record_bytes} bytes, but {self._needed_records} are needed "
-                    "before any learning: at least "
+                    "before learning starts: at least "
                     f"{self._needed_records * record_bytes} bytes."
                 )
         chunk_records = min(
             MAX_CHUNK_RECORDS,
             MAX_CHUNK_BYTES // record_bytes,
             capacity // MIN_CHUNKS,
-            # So that a full storage of a single segment holds a sequence after an eviction too.
+            # A full storage of a single segment must hold a sequence after an eviction too.
             capacity - self._sequence_length + 1,
         )
         return capacity, max(1, chunk_records)
@@ -307,11 +305,11 @@ class Storage:
         self.specs = specs
 
     def _fill(self, segment: Segment, columns: Mapping[str, np.ndarray], num_records: int) -> None:
-        """Appends records to a segment, new or known."""
+        """Appends records to a new or existing segment."""
         done = 0
         while done < num_records:
             take = min(num_records - done, self._room(segment) or self.chunk_records)
-            # This may drop chunks of the very segment, and with its last chunk the segment.
+            # This may evict chunks of the same segment, and with its last chunk the segment.
             while self.num_records + take > self.capacity:
                 self._evict_oldest_chunk()
             if not self._room(segment):
@@ -338,10 +336,10 @@ class Storage:
     def _pieces(
         self, segment: Segment, start: int, length: int
     ) -> Iterator[tuple[Chunk, slice, slice]]:
-        """Cuts consecutive stored records where their chunks end.
+        """Divides consecutive stored records by chunk.
 
         Yields:
-            A chunk, the place of the records in it, and their place among the ``length`` ones.
+            A chunk, the slice of its records, and the slice of the ``length`` records.
         """
         index, low = divmod(start - segment.start, self.chunk_records)
         done = 0
@@ -353,7 +351,7 @@ class Storage:
             index, low = index + 1, 0
 
     def _room(self, segment: Segment) -> int:
-        """Records that still fit into the last chunk of a segment."""
+        """Returns how many records still fit into the last chunk of a segment."""
         return self.chunk_records - segment.chunks[-1].size if segment.chunks else 0
 
     def _evict_oldest_chunk(self) -> None:

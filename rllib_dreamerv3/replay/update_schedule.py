@@ -1,14 +1,14 @@
-"""How many updates are due: the training ratio, kept while records arrive."""
+"""The number of due updates, from the training ratio and the number of records."""
 
 import math
 from typing import Any
 
 
 class UpdateSchedule:
-    """Keeps updates in a fixed ratio to records (2023 code).
+    """Keeps a fixed ratio of updates to records (2023 code).
 
-    The first call that may train answers 1; updates that were not possible before it are not made
-    up for. Fractions of an update carry over.
+    The first call of :meth:`due` returns 1: updates for earlier records are skipped. Fractions of
+    an update carry over.
     """
 
     def __init__(self, updates_per_record: float):
@@ -23,7 +23,7 @@ class UpdateSchedule:
         self._updates = 0
 
     def due(self, records: int) -> int:
-        """Number of updates to do now.
+        """Returns the number of updates to do now.
 
         Args:
             records: Records collected so far; must not decrease.
@@ -34,7 +34,7 @@ class UpdateSchedule:
         if self._first_record is None:
             self._first_record, self._settled, self._updates = records, float(records), 1
             return 1
-        # Without the small term ratios such as 1/3 would lose an update to rounding.
+        # The small term keeps ratios such as 1/3 from losing an update to rounding.
         updates = int((records - self._settled) * self._updates_per_record + 1e-9)
         self._settled += updates / self._updates_per_record
         self._updates += updates
@@ -42,33 +42,33 @@ class UpdateSchedule:
 
     @property
     def updates(self) -> int:
-        """Updates that have become due, less those that were cancelled."""
+        """Updates that have become due, minus cancelled ones."""
         return self._updates
 
     def cancel(self, updates: int) -> None:
-        """Takes back updates that were due: they are not done, and not made up for."""
+        """Cancels due updates, which will never be done."""
         self._updates -= updates
 
     def room(self, records: int, pending: int, ahead: float) -> float:
-        """Records that may still be collected so that updates do not fall behind too far.
+        """Returns how many records may still be collected before the next updates are done.
 
         Args:
             records: Records collected so far.
             pending: Updates that are due and not done.
-            ahead: Records that may be collected beyond those for which the next update is due.
+            ahead: Limit on records beyond those that the next update needs.
 
         Returns:
-            Negative if there are more than that; infinite before the first update, and if ``ahead``
-            is.
+            Number of records; negative if the limit is exceeded, infinite before the first update
+            and if ``ahead`` is.
         """
         if self._first_record is None:
             return math.inf
         next_due = self._settled + (1 - pending) / self._updates_per_record
-        # As in due(): without the small term some records would be lost to rounding.
+        # As in due(): the small term keeps records from being lost to rounding.
         return next_due + ahead - records + 1e-9
 
     def reached(self, records: int, pending: int = 0) -> float:
-        """Updates per record since the first update, the quantity that is being controlled.
+        """Returns updates per record since the first update.
 
         Args:
             records: Records collected so far.
@@ -80,7 +80,7 @@ class UpdateSchedule:
         return done / (records - self._first_record + 1 / self._updates_per_record)
 
     def get_state(self) -> dict[str, Any]:
-        """What has been scheduled so far."""
+        """Returns the state as JSON."""
         return {
             "first_record": self._first_record,
             "settled": self._settled,
@@ -88,7 +88,7 @@ class UpdateSchedule:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restores what :meth:`get_state` gave."""
+        """Restores the result of :meth:`get_state`."""
         self._first_record = state["first_record"]
         self._settled = state["settled"]
         self._updates = state["updates"]

@@ -1,4 +1,4 @@
-"""The pictures on a page about runs, each with a sentence on what it shows."""
+"""The charts of the report page, each with an explanation."""
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
@@ -16,7 +16,7 @@ _MEGABYTES = "MB"
 
 
 def returns(runs: Sequence[Run]) -> str:
-    """Returns of each environment, by env steps and by the clock, beside published ones."""
+    """Draws returns per environment, by env steps and by time, with published scores."""
     parts = []
     for env in dict.fromkeys(run.env for run in runs):
         members = [run for run in runs if run.env == env]
@@ -30,21 +30,21 @@ def returns(runs: Sequence[Run]) -> str:
             for each in scores
         ]
     note = (
-        "Means of the last training episodes; dashed: of evaluation. Runs that differ by their "
-        "seeds alone are one line: their mean, in a band from the lowest to the highest."
+        "Means of the last training episodes; dashed: of evaluation. Runs that differ only in "
+        "their seeds are one line: their mean, with a band from the lowest to the highest."
     )
     return f'<p class="faint">{note}</p>{"".join(parts)}'
 
 
 def losses(runs: Sequence[Run]) -> str:
-    """What learning reports."""
+    """Draws the learner's losses."""
     return _charts(
         runs, [(each, _lines(runs, partial(_reported, measure=each))) for each in LOSSES], "steps"
     )
 
 
 def speed_and_memory(runs: Sequence[Run]) -> str:
-    """How fast runs were, and what they needed."""
+    """Draws speed, memory and CPU use of the runs."""
     made = [(each, _lines(runs, partial(_rate, name=each.key))) for each in SPEED]
     made += [(each, _lines(runs, partial(_reported, measure=each))) for each in MEMORY]
     return _charts(runs, made, "time")
@@ -54,8 +54,8 @@ def _charts(runs: Sequence[Run], measures: Iterable[tuple[Measure, list[Line]]],
     charts = []
     for measure, lines in measures:
         if lines:
-            said = f"{escape(measure.sentence)}<br><code>{escape(measure.key)}</code>"
-            charts.append(_figure(runs, lines, by, measure.title, measure.unit, caption=said))
+            caption = f"{escape(measure.sentence)}<br><code>{escape(measure.key)}</code>"
+            charts.append(_figure(runs, lines, by, measure.title, measure.unit, caption=caption))
     if not charts:
         return "<p>Nothing reported.</p>"
     return f'{_legend(runs)}<div class="charts">{"".join(charts)}</div>'
@@ -70,7 +70,7 @@ def _figure(
     scores: Sequence[Published] = (),
     caption: str = "",
 ) -> str:
-    """A picture; with a caption, which is HTML, it is one of many."""
+    """Draws a picture as HTML; with a caption (HTML) it is one of many small ones."""
     figure = draw_lines(lines, _colours(runs), by, title, unit, scores, small=bool(caption))
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
     return f"<figure>{as_svg(figure, escape(title, quote=True))}{below}</figure>"
@@ -89,7 +89,7 @@ def _colours(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def _lines(runs: Iterable[Run], points: Callable[[Run], Points]) -> list[Line]:
-    """A line for each group that has reported."""
+    """Returns a line for each group with reported values."""
     groups: dict[str, list[Points]] = {}
     for run in runs:
         if found := points(run):
@@ -105,7 +105,7 @@ def _reported(run: Run, measure: Measure) -> Points:
 
 
 def _rate(run: Run, name: str) -> Points:
-    """How fast something grew since the result before."""
+    """Returns the growth per second between consecutive results."""
     found = Points()
     rows = run.history.rows(ENV_STEPS, SECONDS, name)
     for (_, before, start), (steps, now, end) in pairwise(rows):

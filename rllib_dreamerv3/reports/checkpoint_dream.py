@@ -1,7 +1,7 @@
-"""Dreams of a checkpoint, from plain files alone: nothing that it holds is executed.
+"""Dreams of a checkpoint, from plain files only: no code of it is executed.
 
-Neither Ray nor the environment is needed: ``policy.json`` says what the networks are built from,
-and replay has what they dream of.
+Requires neither Ray nor the environment: ``policy.json`` has the settings of the networks, and
+replay the sequences.
 """
 
 from collections.abc import Callable
@@ -41,22 +41,22 @@ def dream_of_checkpoint(
 ) -> Dream:
     """Lets the world model of a checkpoint dream of sequences in its replay.
 
-    Only what is needed is read, after it was compared with the manifest. Sequences are drawn so
-    that as few episodes as possible begin within them.
+    Reads only the necessary files, after verifying them against the manifest. Draws sequences
+    within which as few episodes as possible begin.
 
     Args:
         directory: A checkpoint.
-        rows: Sequences.
+        rows: Number of sequences.
         length: Records of each, at least 2.
-        observed: Records at the beginning of each that imagination sees, fewer than ``length``.
-        seed: Decides the sequences and all samples.
+        observed: Context records of each that imagination sees, fewer than ``length``.
+        seed: Seed of the sequences and all samples.
 
     Returns:
         The dream.
 
     Raises:
-        CheckpointError: If the directory is no checkpoint, is damaged, is older than what this
-            needs, or has no sequences of that length.
+        CheckpointError: If the directory is not a checkpoint, is damaged, is too old, or has no
+            sequences of that length.
     """
     require_world_model(directory)
     manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
@@ -76,10 +76,10 @@ def dream_of_checkpoint(
 
 
 def has_images(directory: Path) -> bool:
-    """Whether the observations of a checkpoint have images, of which there can be a video.
+    """Whether the observations of a checkpoint have images, for a video.
 
     Raises:
-        CheckpointError: If it is no checkpoint, is damaged, or is older than what this needs.
+        CheckpointError: If it is not a checkpoint, is damaged, or is too old.
     """
     return bool(read_saved_networks(directory).observations.layout.images)
 
@@ -90,20 +90,20 @@ def read_sequences(
     actions: ActionLayout,
     choose: Callable[[SavedSequences, int], list[np.ndarray]],
 ) -> Columns:
-    """Reads sequences of a checkpoint's replay, of which only these files are verified.
+    """Reads sequences of a checkpoint's replay, and verifies only their files.
 
     Args:
         directory: The checkpoint.
-        observations: Which columns replay must have.
-        actions: The same of actions; where they are masked, the masks are read too.
-        choose: Says where the records are, given how many records of context (0 or 1) have to be
-            in front of each sequence; see :meth:`SavedSequences.draw`.
+        observations: Layout of the columns that replay must have.
+        actions: Layout of the actions; if they are masked, the masks are read too.
+        choose: Returns the indices of the records, given the number of context records (0 or 1)
+            before each sequence; see :meth:`SavedSequences.draw`.
 
     Returns:
-        Record columns ``[B, T, ...]``; ``[B, 1 + T, ...]`` where latents are stored.
+        Record columns ``[B, T, ...]``; ``[B, 1 + T, ...]`` if latents are stored.
 
     Raises:
-        CheckpointError: If something is missing or damaged, or there are no such sequences.
+        CheckpointError: If a file is missing or damaged, or there are no such sequences.
     """
     saved = SavedSequences(directory / REPLAY_DIRECTORY)
     expected: dict[str, tuple[int, ...]] = {leaf.key: leaf.shape for leaf in observations.leaves}
@@ -114,7 +114,7 @@ def read_sequences(
         if name not in saved.specs or saved.specs[name].shape != shape:
             raise damaged(
                 directory / REPLAY_DIRECTORY / INDEX,
-                f"column {name!r} does not have the shape {shape} that {POLICY_FILE} asks for",
+                f"column {name!r} does not have the shape {shape} that {POLICY_FILE} requires",
             )
     latents = [name for name in (LATENT_H, LATENT_INDEX) if name in saved.specs]
     names = [*expected, *latents]

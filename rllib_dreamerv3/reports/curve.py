@@ -1,4 +1,4 @@
-"""Returns of one run, by env steps and by the clock."""
+"""Returns of one run, by env steps and by time."""
 
 import math
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS, History, flat
 
 TRAINING_RETURN = "env_runners/episode_return_mean"
 EVALUATION_RETURN = "evaluation/env_runners/episode_return_mean"
-# Results repeat the last evaluation; what time its episodes took tells one from the next.
+# Results repeat the last evaluation; the duration of its episodes identifies it.
 _EVALUATION_TIME = "evaluation/env_runners/episode_duration_sec_mean"
 
 
 @dataclass
 class Points:
-    """What was reported, oldest first.
+    """Reported values, oldest first.
 
     Attributes:
         steps: Env steps so far.
-        seconds: Since the run began; of a resumed one, without the time between.
-        values: What was reported then.
+        seconds: Time since the run began, without interruptions.
+        values: The reported values.
     """
 
     steps: list[float] = field(default_factory=list)
@@ -29,24 +29,23 @@ class Points:
 
     @classmethod
     def of(cls, history: History, name: str) -> "Points":
-        """All that a run has reported under a name."""
+        """Returns all values that a run has reported under a name."""
         rows = history.rows(ENV_STEPS, SECONDS, name)
         return cls(*map(list, zip(*rows, strict=True))) if rows else cls()
 
     def forget_after(self, steps: float) -> None:
-        """Forgets what was reported at more env steps, and lost when a run was resumed."""
+        """Drops values at more env steps, which are lost if the run was resumed from there."""
         while self.steps and self.steps[-1] > steps:
             for column in (self.steps, self.seconds, self.values):
                 column.pop()
 
     def add(self, steps: float, seconds: float, value: float) -> None:
-        """Adds the newest."""
+        """Adds the newest value."""
         self.steps.append(steps)
         self.seconds.append(seconds)
         self.values.append(value)
 
     def __len__(self) -> int:
-        """Number of reports."""
         return len(self.values)
 
 
@@ -55,10 +54,10 @@ class Curve:
     """A run's returns.
 
     Attributes:
-        group: Runs of one name differ by their seeds alone.
+        group: Common name of runs that differ only in their seeds.
         env: The environment's name.
         training: Mean return of the last training episodes.
-        evaluation: Mean return of evaluation's episodes.
+        evaluation: Mean return of evaluation episodes.
     """
 
     group: str
@@ -69,14 +68,14 @@ class Curve:
 
     @classmethod
     def of(cls, history: History, group: str, env: str) -> "Curve":
-        """The returns in a run's results."""
+        """Extracts the returns from a run's results."""
         curve = cls(group, env, Points.of(history, TRAINING_RETURN))
         for row in history.rows(ENV_STEPS, SECONDS, EVALUATION_RETURN, _EVALUATION_TIME):
             curve._add_evaluation(*row)
         return curve
 
     def add(self, result: Mapping[str, Any]) -> None:
-        """Adds the newest result, as ``train()`` returns it; it replaces those that were lost."""
+        """Adds a result of ``train()``, after dropping results at more env steps."""
         row = dict(flat({name: x for name, x in result.items() if name != "config"}))
         steps, seconds = _number(row.get(ENV_STEPS)), _number(row.get(SECONDS))
         self.training.forget_after(steps)

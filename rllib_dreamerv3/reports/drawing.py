@@ -1,4 +1,4 @@
-"""Curves as pictures. Matplotlib is loaded when the first is drawn, and never by way of pyplot."""
+"""Draws curves. Matplotlib is imported with the first picture, and never through pyplot."""
 
 import io
 import math
@@ -19,25 +19,25 @@ if TYPE_CHECKING:
 
 By = Literal["steps", "time"]
 
-# Most points of a line: more than there are pixels only make files large.
+# Limit on points of a line: more than there are pixels only increase the file size.
 _MOST_POINTS = 400
 _INCHES, _SMALL_INCHES = (6.4, 3.4), (4.2, 2.3)
 _GREY = "#888888"
-# Told apart by people who see few colours, too, on white and on black (Okabe and Ito).
+# Distinguishable with colour blindness, on white and on black (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
-# Stands for the colour of text around the picture, which is not known while it is drawn.
+# Placeholder for the colour of the surrounding text, which is unknown while drawing.
 _TEXT = "#010203"
 
 
 @dataclass(frozen=True)
 class Line:
-    """Runs that are drawn as one: alone a line, else their mean, and a band from least to most.
+    """Runs that are drawn as one line: their mean, with a band from minimum to maximum.
 
     Attributes:
-        group: Their name; lines of one group have one colour.
-        runs: Their points.
-        what: What was measured, if that is to be said.
-        dashed: For evaluation.
+        group: Name of the runs; lines of one group have one colour.
+        runs: Points of each run.
+        what: Name of the value in the legend, if any.
+        dashed: Whether the line is dashed, as for evaluation.
     """
 
     group: str
@@ -47,13 +47,13 @@ class Line:
 
     @property
     def label(self) -> str:
-        """What the legend calls them."""
+        """Text of the legend."""
         name = ", ".join(filter(None, [self.group, self.what]))
         return f"{name} (mean of {len(self.runs)})" if len(self.runs) > 1 else name
 
 
 def return_lines(curves: Iterable[Curve]) -> list[Line]:
-    """Lines of training and of evaluation, one for each group that has any."""
+    """Returns a line of training and one of evaluation for each group, if it has values."""
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
         groups.setdefault(curve.group, []).append(curve)
@@ -67,17 +67,17 @@ def return_lines(curves: Iterable[Curve]) -> list[Line]:
 
 
 def colours_of(groups: Iterable[str]) -> dict[str, str]:
-    """A colour for each group, in their order."""
+    """Assigns a colour to each group, in order."""
     names = dict.fromkeys(groups)
     return {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
 
 
 def draw_returns(curves: Sequence[Curve], by: By = "steps") -> "Figure":
-    """Draws returns, a panel for each environment.
+    """Draws returns, with a panel for each environment.
 
     Args:
-        curves: Of all runs.
-        by: Env steps, or hours since the run began.
+        curves: Curves of all runs.
+        by: x-axis: env steps, or time since the run began.
 
     Returns:
         The picture, for :func:`write_png` or :func:`as_svg`.
@@ -100,15 +100,15 @@ def draw_lines(
     published: Iterable[Published] = (),
     small: bool = False,
 ) -> "Figure":
-    """Draws any lines in one panel.
+    """Draws lines in one panel.
 
     Args:
-        lines: What to draw.
-        colours: Of each group.
-        by: Env steps, or hours since the run began.
-        title: Above the panel.
-        unit: Beside the upward axis.
-        published: Scores to compare with, drawn where the axis is env steps.
+        lines: The lines.
+        colours: Colour of each group.
+        by: x-axis: env steps, or time since the run began.
+        title: Title of the panel.
+        unit: Label of the y-axis.
+        published: Scores to compare with, drawn if the x-axis is env steps.
         small: Whether it is one of many, without a legend.
 
     Returns:
@@ -124,7 +124,7 @@ def draw_lines(
 
 
 def write_png(figure: "Figure", path: Path) -> None:
-    """Writes a picture in one step; a half-written one is never there."""
+    """Writes a picture atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         figure.savefig(temporary, format="png", dpi=110)
@@ -134,14 +134,14 @@ def write_png(figure: "Figure", path: Path) -> None:
 
 
 def as_svg(figure: "Figure", description: str) -> str:
-    """A picture as an element of HTML, in the colours of the text around it.
+    """Renders a picture as an HTML element, in the colour of the surrounding text.
 
     Args:
         figure: The picture.
-        description: For those who do not see it; becomes part of the page and has to be escaped.
+        description: Alternative text; must be escaped.
 
     Returns:
-        ``<svg ...>``; it asks for nothing outside itself.
+        ``<svg ...>`` without external references.
     """
     import matplotlib
     from matplotlib.text import Text
@@ -155,14 +155,14 @@ def as_svg(figure: "Figure", description: str) -> str:
     for text in figure.findobj(Text):
         text.set_color(_TEXT)
     buffer = io.StringIO()
-    # Names of parts are made of this and their content, so that those of two pictures differ.
+    # The salt makes the ids of elements differ between pictures.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": description}):
         nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", metadata=nothing)
     svg = buffer.getvalue()
     svg = svg[svg.index("<svg") :].replace(_TEXT, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # The page decides how wide it is.
+    # The page sets the width.
     svg = re.sub(r'(<svg [^>]*?) width="[^"]*"', r"\1", svg, count=1)
     svg = re.sub(r'(<svg [^>]*?) height="[^"]*"', r"\1", svg, count=1)
     return svg.replace("<svg ", f'<svg role="img" aria-label="{description}" ', 1)
@@ -191,7 +191,7 @@ def _draw(
         _draw_line(axes, line, by, scale, colours[line.group])
     axes.set_xlabel(x_label)
     axes.set_ylabel(unit)
-    # A dollar sign would begin a formula.
+    # Escape dollar signs, which would begin a formula.
     axes.set_title(_plain(title), loc="left", fontsize="medium")
     axes.grid(color=_GREY, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
@@ -217,7 +217,7 @@ def _draw_line(axes: Any, line: Line, by: By, scale: float, colour: str) -> None
         axes.plot(x, y, **style, linewidth=0.6, alpha=0.4)
     x = np.linspace(max(x[0] for x, _ in runs), min(x[-1] for x, _ in runs), _MOST_POINTS)
     if x[0] > x[-1]:
-        # They have no part of the axis in common.
+        # The runs do not overlap on the x-axis.
         axes.plot([], [], **style, label=label)
         return
     each = np.array([np.interp(x, *run) for run in runs])
@@ -231,7 +231,7 @@ def _draw_published(axes: Any, scores: Published, number: int) -> None:
     end = max(right, axes.dataLim.x1)
     steps = np.array(scores.steps)
     if len(steps) == 1 or steps[0] > end:
-        # One number, or a longer run than this one: a level to look up to.
+        # A single score, or one beyond the end of this run: draw a horizontal line.
         label = f"{scores.label}: {scores.mean[-1]:g} at {steps[-1]:,.0f} env steps"
         axes.axhline(scores.mean[-1], **style, label=label)
     else:
@@ -249,7 +249,7 @@ def _x(points: Points, by: By) -> np.ndarray:
 
 
 def _x_axis(lines: Sequence[Line], by: By) -> tuple[float, str]:
-    """By what to divide what stands on the axis, and what it is called."""
+    """Returns the divisor of x values, and the label of the axis."""
     if by == "steps":
         return 1.0, "env steps"
     longest = max((points.seconds[-1] for line in lines for points in line.runs), default=0.0)
@@ -260,7 +260,7 @@ def _x_axis(lines: Sequence[Line], by: By) -> tuple[float, str]:
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Means of neighbours, where there are too many; first and last x stay."""
+    """Averages neighbouring points if there are too many; keeps the first and last x."""
     if len(x) <= _MOST_POINTS:
         return x, y
     size = math.ceil(len(x) / _MOST_POINTS)

@@ -1,4 +1,4 @@
-"""Which files are written of a dream: for every report in training, or where somebody wants it."""
+"""Writes dreams to files: one given file, or all files of a report in training."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from rllib_dreamerv3.reports.pictures import film_strips
 
 
 def write_dream(path: Path, dream: Dream) -> None:
-    """Writes a dream as the ending of a file says: a still picture for PNG, else a video.
+    """Writes a dream in the format of a file's suffix: a still picture for PNG, else a video.
 
     Raises:
-        ValueError: If the ending is of another kind, or there is no image for a video.
+        ValueError: If the suffix is unknown, or there is no image for a video.
         OSError: If the file cannot be written.
     """
     if path.suffix == PICTURE_ENDING:
@@ -23,11 +23,11 @@ def write_dream(path: Path, dream: Dream) -> None:
 
 
 def write_report(directory: Path, dream: Dream, update: int) -> dict[str, Path]:
-    """Writes what is reported of a dream in training.
+    """Writes the files of a report in training.
 
     Args:
-        directory: Of the run.
-        dream: What to report.
+        directory: Directory of the run.
+        dream: The dream.
         update: Number of updates so far, for the names of the files.
 
     Returns:

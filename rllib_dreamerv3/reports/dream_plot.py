@@ -9,12 +9,12 @@ from rllib_dreamerv3.reports.dreams import CONTINUE, Dream
 from rllib_dreamerv3.reports.pictures import film_strips
 from rllib_dreamerv3.spaces.layout import Categorical
 
-# Numbers of the observation that are plotted; reward and continue come after them.
+# Limit on plotted numbers of the observation; reward and continue are added.
 MOST_COMPONENTS = 12
-# Frames of an image in a still picture.
+# Limit on frames of an image in a still picture.
 MOST_FRAMES = 12
 _INCHES_WIDE, _INCHES_A_PLOT, _INCHES_AROUND, _DPI = 10.0, 1.0, 0.9, 80
-# Steps left free between the sequences, which follow each other on one axis.
+# Steps between the sequences, which follow each other on one axis.
 _SPACE = 3
 _COLOURS = {"truth": "black", "reconstruction": "tab:green", "imagination": "tab:red"}
 
@@ -23,9 +23,9 @@ class Component(NamedTuple):
     """A number over time.
 
     Attributes:
-        name: What it is called in the plot.
+        name: Label in the plot.
         values: ``[B, T]`` each: truth, reconstruction, imagination.
-        is_class: Whether it is one of some classes, which have nothing between them.
+        is_class: Whether it is categorical, and drawn as steps.
     """
 
     name: str
@@ -34,35 +34,36 @@ class Component(NamedTuple):
 
 
 def components(dream: Dream) -> list[Component]:
-    """All numbers of a dream, those of the observation in the order of the space."""
-    told = (dream.truth, dream.reconstruction, dream.imagination)
+    """Returns all numbers of a dream, those of the observation in the order of the space."""
+    sources = (dream.truth, dream.reconstruction, dream.imagination)
     found = []
     for leaf in dream.layout.vectors:
         name, is_class = leaf.key.removeprefix(OBS_PREFIX), isinstance(leaf, Categorical)
         for i in range(leaf.shape[0]):
-            truth, reconstruction, imagination = (x[leaf.key][..., i] for x in told)
+            truth, reconstruction, imagination = (x[leaf.key][..., i] for x in sources)
             values = truth, reconstruction, imagination
             found.append(Component(f"{name}[{i}]", values, is_class))
     for name in (REWARD, CONTINUE):
-        found.append(Component(name, tuple(x[name] for x in told), False))  # type: ignore[arg-type]
+        values = dream.truth[name], dream.reconstruction[name], dream.imagination[name]
+        found.append(Component(name, values, False))
     return found
 
 
 def plots(dream: Dream) -> np.ndarray:
     """Plots each number over time: truth, reconstruction and imagination.
 
-    The sequences follow each other on one axis, each with its context shaded; dotted lines are
-    where another episode begins, of which imagination does not know. Of the observation up to
-    ``MOST_COMPONENTS`` numbers are drawn.
+    The sequences follow each other on one axis, each with its context shaded; dotted lines mark
+    the beginning of another episode, which imagination does not see. At most ``MOST_COMPONENTS``
+    numbers of the observation are drawn.
 
     Args:
-        dream: What to draw.
+        dream: The dream.
 
     Returns:
         A picture uint8 ``[height, width, 3]``.
     """
-    # Loaded when something is plotted: the package starts without it. The canvas belongs to this
-    # figure alone; pyplot would keep it, and change what notebooks draw.
+    # Imported only for plots, to keep the package's start fast. Not through pyplot, which would
+    # keep the figure and affect notebooks.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -91,10 +92,10 @@ def plots(dream: Dream) -> np.ndarray:
 
 
 def still_picture(dream: Dream) -> np.ndarray:
-    """Draws film strips of up to ``MOST_FRAMES`` records, and the plots below them.
+    """Draws film strips of up to ``MOST_FRAMES`` records, with plots below them.
 
     Args:
-        dream: What to draw.
+        dream: The dream.
 
     Returns:
         A picture uint8 ``[height, width, 3]``.
@@ -123,7 +124,7 @@ def _plot(ax: Any, component: Component, dream: Dream) -> None:
         for begun in np.flatnonzero(dream.is_first[row, 1:]):
             ax.axvline(start + begun + 0.5, color="0.4", lw=0.8, ls=":")
         for (name, colour), values in zip(_COLOURS.items(), component.values, strict=True):
-            # What imagination has seen is reconstruction.
+            # In the context, imagination equals reconstruction.
             first = dream.observed - 1 if name == "imagination" else 0
             times = start + np.arange(first, length)
             ax.plot(

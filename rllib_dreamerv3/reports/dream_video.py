@@ -1,4 +1,4 @@
-"""A dream as a video: truth, reconstruction, imagination and error beside each other."""
+"""A dream as a video: truth, reconstruction, imagination and error side by side."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from rllib_dreamerv3.reports.dreams import Dream
 from rllib_dreamerv3.reports.pictures import BORDER, as_colours, border_colours, error_of
 
 COLUMNS = ("truth", "reconstruction", "imagination", "error")
-# Pixels: least side of an image as it is shown, space after each, and height of a line of text.
+# Pixels: minimum width of an image, gap after it, and height of a line of text.
 LEAST_SIDE, GAP, LINE = 96, 4, 16
 _FONT_SIZE = 12
 
@@ -14,21 +14,21 @@ _FONT_SIZE = 12
 def video_frames(dream: Dream) -> np.ndarray:
     """Draws one frame for each record.
 
-    The first line of a frame says which step it shows and whether imagination has seen it
-    ("context") or not ("imagined"); the second names the columns. Below are the sequences, for
-    each of them all images of the observation. The error is that of imagination.
+    The first line of a frame has the step and whether imagination sees it ("context") or not
+    ("imagined"); the second has the names of the columns. Below are the sequences, with all images
+    of the observation for each. The error is that of imagination.
 
     Args:
-        dream: What to draw.
+        dream: The dream.
 
     Returns:
-        uint8 ``[T, height, width, 3]``; both sides are even, as video codecs want them.
+        uint8 ``[T, height, width, 3]``; both sides are even, as required by video codecs.
 
     Raises:
         ValueError: If the observation has no image.
     """
     if not dream.layout.images:
-        raise ValueError("The observation has no image: draw plots of it.")
+        raise ValueError("The observation has no image: write plots (.png) instead of a video.")
     scale = _scale(dream)
     borders = border_colours(dream)
     lines = []
@@ -51,7 +51,7 @@ def video_frames(dream: Dream) -> np.ndarray:
 
 
 def _scale(dream: Dream) -> int:
-    """How often each pixel is repeated, so that there is room for the names of columns."""
+    """Returns the enlargement that makes columns wide enough for their names."""
     return -(-LEAST_SIDE // dream.layout.images[0].width)
 
 
@@ -66,8 +66,8 @@ def _tile(frames: np.ndarray, scale: int, borders: np.ndarray) -> np.ndarray:
 
 
 def _text(text: str, width: int) -> np.ndarray:
-    """A line of white text on black, uint8 ``[LINE, width, 3]``."""
-    # Loaded when a video is drawn: the package starts without it.
+    """Draws a line of white text on black, uint8 ``[LINE, width, 3]``."""
+    # Imported only for videos, to keep the package's start fast.
     from PIL import Image, ImageDraw, ImageFont
 
     line = Image.new("RGB", (width, LINE))

@@ -1,4 +1,4 @@
-"""Dreams: what the world model makes of recorded sequences, with and without seeing them."""
+"""Dreams: the world model's reconstruction and open-loop prediction of recorded sequences."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,25 +19,25 @@ from rllib_dreamerv3.spaces.layout import Image, ObservationLayout
 Batch = Mapping[str, np.ndarray | tf.Tensor]
 
 CONTINUE = "continue"
-"""Probability that the episode goes on; in truth 0 where it terminates, else 1."""
+"""Probability that the episode continues; in truth 0 where it terminates, else 1."""
 
 
 @dataclass(frozen=True)
 class Dream:
-    """Recorded sequences, and what the world model says of each record.
+    """Recorded sequences, and the world model's predictions of each record.
 
-    Columns are named as in records, with images as float32 ``[B, T, h, w, c]`` in [0, 1], and all
-    else as it is recorded; ``reward`` and ``continue`` are float32 ``[B, T]``.
+    Columns are named as in records, with images as float32 ``[B, T, h, w, c]`` in [0, 1], and
+    others as recorded; ``reward`` and ``continue`` are float32 ``[B, T]``.
 
     Attributes:
-        layout: The parts of the observation.
-        observed: Records at the beginning that imagination has seen.
-        is_first: Where episodes begin, bool ``[B, T]``. Imagination does not see it: it goes on
-            with the old episode, and what is recorded is no longer what it should predict.
-        truth: What was recorded.
-        reconstruction: Decoded from posterior states, all of whose records were seen.
-        imagination: The same for the first ``observed`` records; the others are decoded from prior
-            states, to which only the recorded actions have led.
+        layout: Layout of the observation.
+        observed: Number of context records that imagination sees.
+        is_first: Where episodes begin, bool ``[B, T]``. Imagination does not see it: it continues
+            the old episode, so that its predictions no longer correspond to the records.
+        truth: The recorded values.
+        reconstruction: Decoded from posterior states of all records.
+        imagination: Equal to ``reconstruction`` for the first ``observed`` records; the others are
+            decoded from prior states, given only the recorded actions.
     """
 
     layout: ObservationLayout
@@ -56,7 +56,7 @@ class Predictions(NamedTuple):
 
 
 class Dreamer:
-    """Lets a world model dream; its function is traced once for each shape."""
+    """Computes dreams of a world model; traces its function once for each shape."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class Dreamer:
         settings: ModelSettings,
         two_hot_bins: TwoHotBins,
     ):
-        """Takes a world model and what it was built from."""
+        """Takes a world model, and the layout and settings it was built from."""
         self._world, self._layout, self._settings = world, layout, settings
         self._two_hot = make_two_hot(two_hot_bins)
         self._predict = tf.function(self._drawing_samples, autograph=False)
@@ -75,8 +75,8 @@ class Dreamer:
 
         Args:
             batch: Record columns ``[B, T, ...]``, or ``[B, 1 + T, ...]`` with a context record.
-            observed: Records that imagination sees, from 1 on; of fewer all but the last.
-            seed: int32 ``[2]``, decides the samples.
+            observed: Context records that imagination sees, clipped to 1 .. T - 1.
+            seed: int32 ``[2]``, seed of the samples.
 
         Returns:
             The dream.
@@ -104,7 +104,7 @@ class Dreamer:
     def predict(
         self, records: Batch, uniform: tf.Tensor, observed: int, context: Context | None = None
     ) -> Predictions:
-        """Reconstructs all records, and imagines those that follow the observed ones.
+        """Reconstructs all records, and imagines those after the observed ones.
 
         Args:
             records: Record columns ``[B, T, ...]``.
@@ -121,7 +121,7 @@ class Dreamer:
         if observed == length:
             return Predictions(reconstruction, reconstruction)
         last = State(*(_by_sequence(x, rows)[:, observed - 1] for x in (states.h, states.index)))
-        # The action at a record decides the next one.
+        # The action at a record leads to the next one.
         actions = tf.convert_to_tensor(records[ACTION])[:, observed - 1 : -1]
         imagined = self._read(self._imagine(last, actions, uniform[:, observed:]), rows)
         imagination = {
@@ -130,7 +130,7 @@ class Dreamer:
         return Predictions(reconstruction, imagination)
 
     def _imagine(self, start: State, actions: tf.Tensor, uniform: tf.Tensor) -> State:
-        """States ``[B * N, ...]`` to which actions ``[B, N, A]`` lead, batch-major."""
+        """Returns the states ``[B * N, ...]`` after actions ``[B, N, A]``, batch-major."""
 
         def step(state: tuple, inputs: tuple) -> tuple:
             action, uniform = inputs
@@ -143,7 +143,7 @@ class Dreamer:
         return State(*(_swap_axes(x) for x in states)).flat()
 
     def _read(self, states: State, rows: int) -> dict[str, tf.Tensor]:
-        """All predictions from states ``[B * N, ...]``, as columns ``[B, N, ...]``."""
+        """Returns all predictions from states ``[B * N, ...]``, as columns ``[B, N, ...]``."""
         columns = predicted_columns(
             self._world, self._layout, self._settings, self._two_hot, states
         )
@@ -165,13 +165,13 @@ def predicted_columns(
     two_hot: TwoHot,
     states: State,
 ) -> dict[str, tf.Tensor]:
-    """What a world model says of model states.
+    """Decodes model states: observation, reward and continue.
 
     Args:
         world: The world model.
-        layout: The parts of the observation.
-        settings: What the networks were built from.
-        two_hot: Code of rewards.
+        layout: Layout of the observation.
+        settings: Settings of the networks.
+        two_hot: Encoding of rewards.
         states: ``[N, ...]``.
 
     Returns:

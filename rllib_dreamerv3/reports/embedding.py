@@ -1,15 +1,15 @@
-"""Pictures and videos as parts of a page."""
+"""Embeds pictures and videos in an HTML page."""
 
 import base64
 from html import escape
 from pathlib import Path
 
-# Larger ones make a page that browsers open slowly, and that cannot be sent.
+# Larger files make the page slow to open, and too large to send.
 _MOST_BYTES = 5_000_000
 
 
 def embedded(path: Path) -> str:
-    """A PNG or MP4 file as an element of HTML; where it is too large, where it is."""
+    """Returns a PNG or MP4 file as an HTML element; only its path if it is too large."""
     size = path.stat().st_size
     if size > _MOST_BYTES:
         return f"<p>{escape(str(path))} is too large for this page: {size / 1e6:.1f} MB.</p>"

@@ -1,4 +1,4 @@
-"""What is written down when training diverges: the batch, the last metrics and the networks."""
+"""Records a divergence of training: the batch, the last metrics and the networks."""
 
 import csv
 import json
@@ -15,9 +15,9 @@ from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.records import Columns
 
-# Updates whose metrics are kept.
+# Number of updates whose metrics are kept.
 KEPT_UPDATES = 100
-# Of an `ignore`d divergence that goes on and on, the first recordings tell all.
+# Limit on recordings, for divergence that continues with on_divergence "ignore".
 MOST_RECORDINGS = 10
 
 BATCH, METRICS, NETWORKS, SUMMARY = (
@@ -32,11 +32,10 @@ class FlightRecorder:
     """Keeps the metrics of the last updates, and writes them to files when training diverges."""
 
     def __init__(self) -> None:
-        """Begins with nothing."""
         self._metrics: deque[tuple[int, int, Mapping[str, np.ndarray]]] = deque(maxlen=KEPT_UPDATES)
 
     def note(self, update: int, env_steps: int, metrics: Mapping[str, np.ndarray]) -> None:
-        """Keeps the metrics of an update, and forgets those of the oldest.
+        """Adds the metrics of an update, and drops those of the oldest.
 
         Args:
             update: Number of the update.
@@ -46,29 +45,29 @@ class FlightRecorder:
         self._metrics.append((update, env_steps, metrics))
 
     def is_full(self, parent: Path) -> bool:
-        """Whether a directory has as many recordings as are worth having."""
+        """Whether a directory has reached the limit on recordings."""
         return len(list(parent.glob("update_*"))) >= MOST_RECORDINGS
 
     def write(
         self, parent: Path, batch: Columns, weights: Weights, summary: Mapping[str, Any]
     ) -> Path:
-        """Writes a directory ``update_<number>`` for the update that was noted last.
+        """Writes a directory ``update_<number>`` for the last update, atomically.
 
-        It holds ``batch.npz`` (record columns), ``metrics.csv`` (a row for each of the last 100
-        updates), ``networks.safetensors`` and ``summary.json``. It is whole or not there.
+        It has ``batch.npz`` (record columns), ``metrics.csv`` (a row for each of the last 100
+        updates), ``networks.safetensors`` and ``summary.json``.
 
         Args:
-            parent: Where to put it; is created.
-            batch: Record columns ``[B, K+T, ...]`` of that update.
-            weights: The networks as the update left them.
-            summary: Whatever else is worth knowing, as JSON; completed by the update's number,
-                env steps, and the names of the metrics that are not finite.
+            parent: Parent of the directory; created if necessary.
+            batch: Record columns ``[B, K+T, ...]`` of the update.
+            weights: The networks after the update.
+            summary: Additional content of the summary, as JSON, to the update's number, env steps,
+                and the names of the metrics that are not finite.
 
         Returns:
             The directory.
 
         Raises:
-            OSError: The disk is full, or writing is not allowed.
+            OSError: If the disk is full, or writing is not permitted.
         """
         update, env_steps, metrics = self._metrics[-1]
         target = _free_name(parent / f"update_{update:08d}")
@@ -103,12 +102,12 @@ class FlightRecorder:
 
 
 def not_finite(metrics: Mapping[str, np.ndarray]) -> list[str]:
-    """Names of the scalars that are infinite or no number."""
+    """Returns the names of the scalars that are infinite or NaN."""
     return [name for name, value in metrics.items() if not np.isfinite(value)]
 
 
 def _free_name(path: Path) -> Path:
-    """A name that does not exist: training may come to the same update again."""
+    """Returns a name that does not exist: a rewound run may reach the same update again."""
     number, free = 1, path
     while free.exists():
         number += 1

@@ -1,4 +1,4 @@
-"""A page about runs: one file of HTML that asks for nothing else."""
+"""The report page of runs: a single HTML file without external references."""
 
 import datetime
 import json
@@ -20,11 +20,10 @@ def build_page(runs: Sequence[Run]) -> str:
     """Builds the page.
 
     Args:
-        runs: What it is about, at least one.
+        runs: The runs, at least one.
 
     Returns:
-        HTML. Pictures and films are inside, and nothing is fetched or executed. Whatever a name
-        holds is text.
+        HTML with embedded pictures and videos, which loads and executes nothing. Names are escaped.
     """
     sections = [
         ("Runs", _summary(runs)),
@@ -98,13 +97,13 @@ def _findings(run: Run) -> str:
 def _dreams(runs: Iterable[Run]) -> str:
     parts = []
     for run in runs:
-        # The first and the newest of each kind show what was learned.
+        # Show the first and the newest of each kind, for comparison.
         shown = [path for kind in run.dreams for path in dict.fromkeys([*kind[:1], *kind[-1:]])]
         if shown:
             left = sum(map(len, run.dreams)) - len(shown)
-            rest = f'<p class="faint">{left} more are in its folder.</p>' if left else ""
+            rest = f'<p class="faint">{left} more in the run\'s folder.</p>' if left else ""
             parts.append(f"<h3>{escape(run.title)}</h3>{''.join(map(embedded, shown))}{rest}")
-    none = "<p>None here; <code>report_images_and_videos: true</code> asks for them.</p>"
+    none = "<p>None; enable them with <code>report_images_and_videos: true</code>.</p>"
     return "".join(parts) or none
 
 

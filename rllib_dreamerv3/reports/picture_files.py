@@ -1,4 +1,4 @@
-"""Writes pictures and videos to files, each of which is whole or not there."""
+"""Writes pictures and videos to files atomically."""
 
 import contextlib
 import uuid
@@ -10,13 +10,13 @@ import numpy as np
 VIDEO_ENDINGS = (".mp4", ".gif")
 PICTURE_ENDING = ".png"
 FRAMES_A_SECOND = 8
-# Frames whose colours a GIF has.
+# Number of frames from which a GIF's palette is computed.
 _FRAMES_OF_PALETTE = 8
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture uint8 ``[height, width, 3]``; creates the directory if need be."""
-    # Loaded when a picture is written: the package starts without it.
+    """Writes a picture uint8 ``[height, width, 3]``; creates the directory if necessary."""
+    # Imported only for pictures, to keep the package's start fast.
     import imageio.v3 as imageio
 
     with _replacing(path) as written:
@@ -25,14 +25,14 @@ def write_png(path: Path, picture: np.ndarray) -> None:
 
 
 def write_video(path: Path, frames: np.ndarray) -> None:
-    """Writes a video; creates the directory if need be.
+    """Writes a video; creates the directory if necessary.
 
     Args:
-        path: Its ending says whether it is MP4 (H.264) or GIF.
+        path: Its suffix selects MP4 (H.264) or GIF.
         frames: uint8 ``[T, height, width, 3]``, both sides even.
 
     Raises:
-        ValueError: If the ending is another.
+        ValueError: If the suffix is another.
         OSError: If it cannot be written.
     """
     if path.suffix not in VIDEO_ENDINGS:
@@ -48,15 +48,15 @@ def write_video(path: Path, frames: np.ndarray) -> None:
 
 @contextlib.contextmanager
 def open_video(path: Path, frames_a_second: float) -> Iterator[Callable[[np.ndarray], None]]:
-    """Writes an MP4 (H.264) frame by frame; creates the directory if need be.
+    """Writes an MP4 (H.264) frame by frame; creates the directory if necessary.
 
     Args:
         path: Ends in ``.mp4``.
-        frames_a_second: How fast it is shown.
+        frames_a_second: Frame rate.
 
     Yields:
-        What takes the frames, uint8 ``[height, width, 3]``, each as large as the first; odd sides
-        get a black line. The file is there when the block has ended without an exception.
+        A function that appends a frame, uint8 ``[height, width, 3]``, of the size of the first; odd
+        sides get a black line. The file is created if the block ends without an exception.
 
     Raises:
         OSError: If it cannot be written.
@@ -69,7 +69,7 @@ def open_video(path: Path, frames_a_second: float) -> Iterator[Callable[[np.ndar
             format="FFMPEG",
             fps=frames_a_second,
             codec="libx264",
-            # Sides need not be multiples of 16, as imageio would have them.
+            # imageio's default resizes to multiples of 16.
             macro_block_size=2,
             ffmpeg_log_level="error",
             # Half the time of the default for a tenth more bytes.
@@ -85,7 +85,7 @@ def _with_even_sides(frame: np.ndarray) -> np.ndarray:
 
 
 def _write_gif(path: Path, frames: np.ndarray) -> None:
-    """Writes frames with one palette and without dithering: half of the bytes of the default."""
+    """Writes frames with one palette and without dithering, half of the default's size."""
     from PIL import Image
 
     some = frames[:: max(1, len(frames) // _FRAMES_OF_PALETTE)]
@@ -100,7 +100,7 @@ def _write_gif(path: Path, frames: np.ndarray) -> None:
 
 @contextlib.contextmanager
 def _replacing(path: Path) -> Iterator[Path]:
-    """Yields the name of a file that becomes ``path`` when the block has ended."""
+    """Yields a temporary file that replaces ``path`` on exit."""
     path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")
     try:

@@ -7,20 +7,20 @@ import numpy as np
 from rllib_dreamerv3.reports.dreams import Dream
 from rllib_dreamerv3.spaces.layout import Image
 
-# Pixels around each frame, green where the world model observes, red where it predicts (2025 code);
-# gray where it predicts an episode that has ended meanwhile.
+# Pixels around each frame: green where the world model observes, red where it predicts (2025 code),
+# gray where it predicts an episode that has already ended.
 BORDER = 2
 OBSERVED_COLOUR, PREDICTED_COLOUR, OVER_COLOUR = (0, 192, 0), (208, 0, 0), (128, 128, 128)
-# Least height in pixels of an observation that is shown alone.
+# Minimum height in pixels of a single observation.
 PICTURE_SIDE = 256
 
 
 def error_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """(prediction - truth + 1) / 2, in [0, 1]: gray where the two agree.
+    """Computes (prediction - truth + 1) / 2, in [0, 1]: gray where the two agree.
 
     Args:
         truth: float32, any shape, in [0, 1].
-        prediction: float32, the same shape; what is outside [0, 1] is shown as if it were not.
+        prediction: float32, the same shape; clipped to [0, 1].
 
     Returns:
         float32, the same shape.
@@ -29,11 +29,11 @@ def error_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def as_colours(frames: np.ndarray) -> np.ndarray:
-    """Frames as they are shown.
+    """Converts frames to colours.
 
     Args:
-        frames: float32 ``[..., c]``, nominally in [0, 1]. Three channels are colours; of any other
-            number the last is shown in gray (of stacked frames it is the newest).
+        frames: float32 ``[..., c]``, nominally in [0, 1]. Three channels are colours; otherwise the
+            last channel is shown in gray (the newest of stacked frames).
 
     Returns:
         uint8 ``[..., 3]``.
@@ -43,11 +43,11 @@ def as_colours(frames: np.ndarray) -> np.ndarray:
 
 
 def picture_of(images: Sequence[Image], columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The images of one observation beside each other, enlarged for people.
+    """Draws the images of one observation side by side, enlarged.
 
     Args:
-        images: At least one.
-        columns: Key -> image as it is stored, ``[h, w, c]``.
+        images: Layouts of the images, at least one.
+        columns: Key -> stored image, ``[h, w, c]``.
 
     Returns:
         uint8 ``[height, width, 3]``, at least ``PICTURE_SIDE`` pixels high.
@@ -62,7 +62,7 @@ def picture_of(images: Sequence[Image], columns: Mapping[str, np.ndarray]) -> np
 
 
 def border_colours(dream: Dream) -> np.ndarray:
-    """Colours around the frames of a dream, uint8 ``[B, T, 3]``."""
+    """Returns the colours around the frames of a dream, uint8 ``[B, T, 3]``."""
     colours = np.empty((*dream.is_first.shape, 3), np.uint8)
     colours[:, : dream.observed] = OBSERVED_COLOUR
     colours[:, dream.observed :] = PREDICTED_COLOUR
@@ -73,7 +73,7 @@ def border_colours(dream: Dream) -> np.ndarray:
 
 
 def film_strip(frames: np.ndarray, borders: np.ndarray) -> np.ndarray:
-    """Lays frames out in one picture: time to the right, sequences below each other.
+    """Arranges frames in one picture: time to the right, sequences below each other.
 
     Args:
         frames: uint8 ``[B, T, height, width, 3]``.
@@ -94,12 +94,12 @@ def film_strips(dream: Dream, times: slice | np.ndarray = slice(None)) -> np.nda
     """Draws truth, imagination and error of the images of a dream, below each other.
 
     Args:
-        dream: What to draw.
+        dream: The dream.
         times: The records to draw; by default all.
 
     Returns:
-        A picture uint8 ``[height, width, 3]``, one film strip for each image of the observation
-        below the other; None if there is no image.
+        A picture uint8 ``[height, width, 3]`` with a film strip for each image of the observation;
+        None if there is no image.
     """
     strips = []
     for image in dream.layout.images:

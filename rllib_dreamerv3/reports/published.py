@@ -1,4 +1,4 @@
-"""Published scores to compare a run with; the files beside say where they are from."""
+"""Published scores to compare a run with; their files in ``reference/`` name the sources."""
 
 import csv
 import re
@@ -18,12 +18,12 @@ class Published:
     """Published returns of one task.
 
     Attributes:
-        label: What the legend calls them.
-        source: Where the numbers are from.
-        steps: Env steps as RLlib counts them: decisions.
-        mean: Over seeds.
-        deviation: Between seeds.
-        seeds: How many.
+        label: Label in the legend.
+        source: Source of the numbers.
+        steps: Env steps as counted by RLlib: decisions.
+        mean: Mean over seeds.
+        deviation: Standard deviation over seeds.
+        seeds: Number of seeds.
     """
 
     label: str
@@ -38,18 +38,17 @@ def published(env: str, config: Mapping[str, Any]) -> Published | None:
     """Finds the published scores of an environment.
 
     Args:
-        env: Its name; what a module before a colon stands for is not looked at.
-        config: The options of the run. Scores are those of its published version, and there are
-            none where the environment is played differently: with another action repeat, or with
-            an Atari console that is sticky.
+        env: Its name; a module before a colon is ignored.
+        config: The options of the run.
 
     Returns:
-        The scores; None if there are none.
+        The scores of the run's published version. None if there are none, or if the environment is
+        configured differently: with another action repeat, or with sticky actions in Atari.
     """
     name = env.rpartition(":")[2]
     options = config.get("env_config") or {}
     if match := re.fullmatch(r"ALE/(\w+)-v5", name):
-        # UpNDown is called up_n_down there.
+        # E.g. UpNDown -> up_n_down.
         task = re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", match[1]).lower()
         alike = options.get("frameskip", 4) == 4
         alike = alike and not options.get("repeat_action_probability")

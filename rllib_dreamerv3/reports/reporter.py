@@ -1,8 +1,7 @@
-"""Reports: what the networks predict, in more detail than the scalars of every update.
+"""Reports: predictions of the networks, in more detail than the metrics of every update.
 
-The compiled update computes nothing for them. They are computed separately, from a batch and from
-the networks as they are *after* the update with that batch; their losses are therefore a little
-lower than those which the update itself reports.
+They are computed separately from the compiled update, from a batch and the networks *after* the
+update with that batch. Their losses are therefore slightly lower than those of the update.
 """
 
 import numpy as np
@@ -20,16 +19,15 @@ from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL
 from rllib_dreamerv3.reports.dreams import Batch, Dream, Dreamer
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
-# Sequences of a batch that are dreamt of, and records of each that are observed before prediction
-# begins (2023 code).
+# Number of sequences of a dream, and of context records of each (2023 code).
 DREAM_ROWS = 6
 DREAM_OBSERVED = 5
 
 
 class Reporter:
-    """Computes reports, each with a function that is traced when it is first asked for.
+    """Computes reports, each with a function that is traced at its first call.
 
-    Reports are deterministic: the seed and the number of updates so far decide all samples.
+    Reports are deterministic: all samples depend only on the seed and the number of updates.
     """
 
     def __init__(
@@ -41,7 +39,7 @@ class Reporter:
         options: LearningOptions,
         seed: int = 0,
     ):
-        """Takes what a :class:`~rllib_dreamerv3.agent.trainer.Trainer` takes."""
+        """Takes the arguments of :class:`~rllib_dreamerv3.agent.trainer.Trainer`."""
         self._model = model
         self._observations, self._actions = observations, actions
         self._model_settings, self._options = model_settings, options
@@ -56,9 +54,9 @@ class Reporter:
         """Dreams of the first sequences.
 
         Args:
-            batch: Record columns ``[B, T, ...]``. Up to ``DREAM_ROWS`` sequences are taken;
-                ``DREAM_OBSERVED`` records of each are observed (of shorter ones all but the last).
-            update: Number of updates so far; decides the samples.
+            batch: Record columns ``[B, T, ...]``. Up to ``DREAM_ROWS`` sequences are used, with
+                ``DREAM_OBSERVED`` context records (of shorter ones all but the last).
+            update: Number of updates so far, for the seed.
 
         Returns:
             The dream.
@@ -67,11 +65,11 @@ class Reporter:
         return self._dreamer.dream(rows, DREAM_OBSERVED, self._batch_seed(update))
 
     def dream_data(self, batch: Batch, update: int) -> dict[str, list[float]]:
-        """Averages what is imagined from all records of a batch, for each step of the horizon.
+        """Averages imagination from all records of a batch, for each step of the horizon.
 
         Args:
             batch: Record columns ``[B, T, ...]``.
-            update: Number of updates so far; decides the samples.
+            update: Number of updates so far, for the seed.
 
         Returns:
             Plain means over all B * T trajectories, under names that start with ``DREAM_DATA_``.
@@ -83,11 +81,11 @@ class Reporter:
         return {f"DREAM_DATA_{name}_per_step": x.numpy().tolist() for name, x in data.items()}
 
     def record_losses(self, batch: Batch, update: int) -> dict[str, np.ndarray]:
-        """The world model's losses of each single record.
+        """Computes the world model's losses of each record.
 
         Args:
             batch: Record columns ``[B, T, ...]``.
-            update: Number of updates so far; decides the samples.
+            update: Number of updates so far, for the seed.
 
         Returns:
             float32 ``[B, T]`` each, under RLlib's names ``WORLD_MODEL_L_*_B_T``. Only ``total``
@@ -104,7 +102,7 @@ class Reporter:
         return tf.random.stateless_uniform([rows, length, self._model_settings.categoricals], seed)
 
     def _filter(self, batch: Batch, seed: tf.Tensor) -> tuple[dict[str, tf.Tensor], Observed]:
-        """The records of a batch without context records, and the posterior states there."""
+        """Returns a batch without its context records, and the posterior states."""
         records, context = split_context(batch)
         uniform = self._uniform(records, seed)
         return records, self._model.world_model.observe(records, uniform, context)

@@ -1,4 +1,4 @@
-"""Runs as they lie on disk: which there are, what they were told, and which belong together."""
+"""Finds runs on disk, with their options, and groups them by seed."""
 
 import json
 import re
@@ -25,13 +25,13 @@ _DREAMS = ("dreams/*.mp4", "dreams/*.png", "reports/open_loop_*.png")
 
 @dataclass(frozen=True)
 class Run:
-    """One trial and what it left.
+    """One trial on disk.
 
     Attributes:
         directory: The trial's folder.
         history: Its results.
-        group: Runs of one name differ by their seeds alone.
-        title: What it is called among the others.
+        group: Common name of runs that differ only in their seeds.
+        title: Unique name among the runs.
     """
 
     directory: Path
@@ -43,18 +43,18 @@ class Run:
     def env(self) -> str:
         """The environment's name."""
         env = str(self.history.config.get("env") or "environment unknown")
-        # How a class is written down.
+        # The form of a class in params.json.
         match = re.fullmatch(r"<class '(?:.*\.)?(\w+)'>", env)
         return match[1] if match else env
 
     @property
     def curve(self) -> Curve:
-        """Its returns."""
+        """The run's returns."""
         return Curve.of(self.history, self.group, self.env)
 
     @property
     def dreams(self) -> list[list[Path]]:
-        """Files of dreams: of each kind a list, oldest first."""
+        """Files of dreams: a list for each kind, oldest first."""
         return [
             sorted(self.directory.glob(kind), key=lambda path: (path.stat().st_mtime, path.name))
             for kind in _DREAMS
@@ -70,12 +70,12 @@ class Run:
 
     @property
     def versions(self) -> Mapping[str, str]:
-        """Of what it ran with; empty where nobody wrote them down."""
+        """Versions of the packages of the run; empty without ``config.yaml``."""
         return self._config_file.get("versions") or {}
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """Every option as it counted."""
+        """All options, with the variant's defaults resolved."""
         if options := self._config_file.get("options"):
             return options
         config = self.history.config
@@ -89,32 +89,32 @@ class Run:
 
     @property
     def changed(self) -> Mapping[str, Any]:
-        """Options that are not as by default; without ``config.yaml`` those that were said."""
+        """Options that differ from their defaults; without ``config.yaml`` those of Tune."""
         if changed := self._config_file.get("changed"):
             return changed
         options = self.options
-        return {name: options.get(name) for name in _said(self.directory) if name in options}
+        return {name: options.get(name) for name in _given(self.directory) if name in options}
 
 
 def find_runs(directories: Iterable[Path]) -> list[Run]:
     """Finds all runs in and below directories.
 
     Args:
-        directories: Of trials, of experiments, or of several of these; a checkpoint stands for the
-            trial that it lies in.
+        directories: Directories of trials, experiments, or several experiments. A checkpoint stands
+            for its trial.
 
     Returns:
-        The runs that have results.
+        The runs with results.
 
     Raises:
-        CheckpointError: If a directory is not there or holds none.
+        CheckpointError: If a directory does not exist or contains no results.
     """
     trials: dict[Path, None] = {}
     for directory in directories:
         found = trials_in(directory)
         if not found:
             raise CheckpointError(
-                f"There is no {RESULTS_FILE} in {directory}, below it or beside it: it holds no "
+                f"There is no {RESULTS_FILE} in {directory}, below it or beside it: it contains no "
                 "results of a run."
             )
         trials.update(dict.fromkeys(found))
@@ -125,7 +125,7 @@ def find_runs(directories: Iterable[Path]) -> list[Run]:
 
 
 def trials_in(directory: Path) -> list[Path]:
-    """Folders with results in or below a directory, or around a checkpoint."""
+    """Returns the folders with results in or below a directory, or that of a checkpoint."""
     directory = directory.expanduser().resolve()
     trials = sorted(path.parent for path in directory.rglob(RESULTS_FILE))
     if not trials and (directory.parent / RESULTS_FILE).is_file():
@@ -134,36 +134,36 @@ def trials_in(directory: Path) -> list[Path]:
 
 
 def _groups(trials: list[Path]) -> dict[Path, str]:
-    """Names trials by their experiment, and by what differs within it but for seeds."""
+    """Names trials by their experiment, and by options that differ within it, except the seed."""
     groups = {}
     for experiment in dict.fromkeys(trial.parent for trial in trials):
         members = [trial for trial in trials if trial.parent == experiment]
-        said = {trial: dict(flat(_said(trial))) for trial in members}
-        names = sorted({name for each in said.values() for name in each} - {"seed"})
+        given = {trial: dict(flat(_given(trial))) for trial in members}
+        names = sorted({name for each in given.values() for name in each} - {"seed"})
         varied = [
-            name for name in names if len({repr(each.get(name)) for each in said.values()}) > 1
+            name for name in names if len({repr(each.get(name)) for each in given.values()}) > 1
         ]
         for trial in members:
-            values = [f"{name.rpartition('/')[2]}={said[trial].get(name)}" for name in varied]
+            values = [f"{name.rpartition('/')[2]}={given[trial].get(name)}" for name in varied]
             groups[trial] = ", ".join([experiment.name, *values])
     return groups
 
 
 def _title(trial: Path, groups: Mapping[Path, str]) -> str:
-    """The group's name, and what tells the trial from its others."""
+    """Returns the group's name, with the trial's number and seed if there are several."""
     if list(groups.values()).count(groups[trial]) == 1:
         return groups[trial]
-    # Of a name as Tune makes them: DreamerV3_CartPole-v1_e9dfb_00001_1_seed=2_2026-11-28_17-26-58.
+    # Tune's names: DreamerV3_CartPole-v1_e9dfb_00001_1_seed=2_2026-11-28_17-26-58.
     number = re.search(r"_(\d{5})_", trial.name)
-    seed = _said(trial).get("seed")
+    seed = _given(trial).get("seed")
     which = number[1] if number else trial.name
     return f"{groups[trial]}, {which}" + (f", seed={seed}" if seed is not None else "")
 
 
-def _said(trial: Path) -> dict[str, Any]:
-    """The options that a trial was told."""
+def _given(trial: Path) -> dict[str, Any]:
+    """Returns the options that Tune gave to a trial."""
     try:
-        said = json.loads((trial / _PARAMETERS_FILE).read_text(encoding="utf-8"))
+        given = json.loads((trial / _PARAMETERS_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return given if isinstance(given, dict) else {}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from rllib_dreamerv3.checkpoints.runs import newest_whole
+from rllib_dreamerv3.checkpoints.runs import newest_complete
 from rllib_dreamerv3.reports.findings import Finding, findings
 from rllib_dreamerv3.reports.history import History
 from rllib_dreamerv3.reports.replay_findings import replay_findings
@@ -22,7 +22,7 @@ def trial_findings(directory: Path, history: History) -> list[Finding]:
         CheckpointError: If the replay cannot be read.
     """
     found = list(findings(history))
-    saved, _ = newest_whole(directory)
+    saved, _ = newest_complete(directory)
     if saved is None:
         return found
     # It names the parts of observations, where results only say that none has changed.

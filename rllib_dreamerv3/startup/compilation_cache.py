@@ -1,8 +1,8 @@
-"""A cache on disk of what XLA compiles, shared by all processes of a user.
+"""XLA's compilation cache on disk, shared by all processes of a user.
 
 It halves the time of a process's first update. TensorFlow reads the cache's directory before its
 first operation. It would also load programs compiled for another number of threads, another
-processor, or a machine with another kind of device, so each of these has a directory of its own.
+processor, or another kind of device, so each of these has its own directory.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ DIRECTORY_FLAG = "--tf_xla_persistent_cache_directory"
 def use_compilation_cache(
     threads: int, environment: MutableMapping[str, str] = os.environ
 ) -> Path | None:
-    """Sets the directory of XLA's cache; to be called before TensorFlow's first operation.
+    """Sets the directory of XLA's cache; must be called before TensorFlow's first operation.
 
     Args:
         threads: Number of TensorFlow's threads in this process, which must not change afterwards.
-        environment: Environment variables. If the user has set a directory in ``TF_XLA_FLAGS``
-            (or an empty one, to turn the cache off), it stays.
+        environment: Environment variables. A directory that the user has set in ``TF_XLA_FLAGS``
+            (or an empty one, to disable the cache) is kept.
 
     Returns:
         The directory, below ``$XDG_CACHE_HOME`` (``~/.cache``); None if the user has set one, or
-        if it cannot be written.
+        if it is not writable.
     """
     flags = environment.get(FLAGS_VARIABLE, "")
     if DIRECTORY_FLAG in flags:
@@ -49,7 +49,7 @@ def use_compilation_cache(
 
 
 def _machine() -> str:
-    """TensorFlow's version, and a hash of this processor's name and instruction sets."""
+    """Returns TensorFlow's version with a hash of the processor's name and instruction sets."""
     try:
         version = metadata.version("tensorflow")
     except metadata.PackageNotFoundError:

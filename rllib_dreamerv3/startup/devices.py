@@ -1,11 +1,11 @@
-"""Which devices TensorFlow sees in a process, and how much of their memory it takes.
+"""Configures the devices that TensorFlow sees in a process, and how much memory it allocates.
 
-TensorFlow takes nearly all memory of every GPU that it sees, and Ray does not hide GPUs from
-processes that were given none. So every process says what it needs before TensorFlow's first
-operation: learners their share of a GPU, all others nothing.
+TensorFlow allocates nearly all memory of every visible GPU, and Ray does not hide GPUs from
+processes without any. So every process configures TensorFlow before its first operation: learners
+get their share of a GPU, all others none.
 
-No GPU was there when this was written: what it does without one is tested, what it does with one
-is what TensorFlow's documents say.
+Written without a GPU: the behaviour without one is tested, that with one follows TensorFlow's
+documentation.
 """
 
 import logging
@@ -24,23 +24,23 @@ _MEBIBYTE = 2**20
 
 
 def has_nvidia_driver() -> bool:
-    """Whether this machine can have a GPU that TensorFlow computes with; needs no TensorFlow."""
+    """Whether this machine may have a GPU that TensorFlow supports; does not import TensorFlow."""
     driver = os.path.exists("/proc/driver/nvidia/version")
     return driver or shutil.which("nvidia-smi") is not None
 
 
 def device_in_use() -> Device:
-    """What TensorFlow computes with in this process: a GPU if it sees one."""
+    """Returns the device of TensorFlow in this process: GPU if one is visible."""
     import tensorflow as tf
 
     return "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
 
 
 def hide_gpus() -> None:
-    """Lets TensorFlow see no GPU in this process, so that it takes no memory of any.
+    """Hides all GPUs from TensorFlow in this process, so that it allocates no memory on them.
 
-    Others in this process, such as a simulator that draws, still see them. Where TensorFlow has
-    used a GPU already it is too late; that is said in a warning.
+    Other libraries, such as simulators that render, still see them. Logs a warning if TensorFlow
+    has already used a GPU.
     """
     import tensorflow as tf
 
@@ -49,21 +49,20 @@ def hide_gpus() -> None:
     except RuntimeError:
         if tf.config.list_logical_devices("GPU"):
             logger.warning(
-                "TensorFlow has used a GPU in this process already, which cannot be hidden from "
-                "it any more: it keeps that GPU's memory. Build the algorithm before other "
-                "TensorFlow code runs, or set the environment variable CUDA_VISIBLE_DEVICES to -1 "
-                "first."
+                "TensorFlow has already used a GPU in this process, which can no longer be hidden "
+                "from it: it keeps that GPU's memory. Build the algorithm before other TensorFlow "
+                "code runs, or set the environment variable CUDA_VISIBLE_DEVICES to -1 first."
             )
 
 
 def use_devices_of_a_learner(gpus: float) -> None:
-    """Prepares TensorFlow for a process that learns, before its first operation.
+    """Configures TensorFlow's devices in a learner's process, before its first operation.
 
     Args:
         gpus: ``num_gpus_per_learner``.
 
     Raises:
-        ResourceError: See :func:`take_gpus`.
+        ResourceError: As :func:`take_gpus`.
     """
     if gpus:
         take_gpus(gpus)
@@ -72,14 +71,14 @@ def use_devices_of_a_learner(gpus: float) -> None:
 
 
 def take_gpus(share: float) -> None:
-    """Prepares the GPUs that this process was given, before TensorFlow uses them.
+    """Configures the GPUs of this process, before TensorFlow uses them.
 
     Args:
-        share: ``num_gpus_per_learner``. Memory of whole GPUs is taken as it is needed; of a part
-            of one, no more than that part.
+        share: ``num_gpus_per_learner``. Memory of whole GPUs is allocated as needed; of a fraction
+            of one, no more than that fraction.
 
     Raises:
-        ResourceError: See :func:`check_gpus`.
+        ResourceError: As :func:`check_gpus`.
     """
     import tensorflow as tf
 
@@ -95,19 +94,19 @@ def take_gpus(share: float) -> None:
                 tf.config.set_logical_device_configuration(gpu, [part])
     except RuntimeError:
         logger.warning(
-            "TensorFlow has used a GPU in this process already: how much of its memory it takes "
-            "cannot be changed any more."
+            "TensorFlow has already used a GPU in this process: the amount of memory it allocates "
+            "can no longer be changed."
         )
 
 
 def check_gpus(share: float) -> None:
-    """Refuses to learn on a GPU where TensorFlow sees none; takes nothing of any.
+    """Checks that TensorFlow sees a GPU if one is requested, without allocating memory.
 
     Args:
         share: ``num_gpus_per_learner``.
 
     Raises:
-        ResourceError: If it is not 0 and there is none; says what is missing.
+        ResourceError: If ``share`` is not 0 and there is no GPU; says what is missing.
     """
     import tensorflow as tf
 
@@ -119,14 +118,14 @@ def check_gpus(share: float) -> None:
 
 
 def memory_limit_mib(total: int | None, share: float) -> int | None:
-    """How much memory of a GPU a learner may take.
+    """Returns a learner's limit on the memory of a GPU.
 
     Args:
-        total: Bytes that the GPU has; None if not known.
+        total: Bytes of the GPU's memory; None if unknown.
         share: GPUs of the learner.
 
     Returns:
-        MiB; None for as much as it needs, of whole GPUs and where the memory is not known.
+        MiB; None for no limit, with whole GPUs or unknown memory.
     """
     if share >= 1 or total is None:
         return None
@@ -134,7 +133,7 @@ def memory_limit_mib(total: int | None, share: float) -> int | None:
 
 
 def why_no_gpu() -> str:
-    """A sentence that says why TensorFlow sees no GPU, and what to do."""
+    """Returns a sentence with the reason why TensorFlow sees no GPU, and what to do."""
     import tensorflow as tf
 
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
@@ -150,18 +149,18 @@ def why_no_gpu() -> str:
         )
     if not tf.test.is_built_with_cuda():
         return (
-            "this TensorFlow was built without CUDA (tensorflow-cpu, perhaps). Install the other: "
+            "this TensorFlow was built without CUDA (perhaps tensorflow-cpu). Replace it: "
             "pip uninstall tensorflow-cpu; pip install 'rllib-dreamerv3[gpu]'."
         )
     return (
-        "CUDA's libraries are missing or too old for it, or the driver is. Install them by "
+        "CUDA's libraries or the driver are missing or too old. Install the libraries by "
         "pip install 'rllib-dreamerv3[gpu]', and compare the driver's version (nvidia-smi) with "
         "https://www.tensorflow.org/install/pip."
     )
 
 
 def _gpu_memory() -> int | None:
-    """Bytes of the smallest GPU of this process, by NVIDIA's own program."""
+    """Returns the bytes of the smallest GPU of this process, from nvidia-smi; None if unknown."""
     command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
         command.append(f"--id={visible}")

@@ -1,11 +1,11 @@
-"""What has to happen when Ray is imported, before or after this package. Imports nothing of Ray.
+"""Import hooks that register "DreamerV3", whether Ray is imported before or after this package.
 
-"DreamerV3" shall mean this algorithm. RLlib has a class of the same name, which needs PyTorch. Tune
-looks names up in a table of its own, and asks RLlib to enter all of RLlib's algorithms there if it
-does not find one. So both tables get an entry of ours as soon as they exist; the algorithm itself
-is imported when somebody looks it up.
+RLlib has a class of the same name, which needs PyTorch. Tune looks names up in its own registry,
+and lets RLlib register its algorithms there if a name is missing. So both registries get our entry
+as soon as they exist; the algorithm itself is imported when it is looked up.
 
-TensorFlow shall be in version-2 mode. RLlib switches that off if it is the first to import it.
+The hooks also put TensorFlow into version-2 mode, which RLlib disables if it is imported first.
+Does not import Ray.
 """
 
 from importlib import import_module
@@ -20,29 +20,29 @@ NAME = "DreamerV3"
 
 
 def install_import_hooks() -> None:
-    """Does what has to happen at the imports, or at once for modules that are there already.
+    """Installs the hooks; runs them immediately for modules that are already imported.
 
     Raises:
-        RuntimeError: See :func:`prepare_tensorflow`.
+        RuntimeError: As :func:`prepare_tensorflow`.
     """
     wrapt.register_post_import_hook(lambda _: prepare_tensorflow(), "ray.rllib")
-    wrapt.register_post_import_hook(_enter_in_rllib, "ray.rllib.algorithms.registry")
-    wrapt.register_post_import_hook(_enter_in_tune, "ray.tune.registry")
+    wrapt.register_post_import_hook(_register_with_rllib, "ray.rllib.algorithms.registry")
+    wrapt.register_post_import_hook(_register_with_tune, "ray.tune.registry")
 
 
 def import_algorithm() -> Any:
-    """The algorithm's class; imports Ray and TensorFlow."""
+    """Returns the algorithm's class; imports Ray and TensorFlow."""
     return getattr(import_module("rllib_dreamerv3"), NAME)
 
 
 class _PickledAsTheClass:
-    """An object that turns into the algorithm's class when it is unpickled."""
+    """An object that is unpickled as the algorithm's class."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return import_algorithm, ()
 
 
-def _enter_in_rllib(registry: ModuleType) -> None:
+def _register_with_rllib(registry: ModuleType) -> None:
     def algorithm_and_config() -> tuple[Any, Any]:
         algorithm = import_algorithm()
         return algorithm, algorithm.get_default_config()
@@ -50,7 +50,7 @@ def _enter_in_rllib(registry: ModuleType) -> None:
     registry.ALGORITHMS[NAME] = algorithm_and_config
 
 
-def _enter_in_tune(registry: ModuleType) -> None:
-    # The table holds pickles, for Ray's workers read it too. register_trainable() would need the
-    # class now.
+def _register_with_tune(registry: ModuleType) -> None:
+    # The registry stores pickles, since Ray's workers read it too. register_trainable() would need
+    # the class now.
     registry._global_registry.register(registry.TRAINABLE_CLASS, NAME, _PickledAsTheClass())

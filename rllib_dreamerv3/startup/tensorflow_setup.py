@@ -9,20 +9,20 @@ from rllib_dreamerv3.startup.compilation_cache import use_compilation_cache
 
 
 def prepare_tensorflow(threads: int | None = None) -> None:
-    """Imports TensorFlow, in version-2 mode.
+    """Imports TensorFlow in version-2 mode.
 
     Args:
-        threads: Number of threads of a process that has a share of the machine, such as an actor.
-            None leaves threads and the cache as they are: a user's own process computes on all
-            cores, and may change that later.
+        threads: Number of threads of a process with a share of the machine, such as an actor. None
+            leaves threads and cache unchanged: a user's process computes on all cores, and may
+            change that later.
 
     Raises:
-        RuntimeError: If RLlib was imported first and operations of version 1 exist already.
+        RuntimeError: If RLlib was imported first and version-1 operations exist already.
     """
-    # Environment variables are read when TensorFlow is imported; what users have set stays.
+    # TensorFlow reads environment variables at import; the user's settings are kept.
     if threads is not None:
         use_compilation_cache(threads)
-    # In Ray's processes its errors of reading XLA's cache, which end nothing, would fill the log.
+    # In Ray's processes, harmless errors of reading XLA's cache would flood the log.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if threads is None else "3")
     import tensorflow as tf
 
@@ -30,7 +30,7 @@ def prepare_tensorflow(threads: int | None = None) -> None:
         if tf.compat.v1.get_default_graph().get_operations():
             raise RuntimeError(
                 "RLlib was imported before rllib_dreamerv3 and has put TensorFlow into version-1 "
-                "mode, and TensorFlow operations were created since. Import rllib_dreamerv3 "
+                "mode, and TensorFlow operations have been created since. Import rllib_dreamerv3 "
                 "before ray.rllib."
             )
         tf.compat.v1.reset_default_graph()
@@ -40,5 +40,5 @@ def prepare_tensorflow(threads: int | None = None) -> None:
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
         except RuntimeError:
-            # TensorFlow already runs in this process; whoever started it chose the threads.
+            # TensorFlow is already initialized in this process: keep its threads.
             pass

@@ -114,7 +114,7 @@ def test_fewer_sequences_than_asked_for_are_told(saved):
     assert "Replay has 1 such sequences, not 3." in output
     code, output = dream(saved / "vectors", "--length", records + 1)
     assert code == 1
-    assert f"Ask for sequences of at most {records} (--length)" in output
+    assert f"Request sequences of at most {records} records (--length)" in output
 
 
 @pytest.mark.slow
@@ -137,7 +137,7 @@ def test_damage_is_told(saved, tmp_path):
     column.write_bytes(column.read_bytes()[:-1] + b"x")
     code, output = dream(path, "--length", 10)
     assert code == 1
-    assert "reward.npy is damaged: it has another checksum" in output
+    assert "reward.npy is damaged: its checksum has changed" in output
     column.unlink()
     assert "reward.npy is missing" in dream(path, "--length", 10)[1]
 

@@ -83,7 +83,7 @@ def test_damaged_checkpoints_are_stepped_over_and_told():
     assert len(problems) == 1
     assert "checkpoint_000001/data is damaged" in problems[0]
     (first / "data").unlink()
-    with pytest.raises(RunError, match=r"none that is whole.*data is damaged"):
+    with pytest.raises(RunError, match=r"no complete one.*data is damaged"):
         find_checkpoint("trial")
 
 

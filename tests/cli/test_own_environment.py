@@ -81,7 +81,7 @@ def test_the_documented_session_from_the_check_to_playing_elsewhere(monkeypatch)
     project.rename(project.with_name("moved"))
     code, output = run("evaluate", checkpoint, "--env", "my_env:Reach")
     assert code == 1
-    assert "There is no module 'my_env'" in output
+    assert "The module 'my_env' of" in output
     assert "--pythonpath DIR" in output
     assert "Traceback" not in output
 

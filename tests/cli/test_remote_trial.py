@@ -26,7 +26,7 @@ def train(name, results, *arguments):
         *("--storage-path", results, *arguments),
     )
     assert code == 0, output
-    asked = "Asks Ray for 1 CPU (main process 1) of 2 on 2 machines."
+    asked = "Requests 1 CPU (main process 1) of 2 on 2 machines."
     assert (asked in output) == ("--ray-address" in arguments)
     (trial,) = [path for path in (results / name).glob("DreamerV3_*") if path.is_dir()]
     return trial

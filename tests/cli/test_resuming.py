@@ -20,7 +20,7 @@ from rllib_cli import resuming
 from rllib_cli.errors import InputError
 from rllib_cli.experiments import Experiment, from_options
 from rllib_dreamerv3.checkpoints import manifest
-from rllib_dreamerv3.checkpoints.runs import newest_whole
+from rllib_dreamerv3.checkpoints.runs import newest_complete
 
 TRAIN = (
     *("train", "--algo", "DreamerV3", "--env", "CartPole-v1"),
@@ -64,7 +64,7 @@ def test_killed_damaged_and_resumed():
     newest, whole = checkpoints()[-1], checkpoints()[-2]
     file = next(newest.glob("replay_buffer/*.npy"))
     file.write_bytes(file.read_bytes()[:-5])
-    before, _ = newest_whole(trial_directory())
+    before, _ = newest_complete(trial_directory())
     assert before is not None
     assert before.path == whole
     kept = {path: manifest.read(path) for path in checkpoints() if path != newest}
@@ -80,7 +80,7 @@ def test_killed_damaged_and_resumed():
     # What was good is as it was, and the new one has a number that was never used.
     for path, found in kept.items():
         assert manifest.verify(path) == found
-    last, damaged = newest_whole(trial_directory())
+    last, damaged = newest_complete(trial_directory())
     assert last is not None
     assert not damaged
     assert last.path.name > newest.name
@@ -128,7 +128,7 @@ def test_a_trial_or_a_terminal_that_goes_away_loses_nothing(how):
         os.close(terminal)
         os.waitpid(pid, 0)
         assert not left_behind(pid)
-    saved, damaged = newest_whole(trial_directory())
+    saved, damaged = newest_complete(trial_directory())
     assert saved is not None
     assert saved.manifest is not None
     assert not damaged
@@ -173,7 +173,7 @@ def test_a_full_disk_is_told_and_costs_no_checkpoint(small_disk):
     assert process.returncode == 1, output
     assert re.search(r"The disk of .*/mine is full\. .*make room, .*--resume", output), output
     assert "EOFError" not in output
-    saved, _ = newest_whole(trial_directory(str(disk / "mine")))
+    saved, _ = newest_complete(trial_directory(str(disk / "mine")))
     assert saved is not None
     filler.unlink()
     goal = ("--stop", json.dumps({"training_iteration": saved.manifest.iteration + 1}))

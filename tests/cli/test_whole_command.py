@@ -103,7 +103,7 @@ def test_clusters_that_are_too_small_are_refused_at_once():
         *("--config", json.dumps({**TINY, "num_env_runners": 4})),
     )
     assert code == 1, output
-    assert "This run asks for 5 CPUs, but the cluster has 2" in output
+    assert "This run requests 5 CPUs, but the cluster has 2" in output
     assert "num_env_runners: 1" in output
 
 

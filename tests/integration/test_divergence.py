@@ -91,7 +91,7 @@ def test_second_divergence_has_a_recording_of_its_own(build):
 def test_full_disk_does_not_hide_the_divergence(build):
     algorithm = build(tiny_config(**STEPS_TOO_FAR["v1"]))
     (Path(algorithm.logdir) / "diverged").write_text("a file where a directory should be")
-    assert "Nothing more could be recorded" in train_until_it_diverges(algorithm)
+    assert "recording could not be written" in train_until_it_diverges(algorithm)
 
 
 class OneExtremeObservation(gym.Wrapper):

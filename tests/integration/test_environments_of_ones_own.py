@@ -97,7 +97,9 @@ def test_clipped_observations_reach_replay_clipped(build):
 
 def test_a_module_that_rays_processes_do_not_find_is_told(build):
     config = tiny_config(Numbers).env_runners(num_env_runners=1)
-    with pytest.raises(EnvironmentFailedError, match=r"No module named .*not where a script has"):
+    with pytest.raises(
+        EnvironmentFailedError, match=r"No module named .*not from directories that a script has"
+    ):
         build(config)
 
 

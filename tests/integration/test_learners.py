@@ -240,7 +240,7 @@ def test_learners_that_ray_has_no_room_for_say_what_they_wait_for(monkeypatch, c
     busy = ray.remote(num_cpus=free)(lambda: time.sleep(3)).remote()
     late = ray.remote(learner_process.LearnerProcess).options(num_cpus=0.5).remote()
     (address,) = learner_process._when_placed([late.address.remote()], 0.5, two_learners())
-    assert "1 of 1 learners wait for Ray to place them. Each asks for 0.5 CPUs" in caplog.text
+    assert "1 of 1 learners wait for Ray to place them. Each requests 0.5 CPUs" in caplog.text
     assert address.rpartition(":")[2].isdigit()
     ray.get(busy)
 
@@ -262,7 +262,7 @@ def test_run_goes_on_when_a_learner_is_killed(algorithm, monkeypatch, caplog):
         result = algorithm.train()
     assert result["num_learner_rebuilds"] == 1
     assert "1 of 2 learners died" in caplog.text
-    assert "All learners are there again" in caplog.text
+    assert "All learners are running again" in caplog.text
     assert result["num_grad_updates_lifetime"] == updates_of(algorithm)
     learned = result["learners"]["default_policy"]
     assert learned["num_module_steps_trained_lifetime"] == 16 * updates_of(algorithm)
@@ -273,7 +273,7 @@ def test_learners_that_die_too_often_end_the_run(algorithm, tmp_path, monkeypatc
     saved = algorithm.save_to_path(tmp_path / "last")
     monkeypatch.setattr(algorithm.learner_group, "rebuilt", 3)
     kill(algorithm, 1)
-    with pytest.raises(LearnerFailedError, match=f"3 times already.*{saved}"):
+    with pytest.raises(LearnerFailedError, match=f"restarted 3 times.*{saved}"):
         train_on(algorithm)
 
 
@@ -288,10 +288,10 @@ def test_one_learner_that_is_lost_takes_the_run_back_to_its_checkpoint(
     for _ in range(2):
         algorithm._store(algorithm._sample())
     kill(algorithm, 0)
-    with pytest.raises(LearnerFailedError, match="none is left") as caught:
+    with pytest.raises(LearnerFailedError, match="none is alive") as caught:
         states_of(algorithm)
     continue_or_end(algorithm, caught.value)
-    assert f"back to its last checkpoint, {saved}" in caplog.text
+    assert f"Restoring the run's last checkpoint, {saved}" in caplog.text
     assert_equal(states_of(algorithm)[0], state[0])
     assert algorithm.get_counters()["records"] == 0
     # Without a checkpoint nothing is left.

@@ -117,7 +117,7 @@ def test_last_records_carry_states_where_environments_reset_themselves_at_once()
 def test_training_recomputes_the_states_that_were_stored(make_runner, variant):
     """From observations and actions of whole streams, with the noise that acting drew."""
     runner = make_runner(variant=variant)
-    _, noise_seed = runner._place.seeds(runner.config.seed, runner.num_envs)
+    _, noise_seed = runner._seed_key.seeds(runner.config.seed, runner.num_envs)
     rng = np.random.default_rng(noise_seed)
     chunks = [chunk.columns for chunk in runner.sample(num_timesteps=120)]
     records = {name: tf.constant(np.stack([x[name] for x in chunks])) for name in chunks[0]}

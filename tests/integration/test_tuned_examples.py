@@ -20,7 +20,7 @@ from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.replay_capacity import record_specs
 from rllib_dreamerv3.replay.column_specs import Specs, bytes_of
 from rllib_dreamerv3.replay.column_storage import in_files
-from rllib_dreamerv3.replay.memory import ReplayNeed, check_room
+from rllib_dreamerv3.replay.memory import ReplayNeed, check_space
 from rllib_dreamerv3.spaces.layout import (
     ActionLayout,
     ActionLeaf,
@@ -162,7 +162,7 @@ def test_replay_of_example_fits_a_machine_of_12_gb_and_a_disk_of_400(file):
     on_disk = bytes_of(in_files(specs)) if options["storage"] == "disk" else 0
     for share, room in ((size - on_disk, 12 * 10**9), (on_disk, 400 * 10**9)):
         need = ReplayNeed(options["capacity"], size, options["capacity_bytes"], share)
-        assert not check_room(need, room), need.in_words(room)
+        assert not check_space(need, room), need.describe(room)
 
 
 @pytest.mark.parametrize("file", PROTOCOLS, ids=lambda file: file.stem)

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.options.checks import SMALLEST_RECORD_BYTES, check_options, resolve
 from rllib_dreamerv3.options.learning_rate import LearningRate
 from rllib_dreamerv3.options.option import option, options_of
+from rllib_dreamerv3.options.option_checks import SMALLEST_RECORD_BYTES, check_options, resolve
 from rllib_dreamerv3.options.table import OPTIONS, LearningOptions
 
 

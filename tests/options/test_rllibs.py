@@ -21,7 +21,7 @@ from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.rllibs import HONOURED, users_name
 from rllib_dreamerv3.options.rllibs_refused import IDLE, REFUSED
 from rllib_dreamerv3.options.table import OPTIONS
-from rllib_dreamerv3.plugin.config import checks as rllib_options
+from rllib_dreamerv3.plugin.config import rllib_options
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
@@ -147,7 +147,7 @@ def test_evaluation_has_no_other_networks():
 
 
 def test_options_of_replay_are_told_where_they_belong():
-    with pytest.raises(ConfigError, match="'capacity' belongs into replay_buffer_config"):
+    with pytest.raises(ConfigError, match="'capacity' is a key of replay_buffer_config"):
         DreamerV3Config().update_from_dict({"capacity": 3})
 
 
@@ -166,7 +166,7 @@ def test_attributes_of_a_subclass_are_its_own():
 
 
 def test_idle_option_is_said_once_to_have_no_effect(caplog):
-    rllib_options._say_once.cache_clear()
+    rllib_options._warn_once.cache_clear()
     with caplog.at_level(logging.WARNING, logger=rllib_options.__name__):
         for _ in range(2):
             set_and_validate(episodes_to_numpy=False, log_sys_usage=False)
@@ -311,7 +311,7 @@ def test_action_mask_has_the_name_that_the_config_gives_it():
     ("env", "options", "words"),
     [
         ("Bandit-v0", {"action_mask_key": "mask"}, r"'mask', but .* keys \['legal', 'seen'\]"),
-        ("CartPole-v1", {"action_mask_key": "legal"}, r"'legal', but .* no Dict"),
+        ("CartPole-v1", {"action_mask_key": "legal"}, r"'legal', but .* not a Dict"),
         (
             "CartPole-v1",
             {"observation_space": spaces.Box(-1, 1, (3,), np.float32)},

@@ -7,7 +7,7 @@ import pytest
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.replay.memory import (
     ReplayNeed,
-    check_room,
+    check_space,
     control_group_limits,
     machine_memory,
 )
@@ -20,7 +20,7 @@ ATARI = ReplayNeed(capacity=5_000_000, record_bytes=12_300, capacity_bytes=None,
 def test_what_cannot_fit_is_refused_with_what_would(share_bytes):
     need = ATARI._replace(share_bytes=share_bytes)
     with pytest.raises(ConfigError) as error:
-        check_room(need, 23 * GB)
+        check_space(need, 23 * GB)
     message = str(error.value)
     assert f"{need.bytes / GB:.1f} GB (5,000,000 records of" in message
     assert "this machine has 23.0 GB" in message
@@ -31,19 +31,19 @@ def test_what_cannot_fit_is_refused_with_what_would(share_bytes):
     for key, value in {"capacity_bytes": int(fits), "capacity": int(records)}.items():
         bounded = need._replace(**{key: value})
         assert 0.69 * 23 * GB < bounded.bytes < 0.7 * 23 * GB
-        assert not check_room(bounded, 23 * GB)
+        assert not check_space(bounded, 23 * GB)
 
 
 def test_what_is_tight_is_told():
     need = ReplayNeed(1_000_000, 10_000, None, 10_000)
-    assert not check_room(need, 20 * GB)
-    assert check_room(need, 12 * GB)
-    assert not check_room(need._replace(capacity_bytes=8 * GB), 12 * GB)
+    assert not check_space(need, 20 * GB)
+    assert check_space(need, 12 * GB)
+    assert not check_space(need._replace(capacity_bytes=8 * GB), 12 * GB)
 
 
 def test_words_count_what_fits():
     need = ReplayNeed(1_000_000, 10_000, 5 * GB, 8_000)
-    assert "up to 4.00 GB (500,000 records of 8 KB)" in need.in_words(8 * GB)
+    assert "up to 4.00 GB (500,000 records of 8 KB)" in need.describe(8 * GB)
 
 
 def test_the_machine_has_memory():
@@ -75,6 +75,6 @@ def test_every_group_around_a_process_may_limit_its_memory(tmp_path, groups, top
 
 def test_a_disk_without_room_is_refused_too(tmp_path):
     with pytest.raises(ConfigError) as error:
-        check_room(ATARI, 10 * GB, tmp_path)
+        check_space(ATARI, 10 * GB, tmp_path)
     assert f"{tmp_path} has room for 10.0 GB" in str(error.value)
     assert "storage" not in str(error.value)

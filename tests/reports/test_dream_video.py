@@ -71,5 +71,5 @@ def test_sides_are_even(side):
 
 
 def test_without_images_there_is_no_video():
-    with pytest.raises(ValueError, match="no image: draw plots"):
+    with pytest.raises(ValueError, match="no image: write plots"):
         video_frames(dream_of(synthetic.VECTOR))

@@ -103,7 +103,7 @@ def test_the_first_and_the_newest_dreams_are_inside(page):
     assert film["src"] == "data:video/mp4;base64," + base64.b64encode(b"film").decode()
     said = "".join(read.text)
     assert re.search(r"large\.mp4 is too large for this page: 5\.0 MB", said)
-    assert "4 more are in its folder" in said
+    assert "4 more in the run's folder" in said
 
 
 def test_nothing_is_fetched(page):

@@ -41,7 +41,7 @@ def test_what_is_missing_is_told(monkeypatch, tmp_path):
     assert shutil.which("nvidia-smi")
     if tf.test.is_built_with_cuda():
         assert "pip install 'rllib-dreamerv3[gpu]'" in devices.why_no_gpu()
-        assert "CUDA's libraries are missing" in devices.why_no_gpu()
+        assert "CUDA's libraries or the driver are missing" in devices.why_no_gpu()
     else:
         assert "was built without CUDA" in devices.why_no_gpu()
 

@@ -109,8 +109,8 @@ FAULTS = (
         lambda env_config: gym.make_vec("CartPole-v1", 2, vectorization_mode="sync"),
     ),
     Fault(
-        "an environment of several agents",
-        "of several agents: DreamerV3 trains one",
+        "a multi-agent environment",
+        "multi-agent environment; DreamerV3 trains a single agent",
         lambda env_config: MultiAgentCartPole({"num_agents": 2}),
     ),
     Fault("a function that returns nothing", "made None, which is no", lambda env_config: None),

@@ -16,9 +16,9 @@ from rllib_dreamerv3.checkpoints.files import POLICY_FILE, networks_file
 from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.checkpoints.policy_file import PolicyFile
 from rllib_dreamerv3.errors import CheckpointError, SpaceError
-from rllib_dreamerv3.options.checks import resolve
 from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
 from rllib_dreamerv3.options.option import options_of
+from rllib_dreamerv3.options.option_checks import resolve
 from rllib_dreamerv3.options.table import OPTIONS, LearningOptions, TwoHotBins
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec, make_codecs
 from rllib_dreamerv3.spaces.space_json import space_from_json

@@ -1,4 +1,4 @@
-"""What RLlib keeps as pickled state, and here lies in plain files: replay, arrays, counters."""
+"""Components of RLlib's checkpoints stored as plain files: replay, arrays, counters."""
 
 import json
 from abc import abstractmethod
@@ -14,7 +14,7 @@ from rllib_dreamerv3.checkpoints import tensors
 from rllib_dreamerv3.checkpoints.files import ARRAYS_FILE
 from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
@@ -23,18 +23,15 @@ COUNTERS_FILE = "counters.json"
 
 
 class FileComponent(Checkpointable):
-    """A part of RLlib's checkpoints that reads and writes files of its own.
-
-    Subclasses say how, by :meth:`write` and :meth:`read`.
-    """
+    """A component of RLlib's checkpoints that reads and writes its own files."""
 
     @abstractmethod
     def write(self, directory: Path, state: Any) -> None:
-        """Writes files to an existing directory: ``state``, or what is held now if it is None."""
+        """Writes files to an existing directory: ``state``, or the current state if None."""
 
     @abstractmethod
     def read(self, directory: Path) -> None:
-        """Replaces what is held by what the files hold."""
+        """Replaces the current state by that of the files."""
 
     def save_to_path(
         self,
@@ -47,15 +44,15 @@ class FileComponent(Checkpointable):
         """Writes the files to a directory.
 
         Raises:
-            CheckpointError: The directory holds something else, or the state is not finite.
-            OSError: The disk is full, or writing is not allowed.
+            CheckpointError: If the directory holds other files, or the state is not finite.
+            OSError: If the disk is full, or writing is not permitted.
         """
         if path is None:
-            raise ValueError(f"{type(self).__name__} needs a directory to be saved to.")
-        place = CheckpointPlace.of(path, filesystem)
-        with place.writing(self.may_replace) as directory:
+            raise ValueError(f"{type(self).__name__}.save_to_path() needs a directory.")
+        location = CheckpointLocation.of(path, filesystem)
+        with location.writing(self.may_replace) as directory:
             self.write(directory, state)
-        return str(place)
+        return str(location)
 
     @abstractmethod
     def may_replace(self, directory: Path) -> bool:
@@ -72,43 +69,39 @@ class FileComponent(Checkpointable):
         """Restores from the files of a directory.
 
         Raises:
-            CheckpointError: The directory is damaged or does not fit; nothing has changed then.
+            CheckpointError: If the directory is damaged or does not fit. Nothing changes then.
         """
-        with CheckpointPlace.of(path, filesystem).reading() as directory:
+        with CheckpointLocation.of(path, filesystem).reading() as directory:
             self.read(directory)
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Empty; the files hold everything."""
+        """Returns nothing: the state is only in the files."""
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Does nothing; the files hold everything."""
+        """Does nothing: the state is only in the files."""
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """It is created by what it belongs to, never from a checkpoint alone."""
+        # Created by its owner, never from a checkpoint alone.
         return (), {}
 
 
 class ReplayFiles(FileComponent):
     """The replay buffer; see ``replay/checkpoint.py`` for its files.
 
-    A pickled state would be a second copy of the buffer in memory, for which there may be no room.
+    A pickled state would be a second copy of the buffer in memory, which may not fit.
     """
 
     def __init__(self, buffer: ReplayBuffer):
-        """Wraps a buffer."""
         self.buffer = buffer
 
     def write(self, directory: Path, state: Any) -> None:
-        """Writes the buffer; there is no other state than its own."""
         replay_checkpoint.save(self.buffer, directory)
 
     def may_replace(self, directory: Path) -> bool:
-        """Whether it was meant to be a replay checkpoint."""
         return replay_checkpoint.is_replay(directory)
 
     def read(self, directory: Path) -> None:
-        """Replaces the buffer's content."""
         replay_checkpoint.load(self.buffer, directory)
 
 
@@ -120,24 +113,21 @@ class ArrayFiles(FileComponent):
         get: Callable[[], dict[str, np.ndarray]],
         set_: Callable[[dict[str, np.ndarray]], None],
     ):
-        """Says where the arrays come from and go to.
+        """Wraps a getter and a setter.
 
         Args:
             get: Returns all arrays.
-            set_: Takes them over; raises ValueError, and changes nothing, if they do not fit.
+            set_: Sets all arrays; raises ValueError, and changes nothing, if they do not fit.
         """
         self._get, self._set = get, set_
 
     def write(self, directory: Path, state: dict[str, np.ndarray] | None) -> None:
-        """Writes ``state``, or the arrays as they are now."""
         tensors.save(directory / ARRAYS_FILE, self._get() if state is None else state)
 
     def may_replace(self, directory: Path) -> bool:
-        """Whether there is such a file."""
         return (directory / ARRAYS_FILE).is_file()
 
     def read(self, directory: Path) -> None:
-        """Hands the arrays of the file over."""
         path = directory / ARRAYS_FILE
         try:
             self._set(tensors.load(path))
@@ -148,25 +138,21 @@ class ArrayFiles(FileComponent):
 
 
 class CounterFiles(FileComponent):
-    """Counters in ``counters.json``: everything the algorithm knows beside its parts."""
+    """Counters in ``counters.json``: the algorithm's state outside of its components."""
 
     def __init__(
         self, get: Callable[[], dict[str, Any]], set_: Callable[[Mapping[str, Any]], None]
     ):
-        """Says where the counters come from and go to; they must be JSON."""
         self._get, self._set = get, set_
 
     def write(self, directory: Path, state: dict[str, Any] | None) -> None:
-        """Writes ``state``, or the counters as they are now."""
         content = json.dumps(self._get() if state is None else state, indent=1, allow_nan=False)
         (directory / COUNTERS_FILE).write_text(content + "\n", encoding="utf-8")
 
     def may_replace(self, directory: Path) -> bool:
-        """Whether there is such a file."""
         return (directory / COUNTERS_FILE).is_file()
 
     def read(self, directory: Path) -> None:
-        """Hands the counters over."""
         path = directory / COUNTERS_FILE
         try:
             counters = json.loads(path.read_text(encoding="utf-8"))

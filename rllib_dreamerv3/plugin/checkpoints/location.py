@@ -1,6 +1,6 @@
-"""Where a checkpoint is: on this machine, or in a file system that has to be copied to and from.
+"""The location of a checkpoint: a local directory, or one in a remote file system.
 
-Checkpoints are written and verified on this machine. Others are copied, as a whole.
+Checkpoints are written and verified locally. Remote ones are copied as complete directories.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ _URI = re.compile(r"^(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*):/")
 
 
 @dataclass(frozen=True)
-class CheckpointPlace:
-    """A directory on this machine or elsewhere.
+class CheckpointLocation:
+    """A local or remote directory.
 
     Attributes:
-        path: Absolute path on this machine, or the path within ``filesystem``.
-        filesystem: None for this machine.
+        path: Absolute local path, or the path within ``filesystem``.
+        filesystem: The remote file system; None for a local path.
     """
 
     path: str
@@ -42,20 +42,20 @@ class CheckpointPlace:
         cls,
         path: "str | Path | Checkpoint",
         filesystem: "pyarrow.fs.FileSystem | AbstractFileSystem | None" = None,
-    ) -> "CheckpointPlace":
-        """Understands all that RLlib and its users give.
+    ) -> "CheckpointLocation":
+        """Resolves any path that RLlib accepts.
 
         Args:
-            path: A path, absolute or relative, maybe with ``~``; a URI, ``file://`` among them; or
-                a Ray ``Checkpoint``.
-            filesystem: A file system of PyArrow or fsspec that ``path`` belongs to.
+            path: A path, absolute or relative, possibly with ``~``; a URI, including ``file://``;
+                or a Ray ``Checkpoint``.
+            filesystem: The PyArrow or fsspec file system of ``path``.
 
         Returns:
-            The place.
+            The location.
 
         Raises:
-            CheckpointError: If ``path`` is a URI that was made a ``Path``, which loses a slash, or
-                one of a kind that PyArrow does not know.
+            CheckpointError: If ``path`` is a URI that was converted to a ``Path``, which removes a
+                slash, or has a scheme that PyArrow does not support.
         """
         if isinstance(path, Checkpoint):
             path, filesystem = path.path, filesystem or path.filesystem
@@ -64,8 +64,8 @@ class CheckpointPlace:
             return cls._local(unquote(urlsplit(str(path)).path))
         if uri and isinstance(path, Path):
             raise CheckpointError(
-                f"{str(path)!r} was a URI before it became a Path, which joined its slashes. Give "
-                "it as text."
+                f"{str(path)!r} was a URI before it became a Path, which merged its slashes. Pass "
+                "it as a string."
             )
         if filesystem is None and uri:
             try:
@@ -75,7 +75,7 @@ class CheckpointPlace:
         return cls._within(filesystem, str(path))
 
     @classmethod
-    def _within(cls, filesystem: Any, path: str) -> "CheckpointPlace":
+    def _within(cls, filesystem: Any, path: str) -> "CheckpointLocation":
         if filesystem is None or isinstance(
             filesystem, pyarrow.fs.LocalFileSystem | FsspecLocalFileSystem
         ):
@@ -89,24 +89,23 @@ class CheckpointPlace:
         return cls(path.rstrip("/"), filesystem)
 
     @classmethod
-    def _local(cls, path: str) -> "CheckpointPlace":
+    def _local(cls, path: str) -> "CheckpointLocation":
         return cls(str(Path(path).expanduser().absolute()))
 
     def __str__(self) -> str:
-        """The path, for messages."""
         return self.path
 
     @contextlib.contextmanager
     def writing(self, may_replace: Callable[[Path], bool]) -> Iterator[Path]:
-        """Yields an empty local directory that takes this place when the block has ended.
+        """Yields an empty local directory that becomes the content of this location on exit.
 
-        Elsewhere than on this machine an older checkpoint is replaced by renaming, or, where
-        directories have no names of their own (object stores), by copying over it: a reader then
-        notices a mixture, but the older one is gone.
+        In a remote file system an older checkpoint is replaced by renaming, or, where directories
+        cannot be renamed (object stores), by overwriting: a reader then detects a mixture, but the
+        older checkpoint is lost.
 
         Raises:
-            CheckpointError: There is something here that may not be replaced.
-            OSError: Writing failed; what was here before is as it was.
+            CheckpointError: If the existing content may not be replaced.
+            OSError: If writing failed. The previous content is unchanged.
         """
         if self.filesystem is None:
             with replacing(Path(self.path), may_replace) as directory:
@@ -121,33 +120,33 @@ class CheckpointPlace:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Path]:
-        """Yields a local directory with the content of this place.
+        """Yields a local directory with the content of this location.
 
         Raises:
-            CheckpointError: There is no directory here.
+            CheckpointError: If there is no such directory.
         """
         if self.filesystem is None:
             recover(Path(self.path))
             yield Path(self.path)
             return
-        if not self._is_there(self.path):
+        if not self._exists(self.path):
             raise CheckpointError(f"There is no directory {self.path} in {self.filesystem}.")
         with tempfile.TemporaryDirectory() as folder:
             pyarrow.fs.copy_files(self.path, folder, source_filesystem=self.filesystem)
             yield Path(folder)
 
     def upload(self, file: Path, name: str) -> str:
-        """Copies a file of this machine to below this place, which is in a file system.
+        """Copies a local file into this remote directory.
 
         Args:
-            file: The file.
-            name: Its name there, with "/".
+            file: The local file.
+            name: Path within the directory, with "/".
 
         Returns:
             Its path within the file system.
 
         Raises:
-            OSError: Copying failed.
+            OSError: If copying failed.
         """
         assert self.filesystem is not None
         path = f"{self.path}/{name}"
@@ -156,7 +155,7 @@ class CheckpointPlace:
             stream.write(file.read_bytes())
         return path
 
-    def _is_there(self, path: str) -> bool:
+    def _exists(self, path: str) -> bool:
         assert self.filesystem is not None
         (info,) = self.filesystem.get_file_info([path])
         return bool(info.type != pyarrow.fs.FileType.NotFound)
@@ -180,15 +179,15 @@ class CheckpointPlace:
         new, old = f"{self.path}.{mark}.tmp", f"{self.path}.{mark}.old"
         self._copy_to(directory, new)
         try:
-            if self._is_there(self.path):
+            if self._exists(self.path):
                 self.filesystem.move(self.path, old)
             self.filesystem.move(new, self.path)
-        # PyArrow raises the latter for file systems that cannot move directories, as object stores
-        # cannot. There is no step that would replace all files at once, and the manifest tells.
+        # PyArrow raises NotImplementedError for file systems that cannot move directories, such as
+        # object stores. Replacing is not atomic there; the manifest detects a mixture.
         except (OSError, NotImplementedError):
             self._copy_to(directory, self.path)
         for left in (new, old):
-            if self._is_there(left):
+            if self._exists(left):
                 self.filesystem.delete_dir(left)
 
     def _copy_to(self, directory: Path, path: str) -> None:

@@ -1,6 +1,6 @@
-"""The CPUs and GPUs that a run requests from Ray, and which machine each of its processes is on.
+"""The CPUs and GPUs that a run requests from Ray, and the placement of its processes.
 
-A run for which the cluster is too small is refused: Ray itself would wait for ever.
+A run that the cluster is too small for is rejected, since Ray itself would wait forever.
 """
 
 import functools
@@ -17,24 +17,24 @@ import ray
 from rllib_dreamerv3.errors import ResourceError
 
 AUTOSCALING_VARIABLE = "RLLIB_DREAMERV3_AUTOSCALING"
-"""Environment variable: ``1`` says that the cluster grows on demand, ``0`` that it does not."""
+"""Environment variable: ``1`` if the cluster scales up on demand, ``0`` if it does not."""
 
-_UNITS = 1e4  # Ray counts resources in ten-thousandths
+_UNITS = 1e4  # Ray counts resources in units of 1/10,000
 
 
 @dataclass(frozen=True)
 class Part:
-    """One kind of process a run consists of.
+    """One kind of process of a run.
 
     Attributes:
-        name: What it is called in messages, in the singular.
-        count: How many of them.
-        each: What one of them asks for, by Ray's resource names (``CPU``, ``GPU``, custom ones).
+        name: Name in messages, in the singular.
+        count: Number of processes.
+        each: Request of one process, by Ray's resource names (``CPU``, ``GPU``, custom ones).
         count_option: The option that sets ``count``; None if it is always one.
-        each_options: The options behind each entry of ``each``, of which the largest counts;
-            entries without any are custom.
-        least: The smallest amounts in ``each`` with which such a process still works.
-        fewest: The smallest ``count`` with which the run still works.
+        each_options: The options that set each entry of ``each``, of which the largest applies;
+            custom resources have none.
+        least: The smallest working amounts in ``each``.
+        fewest: The smallest working ``count``.
     """
 
     name: str
@@ -46,22 +46,21 @@ class Part:
     fewest: int = 0
 
     def total(self, resource: str) -> float:
-        """How much of ``resource`` all processes of this part ask for together."""
         return self.count * float(self.each.get(resource, 0) or 0)
 
 
 def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
-    """Lists what a run with this config asks Ray for.
+    """Lists the processes of a run and the resources they request from Ray.
 
     The sums are those of RLlib's ``Algorithm.default_resource_request``.
 
     Args:
         config: An ``AlgorithmConfig``.
         in_tune: Whether the algorithm itself is an actor, as under Ray Tune. If it is built in
-            the user's own process, that process takes nothing from Ray.
+            the user's process, that process requests nothing from Ray.
 
     Returns:
-        The parts that ask for at least one process.
+        The parts with at least one process.
     """
     local_learner = config.num_learners == 0
     learner_cpus = config.num_cpus_per_learner
@@ -148,20 +147,18 @@ def check_resources(
     in_tune: bool,
     may_grow: bool | None = None,
 ) -> None:
-    """Refuses a run for which the cluster is too small.
-
-    Ray itself would wait for the missing processors without end.
+    """Rejects a run that the cluster is too small for.
 
     Args:
         config: An ``AlgorithmConfig``.
-        cluster: All that the cluster has, as ``ray.cluster_resources()`` gives it.
+        cluster: All resources of the cluster, as ``ray.cluster_resources()`` returns them.
         in_tune: As for :func:`requested_parts`.
-        may_grow: Whether more machines may join on demand; then nothing is refused. None: as
-            :func:`cluster_may_grow` finds.
+        may_grow: Whether machines may join on demand; then nothing is rejected. None for
+            :func:`cluster_may_grow`.
 
     Raises:
-        ResourceError: If the cluster lacks something. Says what was asked for, by part, what
-            there is, and what to set.
+        ResourceError: If the cluster lacks a resource. Lists what each part requests and what the
+            cluster has, and says what to set.
     """
     if cluster_may_grow() if may_grow is None else may_grow:
         return
@@ -173,13 +170,13 @@ def check_resources(
             raise ResourceError(_refusal(parts, resource, asked, have))
 
 
-def what_is_asked(config: Any, cluster: Mapping[str, float], machines: int) -> str:
-    """A sentence that says what a trial asks of a cluster, and what that has.
+def describe_request(config: Any, cluster: Mapping[str, float], machines: int) -> str:
+    """Describes a trial's resource request and the cluster's resources in one sentence.
 
     Args:
         config: An ``AlgorithmConfig``.
         cluster: As for :func:`check_resources`.
-        machines: How many machines it has.
+        machines: Number of machines of the cluster.
     """
     parts, asked = requested_parts(config, in_tune=True), []
     for resource in sorted({name for part in parts for name in part.each}):
@@ -198,42 +195,42 @@ def what_is_asked(config: Any, cluster: Mapping[str, float], machines: int) -> s
             f"{_amount(amount, resource)} ({', '.join(shares)}) of {cluster.get(resource, 0):g}"
         )
     on = "1 machine" if machines == 1 else f"{machines} machines"
-    return f"Asks Ray for {', '.join(asked)} on {on}."
+    return f"Requests {', '.join(asked)} on {on}."
 
 
 def cluster_may_grow() -> bool:
     """Whether Ray starts more machines on demand.
 
-    True where Ray's cluster launcher has put its configuration, and wherever the environment
-    variable ``RLLIB_DREAMERV3_AUTOSCALING`` is ``1`` (Kubernetes cannot be told from here); ``0``
-    overrules the former.
+    The environment variable ``RLLIB_DREAMERV3_AUTOSCALING`` decides if it is set (to ``1``, e.g. on
+    Kubernetes, which cannot be detected). Otherwise true if the configuration of Ray's cluster
+    launcher exists.
     """
-    told = os.environ.get(AUTOSCALING_VARIABLE)
-    if told is not None:
-        return told == "1"
+    setting = os.environ.get(AUTOSCALING_VARIABLE)
+    if setting is not None:
+        return setting == "1"
     return (Path.home() / "ray_bootstrap_config.yaml").exists()
 
 
 def cpus_for_main_process(config: Any, machine_cpus: float) -> int:
-    """The CPUs of one machine that a run's other processes leave to its main process.
+    """Returns the CPUs of a machine that a run's other processes leave to its main process.
 
     Args:
         config: An ``AlgorithmConfig``.
-        machine_cpus: CPUs that Ray may use on the machine where the run is started.
+        machine_cpus: CPUs that Ray may use on the machine where the run starts.
 
     Returns:
-        A whole number, at least 1.
+        An integer, at least 1.
     """
     others = sum(part.total("CPU") for part in requested_parts(config, in_tune=False))
     return max(1, math.floor(machine_cpus - others + 1 / _UNITS))
 
 
 def threads_for_this_process() -> int | None:
-    """How many threads this process should compute with.
+    """Returns the number of threads that this process should compute with.
 
     Returns:
-        In a Ray worker process the CPUs Ray has assigned to it, rounded up, at least 1. None
-        anywhere else: then all cores are there to be used.
+        In a Ray worker process the CPUs assigned to it, rounded up, at least 1. None elsewhere:
+        all cores may be used.
     """
     import ray
 
@@ -246,7 +243,7 @@ def threads_for_this_process() -> int | None:
 
 
 def _refusal(parts: list[Part], resource: str, asked: float, have: float) -> str:
-    lines = [f"This run asks for {_amount(asked, resource)}, but the cluster has {have:g}:"]
+    lines = [f"This run requests {_amount(asked, resource)}, but the cluster has {have:g}:"]
     for part in parts:
         if part.total(resource):
             what = part.name
@@ -257,10 +254,10 @@ def _refusal(parts: list[Part], resource: str, asked: float, have: float) -> str
     if remedies:
         lines.append(f"To make it fit, set {', or '.join(remedies)}.")
     else:
-        lines.append("Ask for less in several places, or use a larger machine or cluster.")
+        lines.append("Lower several of these, or use a larger machine or cluster.")
     if resource == "GPU":
         lines.append("(If Ray has not found a GPU: ray.init(num_gpus=1), or --ray-num-gpus 1.)")
-    lines.append(f"(If this cluster grows on demand, set {AUTOSCALING_VARIABLE}=1.)")
+    lines.append(f"(If this cluster scales up on demand, set {AUTOSCALING_VARIABLE}=1.)")
     return "\n".join(lines)
 
 
@@ -271,7 +268,7 @@ def _amount(number: float, resource: str) -> str:
 
 
 def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
-    """Settings each of which makes the run fit; if none does alone, one that sets several."""
+    """Returns settings that each make the run fit; if none does, one that combines several."""
     alone = []
     for part in parts:
         room = have - sum(other.total(resource) for other in parts if other is not part)
@@ -279,7 +276,7 @@ def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
     if alone:
         return alone
 
-    # No part is large enough to make up for it alone: shrink several, the least important first.
+    # Reducing one part is not enough: reduce several, the least important first.
     settings, excess = [], sum(part.total(resource) for part in parts) - have
     for part in sorted(parts, key=_importance):
         each = float(part.each.get(resource, 0) or 0)
@@ -297,13 +294,13 @@ def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
 
 
 def _importance(part: Part) -> int:
-    """Rank of a part among those of a run; without the last one there is none."""
+    """Returns the rank of a part: those with a low rank are reduced first."""
     order = ["evaluation env runner", "aggregator", "env runner", "learner", "main process"]
     return order.index(part.name)
 
 
 def _shrunk(part: Part, resource: str, room: float) -> list[str]:
-    """The settings with which ``part`` alone fits into ``room``."""
+    """Returns the settings that make ``part`` fit into ``room``."""
     each = float(part.each.get(resource, 0) or 0)
     if not each or room < -1 / _UNITS:
         return []
@@ -318,32 +315,32 @@ def _shrunk(part: Part, resource: str, room: float) -> list[str]:
 
 
 def _rounded_down(share: float) -> float:
-    """Down to whole numbers, or to hundredths below one."""
+    """Rounds down to integers, or to hundredths below one."""
     share = max(0.0, share) + 1 / _UNITS
     return math.floor(share) if share >= 1 else math.floor(100 * share) / 100
 
 
 @functools.cache
 def this_machine() -> str:
-    """The network address of the machine that this process is on."""
+    """Returns the network address of this machine."""
     return ray.util.get_node_ip_address()
 
 
-def machines(learners: Iterable[str], env_runners: Iterable[str]) -> dict[str, str]:
-    """What runs where, by machine.
+def placement(learners: Iterable[str], env_runners: Iterable[str]) -> dict[str, str]:
+    """Lists the processes of a run by machine.
 
     Args:
-        learners: The machine of each learner that has a process of its own.
-        env_runners: That of each remote env runner.
+        learners: Machine of each remote learner.
+        env_runners: Machine of each remote env runner.
 
     Returns:
-        Such as ``{"10.0.0.1": "main process, 1 learner", "10.0.0.2": "4 env runners"}``; empty
-        where Ray has one machine only.
+        For example ``{"10.0.0.1": "main process, 1 learner", "10.0.0.2": "4 env runners"}``; empty
+        if Ray has only one machine.
     """
     if sum(node["Alive"] for node in ray.nodes()) < 2:
         return {}
     found: dict[str, list[str]] = {this_machine(): ["main process"]}
-    for name, places in (("learner", learners), ("env runner", env_runners)):
-        for place, count in sorted(Counter(places).items()):
-            found.setdefault(place, []).append(f"{count} {name}{'s' if count > 1 else ''}")
-    return {place: ", ".join(names) for place, names in found.items()}
+    for name, addresses in (("learner", learners), ("env runner", env_runners)):
+        for machine, count in sorted(Counter(addresses).items()):
+            found.setdefault(machine, []).append(f"{count} {name}{'s' if count > 1 else ''}")
+    return {machine: ", ".join(names) for machine, names in found.items()}

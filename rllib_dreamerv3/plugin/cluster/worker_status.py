@@ -1,4 +1,7 @@
-"""What a process wants to be known while another waits for it: kept by Ray, read once."""
+"""Status messages and warnings of worker processes, passed through Ray's key-value store.
+
+Each message is read once.
+"""
 
 import logging
 import re
@@ -16,21 +19,22 @@ from ray.experimental.internal_kv import (
 from rllib_dreamerv3.errors import EnvironmentFailedError
 
 _WARNINGS = "rllib_dreamerv3/warnings/"
-# Nobody may be there to read them.
+# Limit on stored warnings per process, as there may be no reader.
 _KEPT = 20
-_TELL_OF_LOST_ENV_RUNNERS = ("utils.actor_manager", "env.env_runner_group")
+# RLlib's loggers that print tracebacks of lost env runners.
+_TRACEBACK_LOGGERS = ("utils.actor_manager", "env.env_runner_group")
 _WHERE_MODULES_ARE = (
-    ". Ray's processes look for modules in the working directory, in PYTHONPATH and among what is "
-    "installed, and not where a script has added to sys.path."
+    ". Ray's processes import modules from the working directory, PYTHONPATH and installed "
+    "packages, not from directories that a script has added to sys.path."
 )
 _EXCEPTION = r"^[\w.]+(?:Error|Exception): .+$"
 
 
 def post_status(text: str) -> None:
-    """Tells the process that waits for this env runner what it is doing, or why it ends.
+    """Posts the status of this env runner for the driver: what it is doing, or why it ends.
 
     Args:
-        text: Replaces what was left before; empty for nothing.
+        text: Replaces the previous status; empty to clear it.
     """
     actor = _this_actor()
     if actor:
@@ -39,7 +43,7 @@ def post_status(text: str) -> None:
 
 
 def take_status(env_runner: ray.actor.ActorHandle) -> str | None:
-    """What an env runner left, and forgets it; None if nothing."""
+    """Returns and clears the status that an env runner posted; None if there is none."""
     with suppress(Exception):
         key = _key(env_runner._actor_id.hex())
         text = _internal_kv_get(key)
@@ -50,14 +54,14 @@ def take_status(env_runner: ray.actor.ActorHandle) -> str | None:
 
 
 def post_start_failure(text: str) -> None:
-    """Tells the process that makes this env runner why it could not be made."""
+    """Posts why this env runner could not be created."""
     if _this_actor():
         with suppress(Exception):
             _internal_kv_put(_reason_key(), text, overwrite=True)
 
 
 def take_start_failure() -> str | None:
-    """Why one of the env runners that this process makes could not be made, and forgets it."""
+    """Returns and clears why an env runner could not be created; None if there is no reason."""
     with suppress(Exception):
         text = _internal_kv_get(_reason_key())
         if text:
@@ -68,13 +72,13 @@ def take_start_failure() -> str | None:
 
 @contextmanager
 def start_failures_reported(*, validate: bool) -> Iterator[None]:
-    """Says why env runners that are made inside could not be made, where RLlib says IndexError.
+    """Raises the reason if env runners cannot be created inside, instead of RLlib's IndexError.
 
     Args:
-        validate: Whether one is enough; else only what RLlib fails of is told.
+        validate: Whether to raise for any env runner; else only if RLlib itself raises.
 
     Raises:
-        EnvironmentFailedError: One could not be made.
+        EnvironmentFailedError: If an env runner could not be created.
     """
     take_start_failure()
     tracebacks: list[str] = []
@@ -85,22 +89,22 @@ def start_failures_reported(*, validate: bool) -> Iterator[None]:
         reason = take_start_failure() or last_exception(tracebacks)
         if reason is None:
             raise
-        raise _not_made(reason) from error
+        raise _not_created(reason) from error
     if validate and (reason := take_start_failure()):
-        raise _not_made(reason)
+        raise _not_created(reason)
 
 
-def _not_made(reason: str) -> EnvironmentFailedError:
+def _not_created(reason: str) -> EnvironmentFailedError:
     where = _WHERE_MODULES_ARE if "ModuleNotFoundError" in reason else ""
-    return EnvironmentFailedError(f"An env runner could not be made. {reason}{where}")
+    return EnvironmentFailedError(f"An env runner could not be created. {reason}{where}")
 
 
 @contextmanager
 def _without_rllibs_tracebacks() -> Iterator[list[str]]:
-    """Keeps RLlib from printing two tracebacks for each env runner that cannot be made.
+    """Suppresses the two tracebacks that RLlib logs for each env runner it cannot create.
 
     Yields:
-        What was not printed, as it comes.
+        The suppressed messages, a list that grows.
     """
     kept: list[str] = []
 
@@ -108,7 +112,7 @@ def _without_rllibs_tracebacks() -> Iterator[list[str]]:
         kept.append(record.getMessage())
         return False
 
-    loggers = [logging.getLogger(f"ray.rllib.{name}") for name in _TELL_OF_LOST_ENV_RUNNERS]
+    loggers = [logging.getLogger(f"ray.rllib.{name}") for name in _TRACEBACK_LOGGERS]
     for logger in loggers:
         logger.addFilter(keep)
     try:
@@ -119,29 +123,29 @@ def _without_rllibs_tracebacks() -> Iterator[list[str]]:
 
 
 def last_exception(tracebacks: Iterable[str]) -> str | None:
-    """The last line of the form ``SomeError: words`` in some tracebacks."""
+    """Returns the last line of the form ``SomeError: message`` in tracebacks; None without one."""
     found = [line for text in tracebacks for line in re.findall(_EXCEPTION, text, re.MULTILINE)]
     return found[-1] if found else None
 
 
 def _reason_key() -> str:
-    # The env runners of a trial are in its placement group; without Tune there is none.
+    # A trial's env runners are in its placement group; without Tune there is no group.
     context = ray.get_runtime_context()
     return f"rllib_dreamerv3/reason/{context.get_placement_group_id() or context.get_job_id()}"
 
 
 def _this_actor() -> str | None:
-    # Ray's context would start Ray.
+    # get_runtime_context() would start Ray.
     return ray.get_runtime_context().get_actor_id() if ray.is_initialized() else None
 
 
 def _key(actor: str) -> str:
-    # Its name alone would not do: trials of one sweep all have an env runner 1.
-    return f"rllib_dreamerv3/words/{actor}"
+    # By actor id, since every trial of a sweep has an env runner 1.
+    return f"rllib_dreamerv3/status/{actor}"
 
 
 class _WarningForwarder(logging.Handler):
-    """Keeps the last warnings of a trial's process, whose output the command does not show."""
+    """Stores the last warnings of a trial's process, whose output the command does not show."""
 
     def __init__(self, actor: str):
         super().__init__(logging.WARNING)
@@ -155,7 +159,7 @@ class _WarningForwarder(logging.Handler):
 
 
 def forward_warnings() -> None:
-    """Lets :func:`take_warnings` have this process's warnings from now on, if it is an actor's."""
+    """Forwards this process's warnings to :func:`take_warnings`, if it is an actor's process."""
     actor = _this_actor()
     logger = logging.getLogger("rllib_dreamerv3")
     if actor and not any(isinstance(handler, _WarningForwarder) for handler in logger.handlers):
@@ -163,7 +167,7 @@ def forward_warnings() -> None:
 
 
 def take_warnings() -> list[str]:
-    """Returns, and forgets, what trials warned of, each trial's in the order of its time."""
+    """Returns and clears the warnings of all trials, in order for each trial."""
     texts = []
     for key in sorted(_internal_kv_list(_WARNINGS)):
         text = _internal_kv_get(key)

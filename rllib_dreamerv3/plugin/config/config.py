@@ -1,4 +1,4 @@
-"""DreamerV3Config: every option, its default, its unit and its limits."""
+"""DreamerV3Config: all options, their defaults, and how RLlib builds the algorithm from them."""
 
 import dataclasses
 import inspect
@@ -12,16 +12,16 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_dreamerv3
 from rllib_dreamerv3.errors import ConfigError, unknown_name
-from rllib_dreamerv3.options.checks import (
+from rllib_dreamerv3.options.documentation import with_options
+from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
+from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
+from rllib_dreamerv3.options.option import Option, options_of
+from rllib_dreamerv3.options.option_checks import (
     check_mapping,
     check_replay_buffer,
     records_to_start,
     resolve,
 )
-from rllib_dreamerv3.options.documentation import with_options
-from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
-from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
-from rllib_dreamerv3.options.option import Option, options_of
 from rllib_dreamerv3.options.rllibs_refused import REFUSED
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
@@ -44,24 +44,25 @@ from rllib_dreamerv3.options.table import (
     SamplingOptions,
     Variant,
 )
-from rllib_dreamerv3.plugin.config.checks import check, naming_the_nearest, unknown_option
+from rllib_dreamerv3.plugin.config.rllib_options import checked_method, unknown_option
+from rllib_dreamerv3.plugin.config.validation import check
 from rllib_dreamerv3.plugin.learners.group import LocalLearnerGroup, RemoteLearnerGroup
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.sampling.environments import register_spec
 
-# Keys that RLlib's config dicts hold beside the options of a config object.
+# Keys of RLlib's config dicts that are not attributes of a config object.
 _DICT_ONLY_KEYS = {"env", "model_config", "multiagent", "class", "_is_frozen"}
 
 
 class DreamerV3Config(AlgorithmConfig):
     """Configuration of :class:`rllib_dreamerv3.DreamerV3`.
 
-    Defaults are those of arXiv 2301.04104v1 with the model size and the training ratio of RLlib's
-    former built-in DreamerV3, whose option names are kept. A model size of the 2025 revision, such
-    as "12M", brings that revision's defaults with it. Options that differ between the two are None
-    until they are set; :meth:`resolved` says what they then stand for.
+    Defaults are those of arXiv 2301.04104v1, with the option names, model size and training ratio
+    of RLlib's former built-in DreamerV3. A model size of the 2025 revision, such as "12M", selects
+    that revision's defaults. Options whose default differs between the two are None until they are
+    set; :meth:`resolved` returns their value.
 
     Example:
         >>> from rllib_dreamerv3 import DreamerV3Config
@@ -70,8 +71,7 @@ class DreamerV3Config(AlgorithmConfig):
     """
 
     def __init__(self, algo_class: type | None = None):
-        """Sets all defaults."""
-        # RLlib wants algorithm and config to name each other; the public name is looked up late.
+        # Algorithm and config refer to each other; the public name is resolved lazily.
         super().__init__(algo_class=algo_class or rllib_dreamerv3.DreamerV3)
         self.framework_str = "tf2"
 
@@ -79,19 +79,19 @@ class DreamerV3Config(AlgorithmConfig):
             setattr(self, name, row.config_default)
         self.replay_buffer_config = {x.name: x.config_default for x in REPLAY_BUFFER.values()}
 
-        # RLlib's own options, where DreamerV3 needs other defaults.
+        # RLlib's options for which DreamerV3 needs other defaults.
         self.train_batch_size = None
         self.num_env_runners = 0
         self.rollout_fragment_length = 1
-        # Few episodes are enough to learn; a long average would hide that.
+        # Learning takes few episodes; a longer average would hide progress.
         self.metrics_num_episodes_for_smoothing = 20
-        # Long enough for results to cost nothing, short enough to see something happen.
+        # Long enough to make the cost of results negligible, short enough to watch.
         self.min_time_s_per_iteration = 10.0
-        # An environment that always fails should say so within a minute, not after hours.
+        # An environment that always fails ends the run within a minute, not after hours.
         self.num_consecutive_env_runner_failures_tolerance = 10
         self.delay_between_env_runner_restarts_s = 1.0
-        # Env runners hand observations to the policy themselves, and batches come from replay
-        # ready for the update: all connector pipelines stay empty.
+        # Env runners pass observations to the policy directly, and batches from replay are ready
+        # for the update: all connector pipelines stay empty.
         self.env_runner_cls = DreamerV3EnvRunner
         self.add_default_connectors_to_env_to_module_pipeline = False
         self.add_default_connectors_to_module_to_env_pipeline = False
@@ -100,23 +100,23 @@ class DreamerV3Config(AlgorithmConfig):
 
     @with_options(*TRAINING_GROUPS, unset=NotProvided)
     def training(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets what and how the algorithm learns.
+        """Sets the training options.
 
         Args:
-            **kwargs: RLlib's own training options. Options of RLlib's former DreamerV3 that do
-                nothing here are accepted where they ask for nothing.
+            **kwargs: RLlib's own training options. Options of RLlib's former DreamerV3 without
+                effect here are accepted with their neutral values.
 
         Returns:
             This config.
 
         Raises:
-            ConfigError: If an option is unknown; the message names the nearest one.
+            ConfigError: If an option is unknown; names the most similar one.
         """
         return self._set(TRAINING, super().training, kwargs)
 
     @with_options(EnvironmentOptions, unset=NotProvided)
     def environment(self, env: Any = NotProvided, **kwargs: Any) -> "DreamerV3Config":
-        """Sets the environment and what is done to it.
+        """Sets the environment and its options.
 
         Args:
             env: An id of Gymnasium or of a benchmark, ``module:Class``, a name given to
@@ -127,7 +127,7 @@ class DreamerV3Config(AlgorithmConfig):
             This config.
 
         Raises:
-            ConfigError: If an option is unknown; the message names the nearest one.
+            ConfigError: If an option is unknown; names the most similar one.
         """
         if isinstance(env, str):
             register_spec(env)
@@ -135,7 +135,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @with_options(SamplingOptions, unset=NotProvided)
     def env_runners(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets where and how environments are stepped.
+        """Sets the options of env runners and sampling.
 
         Args:
             **kwargs: RLlib's own options of env runners.
@@ -144,7 +144,7 @@ class DreamerV3Config(AlgorithmConfig):
             This config.
 
         Raises:
-            ConfigError: If an option is unknown; the message names the nearest one.
+            ConfigError: If an option is unknown; names the most similar one.
         """
         return self._set(SAMPLING, super().env_runners, kwargs)
 
@@ -159,16 +159,16 @@ class DreamerV3Config(AlgorithmConfig):
             This config.
 
         Raises:
-            ConfigError: If an option is unknown; the message names the nearest one.
+            ConfigError: If an option is unknown; names the most similar one.
         """
         return self._set(EVALUATION, super().evaluation, kwargs)
 
     @with_options(ReportingOptions, unset=NotProvided)
     def reporting(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets what results hold.
+        """Sets the contents of results.
 
-        Only results with a report have its keys. All reports describe the networks as they are
-        after an update. In Tune the ``logdir`` is the trial's working directory, which
+        Only results with a report have its keys. Reports describe the networks after an update. In
+        Tune the ``logdir`` is the trial's working directory, which
         ``SyncConfig(sync_artifacts=True)`` copies to its results.
 
         Args:
@@ -178,13 +178,13 @@ class DreamerV3Config(AlgorithmConfig):
             This config.
 
         Raises:
-            ConfigError: If an option is unknown; the message names the nearest one.
+            ConfigError: If an option is unknown; names the most similar one.
         """
         return self._set(REPORTING, super().reporting, kwargs)
 
     @with_options(CheckpointingOptions, unset=NotProvided)
     def checkpointing(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets how checkpoints are made.
+        """Sets the options of checkpoints.
 
         Args:
             **kwargs: RLlib's own checkpointing options.
@@ -193,13 +193,13 @@ class DreamerV3Config(AlgorithmConfig):
             This config.
 
         Raises:
-            ConfigError: If an option is unknown; the message names the nearest one.
+            ConfigError: If an option is unknown; names the most similar one.
         """
         return self._set(CHECKPOINTING, super().checkpointing, kwargs)
 
     @with_options(FaultToleranceOptions, unset=NotProvided)
     def fault_tolerance(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets what happens when something fails.
+        """Sets how failures are handled.
 
         Args:
             **kwargs: RLlib's own options of fault tolerance.
@@ -208,21 +208,21 @@ class DreamerV3Config(AlgorithmConfig):
             This config.
 
         Raises:
-            ConfigError: If an option is unknown; the message names the nearest one.
+            ConfigError: If an option is unknown; names the most similar one.
         """
         return self._set(FAULT_TOLERANCE, super().fault_tolerance, kwargs)
 
-    # Those of RLlib that take no options of ours.
-    callbacks = naming_the_nearest("callbacks")
-    debugging = naming_the_nearest("debugging")
-    learners = naming_the_nearest("learners")
-    resources = naming_the_nearest("resources")
-    rl_module = naming_the_nearest("rl_module")
+    # RLlib's methods without options of ours.
+    callbacks = checked_method("callbacks")
+    debugging = checked_method("debugging")
+    learners = checked_method("learners")
+    resources = checked_method("resources")
+    rl_module = checked_method("rl_module")
 
     def _set(
         self, rows: Mapping[str, Option], rllibs: Callable[..., Any], given: Mapping[str, Any]
     ) -> "DreamerV3Config":
-        """Sets options of the table here, and RLlib's own by its own method."""
+        """Sets options of the table, and passes RLlib's own to RLlib's method."""
         own: dict[str, Any] = {}
         others: dict[str, Any] = {}
         for name, value in given.items():
@@ -245,10 +245,10 @@ class DreamerV3Config(AlgorithmConfig):
         return self
 
     def update_from_dict(self, config_dict: dict[str, Any]) -> "DreamerV3Config":
-        """Applies options by name, as YAML files and Tune give them.
+        """Sets options by name, as YAML files and Tune pass them.
 
         Raises:
-            ConfigError: If an option is unknown; the message names the nearest one.
+            ConfigError: If an option is unknown; names the most similar one.
         """
         # Tune adds keys such as __trial_info__ for itself.
         options = {key: x for key, x in config_dict.items() if not key.startswith("__")}
@@ -258,7 +258,7 @@ class DreamerV3Config(AlgorithmConfig):
         for key in options:
             if self._translate_special_keys(key, warn_deprecated=False) not in valid:
                 if key in REPLAY_BUFFER:
-                    raise ConfigError(f"{key!r} belongs into replay_buffer_config.")
+                    raise ConfigError(f"{key!r} is a key of replay_buffer_config: set it there.")
                 public = {name for name in valid if not name.startswith("_")}
                 raise unknown_name("option", key, public - REFUSED.keys())
         model_config = options.pop("model_config", None)
@@ -271,8 +271,8 @@ class DreamerV3Config(AlgorithmConfig):
         return self
 
     def _validate_to_be_deprecated_settings(self) -> None:
-        # RLlib warns that env runners of the new API stack show nothing; those of DreamerV3 do.
-        # Validation does not stop at frozen configs, whose attributes cannot be set.
+        # RLlib warns that env runners of the new API stack cannot render; those of DreamerV3 can.
+        # Via __dict__, as frozen configs, whose attributes cannot be set, are validated too.
         render_env = self.render_env
         self.__dict__["render_env"] = False
         try:
@@ -284,13 +284,13 @@ class DreamerV3Config(AlgorithmConfig):
         """Checks all options, each alone and against the others.
 
         Raises:
-            ConfigError: For the first option that is wrong; says what it may be.
+            ConfigError: For the first invalid option; says which values are valid.
         """
         check(self)
         super().validate()
 
     def get_state(self) -> dict[str, Any]:
-        """RLlib's, which would leave out what is -1, and the default would count in its place."""
+        # RLlib omits options of -1, for which the default would be restored.
         lost = {name: x for name, x in vars(self).items() if isinstance(x, Number) and x == -1}
         return super().get_state() | lost
 
@@ -299,10 +299,10 @@ class DreamerV3Config(AlgorithmConfig):
         return variant_of(self.model_size, self.variant)
 
     def resolved(self, name: str) -> Any:
-        """An option's value: as it was set, or else the variant's default.
+        """Returns an option's value, or the variant's default if it is not set.
 
         Raises:
-            ConfigError: If there is no such option, model size or variant.
+            ConfigError: If the option, model size or variant does not exist.
         """
         value = getattr(self, name, None)
         if value is None and name not in OPTIONS and not hasattr(self, name):
@@ -312,32 +312,32 @@ class DreamerV3Config(AlgorithmConfig):
         return value
 
     def replay_buffer_options(self) -> dict[str, Any]:
-        """All keys of ``replay_buffer_config``, with the variant's defaults.
+        """Returns all keys of ``replay_buffer_config``, completed by the variant's defaults.
 
         Raises:
-            ConfigError: If a key is unknown or cannot have its value.
+            ConfigError: If a key is unknown or its value invalid.
         """
         return check_replay_buffer(self.replay_buffer_config, self._variant)
 
     def model_settings(self) -> ModelSettings:
-        """The options that decide the networks.
+        """Returns the options that determine the networks.
 
         Raises:
-            ConfigError: If one of them cannot have its value.
+            ConfigError: If one of them is invalid.
         """
         return settings_of(vars(self))
 
     def learning_options(self) -> LearningOptions:
-        """The options that decide an update, besides the networks."""
+        """Returns the options of an update other than those of the networks."""
         return LearningOptions(
             **{name: self.resolved(name) for name in options_of(LearningOptions)}
         )
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:
-        """Steps of each environment in one call of ``sample()``.
+        """Returns the steps of each environment in one call of ``sample()``.
 
-        RLlib's "auto" divides the train batch among the environments; where batches come from
-        replay, one step does as well.
+        RLlib's "auto" divides the train batch among the environments. Batches here come from
+        replay, so "auto" is one step.
         """
         del worker_index
         length = self.rollout_fragment_length
@@ -345,7 +345,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @property
     def num_environments(self) -> int:
-        """Environments that fill the replay buffer at the same time."""
+        """Number of environments that fill the replay buffer."""
         return max(1, self.num_env_runners) * self.num_envs_per_env_runner
 
     @property
@@ -355,28 +355,28 @@ class DreamerV3Config(AlgorithmConfig):
 
     @property
     def most_records_ahead(self) -> float:
-        """Records that may be sampled beyond those for which the next update is due."""
+        """Limit on records sampled beyond those that the next update needs."""
         if self.max_records_ahead is None:
             return math.inf
         if self.max_records_ahead != "auto":
             return self.max_records_ahead
-        # What env runners hold, once while it is sampled and once while it waits for updates.
+        # Twice the requests in flight: one set being sampled, one waiting for updates.
         return 2 * self.max_requests_in_flight_per_env_runner * self.records_per_round
 
     @property
     def records_per_round(self) -> int:
-        """Records of one call of each env runner, but for those that end episodes."""
+        """Records of one call of each env runner, without the last records of episodes."""
         return self.num_environments * self.get_rollout_fragment_length()
 
     @property
     def records_to_start(self) -> int:
-        """Records that replay must be able to hold so that updates begin."""
+        """Records that replay must be able to hold for updates to begin."""
         replay = resolve(options_of(ReplayOptions), vars(self), self._variant)
         return records_to_start(replay, self.num_environments)
 
     @property
     def records_per_update(self) -> int:
-        """B * T, records in one training batch."""
+        """B * T, the records in one training batch."""
         return self.batch_size_B * self.batch_length_T
 
     @property
@@ -392,11 +392,9 @@ class DreamerV3Config(AlgorithmConfig):
         }
 
     def get_default_rl_module_spec(self) -> RLModuleSpec:
-        """The module that holds the networks."""
         return RLModuleSpec(module_class=DreamerV3RLModule)
 
     def get_default_learner_class(self) -> type[DreamerV3Learner]:
-        """The learner that runs the compiled update."""
         return DreamerV3Learner
 
     def build_learner_group(
@@ -407,12 +405,12 @@ class DreamerV3Config(AlgorithmConfig):
         rl_module_spec: Any = None,
         placement_group: Any = None,
     ) -> LocalLearnerGroup | RemoteLearnerGroup:
-        """Returns the group of learners, in this process or in their own.
+        """Builds the learner group: local, or remote if ``num_learners`` is positive.
 
         Args:
-            env: An environment that knows the spaces.
+            env: An environment with the spaces.
             spaces: Observation and action space by module.
-            rl_module_spec: Of the networks; by default it follows from the spaces.
+            rl_module_spec: Of the networks; by default derived from the spaces.
             placement_group: RLlib's.
         """
         spec = rl_module_spec or self.get_multi_rl_module_spec(env=env, spaces=spaces)

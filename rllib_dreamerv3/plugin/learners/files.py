@@ -1,7 +1,7 @@
-"""The learners of a group in checkpoints: with the files that a learner in this process writes.
+"""Checkpoints of remote learners, with the same files as a local learner writes.
 
-A learner may be on another machine than the checkpoint. So it writes the files where it is, and
-what they hold travels.
+A learner may be on another machine than the checkpoint. It writes the files locally, and their
+contents are transferred.
 """
 
 import tempfile
@@ -13,18 +13,17 @@ from ray.rllib.core import COMPONENT_LEARNER
 from ray.rllib.core.learner.learner_group import LearnerGroup
 from ray.rllib.utils.checkpoints import Checkpointable
 
-from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
 
-# Path within the component -> what the file holds.
+# Path within the component -> content.
 Files = dict[str, bytes]
 
 
 class LearnerFiles(Checkpointable):
-    """The component of a group's learners; all of them hold the same."""
+    """The checkpoint component of a group's learners, which all have the same state."""
 
     def __init__(self, group: LearnerGroup):
-        """Belongs to a group from now on."""
         self._group = group
 
     def save_to_path(
@@ -35,23 +34,25 @@ class LearnerFiles(Checkpointable):
         filesystem: Any = None,
         use_msgpack: bool = False,
     ) -> str:
-        """Writes what a learner writes.
+        """Writes the files of one learner.
 
         Raises:
-            CheckpointError: The directory holds something else, or the networks are not finite.
-            OSError: The disk is full, or writing is not allowed.
+            CheckpointError: If the directory holds other files, or the networks are not finite.
+            OSError: If the disk is full, or writing is not permitted.
         """
         if path is None:
-            raise ValueError("The learners of a group need a directory to be saved to.")
+            raise ValueError("LearnerFiles.save_to_path() needs a directory.")
         given = ray.put(state)
         (answer, *_) = self._group.foreach_learner(
             lambda learner: _saved(learner, ray.get(given), use_msgpack), remote_actor_ids=[0]
         )
         files: Files = answer.get()
-        place = CheckpointPlace.of(path, filesystem)
-        with place.writing(lambda there: (there / self.METADATA_FILE_NAME).is_file()) as directory:
+        location = CheckpointLocation.of(path, filesystem)
+        with location.writing(
+            lambda there: (there / self.METADATA_FILE_NAME).is_file()
+        ) as directory:
             _write(directory, files)
-        return str(place)
+        return str(location)
 
     def restore_from_path(
         self,
@@ -61,28 +62,26 @@ class LearnerFiles(Checkpointable):
         filesystem: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Gives all learners what the files hold.
+        """Restores all learners from the files.
 
         Raises:
-            CheckpointError: A file is missing, damaged or of another model.
+            CheckpointError: If a file is missing, damaged or of another model.
         """
-        with CheckpointPlace.of(path, filesystem).reading() as directory:
+        with CheckpointLocation.of(path, filesystem).reading() as directory:
             files = ray.put(_read(directory))
         self._group.foreach_learner(
             lambda learner: _restore(learner, ray.get(files), component, kwargs)
         )
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """The state of a learner."""
         state: dict[str, Any] = self._group.get_state()[COMPONENT_LEARNER]
         return state
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Gives all learners a state."""
         self._group.set_state({COMPONENT_LEARNER: state})
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """It is created by its group, never from a checkpoint alone."""
+        # Created by its group, never from a checkpoint alone.
         return (), {}
 
 

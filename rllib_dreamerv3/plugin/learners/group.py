@@ -1,7 +1,7 @@
-"""Learners in processes of their own, as RLlib's group of learners.
+"""Groups of learners, local or remote, with one interface.
 
-RLlib's own knows PyTorch's alone. This one divides each batch among its learners, which make the
-update together (``agent/replicas.py``), and starts them again when one has died.
+RLlib's own remote group supports only PyTorch. This one divides each batch among its learners,
+which compute the update together (``agent/replicas.py``), and restarts them if one has died.
 """
 
 import logging
@@ -27,10 +27,10 @@ T = TypeVar("T")
 
 MOST_REBUILDS = 3
 
-# Once one is lost, the others find out where they meet it next: after compiling, and a part of an
-# update, of which a large one takes minutes.
+# When one learner dies, the others fail at the next collective: after compiling and part of an
+# update, which takes minutes for large models.
 _PATIENCE_S = 600.0
-# What TensorFlow says where another learner cannot be reached any more.
+# TensorFlow's errors if another learner is unreachable.
 _CUT_OFF = (
     tf.errors.UnavailableError,
     tf.errors.AbortedError,
@@ -42,14 +42,14 @@ logger = logging.getLogger(__name__)
 
 
 def ask_learner(group: LearnerGroup, function: Callable[[DreamerV3Learner], T]) -> T:
-    """Calls a function on one learner: all of a group know the same.
+    """Calls a function with one learner of a group; all have the same state.
 
     Args:
-        group: One of RLlib's with its learner in this process, or of those here.
-        function: Where the learner is in another process, it and its result are pickled.
+        group: A local or remote group.
+        function: Called with the learner. Pickled, with its result, if the learner is remote.
 
     Returns:
-        What the function returns.
+        The function's result.
     """
     (answer, *_) = group.foreach_learner(function, remote_actor_ids=[0])
     result: T = answer.get()
@@ -57,15 +57,15 @@ def ask_learner(group: LearnerGroup, function: Callable[[DreamerV3Learner], T]) 
 
 
 class LocalLearnerGroup(LearnerGroup):
-    """RLlib's group with its learner in this process, with the interface of the remote one.
+    """RLlib's group with its learner in this process, with the interface of the remote group.
 
     Attributes:
-        rebuilt: 0: there is no process that could be lost.
-        machines: Empty: it is where the algorithm is.
+        rebuilt: 0, as there is no process to restart.
+        placement: Empty, as the learner is in the main process.
     """
 
     rebuilt = 0
-    machines: Sequence[str] = ()
+    placement: Sequence[str] = ()
 
     def update(
         self,
@@ -74,23 +74,23 @@ class LocalLearnerGroup(LearnerGroup):
         timesteps: dict[str, Any] | None = None,
         background: Callable[[], None] | None = None,
     ) -> list[Columns]:
-        """Does one update, see :meth:`RemoteLearnerGroup.update`.
+        """Runs one update, see :meth:`RemoteLearnerGroup.update`.
 
-        ``background`` is not called: this process is the one that computes.
+        Does not call ``background``, as this process computes the update.
         """
         results: list[Columns] = super().update(batch=batch, timesteps=timesteps)
         return results
 
 
 class RemoteLearnerGroup(LearnerGroup):
-    """A group of one or several learners, each in a process of its own.
+    """A group of one or several learner processes.
 
     If one has died, which the next call detects, all are restarted with the state of one that is
-    alive. Of an interrupted update, the return normaliser and, with three Adams, the world model
-    may have stepped already; the update is repeated.
+    alive, and an interrupted update is repeated. Its first attempt may have updated the return
+    normaliser and, with three Adams, the world model already.
 
     Attributes:
-        rebuilt: How often the learners were restarted.
+        rebuilt: Number of restarts of the learners.
     """
 
     _learner = None
@@ -101,11 +101,11 @@ class RemoteLearnerGroup(LearnerGroup):
 
         Args:
             config: A ``DreamerV3Config`` with ``num_learners`` of at least 1.
-            module_spec: Of the networks, by default the config's.
-            placement_group: Not needed: Ray itself starts actors in the group of their parent.
+            module_spec: Of the networks; by default the config's.
+            placement_group: Unused: Ray starts actors in the group of their parent.
 
         Raises:
-            LearnerFailedError: One cannot be started.
+            LearnerFailedError: If a learner cannot be started.
         """
         self._is_shut_down, self._actors = False, []
         self._machines: list[str] | None = None
@@ -114,7 +114,6 @@ class RemoteLearnerGroup(LearnerGroup):
         self._actors = start_learners(self.config, self._module_spec)
 
     def __len__(self) -> int:
-        """Number of learners."""
         return len(self._actors)
 
     def update(
@@ -124,7 +123,7 @@ class RemoteLearnerGroup(LearnerGroup):
         timesteps: dict[str, Any] | None = None,
         background: Callable[[], None] | None = None,
     ) -> list[Columns]:
-        """Does one update, for which each learner gets as many rows.
+        """Runs one update, with an equal part of the batch for each learner.
 
         Args:
             batch: Record columns ``[B, K+T, ...]`` of the default module.
@@ -132,13 +131,12 @@ class RemoteLearnerGroup(LearnerGroup):
             background: Called once while the learners compute.
 
         Returns:
-            One entry: the latents of all rows in the batch's order, as record columns
-            ``[B, T, ...]``. It is empty without a replay context, and for an update that learners
-            had completed when one died before it could say so.
+            One entry: the latents of the batch as record columns ``[B, T, ...]``. Empty without a
+            replay context, and if a learner died after the update but before returning its part.
 
         Raises:
             TrainingDivergedError: If a metric is not finite.
-            LearnersLostError: If no learner is left.
+            LearnersLostError: If all learners have died.
             LearnerFailedError: If learners have died too often.
         """
         parts = self._divided(dict(batch[DEFAULT_MODULE_ID]))
@@ -152,8 +150,7 @@ class RemoteLearnerGroup(LearnerGroup):
                 return [{}]
 
     @property
-    def machines(self) -> Sequence[str]:
-        """Where each learner is."""
+    def placement(self) -> Sequence[str]:
         if self._machines is None:
             answers = self.foreach_learner(lambda _: this_machine())
             self._machines = [answer.get() for answer in answers]
@@ -187,19 +184,19 @@ class RemoteLearnerGroup(LearnerGroup):
         remote_actor_ids: list[int] | None = None,
         **kwargs: Any,
     ) -> RemoteCallResults:
-        """Calls a function on learners, and waits for the results.
+        """Calls a function with learners, and waits for the results.
 
         Args:
-            func: Called with the learner. It and its result are pickled.
-            remote_actor_ids: Which learners, from 0; None for all.
-            **kwargs: RLlib's options of waiting, which have no meaning here.
+            func: Called with the learner. Pickled, with its result.
+            remote_actor_ids: Indices of the learners, from 0; None for all.
+            **kwargs: RLlib's options of waiting, without effect here.
 
         Returns:
-            What the function has returned, in the order of the learners.
+            The function's results, in the order of the learners.
 
         Raises:
-            Exception: What the function has raised.
-            LearnersLostError: If no learner is left.
+            Exception: The function's own exception.
+            LearnersLostError: If all learners have died.
             LearnerFailedError: If learners have died too often.
         """
         indices = [*range(len(self))] if remote_actor_ids is None else remote_actor_ids
@@ -216,17 +213,17 @@ class RemoteLearnerGroup(LearnerGroup):
         return results
 
     def _rebuild(self, answers: list[Any]) -> None:
-        """Starts all learners again, with the state of that which has come furthest.
+        """Restarts all learners with the state of the one with the most updates.
 
         Args:
-            answers: Of every learner, to its last call.
+            answers: Of every learner to its last call.
         """
         alive = [x for x, answer in zip(self._actors, answers, strict=True) if not _lost(answer)]
         count = f"{len(self) - len(alive)} of {len(self)} learners"
-        words = f"{count if len(self) > 1 else 'The learner'} died or cannot be reached any more"
+        failure = f"{count if len(self) > 1 else 'The learner'} died or became unreachable"
         if self.rebuilt >= MOST_REBUILDS:
             raise LearnerFailedError(
-                f"{words}, after learners were started again {self.rebuilt} times already."
+                f"{failure}, after learners had already been restarted {self.rebuilt} times."
             )
         counted = _answers([x.apply.remote(_updates_of) for x in alive])
         best = max(
@@ -235,22 +232,21 @@ class RemoteLearnerGroup(LearnerGroup):
             default=None,
         )
         if best is None:
-            raise LearnersLostError(f"{words}, and none is left.")
+            raise LearnersLostError(f"{failure}, and none is alive.")
         (state,) = _answers([alive[best].apply.remote(lambda learner: learner.get_state())])
         if isinstance(state, Exception):
-            raise LearnersLostError(f"{words}, and none is left.") from state
+            raise LearnersLostError(f"{failure}, and none is alive.") from state
         self.rebuilt += 1
         logger.warning(
-            "%s. All are started again, with the networks of one that is left (%d of at most %d "
-            "times).",
-            words,
+            "%s. Restarting all with the networks of one that is alive (restart %d of at most %d).",
+            failure,
             self.rebuilt,
             MOST_REBUILDS,
         )
         self._restart_with(state)
 
     def restart(self) -> None:
-        """Restarts all learners with new networks, if none is alive to take them from."""
+        """Restarts all learners with new networks, after all have died."""
         self.rebuilt += 1
         self._restart_with(None)
 
@@ -258,7 +254,7 @@ class RemoteLearnerGroup(LearnerGroup):
         stop(self._actors)
         self._machines = None
         self._actors = start_learners(self.config, self._module_spec, state)
-        logger.warning("All learners are there again: training goes on.")
+        logger.warning("All learners are running again: training continues.")
 
     def get_state(
         self,
@@ -267,7 +263,7 @@ class RemoteLearnerGroup(LearnerGroup):
         not_components: str | Collection[str] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """The state of a learner; that of all others is the same."""
+        """Returns the state of one learner, which is that of all."""
         if not self._check_component(COMPONENT_LEARNER, components, not_components):
             return {}
         wanted = self._get_subcomponents(COMPONENT_LEARNER, components)
@@ -279,17 +275,15 @@ class RemoteLearnerGroup(LearnerGroup):
         return {COMPONENT_LEARNER: state}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Gives all learners what :meth:`get_state` has returned, or a part of it."""
         if COMPONENT_LEARNER in state:
             given = ray.put(state[COMPONENT_LEARNER])
             self.foreach_learner(lambda learner: learner.set_state(ray.get(given)))
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """The learners as one component, under the name and with the files that one has."""
+        """Returns the learners as one component, with the name and files of a single learner."""
         return [(COMPONENT_LEARNER, LearnerFiles(self))]
 
     def shutdown(self) -> None:
-        """Ends the processes."""
         self._is_shut_down = True
         if ray.is_initialized():
             stop(self._actors)
@@ -297,14 +291,14 @@ class RemoteLearnerGroup(LearnerGroup):
 
 
 class _SilentError(Exception):
-    """A learner has not answered in time."""
+    """A learner did not answer in time."""
 
 
 def _answers(calls: list[ray.ObjectRef]) -> list[Any]:
-    """What calls of learners have returned, or that they are lost or cut off, in their order.
+    """Returns the results of calls in order; exceptions stand for lost or unreachable learners.
 
     Raises:
-        Exception: What a learner has raised itself.
+        Exception: A learner's own exception.
     """
     waiting = dict(enumerate(calls))
     answers: dict[int, Any] = {}
@@ -321,7 +315,7 @@ def _answers(calls: list[ray.ObjectRef]) -> list[Any]:
             except ray.exceptions.RayActorError as error:
                 answers[i] = error
             if _is_failure(answers[i]) and not (_lost(answers[i]) or _cut_off(answers[i])):
-                # At once: the others may wait for it without end.
+                # Immediately, as the others may wait for this learner forever.
                 raise answers[i]
     return [answers.get(i, _SilentError()) for i in range(len(calls))]
 
@@ -331,7 +325,7 @@ def _is_failure(answer: Any) -> bool:
 
 
 def _lost(answer: Any) -> bool:
-    """Whether it says that a learner's process cannot be asked any more."""
+    """Whether an answer means that the learner's process no longer responds."""
     return isinstance(answer, ray.exceptions.RayActorError | _SilentError)
 
 

@@ -1,4 +1,4 @@
-"""The trainer as RLlib knows it: a Learner, with learning rate schedules, metrics and state."""
+"""The trainer as an RLlib Learner, with learning rate schedules, metrics and state."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -34,19 +34,19 @@ from rllib_dreamerv3.reports.dreams import Dream
 from rllib_dreamerv3.reports.flight_recorder import KEPT_UPDATES, FlightRecorder, not_finite
 from rllib_dreamerv3.reports.reporter import Reporter
 
-# Values that a message names; the recording has all of them.
+# Limit on names in a message; the recording has all.
 _MOST_NAMES = 5
 
 
 class DreamerV3Learner(Learner):
-    """Runs :class:`Trainer` on the batches RLlib hands it, and reports under RLlib's keys.
+    """Runs :class:`Trainer` on RLlib's batches, and reports under RLlib's keys.
 
-    The whole update is one compiled step, so the methods by which RLlib composes an update from
-    separate losses, gradients and optimizers have nothing to do here and say so.
+    The complete update is one compiled step, so the methods with which RLlib composes an update
+    from separate losses, gradients and optimizers raise TypeError.
 
     Attributes:
         trainer: Networks, optimizers and the compiled update.
-        replicas: The learners with which it makes each update, to be set before :meth:`build`.
+        replicas: The learners that compute each update together, set before :meth:`build`.
     """
 
     replicas: Replicas = ALONE
@@ -55,7 +55,6 @@ class DreamerV3Learner(Learner):
     TOTAL_LOSS_KEY = "total_loss"
 
     def build(self) -> None:
-        """Builds the module and the trainer around its networks."""
         super().build()
         module: DreamerV3RLModule = self.module[DEFAULT_MODULE_ID]
         options = self.config.learning_options()
@@ -76,7 +75,6 @@ class DreamerV3Learner(Learner):
         }
 
     def before_gradient_based_update(self, *, timesteps: dict[str, Any]) -> None:
-        """Sets the learning rates for the number of env steps that were sampled so far."""
         env_steps = next(iter(timesteps.values()), 0)
         for name, schedule in self._lr_schedules.items():
             rate = schedule.update(timestep=env_steps)
@@ -92,26 +90,25 @@ class DreamerV3Learner(Learner):
         timesteps: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Columns:
-        """Does one update of all networks.
+        """Runs one update of all networks.
 
-        Metrics are logged and stay with the learner: reducing them is ten times as expensive, and
-        once an iteration is enough.
+        Metrics are logged but not reduced, which is ten times as expensive and only needed once an
+        iteration.
 
         Args:
-            batch: Record columns ``[B, K+T, ...]`` of the default module; the rows of this learner,
-                where there are several.
-            training_data: The same as a learner group hands it over.
-            timesteps: Env steps sampled so far, by RLlib's key; schedules of learning rates go by
-                them.
-            **kwargs: Options by which RLlib divides a batch. There is nothing to divide here.
+            batch: Record columns ``[B, K+T, ...]`` of the default module; this learner's part, if
+                there are several learners.
+            training_data: The batch, as learner groups pass it.
+            timesteps: Env steps sampled so far, by RLlib's key, for learning rate schedules.
+            **kwargs: RLlib's options to divide a batch, without effect here.
 
         Returns:
-            The latents that the update gave these rows, as record columns ``[B, T, ...]`` for
-            replay to store; empty without a replay context.
+            The new latents of the batch as record columns ``[B, T, ...]``, for replay; empty
+            without a replay context.
 
         Raises:
-            TrainingDivergedError: If a metric is not finite. The networks are finite still, see
-                :class:`Trainer`, and :meth:`write_recording` can then be called.
+            TrainingDivergedError: If a metric is not finite. The networks are still finite, see
+                :class:`Trainer`, and :meth:`write_recording` can be called.
         """
         self._check_is_built()
         if batch is None:
@@ -120,7 +117,7 @@ class DreamerV3Learner(Learner):
         self.before_gradient_based_update(timesteps=timesteps or {})
         with TimerAndPrometheusLogger(self._metrics_learner_inner_update):
             update = self.trainer.update(dict(batch[DEFAULT_MODULE_ID]))
-            # At each update, so that one that is not finite is told at once; together, which is one
+            # After each update, to detect one that is not finite immediately; stacked, for a single
             # transfer from a GPU.
             numbers = tf.stack([*update.metrics.values()]).numpy()
             values = dict(zip(update.metrics, numbers, strict=True))
@@ -139,23 +136,23 @@ class DreamerV3Learner(Learner):
         half = self.trainer.in_turn and not any(name.startswith("WORLD_MODEL") for name in wrong)
         kept = "only the world model's step" if half else "nothing"
         return TrainingDivergedError(
-            f"Training diverged in update {update}: {names} not finite. Of that update {kept} was "
-            "kept."
+            f"Training diverged in update {update}: {names} not finite. Of this update {kept} was "
+            "applied."
         )
 
     def write_recording(
         self, directory: Path, batch: Columns, summary: Mapping[str, Any]
     ) -> str | None:
-        """Writes down the update that was not finite; see :class:`FlightRecorder`.
+        """Records the update that was not finite, see :class:`FlightRecorder`.
 
         Args:
-            directory: Where to put the recording, each in its own directory.
-            batch: Record columns ``[B, K+T, ...]`` of the update, all rows.
-            summary: What else it shall say, as JSON.
+            directory: Parent of the recording's directory.
+            batch: Record columns ``[B, K+T, ...]`` of the complete batch.
+            summary: Additional content, as JSON.
 
         Returns:
-            A sentence that says where it is, or why it could not be written; None if there are
-            enough already.
+            A sentence with the recording's directory, or why it could not be written; None if there
+            are enough recordings already.
         """
         if self._recorder.is_full(directory):
             return None
@@ -168,7 +165,7 @@ class DreamerV3Learner(Learner):
                 {"learning_rates": rates, **summary},
             )
         except OSError as error:
-            return f"Nothing more could be recorded in {directory}: {error}."
+            return f"The recording could not be written to {directory}: {error}."
         return (
             f"The batch, the metrics of the last {KEPT_UPDATES} updates and the networks are in "
             f"{path}."
@@ -189,16 +186,17 @@ class DreamerV3Learner(Learner):
         dream_data: bool = False,
         record_losses: bool = False,
     ) -> tuple[int, Dream | None, dict[str, Any]]:
-        """Computes the reports that are asked for; see :class:`Reporter`.
+        """Computes the requested reports, see :class:`Reporter`.
 
         Args:
-            batch: Record columns ``[B, T, ...]``, as they were given to the last update.
+            batch: Record columns ``[B, T, ...]`` of the last update.
             dream: Whether to compute :meth:`Reporter.dream`.
             dream_data: Whether to compute :meth:`Reporter.dream_data`.
             record_losses: Whether to compute :meth:`Reporter.record_losses`.
 
         Returns:
-            Number of updates so far, the dream (None if not asked for), and all else by name.
+            Number of updates so far, the dream (None if not requested), and all other values by
+            name.
         """
         update = int(self.trainer.updates)
         dreamt = self._reporter.dream(batch, update) if dream else None
@@ -210,7 +208,7 @@ class DreamerV3Learner(Learner):
         return update, dreamt, values
 
     def _log_steps_trained_metrics(self, batch: MultiAgentBatch) -> None:
-        # RLlib counts rows; a row here has T records, each of which is trained on.
+        # RLlib counts batch elements; each has T records here.
         steps = self.config.records_per_update
         log = self.metrics.log_value
         log((DEFAULT_MODULE_ID, WEIGHTS_SEQ_NO), self._weights_seq_no, window=1)
@@ -218,14 +216,13 @@ class DreamerV3Learner(Learner):
         for owner in (DEFAULT_MODULE_ID, ALL_MODULES):
             log((owner, NUM_MODULE_STEPS_TRAINED), steps, reduce="sum")
             log((owner, NUM_MODULE_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
-            # The slow critic is the one part that no optimizer touches.
+            # The slow critic is the only part without an optimizer.
             log((owner, NUM_TRAINABLE_PARAMETERS), self._parameters["total"], window=1)
             log((owner, NUM_NON_TRAINABLE_PARAMETERS), self._parameters["critic"], window=1)
         log((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")
         log((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """The module, and the optimizers with the trainer's other state as a plain file."""
         optimizer = ArrayFiles(self.trainer.get_state, self.trainer.set_state)
         return [*super().get_checkpointable_components(), (COMPONENT_OPTIMIZER, optimizer)]
 
@@ -236,18 +233,16 @@ class DreamerV3Learner(Learner):
         self.trainer.set_state(state)
 
     def configure_optimizers(self) -> None:
-        """Does nothing: :meth:`build` creates the trainer, which brings its optimizers."""
+        """Does nothing: the trainer, which :meth:`build` creates, has its optimizers."""
 
     def get_parameters(self, module: DreamerV3RLModule) -> Sequence[tf.Variable]:
-        """All parameters of a module."""
         return list(module.model.named_variables().values())
 
     def get_param_ref(self, param: tf.Variable) -> Hashable:
-        """A hashable name for a parameter."""
         return param.ref()
 
     def _convert_batch_type(self, batch: MultiAgentBatch, *args: Any, **kwargs: Any) -> Any:
-        # TensorFlow takes NumPy arrays as they are.
+        # TensorFlow accepts NumPy arrays.
         return batch
 
     @staticmethod
@@ -274,28 +269,23 @@ class DreamerV3Learner(Learner):
         raise _one_compiled_step("_update")
 
     def get_optimizer(self, *args: Any, **kwargs: Any) -> Any:
-        """Not available; see the class."""
         raise _one_compiled_step("get_optimizer")
 
     def configure_optimizers_for_module(self, *args: Any, **kwargs: Any) -> None:
-        """Not available; see the class."""
         raise _one_compiled_step("configure_optimizers_for_module")
 
     def compute_gradients(self, *args: Any, **kwargs: Any) -> Any:
-        """Not available; see the class."""
         raise _one_compiled_step("compute_gradients")
 
     def apply_gradients(self, *args: Any, **kwargs: Any) -> None:
-        """Not available; see the class."""
         raise _one_compiled_step("apply_gradients")
 
     def compute_loss_for_module(self, *args: Any, **kwargs: Any) -> Any:
-        """Not available; see the class."""
         raise _one_compiled_step("compute_loss_for_module")
 
 
 def _one_compiled_step(method: str) -> TypeError:
     return TypeError(
-        f"DreamerV3Learner.{method}() does not exist: losses, gradients and optimizers are one "
+        f"DreamerV3Learner.{method}() is not supported: losses, gradients and optimizers are one "
         "compiled step. Subclass rllib_dreamerv3.agent.trainer.Trainer to change it."
     )

@@ -1,4 +1,4 @@
-"""A learner in a process of its own, and how several of them are started."""
+"""A learner process, and how several are started."""
 
 import logging
 import socket
@@ -18,21 +18,21 @@ from rllib_dreamerv3.startup.devices import use_devices_of_a_learner
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-# A process that has room is there within this time.
+# Time for scheduling the processes, after which a warning is logged.
 _PLACING_S = 60.0
 
 
 class LearnerProcess:
-    """What Ray runs in the process.
+    """The Ray actor of a learner.
 
     Attributes:
-        learner: The learner, once :meth:`build` was called.
+        learner: The learner, after :meth:`build`.
     """
 
     learner: DreamerV3Learner
 
     def address(self) -> str:
-        """A network address at which nobody listens yet, ``host:port``."""
+        """Returns a free network address of this machine, ``host:port``."""
         host = ray.util.get_node_ip_address()
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as free:
             free.bind((host, 0))
@@ -45,14 +45,14 @@ class LearnerProcess:
         Args:
             config: A ``DreamerV3Config``.
             module_spec: Of the networks.
-            addresses: Where each learner is found, in their order.
-            index: The place of this one among them.
+            addresses: Addresses of all learners, in order.
+            index: Index of this learner in ``addresses``.
 
         Raises:
-            ResourceError: If it is to learn on a GPU and there is none.
+            ResourceError: If the config requests a GPU and there is none.
         """
         use_devices_of_a_learner(config.num_gpus_per_learner)
-        # Before the networks: collectives must be known to TensorFlow before its first operation.
+        # Before the networks: TensorFlow configures collectives before its first operation.
         replicas = WorkerReplicas(addresses, index) if len(addresses) > 1 else None
         self.learner = config.learner_class(config=config, module_spec=module_spec)
         if replicas is not None:
@@ -60,39 +60,37 @@ class LearnerProcess:
         self.learner.build()
 
     def update(self, columns: Columns, timesteps: Mapping[str, Any]) -> Columns:
-        """Does one update with rows of the batch; see :meth:`DreamerV3Learner.update`."""
+        """Runs one update with a part of the batch, see :meth:`DreamerV3Learner.update`."""
         steps = self.learner.config.records_per_update
         batch = MultiAgentBatch({DEFAULT_MODULE_ID: SampleBatch(columns)}, env_steps=steps)
         return self.learner.update(batch, timesteps=dict(timesteps))
 
     def apply(self, function: Callable[[DreamerV3Learner], T]) -> T:
-        """Calls a function on the learner."""
         return function(self.learner)
 
     def set_state(self, state: Any) -> None:
-        """Gives the learner what another one's ``get_state()`` has returned."""
         self.learner.set_state(state)
 
 
 def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any]:
-    """Starts as many processes as the config asks for, all with the same networks.
+    """Starts ``num_learners`` processes with the same networks.
 
     Args:
         config: A ``DreamerV3Config`` with ``num_learners`` of at least 1.
         module_spec: Of the networks.
-        state: What they begin with, as a learner's ``get_state()`` gives it; None for new networks.
+        state: Initial state, as a learner's ``get_state()`` returns it; None for new networks.
 
     Returns:
-        Their actors.
+        The actors.
 
     Raises:
-        ResourceError: They are to learn on GPUs, and one sees none.
-        LearnerFailedError: One cannot be started.
+        ResourceError: If the config requests GPUs, and a learner has none.
+        LearnerFailedError: If a learner cannot be started.
     """
     cpus = config.num_cpus_per_learner
     if cpus == "auto":
         cpus = 0 if config.num_gpus_per_learner else 1
-    # Not restarted by Ray: one that is alone would wait for learners that have left it.
+    # Not restarted by Ray: a single restarted learner could not rejoin the collective.
     actor = ray.remote(LearnerProcess).options(
         num_cpus=cpus,
         num_gpus=config.num_gpus_per_learner,
@@ -103,7 +101,7 @@ def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any
     try:
         addresses = _when_placed([x.address.remote() for x in actors], cpus, config)
         ray.get([x.build.remote(config, module_spec, addresses, i) for i, x in enumerate(actors)])
-        # Without a seed, each has made networks of its own.
+        # Without a seed, the learners have different networks.
         followers = actors[1:] if state is None else actors
         if followers:
             given = actors[0].apply.remote(_state_of) if state is None else ray.put(state)
@@ -118,13 +116,13 @@ def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any
 
 
 def _when_placed(calls: list[ray.ObjectRef], cpus: float, config: Any) -> list[str]:
-    """Answers of processes that Ray may have no room for yet; says so if that takes long."""
+    """Returns the results of calls; logs a warning if Ray takes long to place the processes."""
     _, waiting = ray.wait(calls, num_returns=len(calls), timeout=_PLACING_S)
     if waiting:
         free = ray.available_resources()
         logger.warning(
-            "%d of %d learners wait for Ray to place them. Each asks for %g CPUs and %g GPUs, of "
-            "which the cluster has %g and %g free: add machines, or end what holds them.",
+            "%d of %d learners wait for Ray to place them. Each requests %g CPUs and %g GPUs, of "
+            "which the cluster has %g and %g free: add machines, or stop what uses them.",
             len(waiting),
             len(calls),
             cpus,
@@ -136,7 +134,7 @@ def _when_placed(calls: list[ray.ObjectRef], cpus: float, config: Any) -> list[s
 
 
 def stop(actors: Sequence[Any]) -> None:
-    """Ends processes, whatever they are doing."""
+    """Kills processes."""
     for actor in actors:
         ray.kill(actor)
 

@@ -1,4 +1,4 @@
-"""The networks as RLlib knows them: an RLModule, with weights, states and checkpoints."""
+"""The networks as an RLModule, with weights, states and checkpoints."""
 
 import tempfile
 from collections.abc import Collection, Mapping
@@ -20,26 +20,26 @@ from rllib_dreamerv3.agent.networks.policy import Policy, PolicyState
 from rllib_dreamerv3.checkpoints.files import ARRAYS_FILE
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.plugin.checkpoints.components import ArrayFiles
-from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 from rllib_dreamerv3.spaces.codecs import make_codecs
 from rllib_dreamerv3.spaces.nesting import flatten, leaves
 
 _IS_FIRST = "is_first"
 _HOW_TO_ACT = (
     "batch observations as [B, 1, ...], begin each episode with get_initial_state() batched as "
-    "[B, ...], and go on with the 'state_out' of the step before (docs/migrating.md#acting)."
+    "[B, ...], and continue with the 'state_out' of the previous step (docs/migrating.md#acting)."
 )
 
 
 class DreamerV3RLModule(RLModule):
-    """Holds :class:`DreamerModel`, or only the acting part of it if ``inference_only``.
+    """Wraps :class:`DreamerModel`, or only its acting part if ``inference_only``.
 
-    ``model_config`` holds the fields of :class:`ModelSettings` under ``"settings"``, and
+    ``model_config`` has the fields of :class:`ModelSettings` under ``"settings"``, and
     ``"image_size"``, ``"action_mask_key"``, ``"normalize_actions"``, ``"clip_actions"``,
     ``"evaluation_action"`` and ``"seed"``.
-    The forward methods are for users' own inference loops: they take observations
-    ``[B, 1, ...]`` and a state, and answer with environment actions ``[B, 1, ...]`` and the next
-    state. Env runners call the policy directly, training calls the trainer.
+    The forward methods are for users' inference loops: they take observations ``[B, 1, ...]`` and
+    a state, and return environment actions ``[B, 1, ...]`` and the next state. Env runners call the
+    policy directly, training calls the trainer.
     """
 
     framework = "tf2"
@@ -48,7 +48,7 @@ class DreamerV3RLModule(RLModule):
         """Builds codecs and networks from spaces and ``model_config``.
 
         Raises:
-            SpaceError: If a space cannot be learned from.
+            SpaceError: If a space is not supported.
         """
         self.settings = ModelSettings(**self.model_config["settings"])
         self.observations, self.actions = make_codecs(
@@ -57,7 +57,7 @@ class DreamerV3RLModule(RLModule):
             image_size=self.model_config["image_size"],
             cnn=self.settings.cnn,
             mask_key=self.model_config["action_mask_key"],
-            # Modules that were saved before these two could be chosen do not have them.
+            # Modules saved by earlier versions lack these two.
             normalize_actions=self.model_config.get("normalize_actions", True),
             clip_actions=self.model_config.get("clip_actions", False),
         )
@@ -69,20 +69,19 @@ class DreamerV3RLModule(RLModule):
 
     @property
     def policy(self) -> Policy:
-        """The acting part."""
         return self.model.policy
 
     def share_networks_of(self, other: "DreamerV3RLModule") -> None:
-        """Acts with a full module's networks from now on, instead of copies of its weights."""
+        """Replaces the networks by those of a complete module, instead of copying its weights."""
         self.model = other.model.acting
 
     def to(self, device: Any) -> "DreamerV3RLModule":
-        """Does nothing: TensorFlow places operations itself. RLlib calls this on every module."""
+        """Does nothing, as TensorFlow places operations. RLlib calls this on every module."""
         del device
         return self
 
     def get_initial_state(self) -> dict[str, np.ndarray]:
-        """State of one environment before its episode starts, without batch axis."""
+        """Returns the state of one environment before its episode, without batch axis."""
         state = self.policy.initial_state(1)
         return {key: x[0] for key, x in state._asdict().items()} | {_IS_FIRST: np.asarray(True)}
 
@@ -102,10 +101,10 @@ class DreamerV3RLModule(RLModule):
         }
 
     def _read(self, batch: dict[str, Any]) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
-        """Observations ``[B, ...]``, states, and where episodes begin ``[B]``.
+        """Returns observations ``[B, ...]``, states, and where episodes begin ``[B]``.
 
         Raises:
-            ValueError: If the batch lacks one of them, or has other shapes.
+            ValueError: If one of them is missing from the batch, or has another shape.
         """
         start = self.get_initial_state()
         if Columns.OBS not in batch:
@@ -147,9 +146,8 @@ class DreamerV3RLModule(RLModule):
 
     def _forward_train(self, batch: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
         raise TypeError(
-            "DreamerV3 has no forward pass for training that could be called alone: the world "
-            "model, imagination and the losses are one compiled step, "
-            "rllib_dreamerv3.agent.trainer.Trainer.update()."
+            "DreamerV3 has no separate forward pass for training: world model, imagination and "
+            "losses are one compiled step, rllib_dreamerv3.agent.trainer.Trainer.update()."
         )
 
     def get_state(
@@ -160,7 +158,7 @@ class DreamerV3RLModule(RLModule):
         inference_only: bool = False,
         **kwargs: Any,
     ) -> Weights:
-        """Copies the parameters by name; with ``inference_only`` those of the acting part."""
+        """Returns copies of the parameters by name; only the acting part if ``inference_only``."""
         acting_only = inference_only and isinstance(self.model, DreamerModel)
         return get_weights(self.model.acting if acting_only else self.model)
 
@@ -168,7 +166,7 @@ class DreamerV3RLModule(RLModule):
         """Assigns parameters by name.
 
         Raises:
-            ValueError: If the state belongs to another model. Nothing is assigned then.
+            ValueError: If the state belongs to another model. Nothing changes then.
         """
         set_weights(self.model, state)
 
@@ -180,15 +178,15 @@ class DreamerV3RLModule(RLModule):
         filesystem: Any = None,
         use_msgpack: bool = False,
     ) -> str:
-        """Saves the parameters in a plain file, and RLlib's description of the module beside it."""
+        """Saves the parameters in a plain file, with RLlib's description of the module."""
         path = path or Path(tempfile.mkdtemp())
-        place = CheckpointPlace.of(path, filesystem)
+        location = CheckpointLocation.of(path, filesystem)
         weights = self._files()
-        with place.writing(weights.may_replace) as directory:
-            # RLlib pickles the state that it is given.
+        with location.writing(weights.may_replace) as directory:
+            # RLlib would pickle the parameters.
             super().save_to_path(str(directory), state={"arrays": ARRAYS_FILE})
             weights.write(directory, state)
-        return str(place)
+        return str(location)
 
     def restore_from_path(
         self, path: Any, *, component: str | None = None, filesystem: Any = None, **kwargs: Any

@@ -18,18 +18,18 @@ from rllib_dreamerv3.records import RecordChunk
 
 
 class BackgroundWork:
-    """Repeats a short task in a thread while the caller is inside :meth:`busy`, and only then.
+    """Repeats a short task in a thread, but only while the caller is inside :meth:`busy`.
 
-    So the task needs no locks: it may use whatever the caller does not use while it is busy.
+    The task needs no locks for data that the caller does not use inside.
     """
 
     def __init__(self, work: Callable[[], None], pause: Callable[[], None]):
         """Starts an idle thread.
 
         Args:
-            work: The task. An exception stops the work, and is raised in the caller when it leaves
-                :meth:`busy`.
-            pause: Waits for the next task; may outlast :meth:`busy`.
+            work: The task. Its exceptions end the repetition, and are raised in the caller on exit
+                from :meth:`busy`.
+            pause: Waits before the next repetition; may outlast :meth:`busy`.
         """
         self._work, self._pause = work, pause
         self._busy, self._working = threading.Event(), threading.Lock()
@@ -39,19 +39,18 @@ class BackgroundWork:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Runs the task in the background while the block runs."""
+        """Repeats the task in the background inside the context."""
         self._busy.set()
         try:
             yield
         finally:
             self._busy.clear()
-            with self._working:  # The last task has ended.
+            with self._working:  # Wait for the running task.
                 error, self._error = self._error, None
         if error is not None:
             raise error
 
     def stop(self) -> None:
-        """Ends the thread."""
         self._is_over = True
         self._busy.set()
 
@@ -72,7 +71,7 @@ class BackgroundWork:
             self._pause()
 
 
-# The learner looks up so often from waiting for records, to end an iteration in time.
+# Limit on waiting for records, so that iterations end in time.
 _WAIT_S = 1.0
 
 
@@ -81,9 +80,9 @@ class _Broadcast:
     """Weights for all env runners.
 
     Attributes:
-        state: For ``DreamerV3EnvRunner.set_state()``; holds a reference to the weights, which an
-            env runner resolves if it does not have them yet.
-        updates: Updates that they have seen.
+        state: Argument of ``DreamerV3EnvRunner.set_state()``, with a reference to the weights that
+            an env runner resolves if it does not have them yet.
+        updates: Number of updates behind the weights.
     """
 
     state: dict[str, Any]
@@ -91,11 +90,11 @@ class _Broadcast:
 
 
 class AsynchronousSampler(RemoteSampler):
-    """Keeps env runners busy as far as their records may be ahead of updates.
+    """Keeps env runners busy, within the limit on records ahead of updates.
 
-    Answers are taken as they arrive, without waiting for slower env runners. Weights are put into
-    Ray's object store once, and each request carries a reference to the newest. While an update
-    runs, a background thread takes answers and sends requests.
+    Takes answers as they arrive, without waiting for slower env runners. Weights are put into Ray's
+    object store once; each request carries a reference to the newest. While an update runs, a
+    background thread takes answers and sends requests.
     """
 
     concurrent = True
@@ -111,27 +110,27 @@ class AsynchronousSampler(RemoteSampler):
         """Takes over a group, see :class:`RemoteSampler`.
 
         Args:
-            *args: Of the class above.
-            max_requests: Most requests that are unanswered, of one env runner.
-            broadcast_interval: Updates after which no request is sent with the same weights.
-            get_weights: Returns the learner's weights, as env runners' state has them.
-            **kwargs: Of the class above.
+            *args: Of the base class.
+            max_requests: Limit on unanswered requests of one env runner.
+            broadcast_interval: Updates after which requests carry new weights.
+            get_weights: Returns the learner's weights, as in env runners' state.
+            **kwargs: Of the base class.
         """
         super().__init__(*args, **kwargs)
         self._max_requests, self._broadcast_interval = max_requests, broadcast_interval
         self._get_weights = get_weights
         self._broadcast: _Broadcast | None = None
         self._num_broadcasts = 0
-        # Answers that nobody has been given yet, with the updates that their weights had seen.
+        # Answers not yet collected, with the number of updates behind their weights.
         self._taken: list[tuple[Answer, int]] = []
         self._oldest_weights = 0
         self._request: SampleRequest | None = None
-        # The next answer of each env runner.
+        # References to the next answer of each env runner.
         self._awaited: list[ray.ObjectRef] = []
         self._background = BackgroundWork(self._take_and_ask, self._wait_for_first)
 
     def collect(self, request: SampleRequest) -> list[RecordChunk]:
-        """Takes what has arrived and requests more; waits only if no update is due."""
+        """Takes arrived answers and requests more; waits only if no update is due."""
         self._request = request
         self._renew_weights()
         self._take_and_ask()
@@ -148,12 +147,12 @@ class AsynchronousSampler(RemoteSampler):
         """Does nothing: requests carry the weights."""
 
     def while_busy(self, request: SampleRequest) -> AbstractContextManager[None]:
-        """Takes answers and requests more while the caller updates the networks.
+        """Takes answers and requests more in the background.
 
-        The records are for the next :meth:`collect`, whose errors the context raises.
+        The next :meth:`collect` returns the records. The context raises its errors on exit.
         """
         self._request = request
-        # Now: while an update runs, the learner cannot give its weights.
+        # Before the update, during which the learner's weights are not available.
         self._renew_weights()
         return self._background.busy()
 
@@ -169,37 +168,37 @@ class AsynchronousSampler(RemoteSampler):
     def call_remote(
         self, method: str, arguments: dict[str, Any], only: list[int] | None = None
     ) -> None:
-        """Drops what has arrived too, and sends the weights again, which may be others now."""
+        """Also drops arrived records, and sends the weights again, which may have changed."""
         if only is None:
             self._taken.clear()
         self._broadcast = None
         super().call_remote(method, arguments, only)
 
     def stop(self) -> None:
-        """Ends the background thread, then the env runners."""
         self._background.stop()
         super().stop()
 
     @property
     def records_in_flight(self) -> int:
-        """Records that were asked for and have not come."""
+        """Number of requested records that have not arrived."""
         return sum(x.records for requests in self._requests.values() for x in requests)
 
     def _take_and_ask(self) -> None:
-        """Takes all answers that have come, and asks for more."""
-        well, request, broadcast = self._find_well(), self._request, self._broadcast
+        healthy, request, broadcast = self._healthy(), self._request, self._broadcast
         assert request is not None
         assert broadcast is not None
         self._take_all()
-        self._ask_for_more(well, request, broadcast)
+        self._ask_for_more(healthy, request, broadcast)
         self._awaited = [requests[0].answer for requests in self._requests.values()]
 
-    def _ask_for_more(self, well: list[int], request: SampleRequest, broadcast: _Broadcast) -> None:
-        """Sends requests as long as there is room, first to env runners that have fewest."""
+    def _ask_for_more(
+        self, healthy: list[int], request: SampleRequest, broadcast: _Broadcast
+    ) -> None:
+        """Sends requests up to the limit, first to the env runners with the fewest."""
         taken = sum(len(chunk) for answer, _ in self._taken for chunk in answer.chunks)
         room = request.room - taken - self.records_in_flight
         for waiting in range(self._max_requests):
-            for index in well:
+            for index in healthy:
                 if room < request.records:
                     return
                 lost = not self._manager.is_actor_healthy(index)
@@ -209,7 +208,6 @@ class AsynchronousSampler(RemoteSampler):
                 room -= request.records
 
     def _take_all(self) -> None:
-        """Takes all answers that have come; those of one env runner in their order."""
         for index in sorted(self._requests):
             while index in self._requests:
                 updates = self._requests[index][0].updates
@@ -219,15 +217,15 @@ class AsynchronousSampler(RemoteSampler):
                 self._taken.append((good, updates))
 
     def _renew_weights(self) -> None:
-        """Makes ready the weights for requests that are sent from now on."""
+        """Replaces the weights that new requests carry, if they are too old."""
         request, last = self._request, self._broadcast
         assert request is not None
-        # Fewer updates than before: the learner's state was set to another.
+        # Fewer updates than before: the learner's state was restored.
         if last is not None and 0 <= request.updates - last.updates < self._broadcast_interval:
             return
         self._num_broadcasts += 1
         reference = ray.put(self._get_weights())
-        # Env runners ignore numbers that are not higher than the last one.
+        # Env runners ignore sequence numbers that are not higher than their last one.
         state = {COMPONENT_RL_MODULE: reference, WEIGHTS_SEQ_NO: self._num_broadcasts}
         self._broadcast = _Broadcast(state, request.updates)
 

@@ -1,4 +1,4 @@
-"""Sampling as RLlib knows it: an env runner, which steps N environments and returns records."""
+"""The env runner: steps N environments and returns records."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +18,7 @@ from ray.rllib.utils.typing import ResultDict
 from rllib_dreamerv3.agent.networks.policy import PolicyState
 from rllib_dreamerv3.envs.atari import AtariVector
 from rllib_dreamerv3.envs.checked import name_of_env
-from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SamplingPlace, fresh_incarnation
+from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SeedKey, fresh_incarnation
 from rllib_dreamerv3.errors import EnvironmentDataError
 from rllib_dreamerv3.plugin.sampling.environments import (
     autoreset_mode,
@@ -54,19 +54,18 @@ NUM_OBSERVATIONS_OUTSIDE = "num_observations_outside_lifetime"
 class DreamerV3EnvRunner(FaultTolerantEnvRunner):
     """Writes one stream of records for each of its environments.
 
-    ``sample()`` returns record chunks instead of episodes. What users know of RLlib's env runner
-    stays: metrics, seeds, callbacks, restarts after failures, and the options of
-    ``config.env_runners()``. There are no connectors, which would take as long as a small policy:
-    observations and actions are encoded and decoded here.
+    ``sample()`` returns record chunks instead of episodes. Metrics, seeds, callbacks, restarts
+    after failures and the options of ``config.env_runners()`` are as in RLlib. Observations and
+    actions are encoded and decoded here instead of in connectors, which would take as long as a
+    small policy.
     """
 
-    env: Any  # a vector environment, or None on a local env runner beside remote ones
+    env: Any  # a vector environment; None on a local env runner if there are remote ones
     _bounds: ObservationBounds | None = None
 
     def __init__(self, *, config: Any, **kwargs: Any):
-        """Creates environments and policy."""
         super().__init__(config=config, **kwargs)
-        self._place = SamplingPlace(
+        self._seed_key = SeedKey(
             EVALUATION if self.config.in_evaluation else TRAINING,
             self.worker_index or 0,
             generation=0,
@@ -79,16 +78,16 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         self._now: Columns = {}
         self._totals = SamplingTotals()
         self._done_episodes: list[EndedEpisode] = []
-        # Training starts its rows from the latents of any record.
+        # Training sequences start from the latents of any record.
         self._stores_latents = self.config.resolved("replay_context") > 0
 
     @property
     def incarnation(self) -> tuple[int, ...]:
-        """Empty unless this process is one that was started after another had died."""
-        return self._place.incarnation
+        """Identifies a restarted process; empty if this process was not restarted."""
+        return self._seed_key.incarnation
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
-        """Observation and action space: of the vector environment, of one, and of the module."""
+        """Returns the spaces of the vector environment, of a single one, and of the module."""
         if self.env is None:
             return self.spaces
         single = (self.env.single_observation_space, self.env.single_action_space)
@@ -99,16 +98,9 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         }
 
     def make_env(self) -> None:
-        """Creates the vector environment, see :func:`make_environments`.
-
-        Raises:
-            ConfigError: If there is no environment of that name, its package is missing, or its
-                spaces are not those that the config announces.
-            EnvironmentDataError: If what was made is no environment.
-            EnvironmentFailedError: If it cannot be made.
-        """
+        """Creates the vector environment; raises as :func:`make_environments`."""
         if self.env is not None:
-            with suppress(Exception):  # It is broken, maybe.
+            with suppress(Exception):  # It may be broken.
                 self.env.close()
         context = env_context(self.config, self.worker_index or 0, self.num_workers)
         env = make_environments(self.config, context)
@@ -145,33 +137,33 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         """Steps all environments.
 
         Args:
-            num_timesteps: At least so many records, of all environments together. By default one
-                rollout fragment of each environment; or until as many episodes have ended as there
-                are environments, if ``batch_mode`` is "complete_episodes".
-            num_episodes: At least so many whole episodes instead, from a reset on.
+            num_timesteps: Minimum number of records of all environments together. By default one
+                rollout fragment of each environment, or as many complete episodes as there are
+                environments if ``batch_mode`` is "complete_episodes".
+            num_episodes: Minimum number of complete episodes instead, after a reset.
             explore: False to act as in evaluation; by default as configured.
             random_actions: Whether to act uniformly at random.
-            force_reset: Whether to begin with a reset of all environments.
+            force_reset: Whether to reset all environments first.
 
         Returns:
-            One chunk for each environment; more after a failure in the middle of a call.
+            One chunk for each environment; more if environments were recreated during the call.
 
         Raises:
-            ValueError: If there is no environment, as on a local env runner beside remote ones; if
-                both numbers are given, or one of them is negative.
+            ValueError: If there is no environment, as on a local env runner if there are remote
+                ones, if both numbers are given, or if one of them is negative.
         """
         if self.env is None:
             raise ValueError(
-                "The local env runner has no environment beside remote ones. To evaluate, set "
-                ".evaluation(evaluation_interval=...) or evaluation_num_env_runners; or let it "
-                "have one with .env_runners(create_env_on_local_worker=True)."
+                "The local env runner has no environment, as there are remote env runners. To "
+                "evaluate, set .evaluation(evaluation_interval=...) or evaluation_num_env_runners; "
+                "or give it one with .env_runners(create_env_on_local_worker=True)."
             )
         if num_timesteps is not None and num_episodes is not None:
             raise ValueError("sample() takes num_timesteps or num_episodes, not both.")
         if min(num_timesteps or 0, num_episodes or 0) < 0:
             raise ValueError("sample() cannot take a negative number of records or episodes.")
-        # As in RLlib: whole episodes of some environments begin with a reset of all, and cut those
-        # of the others short. What training samples goes on, so that no last record is missing.
+        # As in RLlib, num_episodes resets all environments before and after, which cuts running
+        # episodes short. Training continues its episodes, so that no last record is missing.
         from_reset = num_episodes is not None
         self._needs_initial_reset |= force_reset or from_reset
         if num_timesteps is None and num_episodes is None:
@@ -180,7 +172,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
                 num_timesteps = fragment * self.num_envs
             else:
                 num_episodes = self.num_envs
-        # DreamerV3 samples its actions in evaluation too, unless told otherwise (2023 code).
+        # DreamerV3 samples its actions in evaluation too, unless configured otherwise (2023 code).
         explore = self.config.explore if explore is None else explore
         self._takes_mode = not explore and self.config.evaluation_action == "mode"
 
@@ -199,7 +191,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
     def _collect(
         self, num_timesteps: int | None, num_episodes: int | None, random_actions: bool
     ) -> tuple[list[RecordChunk], int]:
-        """Chunks, and the number of episodes that ended."""
+        """Returns chunks, and the number of episodes that ended."""
         if self._needs_initial_reset:
             self._start_streams()
         steps = episodes = 0
@@ -215,8 +207,8 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
             steps += 1
             ended = self._step(action)
             if ended is None:
-                # The environments were created anew. The last records have actions without an
-                # outcome. (RLlib drops all records of the call.)
+                # The environments were recreated. The actions of the last records have no outcome,
+                # so these are dropped. (RLlib drops all records of the call.)
                 steps -= 1
                 chunks += self._streams.take(but_last=True)
                 self._start_streams()
@@ -226,9 +218,9 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         return chunks + self._streams.take(), episodes
 
     def _choose(self, random_actions: bool) -> np.ndarray:
-        """Action vectors ``[N, A]`` for the current observations."""
+        """Returns action vectors ``[N, A]`` for the current observations."""
         if random_actions and not self._stores_latents:
-            # The policy has not seen this observation, so its state ends here.
+            # The policy does not see this observation, so its state is invalid from here on.
             self._policy_state = None
             return self._random_actions()
         is_first, state = self._now[IS_FIRST], self._policy_state
@@ -252,7 +244,6 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         return self.module.actions.sample(self._rng, self.num_envs, mask)
 
     def _latents(self) -> Columns:
-        """The policy's model state at the current records."""
         if not self._stores_latents:
             return {}
         assert self._policy_state is not None
@@ -262,7 +253,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         }
 
     def _step(self, action: np.ndarray) -> int | None:
-        """Steps all environments; returns the number of episodes that ended, None for a failure."""
+        """Steps all environments; returns how many episodes ended, or None after a failure."""
         env_action = self.module.actions.decode(action)
         result = self._try_env_step(env_action)
         if isinstance(result, str) and result == ENV_STEP_FAILURE:
@@ -290,39 +281,39 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
     def _begin_next(
         self, observation: Any, infos: Sequence[dict[str, Any]], ended: np.ndarray
     ) -> None:
-        """Writes the last records of episodes, whose environments have been reset already."""
+        """Writes the last records of episodes whose environments have reset themselves."""
         state = self._policy_state
         if self._stores_latents:
-            # No action is taken here, but training may start a row from this record's latents.
+            # No action is taken here, but a sequence may start from this record's latents.
             self._choose(random_actions=False)
         no_action = np.zeros((self.num_envs, self.module.actions.layout.size), np.float32)
         self._streams.add({**self._now, **self._latents(), ACTION: no_action}, of=ended)
         self._policy_state = state
         no = np.zeros(self.num_envs, bool)
         first = self._records(observation, np.zeros(self.num_envs), ended, no, no)
-        # Those that go on have the same observation in both.
-        going_on = self._now[REWARD]
-        self._now = first | {REWARD: np.where(ended, np.float32(0.0), going_on)}
+        # Where the episode continues, both observations are the same.
+        continuing = self._now[REWARD]
+        self._now = first | {REWARD: np.where(ended, np.float32(0.0), continuing)}
         if self._episode_callbacks:
             self._episode_callbacks.begin_next(observation, infos, np.flatnonzero(ended).tolist())
 
     def begin_generation(self, generation: int) -> None:
-        """Ends the running streams; the next ones have the seeds of that generation.
+        """Ends the running streams; the next ones use the seeds of the given generation.
 
         Args:
-            generation: The number that the algorithm counts, see :class:`SamplingPlace`.
+            generation: The algorithm's counter, see :class:`SeedKey`.
         """
-        self._place = self._place._replace(generation=generation, reset=0)
+        self._seed_key = self._seed_key._replace(generation=generation, reset=0)
         self._needs_initial_reset = True
 
     def _start_streams(self) -> None:
-        """Resets all environments and gives their records new stream names."""
-        self._streams = Streams(self._place.stream_prefix(), self.num_envs)
+        """Resets all environments and starts new streams."""
+        self._streams = Streams(self._seed_key.stream_prefix(), self.num_envs)
         self._policy_state = None
-        seeds, noise = self._place.seeds(self.config.seed, self.num_envs)
+        seeds, noise = self._seed_key.seeds(self.config.seed, self.num_envs)
         self._rng = np.random.default_rng(noise)
-        self._place = self._place._replace(reset=self._place.reset + 1)
-        # Vector environments of other makers need not take more than one seed.
+        self._seed_key = self._seed_key._replace(reset=self._seed_key.reset + 1)
+        # Other vector environments may not accept several seeds.
         several = isinstance(self.env.unwrapped, SyncVectorEnv | AsyncVectorEnv | AtariVector)
         observation, infos = self._try_env_reset(seed=seeds if several else seeds[0])
         no = np.zeros(self.num_envs, bool)
@@ -340,14 +331,14 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         terminated: np.ndarray,
         truncated: np.ndarray,
     ) -> Columns:
-        """The columns ``[N, ...]`` of the current records, without the action."""
+        """Returns the columns ``[N, ...]`` of the current records, without the action."""
         assert self._bounds is not None
         reward = np.asarray(reward, np.float32)
         if not np.isfinite(reward).all():
             i = int(np.flatnonzero(~np.isfinite(reward))[0])
             raise EnvironmentDataError(
                 f"Environment {i} of {name_of_env(self.config.env)} returned the reward "
-                f"{reward[i]}. Training on it would destroy the networks. Mend the environment, or "
+                f"{reward[i]}. Training on it would destroy the networks. Fix the environment, or "
                 "replace such rewards in a gymnasium.RewardWrapper."
             )
         return {
@@ -367,12 +358,10 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         return {key: self._now[key] for key in wanted}
 
     def take_done_episodes(self) -> list[EndedEpisode]:
-        """Returns, and forgets, the episodes that ended."""
         done, self._done_episodes = self._done_episodes, []
         return done
 
     def get_metrics(self) -> ResultDict:
-        """Returns, and forgets, the metrics since the last call."""
         for episode in self.take_done_episodes():
             self._log_episode(episode)
         if self._bounds is not None and self._bounds.left:

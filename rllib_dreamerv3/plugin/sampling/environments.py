@@ -1,4 +1,4 @@
-"""Makes the environments of an env runner, whatever names them, and compares their spaces."""
+"""Creates the environments of an env runner from a name, class or function; checks their spaces."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -23,21 +23,21 @@ from rllib_dreamerv3.records import ACTION_MASK
 
 
 def is_registered_with_tune(env: Any) -> bool:
-    """Whether the user has registered a function under this name with ``register_env``."""
+    """Whether this name was registered with ``register_env``."""
     return isinstance(env, str) and _global_registry.contains(ENV_CREATOR, env)
 
 
 def register_class(env: str) -> bool:
-    """Registers an environment that is named as ``module:Class``, so that all of RLlib knows it.
+    """Registers an environment named ``module:Class`` with RLlib.
 
     Args:
-        env: An environment's name. Its module is imported, here and wherever it is made.
+        env: An environment's name. Its module is imported here and in each env runner.
 
     Returns:
-        Whether it names a class or function; no for benchmarks and ids of Gymnasium.
+        Whether it names a class or function; False for benchmarks and ids of Gymnasium.
 
     Raises:
-        ConfigError: If the module cannot be imported, or has nothing of that name.
+        ConfigError: If the module cannot be imported, or has no such attribute.
     """
     if is_benchmark(env) or find_maker(env) is None:
         return False
@@ -46,18 +46,18 @@ def register_class(env: str) -> bool:
 
 
 def register_spec(env: str) -> None:
-    """Lets Ray's processes know an id that this process alone has registered with Gymnasium.
+    """Makes an id that this process registered with Gymnasium available in Ray's processes.
 
-    They import neither the user's script nor the packages that it imports. Ids that Gymnasium
-    itself brings, and benchmarks, are known everywhere.
+    They import neither the user's script nor its imports. Gymnasium's own ids and benchmarks are
+    available everywhere.
 
     Args:
-        env: An environment's name, of whatever kind.
+        env: An environment's name of any kind.
     """
     spec = gym.registry.get(env)
     if spec is None or is_benchmark(env) or _is_gymnasiums(spec):
         return
-    # A name that the user has given to register_env means that.
+    # A name that the user registered with register_env takes precedence.
     if not is_registered_with_tune(env) or _is_spec(_global_registry.get(ENV_CREATOR, env)):
         register_env(env, partial(_make_spec, spec))
 
@@ -78,7 +78,7 @@ def check_spaces(config: Any, env: VectorEnv) -> None:
     """Checks ``observation_space``, ``action_space`` and ``action_mask_key``.
 
     Args:
-        config: A config, which may leave all of them as they are.
+        config: A config; all three may be unset.
         env: Its environments.
 
     Raises:
@@ -89,13 +89,13 @@ def check_spaces(config: Any, env: VectorEnv) -> None:
         if announced is not None and announced != found:
             raise ConfigError(
                 f"{name} is {announced} in the config, but {found} in the environment "
-                f"{config.env!r}. Leave it out of the config, which takes that of the environment; "
-                "to change it wrap the environment with gymnasium.wrappers."
+                f"{config.env!r}. Leave it out of the config to use that of the environment, or "
+                "change it with gymnasium.wrappers."
             )
     key, observed = config.action_mask_key, env.single_observation_space
     keys = list(observed.spaces) if isinstance(observed, spaces.Dict) else []
     if key not in (*keys, ACTION_MASK):
-        has = f"has the keys {keys}" if keys else f"is {observed}, no Dict"
+        has = f"has the keys {keys}" if keys else f"is {observed}, not a Dict"
         raise ConfigError(
             f"action_mask_key is {key!r}, but the observation space of {config.env!r} {has}. Name "
             "the key of the action mask, or leave the option out."
@@ -103,20 +103,21 @@ def check_spaces(config: Any, env: VectorEnv) -> None:
 
 
 def autoreset_mode(env: VectorEnv, name: object) -> AutoresetMode:
-    """NEXT_STEP or SAME_STEP, as an environment says.
+    """Returns an environment's autoreset mode, NEXT_STEP or SAME_STEP.
 
     Args:
-        env: The environment; NEXT_STEP if it says nothing.
-        name: What it is called.
+        env: The environment; NEXT_STEP if its metadata has no mode.
+        name: Its name in messages.
 
     Raises:
-        ConfigError: It wants to be reset from outside.
+        ConfigError: If it does not reset itself.
     """
     mode = AutoresetMode(env.metadata.get("autoreset_mode", AutoresetMode.NEXT_STEP))
     if mode is AutoresetMode.DISABLED:
         raise ConfigError(
-            f"The vector environment {name!r} has AutoresetMode.DISABLED: nobody would reset it. "
-            "Make it with AutoresetMode.NEXT_STEP or SAME_STEP, or give a single environment."
+            f"The vector environment {name!r} has AutoresetMode.DISABLED, so it would never be "
+            "reset. Create it with AutoresetMode.NEXT_STEP or SAME_STEP, or give a single "
+            "environment."
         )
     return mode
 
@@ -124,27 +125,27 @@ def autoreset_mode(env: VectorEnv, name: object) -> AutoresetMode:
 def last_observations(
     env: VectorEnv, observation: Any, infos: Sequence[dict[str, Any]], ended: np.ndarray
 ) -> tuple[Any, Sequence[dict[str, Any]]]:
-    """What an environment with SAME_STEP has put aside where an episode ended.
+    """Restores the last observations of episodes from the infos of an environment with SAME_STEP.
 
     Args:
         env: The environment.
         observation: Of N environments; where an episode ended, the first of the next one.
-        infos: Of each of them, where ``final_obs`` and ``final_info`` are to be found.
+        infos: Of each environment, with ``final_obs`` and ``final_info`` where an episode ended.
         ended: Where an episode ended, ``[N]`` bool.
 
     Returns:
-        Observations and infos of the episodes that were going on, new or as they were given.
+        Observations and infos of the step, before any reset.
 
     Raises:
-        EnvironmentDataError: An observation is missing.
+        EnvironmentDataError: If a last observation is missing.
     """
     observations = list(iterate(env.observation_space, observation))
     infos = list(infos)
     for i in np.flatnonzero(ended):
         if infos[i].get("final_obs") is None:
             raise EnvironmentDataError(
-                f"Environment {i} has ended an episode and reset itself in the same step "
-                "(AutoresetMode.SAME_STEP), but its info has no 'final_obs', the episode's last "
+                f"Environment {i} ended an episode and reset itself in the same step "
+                "(AutoresetMode.SAME_STEP), but its info lacks 'final_obs', the episode's last "
                 "observation."
             )
         observations[i] = infos[i]["final_obs"]
@@ -154,15 +155,15 @@ def last_observations(
 
 
 def env_context(config: Any, worker_index: int, num_workers: int | None = None) -> EnvContext:
-    """What an env runner makes its environments with.
+    """Returns the context with which an env runner creates its environments.
 
     Args:
         config: Of training or of evaluation.
-        worker_index: The env runner's; 0 in the main process.
-        num_workers: How many env runners there are; None if that is not known.
+        worker_index: The env runner's index; 0 in the main process.
+        num_workers: Number of env runners; None if unknown.
 
     Returns:
-        The ``env_config``, with a ``render_mode`` where this env runner is to show them.
+        The ``env_config``, with a ``render_mode`` if this env runner is to render.
     """
     env_config = config.env_config
     first = 1 if config.num_env_runners else 0
@@ -172,21 +173,20 @@ def env_context(config: Any, worker_index: int, num_workers: int | None = None) 
 
 
 def make_environments(config: Any, context: EnvContext) -> VectorEnv:
-    """Makes the environments of one env runner; benchmarks get the papers' preprocessing.
+    """Creates the environments of one env runner; benchmarks get the papers' preprocessing.
 
     Args:
-        config: A config that has been validated.
-        context: Its ``env_config``, and which env runner this is.
+        config: A validated config.
+        context: Its ``env_config``, with the index of the env runner.
 
     Returns:
-        ``num_envs_per_env_runner`` environments. Single ones tell what is wrong with them, see
-        :class:`CheckedEnv`.
+        ``num_envs_per_env_runner`` environments. Single ones are checked, see :class:`CheckedEnv`.
 
     Raises:
-        ConfigError: If there is no environment of that name, its package is missing, or its
-            spaces are not those that the config announces.
-        EnvironmentDataError: If what was made is no environment.
-        EnvironmentFailedError: If it cannot be made.
+        ConfigError: If the environment's name is unknown, its package is missing, or its spaces
+            differ from those in the config.
+        EnvironmentDataError: If the result is not an environment.
+        EnvironmentFailedError: If it cannot be created.
     """
     try:
         env = _make(config, context)
@@ -220,28 +220,28 @@ def _make_checked(env: Any, context: EnvContext) -> CheckedEnv:
 
 
 def make_single(env: Any, context: EnvContext) -> gym.Env:
-    """Makes one environment that is no benchmark, as it is.
+    """Creates one environment that is not a benchmark, without wrappers.
 
     Args:
         env: A name, a class or a function.
         context: Its ``env_config``.
 
-    Returns:
-        What was made.
+    Raises:
+        EnvironmentDataError: If it is an environment of several agents.
     """
     creator = _creator(env)
     if creator is not None:
         made = call_maker(creator, context)
         if isinstance(made, MultiAgentEnv):
             raise EnvironmentDataError(
-                f"{name_of_env(env)} is an environment of several agents: DreamerV3 trains one."
+                f"{name_of_env(env)} is a multi-agent environment; DreamerV3 trains a single agent."
             )
         return made
     return gym.make(env, disable_env_checker=True, **context)
 
 
 def _creator(env: Any) -> Callable[[EnvContext], Any] | None:
-    """What RLlib calls to make an environment; None for an id of Gymnasium."""
+    """Returns the function that creates an environment; None for an id of Gymnasium."""
     if is_registered_with_tune(env):
         return _global_registry.get(ENV_CREATOR, env)
     return env if callable(env) else None

@@ -1,6 +1,6 @@
-"""Episodes as RLlib's callbacks expect them, without the observations of long ago.
+"""Episode objects for RLlib's callbacks, with only the most recent observations.
 
-Sampling itself needs no episode objects; they are kept only if some callback wants to see them.
+Sampling itself needs no episode objects; they are kept only if a callback uses them.
 """
 
 from collections.abc import Sequence
@@ -15,48 +15,46 @@ from ray.rllib.env.utils.infinite_lookback_buffer import InfiniteLookbackBuffer
 from ray.rllib.utils.spaces.space_utils import unbatch
 
 KEPT_STEPS = 16
-"""Last steps whose observations, infos and actions an episode still has."""
+"""Number of last steps whose observations, infos and actions an episode keeps."""
 
 
 class RecentBuffer(InfiniteLookbackBuffer):
-    """As long as all that was ever added, but with the last entries alone."""
+    """Keeps only the last entries, but has the length of all that were added."""
 
     def __init__(self, name: str, kept: int, space: gym.Space | None = None):
         """Starts empty.
 
         Args:
-            name: What its entries are called in an error.
+            name: Name of an entry in errors.
             kept: Number of entries to keep.
-            space: That the entries are from.
+            space: Space of the entries.
         """
         super().__init__(space=space)
         self._name, self._kept, self._dropped = name, kept, 0
 
     def append(self, item: Any) -> None:
-        """Adds an entry, and drops the oldest one too many."""
         super().append(item)
         if len(self.data) > self._kept:
             del self.data[0]
             self._dropped += 1
 
     def __len__(self) -> int:
-        """Number of all entries that were added."""
         return self._dropped + super().__len__()
 
     def finalize(self) -> None:
         """Turns all entries into one array.
 
         Raises:
-            IndexError: If some of them are gone.
+            IndexError: If some have been dropped.
         """
         self._index(0)
         super().finalize()
 
     def get(self, indices: Any = None, **kwargs: Any) -> Any:
-        """Entries by their index in the whole episode.
+        """Returns entries by their index in the complete episode.
 
         Raises:
-            IndexError: If one of them is gone.
+            IndexError: If one of them has been dropped.
         """
         if isinstance(indices, int):
             indices = self._index(indices)
@@ -71,23 +69,22 @@ class RecentBuffer(InfiniteLookbackBuffer):
         return super().get(indices, **kwargs)
 
     def _index(self, i: int) -> int:
-        """Where an entry now is."""
+        """Returns the index of an entry among those kept."""
         if (i < 0 and i + len(self) >= self._dropped) or i >= self._dropped:
             return i - self._dropped if i >= 0 else i
         if i < -len(self):
-            return i  # RLlib's own answer to what never was.
+            return i  # Out of range: RLlib raises its own error.
         raise IndexError(
-            f"{self._name} {i} of this episode of {len(self)} is not kept any more: callbacks see "
-            f"the last {self._kept} alone, so that memory does not grow with an episode. Take what "
-            "you need in on_episode_step and keep it in episode.custom_data."
+            f"{self._name} {i} of this episode of {len(self)} is no longer available: callbacks "
+            f"see only the last {self._kept}, so that memory does not grow with an episode. Store "
+            "what you need in episode.custom_data during on_episode_step."
         )
 
 
 class RecentEpisode(SingleAgentEpisode):
-    """Knows all rewards and its length, but only the last observations, infos and actions."""
+    """An episode with all rewards, but only the last observations, infos and actions."""
 
     def __init__(self, observation_space: gym.Space, action_space: gym.Space):
-        """Starts before the reset."""
         super().__init__(observation_space=observation_space, action_space=action_space)
         self.observations = RecentBuffer("Observation", KEPT_STEPS + 1, observation_space)
         self.infos = RecentBuffer("Info", KEPT_STEPS + 1)
@@ -101,13 +98,13 @@ class EpisodeCallbacks:
     """Follows the running episodes of an env runner and calls the callbacks."""
 
     def __init__(self, runner: SingleAgentEnvRunner):
-        """Attaches to an env runner; nothing is called before its first reset."""
+        """Attaches to an env runner; callbacks are called from its first reset on."""
         self._runner = runner
         self._episodes: list[RecentEpisode] = []
 
     @classmethod
     def if_wanted(cls, runner: SingleAgentEnvRunner) -> "EpisodeCallbacks | None":
-        """Attaches only if at least one callback for an episode event is configured."""
+        """Attaches to an env runner if any callback for an episode event is configured."""
         overridden = any(
             getattr(type(callback), event) is not getattr(RLlibCallback, event)
             for callback in runner._callbacks
@@ -117,7 +114,6 @@ class EpisodeCallbacks:
         return cls(runner) if overridden or functions else None
 
     def reset(self, observations: Any, infos: Sequence[dict[str, Any]]) -> None:
-        """Begins an episode in every environment."""
         self._episodes = [self._new_episode() for _ in range(self._runner.num_envs)]
         self.begin_next(observations, infos, range(self._runner.num_envs))
 
@@ -134,16 +130,16 @@ class EpisodeCallbacks:
 
         Args:
             observations: Of all environments; where an episode ends, its last one.
-            actions: That led to them; without meaning where an episode begins.
+            actions: The actions before the observations; ignored where an episode begins.
             rewards: Of these actions.
             terminateds: Where an episode ends by termination.
-            truncateds: Where it is cut.
+            truncateds: Where an episode ends by truncation.
             infos: Of each environment.
         """
         observation_list, action_list = unbatch(observations), unbatch(actions)
         for i in range(self._runner.num_envs):
             if self._episodes[i].is_done:
-                # The environment resets itself in the step after an end.
+                # With NEXT_STEP the environment resets itself in the step after the end.
                 self._begin(i, observation_list[i], infos[i])
                 continue
             episode = self._episodes[i]
@@ -162,7 +158,7 @@ class EpisodeCallbacks:
     def begin_next(
         self, observations: Any, infos: Sequence[dict[str, Any]], ended: Sequence[int]
     ) -> None:
-        """Begins the next episode where one has ended and the environment was reset at once."""
+        """Begins the next episodes of environments that reset themselves in the same step."""
         observation_list = unbatch(observations)
         for i in ended:
             self._begin(i, observation_list[i], infos[i])

@@ -1,7 +1,7 @@
-"""Rewards of episodes: clipped on the way into replay; statistics of the last ones for results.
+"""Reward clipping on the way into replay, and statistics of the last episodes for results.
 
-RLlib clips rewards when it prepares a training batch. Clipping them on the way into replay is the
-same, since the policy never sees a reward. Reported returns are not clipped.
+RLlib clips rewards when it prepares a training batch. Clipping on the way into replay is
+equivalent, since the policy never sees a reward. Reported returns are not clipped.
 """
 
 import dataclasses
@@ -25,12 +25,12 @@ from rllib_dreamerv3.records import REWARD, EndedEpisode, RecordChunk
 
 
 def clip_rewards(chunk: RecordChunk, clip: bool | float | None) -> RecordChunk:
-    """Gives records the rewards that training shall see.
+    """Clips the rewards of records for training.
 
     Args:
-        chunk: Records as they were sampled; stays as it is.
+        chunk: Records as they were sampled; not changed.
         clip: True for the sign of each reward, a number x for rewards in [-x, x], False or None for
-            rewards as they came.
+            no clipping.
 
     Returns:
         Records that share all columns but the rewards with ``chunk``.
@@ -48,10 +48,10 @@ INFO_LAST, INFO_SUM = "last_mean", "sum_mean"
 
 
 class EpisodeStatistics:
-    """Keeps the episodes that ended last.
+    """Statistics of the last episodes that ended.
 
-    RLlib's own statistics begin anew with every result, and are NaN in an iteration in which no
-    episode ends. That is the rule where an episode takes longer than an iteration.
+    RLlib's own statistics restart with every result, and are NaN in an iteration in which no
+    episode ends, as is common if episodes take longer than an iteration.
     """
 
     def __init__(self, size: int):
@@ -63,16 +63,15 @@ class EpisodeStatistics:
         self._ended: deque[EndedEpisode] = deque(maxlen=size)
 
     def add(self, episodes: Iterable[EndedEpisode]) -> None:
-        """Takes in the next episodes that have ended."""
         self._ended.extend(episodes)
 
     def results(self) -> dict[str, Any]:
-        """What results say of the episodes, under RLlib's names.
+        """Computes the metrics of the episodes, under RLlib's names.
 
         Returns:
-            Mean, least and greatest return and length, mean duration in seconds, the last return,
-            and for each number in ``info`` the means, over the episodes that have it, of its last
-            value and of its sum. Empty if no episode has ended.
+            Mean, minimum and maximum of return and length, mean duration in seconds, the last
+            return, and for each number in ``info`` the means of its last value and of its sum over
+            the episodes that have it. Empty if no episode has ended.
         """
         if not self._ended:
             return {}
@@ -105,15 +104,9 @@ class EpisodeStatistics:
         return results
 
     def get_state(self) -> list[EndedEpisode]:
-        """The episodes that ended, as JSON."""
         return list(self._ended)
 
     def set_state(self, state: Iterable[Iterable[Any]]) -> None:
-        """Restores what :meth:`get_state` gave; older checkpoints have returns and lengths."""
+        """Restores the result of :meth:`get_state`; older checkpoints have returns and lengths."""
         self._ended.clear()
         self._ended.extend(EndedEpisode(*episode) for episode in state)
-
-
-def _means(values: list[tuple[float, float]]) -> dict[str, float]:
-    last, total = np.mean(values, axis=0).tolist()
-    return {INFO_LAST: last, INFO_SUM: total}

@@ -1,4 +1,4 @@
-"""Environments that fail or hang: watchdog, limit of failures, and the env runner's part."""
+"""Handles failing and hanging environments: watchdog, failure limit, and env runner base class."""
 
 import logging
 import math
@@ -21,7 +21,7 @@ from ray.rllib.env.env_runner import (
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from rllib_dreamerv3.envs.checked import failed_call, name_of_env
-from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, in_words
+from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, describe
 from rllib_dreamerv3.plugin.cluster.worker_status import post_start_failure, post_status
 from rllib_dreamerv3.startup.devices import hide_gpus
 
@@ -29,35 +29,33 @@ _FORGIVEN_AFTER = 1000
 
 
 class ConsecutiveFailures:
-    """Counts the failures between which nothing went well.
+    """Counts consecutive failures.
 
-    An episode that ends makes up for all before it, and so do 1,000 env steps without a failure:
-    an environment that fails at step 20 of each episode ends a run, one that fails once an hour
-    does not.
+    A completed episode or 1,000 env steps without a failure reset the count: an environment that
+    fails at step 20 of each episode ends a run, one that fails once an hour does not.
     """
 
     def __init__(self, tolerated: int):
-        """Starts with none.
+        """Starts at zero.
 
         Args:
-            tolerated: Failures in a row that end nothing.
+            tolerated: Failures in a row that do not end the run.
         """
         self._tolerated, self._steps = tolerated, 0
         self.count = 0
 
     def failed(self) -> bool:
-        """Counts a failure; returns whether that is one too many."""
+        """Counts a failure; returns whether the limit is exceeded."""
         self.count, self._steps = self.count + 1, 0
         return self.count > self._tolerated
 
     def succeeded(self, env_steps: int, episodes: int) -> None:
-        """Takes in env steps without a failure, and the number of episodes that ended in them."""
+        """Records env steps without a failure, and the number of episodes that ended in them."""
         self._steps += env_steps
         if episodes or self._steps >= _FORGIVEN_AFTER:
             self.count = self._steps = 0
 
     def __str__(self) -> str:
-        """For the end of a message."""
         return (
             f"{self.count} failures in a row are more than "
             f"num_consecutive_env_runner_failures_tolerance={self._tolerated}"
@@ -65,30 +63,30 @@ class ConsecutiveFailures:
 
 
 def name_of(worker_index: int, *, evaluation: bool) -> str:
-    """What an env runner is called in messages."""
+    """Returns an env runner's name in messages."""
     kind = "Evaluation env runner" if evaluation else "Env runner"
     return f"{kind} {worker_index}"
 
 
 logger = logging.getLogger(__name__)
 
-_CHECKS = 5  # in the time after which a call is told of
+_CHECKS = 5  # per timeout
 
 
 class Watchdog:
-    """Watches the calls of one env runner's environments from a thread of its own.
+    """Watches the calls of one env runner's environments in a background thread.
 
-    A call that takes too long is told of once, in the log and, for the process that waits for this
-    env runner, under the env runner's name.
+    Reports a call that takes too long once: in the log, and as the env runner's status for the
+    driver.
     """
 
     def __init__(self, env_runner: str, environment: object, patience_s: float):
         """Starts watching.
 
         Args:
-            env_runner: Whose environments are watched.
-            environment: What they are called.
-            patience_s: Seconds that a call may take.
+            env_runner: Name of the env runner.
+            environment: Name of its environments.
+            patience_s: Seconds after which a call is reported.
         """
         self._env_runner, self._environment, self._patience_s = env_runner, environment, patience_s
         self._call, self._began, self._thread = "", 0.0, threading.get_ident()
@@ -97,7 +95,7 @@ class Watchdog:
 
     @contextmanager
     def during(self, call: str) -> Iterator[None]:
-        """Watches what happens inside.
+        """Watches a call, which runs inside the context.
 
         Args:
             call: ``__init__``, ``reset`` or ``step``.
@@ -110,21 +108,20 @@ class Watchdog:
             self._call = ""
 
     def stop(self) -> None:
-        """Ends the thread."""
         self._over.set()
 
     def _watch(self) -> None:
-        told = 0.0
+        reported = 0.0
         while not self._over.wait(self._patience_s / _CHECKS):
             call, began = self._call, self._began
-            if call and began == told:
+            if call and began == reported:
                 continue
-            if told:
-                post_status("")  # It has returned after all.
-                told = 0.0
+            if reported:
+                post_status("")  # The call has returned.
+                reported = 0.0
             seconds = time.monotonic() - began
             if call and seconds >= self._patience_s:
-                told = began
+                reported = began
                 text = (
                     f"{self._env_runner} has been in {call}() of {self._environment!r} for "
                     f"{seconds:.0f} s{self._where()}"
@@ -141,19 +138,18 @@ class Watchdog:
 
 
 MOST_PATIENCE_S = 30.0
-"""Seconds after which an environment's call is told of; less where results are awaited sooner."""
+"""Seconds after which an environment's call is reported; less if ``sample_timeout_s`` is short."""
 
 
 class FaultTolerantEnvRunner(SingleAgentEnvRunner):
-    """Makes environments anew that fail, up to a limit, and tells of those that hang.
+    """Recreates failing environments, up to a limit; reports hanging ones.
 
-    Subclasses tell ``_failures`` what went well.
+    Subclasses report successful steps to ``_failures``.
     """
 
     def __init__(self, *, config: Any, **kwargs: Any):
-        """Creates environments and policy."""
         if kwargs.get("worker_index"):
-            # A process of its own, whose few rows a GPU would compute no faster.
+            # A remote env runner: a GPU is not faster for its small batches.
             hide_gpus()
         self._failures = ConsecutiveFailures(config.num_consecutive_env_runner_failures_tolerance)
         self._watchdog = Watchdog(
@@ -161,25 +157,25 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
             config.env,
             min(MOST_PATIENCE_S, (config.sample_timeout_s or math.inf) / 2),
         )
-        # RLlib asks for the device of its networks, and has an answer for PyTorch alone.
+        # RLlib requests the device of the networks, but supports only PyTorch.
         get_device = rllib_env_runner.get_device
         rllib_env_runner.get_device = lambda *_: None
         try:
             with self._watchdog.during("__init__"):
                 super().__init__(config=config, **kwargs)
         except Exception as error:
-            post_start_failure(in_words(error))
+            post_start_failure(describe(error))
             raise
         finally:
             rllib_env_runner.get_device = get_device
 
     def _try_env_reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, Any]:
-        """Resets the environments, and makes them anew where that fails.
+        """Resets the environments; recreates them if that fails.
 
         Raises:
-            EnvironmentDataError: They return what their spaces do not declare. Making them anew
-                would not help.
-            EnvironmentFailedError: That has failed too often in a row.
+            EnvironmentDataError: If they return values that their spaces do not declare, which
+                recreating would not fix.
+            EnvironmentFailedError: If they failed too often in a row.
         """
         while True:
             try:
@@ -192,14 +188,14 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
                 self._note_failure("reset", error)
 
     def _try_env_step(self, actions: Any) -> Any:
-        """Steps the environments, and makes them anew where that fails.
+        """Steps the environments; recreates them if that fails.
 
         Returns:
-            What ``step()`` gives, or ``ENV_STEP_FAILURE``.
+            The result of ``step()``, or ``ENV_STEP_FAILURE``.
 
         Raises:
-            EnvironmentDataError: As in a reset.
-            EnvironmentFailedError: That has failed too often in a row.
+            EnvironmentDataError: As for a reset.
+            EnvironmentFailedError: If they failed too often in a row.
         """
         try:
             with self.metrics.log_time(ENV_STEP_TIMER), self._watchdog.during("step"):
@@ -214,23 +210,22 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
         return results
 
     def _note_failure(self, call: str, error: Exception) -> None:
-        told = failed_call(f"{call}() of {name_of_env(self.config.env)}", error)
+        failure = failed_call(f"{call}() of {name_of_env(self.config.env)}", error)
         if not self.config.restart_failed_sub_environments:
-            if told is error:
+            if failure is error:
                 raise error
-            raise told from error
+            raise failure from error
         if self._failures.failed():
-            raise EnvironmentFailedError(f"{told}\n{self._failures}.") from error
-        logger.warning("%s\nThe environments are made anew.", told)
+            raise EnvironmentFailedError(f"{failure}\n{self._failures}.") from error
+        logger.warning("%s\nRecreating the environments.", failure)
         self.make_env()
 
     def stop(self) -> None:
-        """Closes the environments."""
         self._watchdog.stop()
         super().stop()
 
 
 def was_restarted() -> bool:
-    """Whether this is an actor that Ray started again after its process had died."""
+    """Whether this is an actor that Ray has restarted after its process died."""
     context = ray.get_runtime_context() if ray.is_initialized() else None
     return bool(context and context.get_actor_id() and context.was_current_actor_reconstructed)

@@ -13,10 +13,10 @@ from rllib_dreamerv3.records import RecordChunk
 
 
 class Sampler(ABC):
-    """Collects records from the env runners of a group, and gives them new weights.
+    """Collects records from the env runners of a group, and sends them new weights.
 
     Attributes:
-        concurrent: Whether env runners sample while updates run, so that records have to be stored
+        concurrent: Whether env runners sample while updates run, so that records must be stored
             between any two updates.
     """
 
@@ -26,40 +26,39 @@ class Sampler(ABC):
         """Takes over a group.
 
         Args:
-            group: Its env runners.
+            group: The env runners.
         """
         self._group = group
 
     @abstractmethod
     def collect(self, request: SampleRequest) -> list[RecordChunk]:
-        """Returns the records of env runners, those of each stream in order.
+        """Returns records of env runners, in order for each stream.
 
         Args:
-            request: What to request from env runners.
+            request: The request to send to env runners.
 
         Raises:
-            EnvironmentDataError: An environment returns what it does not declare.
-            EnvironmentFailedError: An env runner has failed too often in a row, or none is left.
+            EnvironmentDataError: If an environment returns values that its spaces do not declare.
+            EnvironmentFailedError: If an env runner failed too often in a row, or all have died.
         """
 
     def while_busy(self, request: SampleRequest) -> AbstractContextManager[None]:
-        """Returns a context inside of which the caller updates the networks.
+        """Returns a context in which the caller updates the networks, and must not use the sampler.
 
-        Env runners that are concurrent are sent requests meanwhile. Inside, the caller must not use
-        the sampler.
+        A concurrent sampler sends requests in the background.
         """
         return nullcontext()
 
     @abstractmethod
     def publish_weights(self) -> None:
-        """Gives env runners the learner's weights, at the latest with their next request."""
+        """Sends the learner's weights to env runners, with their next request at the latest."""
 
     @abstractmethod
     def take_metrics(self) -> list[ResultDict]:
-        """Returns the metrics of env runners since the last call; empty if none has answered."""
+        """Returns env-runner metrics since the last call; empty if no env runner has answered."""
 
     def bring_back(self) -> list[int]:
-        """Returns the indices of env runners that were recreated or added, without waiting."""
+        """Returns indices of recreated or added env runners, without waiting for any."""
         return []
 
     def call_remote(
@@ -68,9 +67,9 @@ class Sampler(ABC):
         """Calls a method of remote env runners, if there are any.
 
         Args:
-            method: Of ``DreamerV3EnvRunner``.
+            method: Name of a method of ``DreamerV3EnvRunner``.
             arguments: Its arguments; object references are resolved.
-            only: Indices of those to call; by default all that are healthy.
+            only: Indices of the env runners to call; by default all healthy ones.
         """
         return
 
@@ -79,8 +78,8 @@ class Sampler(ABC):
         return {}
 
     @property
-    def machines(self) -> list[str] | None:
-        """Nodes of the healthy remote env runners; None until all of them have answered."""
+    def placement(self) -> list[str] | None:
+        """Machines of the healthy remote env runners; None until all have answered."""
         return []
 
     def stop(self) -> None:
@@ -95,23 +94,21 @@ class LocalSampler(Sampler):
         """Takes over a group.
 
         Args:
-            group: Has a local env runner alone.
-            publish: Copies the learner's weights to it; None if it acts with the learner's own
+            group: A group with only a local env runner.
+            publish: Copies the learner's weights to it; None if it acts with the learner's
                 networks.
         """
         super().__init__(group)
         self._publish = publish
 
     def collect(self, request: SampleRequest) -> list[RecordChunk]:
-        """Samples once."""
         chunks: list[RecordChunk] = self._group.local_env_runner.sample(**request.arguments)
         return chunks
 
     def publish_weights(self) -> None:
-        """Copies the weights now."""
         if self._publish is not None:
             self._publish()
 
     def take_metrics(self) -> list[ResultDict]:
-        """Reduces the env runner's metrics: too expensive to do it for every sample."""
+        # Reducing metrics is too expensive to do for every sample.
         return [self._group.local_env_runner.get_metrics()]

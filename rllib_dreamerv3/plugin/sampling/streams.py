@@ -1,4 +1,4 @@
-"""What an env runner's environments write: chunks of records, ended episodes, and totals."""
+"""Collects an env runner's output: chunks of records, ended episodes, and totals."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -9,15 +9,15 @@ from ray.rllib.utils.metrics import SAMPLE_TIMER, TIME_BETWEEN_SAMPLING
 
 from rllib_dreamerv3.records import Columns, EndedEpisode, RecordChunk
 
-# Environments that put whole tables into their infos would fill the results.
+# Limit on numbers from infos, as environments with large infos would flood the results.
 _MOST_NUMBERS = 64
 
 
 class RunningEpisodes:
-    """Follows the episodes of N environments."""
+    """Accumulates returns, lengths and infos of the running episodes of N environments."""
 
     def __init__(self, num_envs: int):
-        """Begins an episode in each.
+        """Begins an episode in each environment.
 
         Args:
             num_envs: N.
@@ -35,7 +35,7 @@ class RunningEpisodes:
 
         Args:
             rewards: ``[N]``.
-            is_first: Where it was no step but a reset, ``[N]`` bool.
+            is_first: Where the step was a reset, ``[N]`` bool.
             infos: Of each environment.
         """
         self._length += ~is_first
@@ -70,8 +70,8 @@ class RunningEpisodes:
 class SamplingTotals:
     """Sums over the calls of ``sample()`` since the last report.
 
-    RLlib logs a dozen values in each call, which takes as long as a small policy takes to act.
-    The sums are logged once a report instead, under the same keys; times are means over calls.
+    RLlib logs a dozen values in each call, which takes as long as a step of a small policy. These
+    sums are logged once per report instead, under the same keys; times are means over calls.
 
     Attributes:
         calls: Calls that have ended.
@@ -80,7 +80,6 @@ class SamplingTotals:
     """
 
     def __init__(self) -> None:
-        """All sums are zero."""
         self.calls = 0
         self.env_steps = 0
         self.episodes = 0
@@ -88,12 +87,11 @@ class SamplingTotals:
         self._began = self._ended = time.perf_counter()
 
     def begin_call(self) -> None:
-        """Ends the time between two calls."""
         self._began = time.perf_counter()
         self._seconds[TIME_BETWEEN_SAMPLING] += self._began - self._ended
 
     def end_call(self, env_steps: int, episodes: int) -> None:
-        """Adds a call, in which so many actions were executed and so many episodes ended."""
+        """Marks the end of a call, with the actions executed and episodes ended in it."""
         self._ended = time.perf_counter()
         self._seconds[SAMPLE_TIMER] += self._ended - self._began
         self.calls += 1
@@ -101,7 +99,7 @@ class SamplingTotals:
         self.episodes += episodes
 
     def mean_seconds(self) -> dict[str, float]:
-        """Mean duration of a call and of the time before it, in seconds, by RLlib's keys.
+        """Returns the mean duration of calls and of the time between them, by RLlib's keys.
 
         At least one call must have ended.
         """
@@ -109,17 +107,17 @@ class SamplingTotals:
 
 
 class Streams:
-    """Collects the records of N environments and knows their positions.
+    """Collects the records of N environments, with their positions in the streams.
 
     Attributes:
-        prefix: What the names of all N streams begin with.
+        prefix: Prefix of the names of all N streams.
     """
 
     def __init__(self, prefix: str, num_envs: int):
-        """Begins new streams.
+        """Starts new streams.
 
         Args:
-            prefix: A name that no stream had before.
+            prefix: A name that no earlier stream has.
             num_envs: N.
         """
         self.prefix = prefix
@@ -132,7 +130,7 @@ class Streams:
 
         Args:
             columns: The records ``[N, ...]``.
-            of: Environments that have one, ``[N]`` bool; by default all.
+            of: Environments with a record, ``[N]`` bool; by default all.
         """
         self._steps.append(columns)
         present = np.ones(len(self._end), bool) if of is None else of
@@ -140,14 +138,14 @@ class Streams:
         self._end += present
 
     def end_episode(self, i: int, episode: EndedEpisode) -> None:
-        """Notes that an episode of an environment has ended, for its next chunk."""
+        """Adds an ended episode to the environment's next chunk."""
         self._ended[i].append(episode)
 
     def take(self, *, but_last: bool = False) -> list[RecordChunk]:
-        """Returns, and forgets, the records that were added: one chunk a stream, if any.
+        """Returns and clears the added records: one chunk per stream, or none.
 
         Args:
-            but_last: Leaves out what was added last. The streams must have ended then.
+            but_last: Whether to omit the last addition. The streams must end then.
         """
         steps = self._steps[:-1] if but_last else self._steps
         present, start = np.array(self._present[: len(steps)]), self._start
@@ -155,13 +153,13 @@ class Streams:
         if not steps:
             return []
         stacked = {name: np.array([step[name] for step in steps]) for name in steps[0]}
-        whole = present.all()
+        complete = present.all()
         ended, self._ended = self._ended, [[] for _ in self._ended]
         return [
             RecordChunk(
                 f"{self.prefix}-{i}",
                 int(start[i]),
-                {name: x[:, i] if whole else x[present[:, i], i] for name, x in stacked.items()},
+                {name: x[:, i] if complete else x[present[:, i], i] for name, x in stacked.items()},
                 tuple(ended[i]),
             )
             for i in range(len(start))

@@ -1,4 +1,4 @@
-"""Ray's loggers with env steps as their axis, and Tune's progress.csv with all columns."""
+"""Ray's loggers with env steps as the x-axis, and Tune's progress.csv with all columns."""
 
 import csv
 import logging
@@ -21,25 +21,23 @@ from rllib_dreamerv3.reports.picture_files import PICTURE_ENDING
 
 
 class CompleteCSVLoggerCallback(CSVLoggerCallback):
-    """Writes results to ``progress.csv``: env steps first, and a column for every key of any.
+    """Writes results to ``progress.csv``, with env steps first and a column for every key.
 
-    Tune's own keeps the keys of a trial's first result alone. Losses are not among them where that
-    result comes before the first update, nor is what evaluation gives. Pass one to Tune, which then
-    leaves its own out::
+    Tune's own logger keeps only the keys of a trial's first result, which may lack losses and
+    evaluation results. Tune does not create its own if it is given this one::
 
         tune.RunConfig(callbacks=[CompleteCSVLoggerCallback()])
 
-    Cells are empty where a result lacks a key. A file that is there already, as in a run that is
-    resumed, is continued; a row that was cut off as its process died is dropped.
+    Cells are empty if a result lacks a key. An existing file, as of a resumed run, is continued;
+    an incomplete last row is dropped.
     """
 
     def __init__(self) -> None:
-        """Begins with no trial."""
         super().__init__()
         self._columns: dict[Trial, list[str]] = {}
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """Appends a row; writes the file anew, in one step, if it brings new columns."""
+        """Appends a row; rewrites the file atomically if there are new columns."""
         values = {key: value for key, value in result.items() if key != "config"}
         row = flatten_dict(values, delimiter="/")
         if NUM_ENV_STEPS_SAMPLED_LIFETIME in row:
@@ -60,23 +58,23 @@ class CompleteCSVLoggerCallback(CSVLoggerCallback):
             csv.writer(file).writerow(row.get(key, "") for key in columns)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
-        """Forgets the trial; should it go on, its file is read again."""
+        """Drops the trial's columns; if it continues, they are read from its file."""
         self._columns.pop(trial, None)
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """The columns and the whole rows of a file; nothing if there is none."""
+    """Returns the columns and the complete rows of a file; empty if it does not exist."""
     if not path.exists():
         return [], []
     rows: list[list[str]] = []
     cut_off = not path.read_bytes().endswith(b"\n")
-    # A cell may be an array, which is longer than Python's limit.
+    # A cell may hold an array, which exceeds Python's default limit.
     limit = csv.field_size_limit(sys.maxsize)
     try:
         with open(path, encoding="utf-8", newline="") as file:
             rows.extend(csv.reader(file, strict=True))
     except csv.Error:
-        # The last row ends within quotes, and was not given.
+        # The last row ends inside quotes; the reader has not returned it.
         cut_off = False
     finally:
         csv.field_size_limit(limit)
@@ -87,7 +85,7 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _replace(path: Path, columns: list[str], rows: list[list[str]]) -> None:
-    """Writes a file anew, with cells for columns that its rows do not have yet."""
+    """Rewrites a file atomically, with empty cells for new columns."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "w", encoding="utf-8", newline="") as file:
@@ -104,44 +102,42 @@ logger = logging.getLogger(__name__)
 
 
 class _ByEnvSteps(LoggerCallback):
-    """Tells a logger of Ray that env steps are what it takes as the step.
+    """Makes env steps the x-axis of a logger of Ray.
 
-    Without, it takes iterations, which are seconds of the clock: curves of two machines would not
-    lie over each other.
+    The default is iterations, which depend on wall-clock time: curves of two machines would not be
+    comparable.
     """
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """Logs the result under its env steps."""
         steps = result.get(NUM_ENV_STEPS_SAMPLED_LIFETIME)
-        # As TensorBoard and MLflow want it.
-        told = result if steps is None else {**result, TIMESTEPS_TOTAL: int(steps)}
-        super().log_trial_result(iteration, trial, told)
+        # TensorBoard and MLflow need an int.
+        logged = result if steps is None else {**result, TIMESTEPS_TOTAL: int(steps)}
+        super().log_trial_result(iteration, trial, logged)
 
 
 class EnvStepsTBXLoggerCallback(_ByEnvSteps, TBXLoggerCallback):
-    """Writes TensorBoard's events with env steps as their step, dreams as images among them.
+    """Writes TensorBoard events by env steps, including dreams as images.
 
-    Pass one to Tune, which then leaves its own out::
+    Tune does not create its own logger if it is given this one::
 
         tune.RunConfig(callbacks=[EnvStepsTBXLoggerCallback()])
     """
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """Logs the result, and the pictures that it names."""
         super().log_trial_result(iteration, trial, result)
         for name, path in result.get(PICTURES, {}).items():
             if path.endswith(PICTURE_ENDING):
                 self._log_picture(trial, f"{PICTURES}/{name}", path, result)
 
     def _log_picture(self, trial: Trial, tag: str, path: str, result: dict[str, Any]) -> None:
-        # Loaded when there is a picture: the package starts without it.
+        # Imported only when there is a picture, to keep the package's start fast.
         import imageio.v3 as imageio
 
         try:
             picture = imageio.imread(_read_bytes(trial, path))
-        # A trial on another node may have written where this one cannot look.
+        # A trial on another node may have written to a disk that this node cannot read.
         except OSError as error:
-            logger.warning("TensorBoard gets no image of %s: %s", path, error)
+            logger.warning("The image %s could not be logged to TensorBoard: %s", path, error)
             return
         self._trial_writer[trial].add_image(
             tag, picture, global_step=result[NUM_ENV_STEPS_SAMPLED_LIFETIME], dataformats="HWC"
@@ -150,11 +146,11 @@ class EnvStepsTBXLoggerCallback(_ByEnvSteps, TBXLoggerCallback):
 
 
 class EnvStepsMLflowLoggerCallback(_ByEnvSteps, MLflowLoggerCallback):
-    """Ray's logger for MLflow, with env steps as the step."""
+    """Ray's logger for MLflow, by env steps."""
 
 
 def _read_bytes(trial: Trial, path: str) -> bytes:
-    """A file that a trial has written, here or in the file system of its storage.
+    """Reads a trial's file, from its storage or this machine.
 
     Raises:
         OSError: If it is in neither.
@@ -163,4 +159,4 @@ def _read_bytes(trial: Trial, path: str) -> bytes:
         if filesystem.get_file_info(path).is_file:
             with filesystem.open_input_stream(path) as file:
                 return file.read()
-    raise FileNotFoundError(f"There is no {path} on this machine, nor in the trial's storage.")
+    raise FileNotFoundError(f"{path} is neither on this machine nor in the trial's storage.")

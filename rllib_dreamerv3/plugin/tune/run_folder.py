@@ -1,4 +1,4 @@
-"""What people look at in a run's folder: its curve, and its config as YAML."""
+"""Human-readable files in a run's folder: its learning curve, and its config as YAML."""
 
 import io
 import json
@@ -30,22 +30,21 @@ _PACKAGES = ("rllib-dreamerv3", "ray", "tensorflow", "tensorflow-probability", "
 
 
 def described(config: AlgorithmConfig) -> str:
-    """Describes a config as YAML.
+    """Describes a config as YAML, for reading only.
 
     Args:
         config: Of any algorithm.
 
     Returns:
-        ``versions``, ``changed`` (what is not as by default) and ``options`` (all of them, those
-        that depend on the variant with what they stand for). Classes, functions and spaces are
-        there by their names: it is to be read, not to be run.
+        ``versions``, ``changed`` (options that differ from their defaults) and ``options`` (all,
+        with the variant's defaults resolved). Classes, functions and spaces appear by name.
     """
     options, defaults = _options(config), _defaults(config)
     changed = {
         name: x for name, x in options.items() if name not in defaults or x != defaults[name]
     }
     content = {"versions": _versions(), "changed": changed, "options": options}
-    # Without anchors, which stand for what is there twice and are hard to read.
+    # Without anchors for repeated values, which are hard to read.
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
@@ -65,21 +64,20 @@ def _versions() -> dict[str, str]:
 
 
 def _options(config: AlgorithmConfig) -> dict[str, Any]:
-    """All options by their names: those of the table first, then RLlib's."""
-    said = config.to_dict()
-    rllibs = {name: x for name, x in sorted(said.items()) if not name.startswith("_")}
+    """Returns all options by name: those of the table first, then RLlib's."""
+    rllibs = {name: x for name, x in sorted(config.to_dict().items()) if not name.startswith("_")}
     if isinstance(config, DreamerV3Config):
         own = {name: config.resolved(name) for name in OPTIONS}
         own["variant"] = variant_of(config.model_size, config.variant)
         own["replay_buffer_config"] = config.replay_buffer_options()
-        said = {"env": rllibs.pop("env", None), **own, **rllibs, **own}
+        options = {"env": rllibs.pop("env", None), **own, **rllibs, **own}
     else:
-        said = rllibs
-    return {name: _plain(value) for name, value in said.items()}
+        options = rllibs
+    return {name: _plain(value) for name, value in options.items()}
 
 
 def _defaults(config: AlgorithmConfig) -> dict[str, Any]:
-    """What the options are where nobody sets them, with the same published version."""
+    """Returns the default options of the config's variant."""
     fresh = type(config)()
     if not isinstance(config, DreamerV3Config):
         return _options(fresh)
@@ -91,7 +89,7 @@ def _defaults(config: AlgorithmConfig) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A value in YAML's own types."""
+    """Converts a value to YAML's own types."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Enum):
@@ -108,19 +106,19 @@ def _plain(value: Any) -> Any:
 
 
 _DRAW_EVERY_S = 60.0
-# Of the time, that of many trials together: results wait while one of their curves is drawn.
+# Share of time spent drawing, over all trials: results wait while a curve is drawn.
 _MOST_TIME_DRAWING = 0.05
 
 logger = logging.getLogger(__name__)
 
 
 class RunFolderCallback(LoggerCallback):
-    """Keeps ``curve.png`` and ``config.yaml`` in each trial's folder, for people to look at.
+    """Writes ``curve.png`` and ``config.yaml`` to each trial's folder.
 
-    The experiment's folder has a ``curve.png`` of all trials together: those that differ by their
-    seeds alone are one line with a band. Curves are drawn when a trial ends or is saved, and once a
-    minute at most before that. ``config.yaml`` has the versions, what was changed, and every option
-    as it counts. What goes wrong here is logged, and never ends a run::
+    The experiment's folder gets a ``curve.png`` of all trials; trials that differ only in their
+    seeds form one line with a band. Curves are drawn when a trial ends or is saved, and otherwise
+    at most once a minute. ``config.yaml`` has the versions, the changed options, and all options.
+    Failures here are logged; training continues::
 
         tune.RunConfig(callbacks=[RunFolderCallback()])
     """
@@ -128,27 +126,25 @@ class RunFolderCallback(LoggerCallback):
     _SAVED_FILE_TEMPLATES = (CURVE_FILE, CONFIG_FILE)
 
     def __init__(self) -> None:
-        """Begins with no trial."""
         self._curves: dict[Trial, Curve] = {}
         self._drawn_at: dict[Trial, float] = {}
         self._draw_again_at = 0.0
 
     @property
     def curves(self) -> list[Curve]:
-        """Of all trials."""
         return list(self._curves.values())
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Takes in trials, too, that had ended before the run was resumed."""
+        """Also reads the curves of trials that had ended before the run was resumed."""
         for other in trials:
             if other is not trial and other not in self._curves and other.is_finished():
                 self._curves[other] = _earlier_curve(other)
         super().on_trial_start(iteration, trials, trial, **info)
 
     def log_trial_start(self, trial: Trial) -> None:
-        """Writes the config; reads the results of a trial that goes on."""
+        """Writes the config; reads the earlier results of a resumed trial."""
         self._drawn_at[trial] = time.monotonic()
         self._curves[trial] = _earlier_curve(trial) if trial.checkpoint else _new_curve(trial)
         try:
@@ -161,7 +157,7 @@ class RunFolderCallback(LoggerCallback):
             logger.exception("%s of %s could not be written.", CONFIG_FILE, trial)
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """Notes the returns, and draws them if they have not been for a minute."""
+        """Adds the result to the curve, and draws it at most once a minute."""
         if trial not in self._curves:
             self.log_trial_start(trial)
         self._curves[trial].add(result)
@@ -170,12 +166,11 @@ class RunFolderCallback(LoggerCallback):
             self._draw(trial)
 
     def log_trial_save(self, trial: Trial) -> None:
-        """Draws what a run has reached that is interrupted now, as far as anyone knows."""
+        """Draws the curve: the trial may be about to be interrupted."""
         if trial in self._curves and time.monotonic() >= self._draw_again_at:
             self._draw(trial)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
-        """Draws what has become of it."""
         if trial in self._curves:
             self._draw(trial)
 
@@ -194,19 +189,19 @@ def _new_curve(trial: Trial) -> Curve:
 
 
 def _earlier_curve(trial: Trial) -> Curve:
-    """What a trial had reported before the run was interrupted."""
+    """Reads the results that a trial reported before it was interrupted."""
     curve = _new_curve(trial)
     path = Path(trial.storage.trial_fs_path, EXPR_RESULT_FILE).as_posix()
     try:
         with trial.storage.storage_filesystem.open_input_stream(path) as file:
             for line in io.TextIOWrapper(file, encoding="utf-8", errors="replace"):
-                # The last one, of a run that was killed, may end anywhere.
+                # The last line of a killed run may be incomplete.
                 with suppress(ValueError):
                     curve.add(json.loads(line))
     except FileNotFoundError:
         pass
     except Exception:
-        logger.exception("%s could not be read; its curve begins now.", path)
+        logger.exception("%s could not be read; the curve starts with the next result.", path)
     return curve
 
 
@@ -218,7 +213,7 @@ def _draw_into(directory: Path, curves: Sequence[Curve]) -> None:
 
 
 def _config_of(trial: Trial) -> AlgorithmConfig | None:
-    """The trial's whole config; None of what is no algorithm."""
+    """Returns the trial's complete config; None if the trainable is not an algorithm."""
     trainable = trial.get_trainable_cls()
     if not hasattr(trainable, "get_default_config"):
         return None
@@ -226,7 +221,7 @@ def _config_of(trial: Trial) -> AlgorithmConfig | None:
 
 
 def _group(trial: Trial) -> str:
-    """What a trial does not share with the others, but for its seed."""
+    """Describes the options, except the seed, by which a trial differs from the others."""
     varied = {
         name.rpartition("/")[2]: value
         for name, value in (trial.evaluated_params or {}).items()

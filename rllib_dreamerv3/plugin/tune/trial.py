@@ -6,9 +6,9 @@ from typing import Any
 from ray.rllib.algorithms.algorithm import Algorithm
 from ray.tune.result import STDERR_FILE, STDOUT_FILE
 
-from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 
-# What Tune's `reset` has opened for the new trial before it calls `reset_config`.
+# Tune's `reset` opens these for the new trial before it calls `reset_config`.
 OPEN_FILES = (
     "_stdout_context",
     "_stdout_fp",
@@ -21,44 +21,44 @@ OPEN_FILES = (
 
 
 class Trial:
-    """Where a trial's results, checkpoints and log files are."""
+    """Locations of a trial's results, checkpoints and log files."""
 
     def __init__(self, algorithm: Algorithm, options: Any):
-        """Belongs to an algorithm.
+        """Attaches to an algorithm.
 
         Args:
             algorithm: May still be under construction.
-            options: The config as Tune passes it: it hides the names of log files among the
-                options, where RLlib's config loses them.
+            options: The config as Tune passes it. It includes the names of log files, which are
+                not in RLlib's config.
         """
         self._algorithm = algorithm
         options = options if isinstance(options, dict) else {}
         self._log_names = (options.get(STDOUT_FILE), options.get(STDERR_FILE))
 
     @property
-    def place(self) -> CheckpointPlace | None:
+    def location(self) -> CheckpointLocation | None:
         """Where Tune keeps the trial; None without Tune."""
         storage = self._algorithm._storage
         if storage is None:
             return None
-        return CheckpointPlace.of(storage.trial_fs_path, storage.storage_filesystem)
+        return CheckpointLocation.of(storage.trial_fs_path, storage.storage_filesystem)
 
     @property
     def directory(self) -> Path:
-        """The trial's directory if it is on this machine, else the algorithm's log directory.
+        """The trial's directory if it is local, else the algorithm's log directory.
 
         Not the working directory, which Tune deletes.
         """
-        place = self.place
-        local = place is not None and place.filesystem is None
-        return Path(place.path if place and local else self._algorithm.logdir)
+        location = self.location
+        local = location is not None and location.filesystem is None
+        return Path(location.path if location and local else self._algorithm.logdir)
 
     def log_files(self, stdout: str | None, stderr: str | None) -> list[str | None]:
-        """Returns the paths of log files in the trial's directory, and creates that.
+        """Returns the paths of log files in the trial's directory, which it creates.
 
         Args:
-            stdout: Name of the file for standard output; None for the one of the options.
-            stderr: The same for standard error.
+            stdout: Name of the file for standard output; None for that of the options.
+            stderr: Name of the file for standard error, likewise.
         """
         names = (stdout or self._log_names[0], stderr or self._log_names[1])
         if any(names):

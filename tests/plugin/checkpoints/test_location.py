@@ -11,13 +11,13 @@ from ray.tune import Checkpoint
 from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.plugin.checkpointed import may_replace
-from rllib_dreamerv3.plugin.checkpoints.location import CheckpointPlace
+from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 
 
 def test_paths_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
-    expected = CheckpointPlace(str(tmp_path / "a b"))
+    expected = CheckpointLocation(str(tmp_path / "a b"))
     local = pyarrow.fs.LocalFileSystem()
     subtree = pyarrow.fs.SubTreeFileSystem(str(tmp_path), local)
     for path, filesystem in [
@@ -35,17 +35,17 @@ def test_paths_on_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         ("/a b", subtree),
         (str(tmp_path / "a b"), fsspec.filesystem("file")),
     ]:
-        assert CheckpointPlace.of(path, filesystem) == expected, (path, filesystem)
+        assert CheckpointLocation.of(path, filesystem) == expected, (path, filesystem)
 
 
 def test_uris_keep_their_slashes():
-    with pytest.raises(CheckpointError, match="Give it as text"):
-        CheckpointPlace.of(Path("s3://bucket/run"))
+    with pytest.raises(CheckpointError, match="Pass it as a string"):
+        CheckpointLocation.of(Path("s3://bucket/run"))
     with pytest.raises(CheckpointError, match="cannot be reached"):
-        CheckpointPlace.of("nonsense://bucket/run")
+        CheckpointLocation.of("nonsense://bucket/run")
 
 
-def write(place: CheckpointPlace, content: str) -> None:
+def write(place: CheckpointLocation, content: str) -> None:
     with place.writing(lambda found: (found / "manifest.json").is_file()) as directory:
         (directory / "manifest.json").write_text(content)
         (directory / "part").mkdir()
@@ -63,7 +63,7 @@ def test_places_elsewhere_are_replaced_as_a_whole(kind: str):
         ),
         "mock": pyarrow.fs._MockFileSystem(),
     }[kind]
-    place = CheckpointPlace.of("runs/checkpoint", filesystem)
+    place = CheckpointLocation.of("runs/checkpoint", filesystem)
     with pytest.raises(CheckpointError, match="no directory"), place.reading():
         raise AssertionError("must not be reached")
     for content in ("first", "second"):
@@ -83,14 +83,14 @@ def test_what_is_something_else_is_not_replaced_elsewhere():
     memory.store.clear()
     memory.pipe("/diary/notes.txt", b"dear diary")
     with pytest.raises(CheckpointError, match=r"notes\.txt.*not overwritten"):
-        write(CheckpointPlace.of("/diary", memory), "new")
+        write(CheckpointLocation.of("/diary", memory), "new")
     assert memory.cat("/diary/notes.txt") == b"dear diary"
 
 
 def test_an_error_while_writing_changes_nothing():
     memory = fsspec.filesystem("memory")
     memory.store.clear()
-    place = CheckpointPlace.of("/run", memory)
+    place = CheckpointLocation.of("/run", memory)
     write(place, "old")
 
     def write_half() -> None:
@@ -121,9 +121,9 @@ def test_nothing_else_is_left_where_moving_fails(moves: int, monkeypatch: pytest
     memory.store.clear()
     memory.pseudo_dirs[:] = [""]
     monkeypatch.setattr(Unmovable, "moves", 1)
-    write(CheckpointPlace.of("/top/run", memory), "old")
+    write(CheckpointLocation.of("/top/run", memory), "old")
     monkeypatch.setattr(Unmovable, "moves", moves)
-    write(CheckpointPlace.of("/top/run", memory), "new")
+    write(CheckpointLocation.of("/top/run", memory), "new")
     assert memory.cat("/top/run/manifest.json") == b"new"
     assert [entry["name"] for entry in memory.ls("/top")] == ["/top/run"]
 
@@ -136,7 +136,9 @@ def test_no_checkpoint_takes_the_place_of_an_exported_policy(tmp_path: Path, els
     memory.store.clear()
     for file in tmp_path.iterdir():
         memory.pipe(f"/policy/{file.name}", file.read_bytes())
-    place = CheckpointPlace.of("/policy", memory) if elsewhere else CheckpointPlace.of(tmp_path)
+    place = (
+        CheckpointLocation.of("/policy", memory) if elsewhere else CheckpointLocation.of(tmp_path)
+    )
     with (
         pytest.raises(CheckpointError, match="is an exported policy and is not overwritten"),
         place.writing(may_replace),

@@ -13,9 +13,9 @@ from rllib_dreamerv3.plugin.cluster.resources import (
     check_resources,
     cluster_may_grow,
     cpus_for_main_process,
+    describe_request,
     requested_parts,
     threads_for_this_process,
-    what_is_asked,
 )
 
 
@@ -95,17 +95,17 @@ def test_every_remedy_that_is_offered_helps(options, cpus, in_tune):
 
 def test_refusal_says_what_was_asked_what_there_is_and_what_to_set():
     assert refusal({"CPU": 2.0}, num_env_runners=4).splitlines() == [
-        "This run asks for 5 CPUs, but the cluster has 2:",
+        "This run requests 5 CPUs, but the cluster has 2:",
         "  main process: 1 CPU",
         "  4 env runners, 1 each: 4 CPUs",
         "To make it fit, set num_env_runners: 1, or num_cpus_per_env_runner: 0.25.",
-        "(If this cluster grows on demand, set RLLIB_DREAMERV3_AUTOSCALING=1.)",
+        "(If this cluster scales up on demand, set RLLIB_DREAMERV3_AUTOSCALING=1.)",
     ]
 
 
 def test_the_users_own_process_asks_ray_for_nothing():
     check_resources(config(num_env_runners=2), {"CPU": 2}, in_tune=False, may_grow=False)
-    assert "asks for 3 CPUs" in refusal({"CPU": 2}, in_tune=True, num_env_runners=2)
+    assert "requests 3 CPUs" in refusal({"CPU": 2}, in_tune=True, num_env_runners=2)
     assert requested_parts(config(num_env_runners=0), in_tune=False) == []
 
 
@@ -152,13 +152,13 @@ def test_fractions_add_up_exactly():
 
 def test_what_is_asked_of_a_cluster_is_told():
     asked = config(num_env_runners=4, num_cpus_per_env_runner=0.5, num_gpus_per_learner=1)
-    assert what_is_asked(asked, {"CPU": 24, "GPU": 2}, machines=3) == (
-        "Asks Ray for 3 CPUs (main process 1, 4 env runners 0.5 each) of 24, "
+    assert describe_request(asked, {"CPU": 24, "GPU": 2}, machines=3) == (
+        "Requests 3 CPUs (main process 1, 4 env runners 0.5 each) of 24, "
         "1 GPU (main process 1) of 2 on 3 machines."
     )
     asked = config(num_env_runners=1)
-    assert what_is_asked(asked, {"CPU": 2}, machines=1) == (
-        "Asks Ray for 2 CPUs (main process 1, env runner 1) of 2 on 1 machine."
+    assert describe_request(asked, {"CPU": 2}, machines=1) == (
+        "Requests 2 CPUs (main process 1, env runner 1) of 2 on 1 machine."
     )
 
 

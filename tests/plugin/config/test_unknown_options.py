@@ -11,7 +11,10 @@ from rllib_dreamerv3.errors import ConfigError
 WRONG = {
     "learners": ({"num_learner": 2}, "Unknown learners option 'num_learner'.*'num_learners'"),
     "debugging": ({"sed": 1}, "Unknown debugging option 'sed'.*'seed'"),
-    "training": ({"sampling": "asynchronous"}, r"no option of .training.*\.env_runners\(sampling="),
+    "training": (
+        {"sampling": "asynchronous"},
+        r"not an option of .training.*\.env_runners\(sampling=",
+    ),
     "env_runners": ({"num_learners": 1}, r"set it with \.learners\(num_learners="),
 }
 

@@ -124,7 +124,7 @@ def test_callbacks_see_the_last_observation_and_the_next_first(make):
 
 def test_a_missing_last_observation_is_named(make):
     runner = make(AutoresetMode.SAME_STEP, Forgetful)
-    with pytest.raises(EnvironmentDataError, match=r"Environment 0 .*no 'final_obs'"):
+    with pytest.raises(EnvironmentDataError, match=r"Environment 0 .*lacks 'final_obs'"):
         runner.sample(num_timesteps=20)
 
 

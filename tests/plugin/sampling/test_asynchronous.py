@@ -10,9 +10,9 @@ from rllib_dreamerv3.plugin.sampling.asynchronous import BackgroundWork
 @pytest.fixture
 def work():
     done = []
-    meanwhile = BackgroundWork(lambda: done.append(1), lambda: time.sleep(0.001))
-    yield meanwhile, done
-    meanwhile.stop()
+    background = BackgroundWork(lambda: done.append(1), lambda: time.sleep(0.001))
+    yield background, done
+    background.stop()
 
 
 def wait_until(condition):
@@ -23,12 +23,12 @@ def wait_until(condition):
 
 
 def test_works_only_while_the_caller_is_busy(work):
-    meanwhile, done = work
+    background, done = work
     for _ in range(3):
         before = len(done)
         time.sleep(0.02)
         assert len(done) == before
-        with meanwhile.busy():
+        with background.busy():
             wait_until(lambda: len(done) > before + 2)  # noqa: B023
 
 
@@ -40,24 +40,24 @@ def test_the_last_piece_of_work_has_ended_before_the_caller_goes_on():
         time.sleep(0.05)
         state.append("ended")
 
-    meanwhile = BackgroundWork(slow_work, lambda: None)
-    with meanwhile.busy():
+    background = BackgroundWork(slow_work, lambda: None)
+    with background.busy():
         wait_until(lambda: state)
     assert state[-1] == "ended"
-    meanwhile.stop()
+    background.stop()
 
 
 def test_an_error_is_raised_where_the_caller_was_busy():
     def fail():
         raise ValueError("lost")
 
-    meanwhile = BackgroundWork(fail, lambda: None)
+    background = BackgroundWork(fail, lambda: None)
 
     def be_busy():
-        with meanwhile.busy():
-            wait_until(lambda: meanwhile._error is not None)
+        with background.busy():
+            wait_until(lambda: background._error is not None)
 
     for _ in range(2):
         with pytest.raises(ValueError, match="lost"):
             be_busy()
-    meanwhile.stop()
+    background.stop()

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from tiny import tiny_config
 
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.plugin import replay_capacity as replay_room
+from rllib_dreamerv3.plugin import replay_capacity
 from rllib_dreamerv3.plugin.replay_capacity import record_specs
 from rllib_dreamerv3.replay.column_storage import in_files
 from rllib_dreamerv3.replay.memory import machine_memory
@@ -66,7 +66,7 @@ def test_records_look_as_was_foretold(variant, storage):
         # Sampled without an update, which would have to be compiled.
         algorithm._store(algorithm._sample())
         stored = algorithm.replay_buffer.storage
-        metrics = algorithm.replay_room.metrics()
+        metrics = algorithm.replay_capacity.metrics()
     finally:
         algorithm.stop()
     assert foretold == stored.specs
@@ -99,9 +99,11 @@ def test_checkpoints_are_counted_where_they_are_on_the_same_disk(
         options["directory"] = str(tmp_path)
     config = tiny_config(Pictures, replay_buffer_config=options)
     # 123 MB of pictures, and 3 checkpoints with the other columns, too.
-    monkeypatch.setattr(replay_room, "free_bytes", lambda _: int(6e8))
-    with caplog.at_level(logging.INFO, logger=replay_room.__name__):
-        room = replay_room.check_replay_room(config, replay_room.specs_of(module, 0), tmp_path)
+    monkeypatch.setattr(replay_capacity, "free_bytes", lambda _: int(6e8))
+    with caplog.at_level(logging.INFO, logger=replay_capacity.__name__):
+        room = replay_capacity.check_replay_capacity(
+            config, replay_capacity.specs_of(module, 0), tmp_path
+        )
     told = "\n".join(record.getMessage() for record in caplog.records)
     warned = any(record.levelno == logging.WARNING for record in caplog.records)
     assert warned == beside
