@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).parents[1] / "tuned_examples"
 
 def load(name: str) -> Any:
     """The config of a tuned example."""
-    from rllib_cli.experiments import from_file
+    from rllib_cli.experiment_files import from_file
     from rllib_dreamerv3 import DreamerV3Config
 
     (experiment,) = from_file(str(EXAMPLES / f"{name}.yaml"))

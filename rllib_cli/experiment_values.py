@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from rllib_cli import stopping
+from rllib_cli import stop_criteria
 from rllib_cli.errors import InputError, unknown
 
 _CHECKPOINT_KEYS = {
@@ -70,7 +70,7 @@ def checkpoint_settings(settings: Mapping[str, Any], notes: list[str]) -> dict[s
 
     Args:
         settings: As a file or the command line holds them.
-        notes: As for :func:`rllib_cli.stopping.current_name`.
+        notes: As for :func:`rllib_cli.stop_criteria.current_name`.
 
     Returns:
         The settings as Tune takes them.
@@ -102,7 +102,7 @@ def checkpoint_settings(settings: Mapping[str, Any], notes: list[str]) -> dict[s
         # RLlib's old way to say "the smaller the better".
         if score.startswith("min-"):
             checked["checkpoint_score_order"] = "min"
-        checked["checkpoint_score_attribute"] = stopping.current_name(
+        checked["checkpoint_score_attribute"] = stop_criteria.current_name(
             score.removeprefix("min-"), notes
         )
     return checked

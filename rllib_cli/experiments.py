@@ -1,17 +1,13 @@
 """Experiments as files and options describe them, checked as far as that needs no TensorFlow."""
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from rllib_cli import experiment_values, option_names, stopping
-from rllib_cli.errors import InputError, describe, unknown
-from rllib_cli.import_path import extend_import_path
-from rllib_cli.quiet import loading_libraries
-from rllib_cli.yaml_files import read_yaml
+from rllib_cli import config_check, experiment_values, stop_criteria
+from rllib_cli.errors import InputError, unknown
 
 DEFAULT_STORAGE_PATH = "~/ray_results"
 DEFAULT_CHECKPOINT_EVERY_MIN = 10.0
@@ -125,7 +121,7 @@ class Experiment:
         said = {key: value for key, value in changes.items() if value is not None}
         notes = list(self.notes)
         if "stop" in said:
-            said["stop"] = {**self.stop, **stopping.criteria(said["stop"], notes)}
+            said["stop"] = {**self.stop, **stop_criteria.criteria(said["stop"], notes)}
         if "checkpoint" in said:
             settings = experiment_values.checkpoint_settings(said["checkpoint"], notes)
             said["checkpoint"] = {**self.checkpoint, **settings}
@@ -137,34 +133,6 @@ class Experiment:
         if "env" in said:
             said["config"] = {**said.get("config", self.config), "env": said.pop("env")}
         return replace(self, **{**said, "notes": tuple(notes)})
-
-
-def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Experiment]:
-    """Reads the experiments of a YAML file, or the one of a Python file.
-
-    Args:
-        path: A local file. Reading a YAML file executes nothing. What it names is imported when
-            the experiment begins: environments such as ``module:Name-v0`` or ``module:Class``, and
-            callbacks, from the working directory too. A Python file is executed here.
-        verbosity: How much is shown of what libraries say while a Python file is executed.
-        env: The environment's name, in place of the one that the file names.
-
-    Returns:
-        The experiments in the order of the file.
-
-    Raises:
-        InputError: If the file cannot be read, or says something unknown or contradictory.
-    """
-    if "://" in path:
-        raise InputError(f"{path} is a URL; download the file, read it, and give its path.")
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise InputError(f"There is no file {path}.")
-    if file.suffix in (".yaml", ".yml"):
-        return _from_yaml(file, env)
-    if file.suffix == ".py":
-        return [_from_python(file, verbosity, env)]
-    raise InputError(f"{path} is neither a YAML file (.yaml, .yml) nor a Python file (.py).")
 
 
 def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> Experiment:
@@ -185,27 +153,25 @@ def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> 
     if not experiment_values.environment(config.get("env")):
         raise InputError("Say which environment to train in: --env NAME.")
     experiment_values.check_searches(config, "config")
-    if algorithm == option_names.NAME:
-        config = option_names.checked(config)
+    if algorithm == config_check.NAME:
+        config = config_check.checked(config)
     return Experiment("default", algorithm, config)
 
 
-def _from_yaml(file: Path, env: str | None) -> list[Experiment]:
-    content = read_yaml(file)
-    if not isinstance(content, dict) or not content:
-        raise InputError(
-            f"{file} describes no experiment; expected `NAME: {{run: DreamerV3, ...}}`."
-        )
-    experiments = []
-    for name, spec in content.items():
-        try:
-            experiments.append(_from_spec(str(name), spec, env))
-        except InputError as exc:
-            raise InputError(f"{file}: experiment {str(name)!r}: {exc.message}") from exc
-    return experiments
+def from_mapping(name: str, spec: Any, env: str | None) -> Experiment:
+    """The experiment that an entry of a YAML file describes.
 
+    Args:
+        name: Its name.
+        spec: What the file says of it.
+        env: The environment's name, in place of the one that the file names.
 
-def _from_spec(name: str, spec: Any, env: str | None) -> Experiment:
+    Returns:
+        The experiment.
+
+    Raises:
+        InputError: If a key is unknown or cannot have its value; names the key.
+    """
     if not isinstance(spec, dict):
         raise InputError(f"it has to hold keys such as run and config, not {spec!r}.")
     notes: list[str] = []
@@ -233,8 +199,8 @@ def _from_spec(name: str, spec: Any, env: str | None) -> Experiment:
     if not experiment_values.environment(config.get("env")):
         raise InputError("it names no environment: `env: CartPole-v1`, or --env NAME.")
     experiment_values.check_searches(config, "config")
-    if algorithm == option_names.NAME:
-        config = option_names.checked(config)
+    if algorithm == config_check.NAME:
+        config = config_check.checked(config)
     checkpoint = experiment_values.mapping(spec.get("checkpoint_config"), "checkpoint_config")
     stop = experiment_values.mapping(spec.get("stop"), "stop")
     storage = spec.get("storage_path", DEFAULT_STORAGE_PATH)
@@ -243,7 +209,7 @@ def _from_spec(name: str, spec: Any, env: str | None) -> Experiment:
         name=name,
         algorithm=algorithm,
         config=config,
-        stop=stopping.criteria(stop, notes),
+        stop=stop_criteria.criteria(stop, notes),
         checkpoint=experiment_values.checkpoint_settings(checkpoint, notes),
         num_samples=whole_number(spec.get("num_samples", 1), "num_samples", 1),
         storage_path=experiment_values.text(storage, "storage_path", "a directory or a URI"),
@@ -255,77 +221,3 @@ def _from_spec(name: str, spec: Any, env: str | None) -> Experiment:
         time_budget_s=experiment_values.seconds(spec.get("time_budget_s"), "time_budget_s"),
         notes=tuple(notes),
     )
-
-
-def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
-    """Runs the file and takes ``config`` (an ``AlgorithmConfig``) and ``stop`` (optional)."""
-    import importlib.util
-
-    with loading_libraries(verbosity):
-        import rllib_dreamerv3.plugin  # noqa: F401  before RLlib, which the file may import
-    from ray import cloudpickle
-
-    spec = importlib.util.spec_from_file_location(_module_name(file), file.resolve())
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    # Other processes cannot import this module: what it defines travels with the config. Before
-    # it is executed, since register_env pickles at once.
-    cloudpickle.register_pickle_by_value(module)
-    # For modules beside the file, in the processes of Ray too.
-    extend_import_path([file.resolve().parent])
-    try:
-        spec.loader.exec_module(module)
-    except Exception as exc:
-        line = _line_in(exc, file)
-        raise InputError(f"{file}{line} failed: {describe(exc)}") from exc
-
-    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-
-    config = getattr(module, "config", None)
-    if not isinstance(config, AlgorithmConfig):
-        raise InputError(f"{file} has to define `config`, a DreamerV3Config.")
-    stop = getattr(module, "stop", {})
-    if not isinstance(stop, dict):
-        raise InputError(f"{file}: `stop` has to be a dict, not {stop!r}.")
-    notes: list[str] = []
-    algorithm = config.algo_class
-    if algorithm is None:
-        raise InputError(f"{file}: `config` belongs to no algorithm; use DreamerV3Config().")
-    if env:
-        config.environment(env)
-    if not config.env:
-        raise InputError(
-            f"{file}: `config` names no environment: DreamerV3Config().environment(...), or --env "
-            "NAME."
-        )
-    return Experiment(
-        name=file.stem,
-        algorithm=algorithm,
-        config=config.to_dict(),
-        stop=stopping.criteria(stop, notes),
-        notes=tuple(notes),
-    )
-
-
-def _module_name(file: Path) -> str:
-    """The name by which the file could be imported, unless something else has that."""
-    import importlib.util
-
-    name = file.stem
-    if name.isidentifier() and name not in sys.modules:
-        found = importlib.util.find_spec(name)
-        if found is None or found.origin == str(file.resolve()):
-            return name
-    return f"experiment_{name}"
-
-
-def _line_in(exc: BaseException, file: Path) -> str:
-    """``", line 7"``: the last line of ``file`` on the way to the exception."""
-    line, trace = "", exc.__traceback__
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == file.resolve():
-            line = f", line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return line

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rllib_cli.stopping import COUNTERS
+from rllib_cli.stop_criteria import COUNTERS
 
 # Rates are means over so many results, about a minute and a half at RLlib's pace.
 _WINDOW = 10

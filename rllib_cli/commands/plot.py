@@ -1,8 +1,11 @@
-"""``rllib plot``: its grammar."""
+"""``rllib plot``: returns of runs as one picture."""
 
+from pathlib import Path
 from typing import Any
 
 import click
+
+from rllib_cli.errors import InputError, told_as
 
 
 @click.command()
@@ -22,7 +25,14 @@ def plot(directories: tuple[str, ...], out: str, by: Any) -> None:
     differ by their seeds alone become one line, their mean, in a band from least to most; each
     environment has a panel.
     """
-    from rllib_cli.plotting import plot
+    from rllib_dreamerv3.reports.drawing import draw_returns, write_png
+    from rllib_dreamerv3.reports.runs import find_runs
 
-    plot(directories, out, by)
+    path = Path(out).expanduser()
+    if path.suffix.lower() != ".png":
+        raise InputError(f"--out has to be a PNG file such as curve.png, not {out}.")
+    with told_as(InputError, 0):
+        runs = find_runs([Path(directory) for directory in directories])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(draw_returns([run.curve for run in runs], by), path)
     click.echo(out)

@@ -1,6 +1,10 @@
-"""``rllib report``: its grammar."""
+"""``rllib report``: a page about runs."""
+
+from pathlib import Path
 
 import click
+
+from rllib_cli.errors import InputError, told_as
 
 
 @click.command()
@@ -13,7 +17,15 @@ def report(directories: tuple[str, ...], out: str) -> None:
     beside published ones, losses and what they mean, dreams, speed, memory, options, and what
     looks wrong.
     """
-    from rllib_cli.reporting import report
+    from rllib_dreamerv3.reports.page import build_page
+    from rllib_dreamerv3.reports.runs import find_runs
 
-    report(directories, out)
+    path = Path(out).expanduser()
+    if path.suffix.lower() not in (".html", ".htm"):
+        raise InputError(f"--out has to be an HTML file such as report.html, not {out}.")
+    with told_as(InputError, 0):
+        runs = find_runs([Path(directory) for directory in directories])
+        page = build_page(runs)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
     click.echo(out)

@@ -2,13 +2,14 @@
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from rllib_cli.commands.options import JSON, env_config, pythonpath
 from rllib_cli.errors import InputError
+from rllib_cli.inputs import JSON, env_config, extend_import_path, pythonpath
 
 # What older versions of the command understood and this one has no use for, and why.
 _OBSOLETE_FLAGS = {
@@ -38,6 +39,18 @@ def _framework(ctx: click.Context, param: click.Parameter, value: str | None) ->
         raise click.BadParameter(
             f"no {value}: this build is TensorFlow 2 only; use tf2, or nothing."
         )
+
+
+def _service(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Checks that a service for experiments is installed, before anything is loaded."""
+    option, package = param.opts[0], str(param.name)
+    if name is not None and not name.strip():
+        raise InputError(f"{option} needs a name, under which results are kept.")
+    if name and find_spec(package) is None:
+        raise InputError(
+            f"{option} needs the package {package}, which is not installed: pip install {package}"
+        )
+    return name
 
 
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -103,9 +116,14 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--scheduler", default="fifo", help="Tune scheduler, e.g. asha."),
         click.option("--scheduler-config", type=JSON, help="Arguments of the scheduler."),
         click.option(
-            "--wandb", metavar="PROJECT", help="Give the results to Weights & Biases, too."
+            "--wandb",
+            metavar="PROJECT",
+            callback=_service,
+            help="Give the results to Weights & Biases, too.",
         ),
-        click.option("--mlflow", metavar="NAME", help="Give the results to MLflow, too."),
+        click.option(
+            "--mlflow", metavar="NAME", callback=_service, help="Give the results to MLflow, too."
+        ),
         click.option("-v", "verbosity", count=True, help="Show the libraries' messages; -vv: all."),
         *(
             click.option(name, is_flag=True, hidden=True, expose_value=False, callback=_obsolete)
@@ -162,11 +180,11 @@ def train(ctx: click.Context, algorithm: str | None, config: dict[str, Any], **s
         return
     if not algorithm:
         raise click.UsageError("Give a file (rllib train file FILE) or an algorithm (--algo NAME).")
-    from rllib_cli import experiments
+    from rllib_cli.experiments import from_options
 
     env = said.pop("env")
     opening = f"reading the options for {algorithm}"
-    sys.exit(_train(lambda: [experiments.from_options(algorithm, env, config)], said, opening))
+    sys.exit(_train(lambda: [from_options(algorithm, env, config)], said, opening))
 
 
 @train.command("file")
@@ -179,19 +197,16 @@ def train_file(file: str, **said: Any) -> None:
     Python file defines `config`, a DreamerV3Config, and optionally `stop`. What options say wins
     over the file; stop criteria are merged.
     """
-    from rllib_cli import experiments
+    from rllib_cli.experiment_files import from_file
 
     env = said.pop("env")
-    sys.exit(
-        _train(lambda: experiments.from_file(file, said["verbosity"], env), said, f"reading {file}")
-    )
+    sys.exit(_train(lambda: from_file(file, said["verbosity"], env), said, f"reading {file}"))
 
 
 def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) -> int:
     from rllib_cli.display import open_display
-    from rllib_cli.import_path import extend_import_path
-    from rllib_cli.running import RunOptions, run_all
-    from rllib_cli.stopping import in_words
+    from rllib_cli.stop_criteria import in_words
+    from rllib_cli.tune_run import RunOptions, run_all
 
     # Before anything of Ray or TensorFlow is loaded, which takes seconds.
     extend_import_path(said["pythonpath"])

@@ -13,11 +13,11 @@ from ray.tune import ExperimentAnalysis, ResultGrid
 from ray.tune.experiment import Trial
 from ray.tune.utils.serialization import TuneFunctionEncoder
 
-from rllib_cli import resuming
+from rllib_cli import resume
 from rllib_cli.display import open_display
 from rllib_cli.errors import InputError
 from rllib_cli.experiments import Experiment
-from rllib_cli.running import conclude
+from rllib_cli.tune_run import conclude
 from rllib_dreamerv3.checkpoints import manifest
 
 
@@ -72,8 +72,8 @@ def write_state(*trials: Trial, name: str = "2026-01-01_00-00-00", **runner_data
 
 def prepared(**changes) -> tuple[dict[str, Trial], dict, list[str]]:
     """Trials by id, and Tune's own data, as Tune reads them afterwards; and the notes."""
-    notes = resuming.prepare(experiment(**changes))
-    (path,) = Path("results/mine").glob(resuming.STATE_PATTERN)
+    notes = resume.prepare(experiment(**changes))
+    (path,) = Path("results/mine").glob(resume.STATE_PATTERN)
     runner_data = json.loads(path.read_text())["runner_data"]
     trials = ExperimentAnalysis(experiment().directory()).trials
     return {trial.trial_id: trial for trial in trials}, runner_data, notes
@@ -129,7 +129,7 @@ def test_checkpoints_that_tune_does_not_know_of_count():
 def test_a_trial_is_found_without_tunes_state(left):
     trial = make_trial()
     save(trial, 0)
-    resuming.keep_trial(trial)
+    resume.keep_trial(trial)
     state = write_state(trial)
     if left is None:
         state.unlink()
@@ -186,9 +186,9 @@ def test_what_may_change_is_applied():
 )
 def test_what_tune_takes_from_its_own_files_is_refused_by_name(name, value):
     before, changed = experiment(), experiment(**{name: value})
-    resuming.write_said(Path(before.directory()), resuming.said_by(before, "fifo", None))
+    resume.write_said(Path(before.directory()), resume.said_by(before, "fifo", None))
     with pytest.raises(InputError, match=rf"begun with {name} .*, and is told {value} now"):
-        resuming.check(changed, resuming.said_by(changed, "fifo", None))
+        resume.check(changed, resume.said_by(changed, "fifo", None))
 
 
 def test_a_damaged_checkpoint_is_not_named_at_the_end(capsys):

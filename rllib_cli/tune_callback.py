@@ -16,12 +16,15 @@ from rllib_cli.advice import Advice
 from rllib_cli.display import Display
 from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
-from rllib_cli.resuming import keep_trial
+from rllib_cli.resume import keep_trial
 from rllib_dreamerv3.plugin.cluster.worker_status import take_warnings
 from rllib_dreamerv3.plugin.tune.loggers import CompleteCSVLoggerCallback, EnvStepsTBXLoggerCallback
 from rllib_dreamerv3.plugin.tune.run_folder import RunFolderCallback
 
 _LISTEN_EVERY_S = 2.0
+
+# How Ray's callbacks are told where to put results when Tune makes them, from their names.
+_PROJECT, _EXPERIMENT = "WANDB_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME"
 
 # Tune makes the callback itself, from its name: one that is passed to it would be written into
 # the experiment's files, and a resumed experiment would talk to the display of an earlier run.
@@ -200,3 +203,28 @@ def _name(trial: Trial) -> str:
         f"{key.rpartition('/')[2]}={value}" for key, value in trial.evaluated_params.items()
     )
     return f"{number} {varied}".strip()
+
+
+def trackers(wandb: str | None, mlflow: str | None) -> list[Any]:
+    """Callbacks of Tune for services, and what they read from environment variables.
+
+    Args:
+        wandb: Project of Weights & Biases; None for none.
+        mlflow: Name of MLflow's experiment; None for none. Where its server is says
+            ``MLFLOW_TRACKING_URI``, as for MLflow itself.
+
+    Returns:
+        Classes of callbacks.
+    """
+    found: list[Any] = []
+    if wandb:
+        from ray.air.integrations.wandb import WandbLoggerCallback
+
+        os.environ[_PROJECT] = wandb
+        found.append(WandbLoggerCallback)
+    if mlflow:
+        from rllib_dreamerv3.plugin.tune.loggers import EnvStepsMLflowLoggerCallback
+
+        os.environ[_EXPERIMENT] = mlflow
+        found.append(EnvStepsMLflowLoggerCallback)
+    return found

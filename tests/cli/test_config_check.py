@@ -7,8 +7,8 @@ import sys
 import pytest
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
+from rllib_cli.config_check import checked, rllib_option_names
 from rllib_cli.errors import InputError
-from rllib_cli.option_names import checked, rllib_option_names
 from rllib_dreamerv3 import DreamerV3Config
 
 # Says how long the command took, and what it had imported when it ended.

@@ -1,16 +1,11 @@
-"""``rllib plot`` and ``rllib report``, and the services that results are handed over to."""
+"""``rllib plot`` and ``rllib report``."""
 
-import os
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from ray.air.integrations.mlflow import MLflowLoggerCallback
-from ray.air.integrations.wandb import WandbLoggerCallback
 from written_run import result, write_run
 
-from rllib_cli import tracking
 from rllib_cli.main import cli
 
 
@@ -61,30 +56,3 @@ def test_other_kinds_of_files_are_refused(experiment, command, out, message):
     done = call(command, experiment, "--out", out)
     assert done.exit_code == 2
     assert message in done.output
-
-
-@pytest.mark.parametrize(("option", "package"), [("--wandb", "wandb"), ("--mlflow", "mlflow")])
-def test_a_service_needs_its_package_and_a_name(option, package):
-    train = ("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--storage-path", "results")
-    done = call(*train, option, " ")
-    assert done.exit_code == 2
-    assert f"{option} needs a name" in done.output
-    if find_spec(package):
-        pytest.skip(f"{package} is installed")
-    done = call(*train, option, "mine")
-    assert done.exit_code == 2
-    assert f"{option} needs the package {package}" in done.output
-    assert f"pip install {package}" in done.output
-    assert not Path("results").exists()
-
-
-def test_services_are_rays_own_callbacks(monkeypatch):
-    for name in ("WANDB_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME"):
-        monkeypatch.setenv(name, "of another run")
-    wandb, mlflow = tracking.trackers("project", "experiment")
-    assert issubclass(wandb, WandbLoggerCallback)
-    assert issubclass(mlflow, MLflowLoggerCallback)
-    # Where those two look when Tune makes them without arguments.
-    assert os.environ["WANDB_PROJECT_NAME"] == "project"
-    assert os.environ["MLFLOW_EXPERIMENT_NAME"] == "experiment"
-    assert tracking.trackers(None, None) == []

@@ -1,7 +1,7 @@
 import pytest
 
 from rllib_cli.errors import InputError
-from rllib_cli.stopping import KNOWN, RENAMED, criteria, in_words
+from rllib_cli.stop_criteria import KNOWN, RENAMED, criteria, in_words
 
 
 def test_current_names_pass_in_silence():

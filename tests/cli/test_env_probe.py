@@ -7,17 +7,17 @@ from click.testing import CliRunner
 from faulty_environments import IMAGE, MASKED, NESTED, A, Base
 from gymnasium.spaces import Box, Discrete, Text
 
-from rllib_cli import env_check
+from rllib_cli import env_probe
 from rllib_cli.main import cli
 
 
 def findings_of(env, image_size=None):
-    findings = env_check.Findings()
-    codecs = env_check.read_spaces(env, image_size, "strided", findings)
+    findings = env_probe.Findings()
+    codecs = env_probe.read_spaces(env, image_size, "strided", findings)
     if codecs is not None:
-        env_check.take_random_steps(env, codecs, findings)
-        env_check.compare_ranges(codecs[0], findings)
-        env_check.run_gymnasiums_checker(env, findings)
+        env_probe.take_random_steps(env, codecs, findings)
+        env_probe.compare_ranges(codecs[0], findings)
+        env_probe.run_gymnasiums_checker(env, findings)
     return findings
 
 
@@ -25,7 +25,7 @@ def fail(env):
     raise OSError("the motor is stuck")
 
 
-HERE = r"\(\S*test_env_check\.py, line \d+\)"
+HERE = r"\(\S*test_env_probe\.py, line \d+\)"
 
 
 @pytest.mark.parametrize(
@@ -133,9 +133,9 @@ def test_masked_choices_are_not_taken():
         return {"x": A, "action_mask": np.array([0, 1], np.int8)}
 
     env = Masked(space=MASKED, obs=obs)
-    findings = env_check.Findings()
-    env_check.take_random_steps(
-        env, env_check.read_spaces(env, None, "strided", findings), findings
+    findings = env_probe.Findings()
+    env_probe.take_random_steps(
+        env, env_probe.read_spaces(env, None, "strided", findings), findings
     )
     assert findings.sentences() == []
 

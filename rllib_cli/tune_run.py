@@ -2,7 +2,6 @@
 
 import inspect
 import math
-import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,15 +11,14 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from rllib_cli import resuming, stopping, tracking
+from rllib_cli import resume, stop_criteria
 from rllib_cli.display import Display, short, whole
 from rllib_cli.errors import InputError, RunError, describe, told_as, unknown
-from rllib_cli.evaluating import find_checkpoint
 from rllib_cli.experiments import Experiment
-from rllib_cli.interrupts import Interrupts, without_hangup
+from rllib_cli.inputs import find_checkpoint
+from rllib_cli.interrupts import Interrupts
+from rllib_cli.libraries import loading_libraries, start_ray
 from rllib_cli.progress import look_up
-from rllib_cli.quiet import loading_libraries, log_level
-from rllib_cli.ray_start import address_of_a_lost_cluster
 from rllib_dreamerv3.checkpoints.manifest import verify
 from rllib_dreamerv3.checkpoints.runs import newest_whole
 
@@ -73,7 +71,6 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
         RunError: If the cluster is too small, or Ray or Tune fail.
         KeyboardInterrupt: At the second Ctrl-C.
     """
-    tracking.check(options.wandb, options.mlflow)
     if options.from_checkpoint:
         path, problems = find_checkpoint(options.from_checkpoint)
         for problem in problems:
@@ -88,7 +85,12 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     checked = [_check(experiment, options) for experiment in experiments]
     scheduler = _scheduler(options)
     display.wait("starting Ray")
-    logs = _start_ray(options, display)
+    logs = start_ray(
+        options.ray or {},
+        pythonpath=bool(options.pythonpath),
+        verbosity=options.verbosity,
+        say=display.say,
+    )
     code = 0
     for experiment, configs in zip(experiments, checked, strict=True):
         display.wait("")
@@ -114,7 +116,7 @@ def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
         with told_as(InputError, options.verbosity):
             algorithm = ALGORITHMS[algorithm]()[0]
     if options.resume:
-        resuming.check(experiment, _said(experiment, options))
+        resume.check(experiment, _said(experiment, options))
     configs = []
     with told_as(InputError, options.verbosity):
         for _, variant in generate_variants(dict(experiment.config)):
@@ -140,34 +142,9 @@ def _scheduler(options: RunOptions) -> Any:
     if "metric" in accepted:
         given = {"metric": RETURN_MEAN, "mode": "max", **given}
         notes: list[str] = []
-        given["metric"] = stopping.current_name(given["metric"], notes)
+        given["metric"] = stop_criteria.current_name(given["metric"], notes)
     with told_as(InputError, options.verbosity):
         return create_scheduler(name, **given)
-
-
-def _start_ray(options: RunOptions, display: Display) -> str:
-    """Starts Ray, or connects to it; returns where the output of its processes is."""
-    import ray
-
-    arguments = dict(options.ray or {})
-    if options.pythonpath and "address" in arguments:
-        # Processes of a cluster that runs already do not inherit it.
-        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
-        arguments["runtime_env"] = {"env_vars": variables}
-    if arguments.get("address") in (None, "auto") and (lost := address_of_a_lost_cluster()):
-        last = f"The last cluster of this machine, at {lost}, does not answer"
-        if "address" in arguments:
-            raise RunError(f"{last}: start one with `ray start --head`, or give its address.")
-        display.say(f"{last}; starting Ray here.")
-        arguments["address"] = "local"
-    with told_as(RunError, options.verbosity), without_hangup():
-        context = ray.init(
-            **arguments,
-            include_dashboard=False,
-            log_to_driver=options.verbosity > 0,
-            logging_level=log_level(options.verbosity),
-        )
-    return f"{context.address_info['session_dir']}/logs"
 
 
 def _run(
@@ -180,7 +157,7 @@ def _run(
 ) -> Any:
     import ray
 
-    from rllib_cli.callback import told_to
+    from rllib_cli.tune_callback import told_to, trackers
     from rllib_dreamerv3.plugin.cluster.resources import (
         check_resources,
         cpus_for_main_process,
@@ -206,16 +183,15 @@ def _run(
     if options.from_checkpoint:
         space["start_checkpoint"] = options.from_checkpoint
     display.begin(experiment.stop, expected_trials=trials)
-    trackers = tracking.trackers(options.wandb, options.mlflow)
     with (
         told_as(RunError, options.verbosity),
-        told_to(display, interrupts, experiment, trackers),
+        told_to(display, interrupts, experiment, trackers(options.wandb, options.mlflow)),
     ):
         if options.resume:
             with _full_disk_told(experiment):
                 return _resumed(experiment, display).fit()
         if "://" not in experiment.storage_path:
-            resuming.write_said(Path(experiment.directory()), _said(experiment, options))
+            resume.write_said(Path(experiment.directory()), _said(experiment, options))
         with _full_disk_told(experiment):
             return _tuner(experiment, space, scheduler, options).fit()
 
@@ -243,7 +219,7 @@ def _full_disk(directory: str) -> str:
 
 
 def _said(experiment: Experiment, options: RunOptions) -> Any:
-    return resuming.said_by(experiment, options.scheduler, options.scheduler_config)
+    return resume.said_by(experiment, options.scheduler, options.scheduler_config)
 
 
 def _main_process_is_default(config: Any) -> bool:
@@ -286,10 +262,10 @@ def _tuner(
 
 
 def _resumed(experiment: Experiment, display: Display) -> Any:
-    """The experiment as it was left on disk; see ``resuming.py``."""
+    """The experiment as it was left on disk; see ``resume.py``."""
     from ray.tune import ExperimentAnalysis, ResumeConfig, Tuner
 
-    for note in resuming.prepare(experiment):
+    for note in resume.prepare(experiment):
         display.say(note)
     directory = experiment.directory()
     go_on, skip = ResumeConfig.ResumeType.RESUME, ResumeConfig.ResumeType.SKIP

@@ -1,9 +1,16 @@
-"""What several commands share: their options, and how JSON is read."""
+"""What several commands share: options, how JSON is read, where modules and checkpoints are."""
 
 import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import click
+
+from rllib_cli.errors import RunError
+from rllib_dreamerv3.errors import CheckpointError
 
 
 class _Json(click.ParamType):
@@ -47,3 +54,29 @@ pythonpath = click.option(
     metavar="DIR",
     help="Directory of modules that are named, such as the environment's; may be repeated.",
 )
+
+
+def extend_import_path(directories: Sequence[str | Path] = ()) -> None:
+    """Puts directories, then the working directory, before all others.
+
+    Args:
+        directories: Of ``--pythonpath``; processes that are started later look there too.
+    """
+    first = [*(str(Path(one).expanduser().resolve()) for one in directories), os.getcwd()]
+    sys.path[:] = [*first, *(path for path in sys.path if path not in first)]
+    after = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*first, *after]))
+
+
+def find_checkpoint(directory: str) -> tuple[Path, list[str]]:
+    """What :func:`runs.find_checkpoint` finds, for a path as it was typed.
+
+    Raises:
+        RunError: If there is none.
+    """
+    from rllib_dreamerv3.checkpoints import runs
+
+    try:
+        return runs.find_checkpoint(Path(directory).expanduser().resolve())
+    except CheckpointError as error:
+        raise RunError(str(error)) from error

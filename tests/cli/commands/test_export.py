@@ -6,7 +6,7 @@ import exported
 import pytest
 from click.testing import CliRunner
 
-from rllib_cli import exporting
+from rllib_cli.commands import export as exporting
 from rllib_cli.commands.export import FORMATS
 from rllib_cli.main import cli
 from rllib_dreamerv3.exporting import folder

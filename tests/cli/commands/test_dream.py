@@ -19,7 +19,7 @@ from rllib_dreamerv3.reports.dream_plot import MOST_FRAMES
 from rllib_dreamerv3.reports.dream_video import COLUMNS, GAP, LEAST_SIDE, LINE
 from rllib_dreamerv3.reports.pictures import BORDER, as_colours
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 WITHOUT_RAY = """
 import sys
 class NoRay:

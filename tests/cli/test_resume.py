@@ -16,7 +16,7 @@ import pytest
 from command import TINY, iterations, run, start
 from processes import heed_signals, left_behind, processes_of
 
-from rllib_cli import resuming
+from rllib_cli import resume
 from rllib_cli.errors import InputError
 from rllib_cli.experiments import Experiment, from_options
 from rllib_dreamerv3.checkpoints import manifest
@@ -198,9 +198,9 @@ def experiment(**changes) -> Experiment:
 def test_what_cannot_be_changed_in_a_run_is_refused_by_name():
     before = experiment()
     directory = Path(before.directory())
-    resuming.write_said(directory, resuming.said_by(before, "fifo", None))
+    resume.write_said(directory, resume.said_by(before, "fifo", None))
     (directory / "tuner.pkl").write_bytes(b"")
-    resuming.check(experiment(stop={"training_iteration": 9}), resuming.said_by(before, "fifo", {}))
+    resume.check(experiment(stop={"training_iteration": 9}), resume.said_by(before, "fifo", {}))
     for changed, scheduler, message in [
         (experiment(num_samples=2), "fifo", "num_samples 1, and is told 2"),
         (
@@ -211,15 +211,15 @@ def test_what_cannot_be_changed_in_a_run_is_refused_by_name():
         (experiment(), "asha", "--scheduler 'fifo', and is told 'asha'"),
     ]:
         with pytest.raises(InputError, match=re.escape(message)):
-            resuming.check(changed, resuming.said_by(changed, scheduler, None))
+            resume.check(changed, resume.said_by(changed, scheduler, None))
 
 
 def test_what_cannot_be_resumed_is_told():
     with pytest.raises(InputError, match="no experiment in"):
-        resuming.check(experiment(), {})
+        resume.check(experiment(), {})
     Path("results/mine").mkdir(parents=True)
     with pytest.raises(InputError, match=r"no tuner\.pkl.*--from-checkpoint"):
-        resuming.check(experiment(), {})
+        resume.check(experiment(), {})
 
 
 def test_checkpoints_by_default():

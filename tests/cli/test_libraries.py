@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import TINY, run
 
-from rllib_cli.ray_start import address_of_a_lost_cluster
+from rllib_cli.libraries import address_of_a_lost_cluster
 
 
 @pytest.fixture
