@@ -16,7 +16,7 @@ from rllib_cli.libraries import loading_libraries
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without Python objects, but with ``3e-4`` as the number that it looks like."""
+    """YAML without Python objects, but with ``3e-4`` as a number."""
 
 
 _Loader.add_implicit_resolver(
@@ -30,17 +30,17 @@ def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Exp
     """Reads the experiments of a YAML file, or the one of a Python file.
 
     Args:
-        path: A local file. Reading a YAML file executes nothing. What it names is imported when
-            the experiment begins: environments such as ``module:Name-v0`` or ``module:Class``, and
-            callbacks, from the working directory too. A Python file is executed here.
-        verbosity: How much is shown of what libraries say while a Python file is executed.
-        env: The environment's name, in place of the one that the file names.
+        path: A local file. Reading a YAML file executes nothing: environments
+            (``module:Name-v0``, ``module:Class``) and callbacks are imported when the experiment
+            starts, from the working directory too. A Python file is executed here.
+        verbosity: Whether to show the libraries' messages while a Python file is executed.
+        env: Replaces the environment of the file.
 
     Returns:
         The experiments in the order of the file.
 
     Raises:
-        InputError: If the file cannot be read, or says something unknown or contradictory.
+        InputError: If the file cannot be read or its content is wrong.
     """
     if "://" in path:
         raise InputError(f"{path} is a URL; download the file, read it, and give its path.")
@@ -70,17 +70,17 @@ def _from_yaml(file: Path, env: str | None) -> list[Experiment]:
 
 
 def read_yaml(file: Path) -> Any:
-    """Reads a YAML file, which executes nothing.
+    """Reads a YAML file without executing anything.
 
     Args:
         file: The file.
 
     Returns:
-        What it holds.
+        Its content as plain data.
 
     Raises:
-        InputError: If it cannot be read, is not YAML, or has a key twice, of which YAML would
-            drop the first without a word; with the line.
+        InputError: If the file cannot be read, is not YAML, or repeats a key, in which case YAML
+            would silently drop the first one; names the line.
     """
     try:
         loader = _Loader(file.read_text(encoding="utf-8"))
@@ -88,8 +88,8 @@ def read_yaml(file: Path) -> Any:
             node = loader.get_single_node()
             for what, line, before in _repeated(node):
                 raise InputError(
-                    f"{file}, line {line}: {what} is there twice, first on line {before}, and only "
-                    "one of them could count. Remove or rename one."
+                    f"{file}, line {line}: {what} is a duplicate of line {before}; only one of "
+                    "them would be used. Remove or rename one."
                 )
             return None if node is None else loader.construct_document(node)
         finally:
@@ -104,11 +104,11 @@ def read_yaml(file: Path) -> Any:
 
 
 def _repeated(top: yaml.Node | None) -> Iterator[tuple[str, int, int]]:
-    """What is said twice, the line of the second time and that of the first."""
+    """Yields each repeated key with its line and the line of its first occurrence."""
     waiting, seen = [top], set()
     while waiting:
         node = waiting.pop()
-        # An anchor's node is reached from every place that refers to it.
+        # Every alias leads to its anchor's node.
         if node is None or id(node) in seen:
             continue
         seen.add(id(node))
@@ -127,11 +127,11 @@ def _repeated(top: yaml.Node | None) -> Iterator[tuple[str, int, int]]:
 
 
 def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
-    """Runs the file and takes ``config`` (an ``AlgorithmConfig``) and ``stop`` (optional)."""
+    """Executes the file and reads ``config`` (an ``AlgorithmConfig``) and ``stop`` (optional)."""
     import importlib.util
 
     with loading_libraries(verbosity):
-        import rllib_dreamerv3.plugin  # noqa: F401  before RLlib, which the file may import
+        import rllib_dreamerv3.plugin  # noqa: F401  before the file imports RLlib
     from ray import cloudpickle
 
     spec = importlib.util.spec_from_file_location(_module_name(file), file.resolve())
@@ -139,10 +139,10 @@ def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    # Other processes cannot import this module: what it defines travels with the config. Before
-    # it is executed, since register_env pickles at once.
+    # Other processes cannot import this module, so its definitions are pickled with the config.
+    # Registered before it is executed, since register_env pickles at once.
     cloudpickle.register_pickle_by_value(module)
-    # For modules beside the file, in the processes of Ray too.
+    # Lets the file and Ray's processes import modules beside it.
     extend_import_path([file.resolve().parent])
     try:
         spec.loader.exec_module(module)
@@ -154,14 +154,14 @@ def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
 
     config = getattr(module, "config", None)
     if not isinstance(config, AlgorithmConfig):
-        raise InputError(f"{file} has to define `config`, a DreamerV3Config.")
+        raise InputError(f"{file} must define `config`, a DreamerV3Config.")
     stop = getattr(module, "stop", {})
     if not isinstance(stop, dict):
-        raise InputError(f"{file}: `stop` has to be a dict, not {stop!r}.")
+        raise InputError(f"{file}: `stop` must be a dict, not {stop!r}.")
     notes: list[str] = []
     algorithm = config.algo_class
     if algorithm is None:
-        raise InputError(f"{file}: `config` belongs to no algorithm; use DreamerV3Config().")
+        raise InputError(f"{file}: `config` has no algorithm; use DreamerV3Config().")
     if env:
         config.environment(env)
     if not config.env:
@@ -179,7 +179,7 @@ def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
 
 
 def _module_name(file: Path) -> str:
-    """The name by which the file could be imported, unless something else has that."""
+    """The file's importable name, unless another module has that name."""
     import importlib.util
 
     name = file.stem
@@ -191,7 +191,7 @@ def _module_name(file: Path) -> str:
 
 
 def _line_in(exc: BaseException, file: Path) -> str:
-    """``", line 7"``: the last line of ``file`` on the way to the exception."""
+    """``", line 7"``: the last line of ``file`` in the traceback."""
     line, trace = "", exc.__traceback__
     while trace is not None:
         if Path(trace.tb_frame.f_code.co_filename) == file.resolve():

@@ -1,4 +1,4 @@
-"""What several commands share: options, how JSON is read, where modules and checkpoints are."""
+"""Inputs that several commands share: JSON, the import path, checkpoints."""
 
 import json
 import os
@@ -22,21 +22,21 @@ class _Json(click.ParamType):
         if isinstance(value, dict):
             return value
         try:
-            parsed = json.loads(value, object_pairs_hook=self._each_once)
+            parsed = json.loads(value, object_pairs_hook=self._unique_keys)
         except json.JSONDecodeError as exc:
             self.fail(f"not valid JSON: {exc.msg} at column {exc.colno} of {value}", param, ctx)
         except ValueError as exc:
             self.fail(str(exc), param, ctx)
         if not isinstance(parsed, dict):
-            self.fail(f"has to be a JSON object such as '{{\"key\": 1}}', not {value}", param, ctx)
+            self.fail(f"must be a JSON object such as '{{\"key\": 1}}', not {value}", param, ctx)
         return parsed
 
     @staticmethod
-    def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for key, value in pairs:
             if key in found:
-                raise ValueError(f"the key {key!r} is there twice, and only one could count")
+                raise ValueError(f"duplicate key {key!r}; only one of them would be used")
             found[key] = value
         return found
 
@@ -45,22 +45,22 @@ JSON = _Json()
 
 
 env_config = click.option(
-    "--env-config", type=JSON, help="Options of the environment, over those of the file."
+    "--env-config", type=JSON, help="Options of the environment; they override those of the file."
 )
 pythonpath = click.option(
     "--pythonpath",
     multiple=True,
     type=click.Path(exists=True, file_okay=False),
     metavar="DIR",
-    help="Directory of modules that are named, such as the environment's; may be repeated.",
+    help="Directory of your modules, such as the environment's; may be repeated.",
 )
 
 
 def extend_import_path(directories: Sequence[str | Path] = ()) -> None:
-    """Puts directories, then the working directory, before all others.
+    """Prepends directories and the working directory to the import path.
 
     Args:
-        directories: Of ``--pythonpath``; processes that are started later look there too.
+        directories: Values of ``--pythonpath``. Processes that are started later inherit them.
     """
     first = [*(str(Path(one).expanduser().resolve()) for one in directories), os.getcwd()]
     sys.path[:] = [*first, *(path for path in sys.path if path not in first)]
@@ -69,7 +69,13 @@ def extend_import_path(directories: Sequence[str | Path] = ()) -> None:
 
 
 def find_checkpoint(directory: str) -> tuple[Path, list[str]]:
-    """What :func:`runs.find_checkpoint` finds, for a path as it was typed.
+    """Finds the newest complete checkpoint in a directory that the user named.
+
+    Args:
+        directory: A checkpoint, or the results of a trial or an experiment.
+
+    Returns:
+        The checkpoint, and a message for each newer one that is damaged.
 
     Raises:
         RunError: If there is none.

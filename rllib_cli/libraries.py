@@ -10,40 +10,39 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from rllib_cli.errors import RunError, told_as
+from rllib_cli.errors import RunError, reraise_as
 from rllib_cli.interrupts import without_hangup
 
-_ANSWER_S = 3.0
+_CONNECT_TIMEOUT_S = 3.0
 
 
 def log_level(verbosity: int) -> int:
-    """The least level of log messages that are shown: errors, then messages, then everything."""
+    """The log level of a verbosity: errors (0), messages (1) or everything (2)."""
     return {0: logging.ERROR, 1: logging.INFO}.get(verbosity, logging.DEBUG)
 
 
 @contextmanager
 def loading_libraries(verbosity: int) -> Iterator[None]:
-    """To be put around the first import of TensorFlow and Ray.
+    """Sets log levels for the first import of TensorFlow and Ray, and afterwards.
 
     Args:
-        verbosity: 0: nothing but errors is shown, now and later. 1: warnings and messages too.
-            2: everything.
+        verbosity: 0: errors; 1: also warnings and messages; 2: everything.
 
     Yields:
         Nothing.
     """
-    # Tune's own tables and reports repeat what this command shows.
+    # Tune's own tables would repeat what this command shows.
     os.environ["RAY_AIR_NEW_OUTPUT"] = "0"
     if verbosity == 0:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        # A failed trial is told of at the end, without its traceback.
+        # conclude() reports failed trials at the end, without tracebacks.
         os.environ.setdefault("TUNE_PRINT_ALL_TRIAL_ERRORS", "0")
         warnings.simplefilter("ignore")
     elif verbosity == 1:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     else:
         os.environ.setdefault("RAY_DEDUP_LOGS", "0")
-    with _standard_error_held_back(verbosity == 0):
+    with _buffered_stderr(verbosity == 0):
         yield
     # Ray sets the level of its loggers when it is imported.
     for name in ("ray", "ray.rllib", "tensorflow", "absl", "gymnasium"):
@@ -53,23 +52,23 @@ def loading_libraries(verbosity: int) -> Iterator[None]:
 
 
 @contextmanager
-def _standard_error_held_back(wanted: bool) -> Iterator[None]:
-    """Drops what is written to standard error inside the block, unless the block fails.
+def _buffered_stderr(enabled: bool) -> Iterator[None]:
+    """Discards standard error inside the block, unless the block fails.
 
-    TensorFlow's first messages come from C++ before any log level holds.
+    TensorFlow's C++ code logs before any log level applies.
     """
-    if not wanted:
+    if not enabled:
         yield
         return
     sys.stderr.flush()
     terminal = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    with tempfile.TemporaryFile() as buffer:
+        os.dup2(buffer.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(terminal, held.read())
+            buffer.seek(0)
+            os.write(terminal, buffer.read())
             raise
         finally:
             sys.stderr.flush()
@@ -82,18 +81,18 @@ def start_ray(
     *,
     pythonpath: bool,
     verbosity: int,
-    say: Callable[[str], None],
+    show: Callable[[str], None],
 ) -> str:
-    """Starts Ray, or connects to it.
+    """Starts Ray or connects to a running cluster.
 
     Args:
-        arguments: Of ``ray.init``.
-        pythonpath: Whether processes of a cluster that runs already need our ``PYTHONPATH``.
-        verbosity: 0, 1 or 2.
-        say: Prints a message.
+        arguments: Arguments of ``ray.init``.
+        pythonpath: Whether to pass our ``PYTHONPATH`` to the processes of a running cluster.
+        verbosity: See :func:`loading_libraries`.
+        show: Prints a message.
 
     Returns:
-        Where the output of its processes is.
+        Directory of the processes' logs.
 
     Raises:
         RunError: If the cluster cannot be reached.
@@ -102,16 +101,16 @@ def start_ray(
 
     arguments = dict(arguments)
     if pythonpath and "address" in arguments:
-        # Processes of a cluster that runs already do not inherit it.
+        # Processes of a running cluster do not inherit it.
         variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
         arguments["runtime_env"] = {"env_vars": variables}
-    if arguments.get("address") in (None, "auto") and (lost := address_of_a_lost_cluster()):
-        last = f"The last cluster of this machine, at {lost}, does not answer"
+    if arguments.get("address") in (None, "auto") and (lost := find_lost_cluster()):
+        last = f"The last cluster of this machine, at {lost}, does not respond"
         if "address" in arguments:
-            raise RunError(f"{last}: start one with `ray start --head`, or give its address.")
-        say(f"{last}; starting Ray here.")
+            raise RunError(f"{last}: start one with `ray start --head`, or pass its address.")
+        show(f"{last}; starting Ray here.")
         arguments["address"] = "local"
-    with told_as(RunError, verbosity), without_hangup():
+    with reraise_as(RunError, verbosity), without_hangup():
         context = ray.init(
             **arguments,
             include_dashboard=False,
@@ -121,15 +120,15 @@ def start_ray(
     return f"{context.address_info['session_dir']}/logs"
 
 
-def address_of_a_lost_cluster() -> str | None:
-    """The address of a cluster that Ray would try to join for minutes, though it has ended.
+def find_lost_cluster() -> str | None:
+    """Finds a dead cluster that Ray would try to join for minutes.
 
-    Ray writes down the address of the last cluster that was started on a machine. Where that was
-    killed, or the machine was switched off, it stays written down.
+    Ray stores the address of the last cluster that was started on a machine, also after that
+    cluster was killed.
 
     Returns:
-        The address, if nobody listens there; None if somebody does, if nothing is written down, or
-        if the user names the cluster in ``RAY_ADDRESS``.
+        The stored address if nothing listens there; None if a cluster does, if none is stored, or
+        if the user set ``RAY_ADDRESS``.
     """
     from ray._private.services import find_bootstrap_address
 
@@ -140,7 +139,7 @@ def address_of_a_lost_cluster() -> str | None:
     if not port.isdigit():
         return None
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_S).close()
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()
     except OSError:
         return address
     return None

@@ -1,4 +1,4 @@
-"""``rllib check-env``: what there is to know of an environment before training in it."""
+"""``rllib check-env``: tests an environment and shows its spaces as the model sees them."""
 
 import sys
 from collections.abc import Iterator, Mapping
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from rllib_cli.errors import InputError, RunError, told_as
+from rllib_cli.errors import InputError, RunError, reraise_as
 from rllib_cli.inputs import JSON, env_config, extend_import_path, pythonpath
 from rllib_cli.libraries import loading_libraries
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--config",
     type=JSON,
     default="{}",
-    help="Options that decide what the model sees: model_size, image_size and their like.",
+    help="Options of the model, e.g. model_size and image_size.",
 )
 @click.option("-v", "verbosity", count=True, help="Show the libraries' messages.")
 def check_env(
@@ -36,10 +36,10 @@ def check_env(
     config: dict[str, Any],
     verbosity: int,
 ) -> None:
-    """Try ENV before training in it: an id, or module:Class.
+    """Test the environment ENV, an id or module:Class, before training.
 
-    Runs Gymnasium's checker and 200 random steps, and shows the spaces as the model will see them.
-    The exit code is 1 if something is wrong.
+    Runs Gymnasium's checker and 200 random steps, and shows the spaces as the model sees them. The
+    exit code is 1 if something is wrong.
     """
     extend_import_path(pythonpath)
     sys.exit(check_environment(env, env_config or {}, config, verbosity))
@@ -48,48 +48,48 @@ def check_env(
 def check_environment(
     env: str, env_config: Mapping[str, Any], config: Mapping[str, Any], verbosity: int
 ) -> int:
-    """Tries an environment and prints what was found.
+    """Tests an environment and prints the findings.
 
     Args:
-        env: Its name, as ``--env`` takes it.
-        env_config: Its options.
-        config: Options of DreamerV3, of which some decide what the model sees.
-        verbosity: From 1 on, errors come with their traceback.
+        env: An id or ``module:Class``.
+        env_config: Options of the environment.
+        config: DreamerV3's config; some options change what the model sees.
+        verbosity: From 1, print tracebacks of errors.
 
     Returns:
         The exit code: 1 if something is wrong, else 0.
 
     Raises:
         InputError: If there is no such environment, or an option is wrong.
-        RunError: If it cannot be made.
+        RunError: If the environment cannot be created.
     """
     from rllib_cli.display import open_display
 
     with open_display(plain=verbosity > 0) as display:
-        display.wait("loading TensorFlow")
-        with told_as(RunError, verbosity), loading_libraries(verbosity):
+        display.set_phase("loading TensorFlow")
+        with reraise_as(RunError, verbosity), loading_libraries(verbosity):
             from rllib_cli import env_probe
             from rllib_dreamerv3 import DreamerV3Config
-        with told_as(InputError, verbosity):
+        with reraise_as(InputError, verbosity):
             settings = DreamerV3Config().update_from_dict(dict(config))
             settings.environment(env, env_config=dict(env_config)).validate()
-        display.wait("")
-        display.say(f"Checking {env}")
+        display.set_phase("")
+        display.print(f"Checking {env}")
         try:
-            made, is_benchmark = _make(env, settings.env_config)
+            environment, is_benchmark = _make_environment(env, settings.env_config)
         except Exception as error:
             raise RunError(
-                f"{env} cannot be made with env_config {dict(env_config)}: "
+                f"{env} cannot be created with env_config {dict(env_config)}: "
                 f"{type(error).__name__}: {error} {env_probe.place_of(error)}"
             ) from error
         findings = env_probe.Findings()
         cnn = settings.model_settings().cnn
-        codecs = env_probe.read_spaces(made, settings.image_size, cnn, findings)
+        codecs = env_probe.read_spaces(environment, settings.image_size, cnn, findings)
         if codecs is not None:
-            env_probe.take_random_steps(made, codecs, findings)
+            env_probe.take_random_steps(environment, codecs, findings)
             env_probe.compare_ranges(codecs[0], findings)
             if not is_benchmark:
-                env_probe.run_gymnasiums_checker(made, findings)
+                env_probe.run_gymnasiums_checker(environment, findings)
         return _report(display, codecs, findings)
 
 
@@ -98,48 +98,39 @@ def _report(
     codecs: "tuple[ObservationCodec, ActionCodec] | None",
     findings: "Findings",
 ) -> int:
-    """Prints spaces, steps, notes and what is wrong.
-
-    Args:
-        display: Where to print.
-        codecs: The spaces as the model sees them; None if it cannot.
-        findings: What was found out.
-
-    Returns:
-        The exit code.
-    """
-    from rllib_cli.display import whole
-    from rllib_cli.env_probe import in_words
+    """Prints spaces, steps, notes and errors; returns the exit code."""
+    from rllib_cli.display import format_int
+    from rllib_cli.env_probe import format_range
 
     if codecs is not None:
-        display.say("\nWhat the model sees of an observation:")
+        display.print("\nObservations as the model sees them:")
         for line in _observations(codecs[0], findings):
-            display.say(f"  {line}")
-        display.say(f"What it decides, a vector of {codecs[1].layout.size}:")
+            display.print(f"  {line}")
+        display.print(f"Actions, a vector of {codecs[1].layout.size}:")
         for line in _actions(codecs[1]):
-            display.say(f"  {line}")
+            display.print(f"  {line}")
     if findings.rewards:
         steps = len(findings.rewards)
-        speed = whole(round(steps / findings.seconds)) if findings.seconds else "-"
-        rewards = in_words(findings.rewards)
+        speed = format_int(round(steps / findings.seconds)) if findings.seconds else "-"
+        rewards = format_range(findings.rewards)
         episodes = f"{len(findings.returns)} episodes ended"
         if findings.returns:
-            episodes += f", with returns {in_words(findings.returns)}"
-        display.say(f"{steps} random steps: {speed} a second, rewards {rewards}; {episodes}")
+            episodes += f", with returns {format_range(findings.returns)}"
+        display.print(f"{steps} random steps: {speed} per second, rewards {rewards}; {episodes}")
     for note in findings.notes:
-        display.say(f"\nNote: {note}")
+        display.print(f"\nNote: {note}")
     sentences = findings.sentences()
     for sentence in sentences:
-        display.say(f"\nWrong: {sentence}")
-    many = "1 thing is" if len(sentences) == 1 else f"{len(sentences)} things are"
-    display.say(f"\n{many} wrong." if sentences else "\nNothing is wrong.")
+        display.print(f"\nError: {sentence}")
+    count = "1 error" if len(sentences) == 1 else f"{len(sentences)} errors"
+    display.print(f"\n{count} found." if sentences else "\nNo errors found.")
     return 1 if sentences else 0
 
 
 def _observations(codec: "ObservationCodec", findings: "Findings") -> Iterator[str]:
     from gymnasium import spaces
 
-    from rllib_cli.env_probe import in_words
+    from rllib_cli.env_probe import format_range
     from rllib_dreamerv3.spaces.action_masks import split_action_mask
     from rllib_dreamerv3.spaces.images import image_observation
     from rllib_dreamerv3.spaces.layout import Categorical, Image
@@ -164,10 +155,10 @@ def _observations(codec: "ObservationCodec", findings: "Findings") -> Iterator[s
             what = f"{leaf.size} numbers" if leaf.size > 1 else "1 number"
         low, high = float(space.low.min()), float(space.high.max())
         seen = findings.seen.get(leaf.key)
-        told = f", seen {in_words((seen[0].min(), seen[1].max()))}" if seen else ""
-        yield f"{leaf.key}: {what}; declared {in_words((low, high))}{told}"
+        seen_range = f", seen {format_range((seen[0].min(), seen[1].max()))}" if seen else ""
+        yield f"{leaf.key}: {what}; declared {format_range((low, high))}{seen_range}"
     if mask is not None:
-        yield "action_mask: which choices are allowed; not observed"
+        yield "action_mask: allowed actions; not part of the observation"
 
 
 def _actions(codec: "ActionCodec") -> Iterator[str]:
@@ -180,8 +171,8 @@ def _actions(codec: "ActionCodec") -> Iterator[str]:
             yield f"{leaf.size} numbers" if leaf.size > 1 else "1 number"
 
 
-def _make(env: str, env_config: Mapping[str, Any]) -> "tuple[gym.Env, bool]":
-    """The environment, and whether it comes from this package."""
+def _make_environment(env: str, env_config: Mapping[str, Any]) -> "tuple[gym.Env, bool]":
+    """Creates the environment; also returns whether it is one of this package's benchmarks."""
     from ray.rllib.env.env_context import EnvContext
 
     from rllib_cli.env_probe import FirstOf

@@ -129,7 +129,7 @@ def test_checkpoints_that_tune_does_not_know_of_count():
 def test_a_trial_is_found_without_tunes_state(left):
     trial = make_trial()
     save(trial, 0)
-    resume.keep_trial(trial)
+    resume.save_trial_description(trial)
     state = write_state(trial)
     if left is None:
         state.unlink()
@@ -137,7 +137,7 @@ def test_a_trial_is_found_without_tunes_state(left):
         state.write_bytes(state.read_bytes()[:left])
     trials, _, notes = prepared()
     assert latest(trials[trial.trial_id]) == "checkpoint_000000"
-    assert any("going by the trials' own directories" in x for x in notes) == (left is not None)
+    assert any("using the trials' directories" in x for x in notes) == (left is not None)
 
 
 def test_all_runs_in_one_directory_go_on():
@@ -151,7 +151,7 @@ def test_all_runs_in_one_directory_go_on():
         first.trial_id: "checkpoint_000004",
         second.trial_id: "checkpoint_000002",
     }
-    assert any("several runs: all their trials go on" in note for note in notes)
+    assert any("several runs: resuming the trials of all" in note for note in notes)
 
 
 def test_a_trial_without_a_whole_checkpoint_begins_anew_and_a_finished_one_stays():
@@ -166,7 +166,7 @@ def test_a_trial_without_a_whole_checkpoint_begins_anew_and_a_finished_one_stays
     statuses = [trials[trial.trial_id].status for trial in (none, finished, goes_on)]
     assert statuses == [Trial.PENDING, Trial.TERMINATED, Trial.PENDING]
     assert trials[none.trial_id].latest_checkpoint_result is None
-    assert any("no whole checkpoint and begins anew" in note for note in notes)
+    assert any("no complete checkpoint; restarting it" in note for note in notes)
 
 
 def test_what_may_change_is_applied():
@@ -186,9 +186,9 @@ def test_what_may_change_is_applied():
 )
 def test_what_tune_takes_from_its_own_files_is_refused_by_name(name, value):
     before, changed = experiment(), experiment(**{name: value})
-    resume.write_said(Path(before.directory()), resume.said_by(before, "fifo", None))
-    with pytest.raises(InputError, match=rf"begun with {name} .*, and is told {value} now"):
-        resume.check(changed, resume.said_by(changed, "fifo", None))
+    resume.save_launch(Path(before.directory()), resume.launch_settings(before, "fifo", None))
+    with pytest.raises(InputError, match=rf"started with {name} .*, not {value}\."):
+        resume.check(changed, resume.launch_settings(changed, "fifo", None))
 
 
 def test_a_damaged_checkpoint_is_not_named_at_the_end(capsys):

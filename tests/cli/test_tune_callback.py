@@ -13,7 +13,7 @@ from ray.tune.result import SHOULD_CHECKPOINT
 from rllib_cli.display import open_display
 from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
-from rllib_cli.tune_callback import CommandCallback, told_to, trackers
+from rllib_cli.tune_callback import CommandCallback, command_callbacks, trackers
 
 
 class Nothing(tune.Trainable):
@@ -37,7 +37,7 @@ def test_a_checkpoint_is_asked_for_in_time(said, minutes, asked, interrupted):
     experiment = Experiment("mine", "Nothing", {}, checkpoint=said)
     interrupts, result = Interrupts(), {}
     interrupts.requested = interrupted
-    with open_display(plain=True) as display, told_to(display, interrupts, experiment):
+    with open_display(plain=True) as display, command_callbacks(display, interrupts, experiment):
         display.begin({}, expected_trials=1)
         callback = CommandCallback()
         callback._saved_at[trial.trial_id] = time.monotonic() - 60 * minutes

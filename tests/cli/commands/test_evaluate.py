@@ -156,7 +156,7 @@ def test_what_cannot_be_shown_is_told(cartpole):
     Path("own_env.py").write_text(OWN)
     code, output = played(cartpole, "--env", "own_env:Plain", "--video", "x.mp4")
     assert code == 1
-    assert "There is nothing of own_env:Plain to make a video of: it has no render mode" in output
+    assert "There is no video of own_env:Plain: it has no render mode" in output
     code, output = played(cartpole, "--env", "own_env:Drawn", "--render")
     assert code == 1
     assert "own_env:Drawn cannot be shown in a window: its render modes are rgb_array" in output
@@ -181,7 +181,7 @@ def test_a_window_is_asked_for_where_there_can_be_one(cartpole, monkeypatch):
     [
         ({"video": "x.avi"}, "must end in .mp4"),
         ({"video": "missing/x.mp4"}, "its directory does not exist"),
-        ({"video": "x.mp4", "render": True}, "cannot both be"),
+        ({"video": "x.mp4", "render": True}, "exclude each other"),
     ],
 )
 def test_files_that_cannot_be_written_are_refused_before_playing(options, message):

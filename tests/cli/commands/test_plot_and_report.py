@@ -48,8 +48,8 @@ def test_what_has_no_results_is_named(command):
 @pytest.mark.parametrize(
     ("command", "out", "message"),
     [
-        ("plot", "x.svg", "--out has to be a PNG file such as curve.png, not x.svg."),
-        ("report", "x.pdf", "--out has to be an HTML file such as report.html, not x.pdf."),
+        ("plot", "x.svg", "--out must be a PNG file such as curve.png, not x.svg."),
+        ("report", "x.pdf", "--out must be an HTML file such as report.html, not x.pdf."),
     ],
 )
 def test_other_kinds_of_files_are_refused(experiment, command, out, message):
