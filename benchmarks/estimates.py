@@ -2,7 +2,7 @@
 
     python benchmarks/estimates.py --out benchmarks/results/estimates.json
 
-For each tuned example a real run of some minutes, and then the doctor's rehearsal of as many env
+For each tuned example a real run of some minutes, and then the doctor's costs of as many env
 steps, each in a process of its own. Needs a machine without other work.
 """
 
@@ -21,7 +21,7 @@ EXAMPLES = Path(__file__).parents[1] / "tuned_examples"
 
 def load(name: str) -> Any:
     """The config of a tuned example."""
-    from rllib_cli.experiments import from_file
+    from rllib_cli.experiment_files import from_file
     from rllib_dreamerv3 import DreamerV3Config
 
     (experiment,) = from_file(str(EXAMPLES / f"{name}.yaml"))
@@ -53,15 +53,15 @@ def estimate(name: str, env_steps: int, updates: int) -> dict[str, Any]:
     A run of a few minutes has not made all the updates yet that its env steps ask for, on which
     the doctor's time to the stop counts.
     """
-    from rllib_cli.dry_run import rehearse
+    from rllib_cli.dry_run import dry_run
 
-    rehearsal = rehearse(load(name))
-    seconds = env_steps * rehearsal.step_s + rehearsal.first_update_s
-    seconds += (updates - 1) * rehearsal.update_s
+    costs = dry_run(load(name))
+    seconds = env_steps * costs.step_s + costs.first_update_s
+    seconds += (updates - 1) * costs.update_s
     return {
         "seconds": round(seconds, 1),
-        "memory_mb": round((rehearsal.process_bytes + rehearsal.replay_bytes(env_steps)) / 1e6),
-        "update_s": round(rehearsal.update_s, 3),
+        "memory_mb": round((costs.process_bytes + costs.replay_bytes(env_steps)) / 1e6),
+        "update_s": round(costs.update_s, 3),
     }
 
 

@@ -42,7 +42,7 @@ def main() -> None:
     import ray
     import tensorflow as tf
 
-    from rllib_cli.experiments import from_file
+    from rllib_cli.experiment_files import from_file
     from rllib_dreamerv3 import DreamerV3Config
 
     if arguments.threads:

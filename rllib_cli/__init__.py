@@ -1,4 +1,5 @@
-"""The ``rllib`` command: turns files and options into a config, and runs it with Ray Tune.
+"""The ``rllib`` command: builds configs from files and options and runs them with Ray Tune.
 
-Importing any module of this package but ``callback`` imports neither TensorFlow nor Ray.
+``main`` and ``commands`` import no TensorFlow, Ray or NumPy; the commands import what they need
+when they run.
 """

@@ -1,4 +1,4 @@
-"""What is said of a run once, beside its progress: how long it will take, and what looks wrong."""
+"""One-time messages about a run: its estimated duration, and the doctor's findings."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,24 +7,24 @@ from rllib_cli.progress import TrialProgress, look_up
 from rllib_dreamerv3.reports.findings import findings
 from rllib_dreamerv3.reports.history import UPDATES, History
 
-# After so many updates, and results with some, their rate is known.
-_UPDATES_TO_KNOW = 3
-_RESULTS_TO_KNOW = 3
-# Of shorter runs the table says enough.
-_LONG_S = 3600.0
-# Results from one look for findings to the next.
-_EVERY = 10
+# Updates, and results with updates, before their rate is estimated.
+_MIN_UPDATES = 3
+_MIN_RESULTS = 3
+# Shorter runs get no estimate; the table's time to go is enough.
+_LONG_RUN_S = 3600.0
+# Results between two searches for findings.
+_FINDINGS_EVERY = 10
 
 _FIRST_LOOK = "tuned_examples/first_look.yaml"
 _ENV_OF_FIRST_LOOK = "Catch-v0"
 
 
 class Advice:
-    """Follows the trials of an experiment."""
+    """Collects the results of an experiment's trials and yields each message once."""
 
     def __init__(self) -> None:
         self._histories: dict[str, History] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._shown: set[tuple[str, str]] = set()
 
     def take(
         self,
@@ -33,33 +33,33 @@ class Advice:
         trial: TrialProgress,
         stop: Mapping[str, Any],
     ) -> Iterator[str]:
-        """Takes in a result.
+        """Adds a result.
 
         Args:
-            trial_id: The trial that has reported it.
+            trial_id: The trial's id.
             result: The result.
-            trial: Its progress, the result included.
+            trial: The trial's progress, including this result.
             stop: Stop criteria.
 
         Yields:
-            What is to be said now, and will not be said again.
+            New messages.
         """
         history = self._histories.setdefault(trial_id, History())
         history.add(result)
-        if len(history.values(UPDATES)) >= _RESULTS_TO_KNOW:
+        if len(history.values(UPDATES)) >= _MIN_RESULTS:
             estimate = self._estimate(result, trial, stop)
-            if estimate and self._is_news(trial_id, "estimate"):
+            if estimate and self._is_new(trial_id, "estimate"):
                 yield estimate
-        if len(history) % _EVERY == 0:
+        if len(history) % _FINDINGS_EVERY == 0:
             for finding in findings(history):
-                if self._is_news(trial_id, finding.name):
+                if self._is_new(trial_id, finding.name):
                     yield f"{trial.name}: {finding}"
 
-    def _is_news(self, trial_id: str, what: str) -> bool:
+    def _is_new(self, trial_id: str, what: str) -> bool:
         key = (trial_id, what)
-        if key in self._told:
+        if key in self._shown:
             return False
-        self._told.add(key)
+        self._shown.add(key)
         return True
 
     @staticmethod
@@ -68,10 +68,10 @@ class Advice:
     ) -> str | None:
         updates = look_up(result, UPDATES)
         rate, to_go = trial.rate(UPDATES), trial.time_to_go(stop)
-        if not updates or updates < _UPDATES_TO_KNOW or not rate or to_go is None:
+        if not updates or updates < _MIN_UPDATES or not rate or to_go is None:
             return None
         seconds, criterion = to_go
-        if seconds < _LONG_S:
+        if seconds < _LONG_RUN_S:
             return None
         estimate = (
             f"{1 / rate:.2g} s an update: {criterion} {stop[criterion]:,.0f} is reached in about "
@@ -83,7 +83,7 @@ class Advice:
 
 
 def long_duration(seconds: float) -> str:
-    """A time as people say it, e.g. ``4.0 days``."""
+    """A duration in its largest suitable unit, e.g. ``4.0 days``."""
     for unit, size in (("days", 86_400), ("hours", 3_600), ("minutes", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"

@@ -1,4 +1,4 @@
-"""What is seen of a run: a live table on a terminal, one line per result anywhere else."""
+"""Output of the command: a live table on a terminal, else one line per result."""
 
 import contextlib
 import sys
@@ -14,7 +14,7 @@ from rich.text import Text
 
 from rllib_cli.progress import TrialProgress, look_up
 
-# A wait that nothing new is known of is mentioned again after so many seconds.
+# Seconds without output after which a plain display repeats what it waits for.
 _REMINDER_S = 30
 
 _COLUMNS = (
@@ -32,27 +32,27 @@ _COLUMNS = (
     ("upd/s", 7),
     ("to go", 9),
 )
-# What fits beside the names of trials on a narrow terminal.
+# Columns that fit beside trial names on a narrow terminal.
 _SWEEP_COLUMNS = ("env steps", "updates", "return", "steps/s", "to go")
 
 
 def open_display(*, plain: bool) -> "Display":
-    """Makes the display that fits the output.
+    """Creates a live display on a terminal, else a plain one.
 
     Args:
-        plain: Whether to print plain lines even on a terminal.
+        plain: Use a plain display even on a terminal.
 
     Returns:
-        A display, to be used as a context manager.
+        A display, which is a context manager.
     """
-    console = Console(file=cast(TextIO, _Lasting(sys.stdout)), highlight=False, soft_wrap=True)
+    console = Console(file=cast(TextIO, _SafeOutput(sys.stdout)), highlight=False, soft_wrap=True)
     if plain or not console.is_terminal:
         return PlainDisplay(console)
     return LiveDisplay(console)
 
 
-class _Lasting:
-    """An output to which writing never fails: a run goes on when its terminal has been closed."""
+class _SafeOutput:
+    """An output that ignores write errors, so that runs survive a closed terminal."""
 
     def __init__(self, file: TextIO):
         self._file = file
@@ -71,7 +71,7 @@ class _Lasting:
 
 
 class Display:
-    """What happens in a run, told as it happens. This class keeps count; others show it."""
+    """Tracks the trials of a run. Subclasses show them."""
 
     def __init__(self, console: Console):
         self.console = console
@@ -88,73 +88,73 @@ class Display:
     def __exit__(self, *exc: object) -> None:
         self.close()
 
-    def say(self, text: str) -> None:
-        """Prints one message that stays."""
+    def print(self, text: str) -> None:
+        """Prints a message."""
         self.console.print(Text(text))
 
-    def wait(self, phase: str) -> None:
-        """Tells what is being waited for while no trial runs; empty: nothing any more."""
+    def set_phase(self, phase: str) -> None:
+        """Sets what the command waits for while no trial runs; empty: nothing."""
         if phase != self.phase:
             self.phase, self.since = phase, time.monotonic()
 
     def begin(self, stop: Mapping[str, float], expected_trials: int) -> None:
-        """Begins an experiment.
+        """Starts an experiment.
 
         Args:
-            stop: Number by result at which each trial ends.
-            expected_trials: How many trials there will be; -1 if without end.
+            stop: Result name -> value at which a trial ends.
+            expected_trials: Number of trials; -1 if unlimited.
         """
         self.stop, self.expected_trials, self.trials = stop, expected_trials, {}
         self.machines = {}
-        self.wait("")
+        self.set_phase("")
 
     def trial(self, trial_id: str, name: str) -> TrialProgress:
-        """The progress of one trial, new if it was not known yet."""
+        """Returns the progress of a trial; creates it on first use."""
         return self.trials.setdefault(trial_id, TrialProgress(name))
 
     def trial_waits(self, trial_id: str, name: str, phase: str) -> None:
-        """A trial that runs waits for something."""
+        """Sets what a running trial waits for."""
         trial = self.trial(trial_id, name)
         trial.state = "running"
         trial.enter(phase)
 
     def trial_reports(self, trial_id: str, name: str, result: Mapping[str, Any]) -> None:
-        """A trial has reported a result; the first says what learns and what replay will need."""
+        """Adds a result; the first of a single trial also shows its devices and replay's size."""
         trial = self.trial(trial_id, name)
         device = result.get("learner_device")
         if device and not trial.result and len(self.trials) == 1:
-            where = f"The main process is on {result.get('hostname', 'an unknown machine')}"
-            self.say(f"{where}; updates are computed by the {device}.")
+            host = result.get("hostname", "an unknown machine")
+            self.print(f"The main process is on {host}; updates run on the {device}.")
         machines = result.get("machines")
         if machines and machines != self.machines and len(self.trials) == 1:
             self.machines = dict(machines)
-            self.say("Its processes are on these machines:")
+            self.print("Processes by machine:")
             for machine, processes in sorted(machines.items()):
-                self.say(f"  {machine}: {processes}")
+                self.print(f"  {machine}: {processes}")
         need = look_up(result, "replay_buffer/num_bytes_at_capacity")
         if need and not trial.result and len(self.trials) == 1:
             disk = look_up(result, "replay_buffer/num_bytes_of_disk")
-            room = look_up(result, "replay_buffer/num_bytes_of_machine") or disk or 0.0
-            where = "free on its disk" if disk else "of memory"
+            available = look_up(result, "replay_buffer/num_bytes_of_machine") or disk or 0.0
+            where = "free disk space" if disk else "memory"
             checkpoint = look_up(result, "replay_buffer/num_bytes_of_checkpoint") or 0.0
-            self.say(
-                f"Replay may grow to {need / 1e9:.3g} GB; there are {room / 1e9:.3g} GB {where}. "
-                f"Each checkpoint may take {checkpoint / 1e9:.3g} GB of disk for it, and one is "
-                "written before an older one goes. capacity_bytes in replay_buffer_config bounds "
-                "both."
+            self.print(
+                f"Replay may grow to {need / 1e9:.3g} GB, of {available / 1e9:.3g} GB {where}, and "
+                f"adds up to {checkpoint / 1e9:.3g} GB to each checkpoint on disk; an old "
+                "checkpoint is deleted after the next one is saved. capacity_bytes in "
+                "replay_buffer_config limits both."
             )
         trial.update(result)
 
     def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
-        """A trial has ended."""
+        """Marks a trial as ended."""
         trial = self.trial(trial_id, name)
         trial.state, trial.phase = ("failed" if failed else "finished"), ""
 
     def tick(self) -> None:
-        """Called several times a second while trials run."""
+        """Updates the display; called several times a second while trials run."""
 
     def close(self) -> None:
-        """Stops drawing."""
+        """Ends the output."""
 
     @property
     def is_sweep(self) -> bool:
@@ -170,21 +170,21 @@ class Display:
         return text + (f", {numbers['failed']} failed" if numbers["failed"] else "")
 
     def cells(self, trial: TrialProgress) -> list[str]:
-        """The texts of one line of the table, in the order of the columns."""
+        """The cells of a table row, in the order of ``_COLUMNS``."""
         losses = trial.losses()
         to_go = trial.time_to_go(self.stop) if trial.state == "running" else None
         return [
-            whole(trial.iteration),
-            whole(trial.env_steps),
-            whole(trial.grad_updates),
-            short(trial.training_ratio),
-            short(trial.return_mean),
-            short(trial.return_last),
-            short(trial.episode_length),
-            *(short(losses[name]) for name in ("world", "actor", "critic")),
-            short(trial.rate("num_env_steps_sampled_lifetime")),
-            short(trial.rate("num_grad_updates_lifetime")),
-            duration(to_go[0]) if to_go else "-",
+            format_int(trial.iteration),
+            format_int(trial.env_steps),
+            format_int(trial.grad_updates),
+            format_number(trial.training_ratio),
+            format_number(trial.return_mean),
+            format_number(trial.return_last),
+            format_number(trial.episode_length),
+            *(format_number(losses[name]) for name in ("world", "actor", "critic")),
+            format_number(trial.rate("num_env_steps_sampled_lifetime")),
+            format_number(trial.rate("num_grad_updates_lifetime")),
+            format_duration(to_go[0]) if to_go else "-",
         ]
 
 
@@ -196,62 +196,52 @@ class PlainDisplay(Display):
         self._header_printed = False
         self._last_line = time.monotonic()
 
-    def _print(self, line: str) -> None:
-        self.console.print(Text(line))
+    def print(self, text: str) -> None:
+        self.console.print(Text(text))
         self.console.file.flush()
         self._last_line = time.monotonic()
 
-    def say(self, text: str) -> None:
-        """Prints one message."""
-        self._print(text)
-
-    def wait(self, phase: str) -> None:
-        """Prints what is being waited for."""
+    def set_phase(self, phase: str) -> None:
         if phase and phase != self.phase:
-            self._print(f"{phase} ...")
-        super().wait(phase)
+            self.print(f"{phase} ...")
+        super().set_phase(phase)
 
     def trial_waits(self, trial_id: str, name: str, phase: str) -> None:
-        """Prints what the trial waits for, if that is new."""
         trial = self.trial(trial_id, name)
         before = trial.waits_for
         super().trial_waits(trial_id, name, phase)
         if trial.phase and trial.waits_for != before:
-            self._print(self._waiting(trial))
+            self.print(self._waiting(trial))
 
     def trial_reports(self, trial_id: str, name: str, result: Mapping[str, Any]) -> None:
-        """Prints a line of the table, or what the trial waits for."""
         trial = self.trial(trial_id, name)
         before = trial.waits_for
         super().trial_reports(trial_id, name, result)
         if trial.phase:
             if trial.waits_for != before:
-                self._print(self._waiting(trial))
+                self.print(self._waiting(trial))
             return
         if not self._header_printed:
             self._header_printed = True
-            self._print(self._line("trial", [name for name, _ in _COLUMNS]))
-        self._print(self._line(name, self.cells(trial)))
+            self.print(self._row("trial", [name for name, _ in _COLUMNS]))
+        self.print(self._row(name, self.cells(trial)))
 
     def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
-        """In a sweep, prints how many trials there are now."""
         super().trial_ends(trial_id, name, failed=failed)
         if self.is_sweep:
-            self._print(f"{name} {'failed' if failed else 'finished'}; {self.counts()}")
+            self.print(f"{name} {'failed' if failed else 'finished'}; {self.counts()}")
 
     def tick(self) -> None:
-        """Mentions every half minute what is being waited for."""
         now = time.monotonic()
         if now - self._last_line < _REMINDER_S:
             return
         if self.phase:
-            self._print(f"{self.phase} ... {duration(now - self.since)}")
+            self.print(f"{self.phase} ... {format_duration(now - self.since)}")
         for trial in self.trials.values():
             if trial.phase:
-                self._print(f"{self._waiting(trial)} {duration(now - trial.since)}")
+                self.print(f"{self._waiting(trial)} {format_duration(now - trial.since)}")
 
     def begin(self, stop: Mapping[str, float], expected_trials: int) -> None:
-        """Begins an experiment with a header of its own."""
         super().begin(stop, expected_trials)
         self._header_printed = False
 
@@ -259,13 +249,13 @@ class PlainDisplay(Display):
         text = f"{trial.waits_for} ..."
         return f"{trial.name}: {text}" if self.is_sweep else text
 
-    def _line(self, name: str, cells: list[str]) -> str:
+    def _row(self, name: str, cells: list[str]) -> str:
         texts = [cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True)]
         return " ".join([*([name.ljust(32)] if self.is_sweep else []), *texts])
 
 
 class LiveDisplay(Display):
-    """A table that is drawn anew four times a second."""
+    """A table that is redrawn four times a second."""
 
     def __init__(self, console: Console):
         super().__init__(console)
@@ -276,17 +266,15 @@ class LiveDisplay(Display):
         self._live.start()
 
     def close(self) -> None:
-        """Leaves the last table standing."""
         self.phase = ""
         self._live.stop()
 
     def begin(self, stop: Mapping[str, float], expected_trials: int) -> None:
-        """Begins an experiment below what stands of the last one."""
         super().begin(stop, expected_trials)
         self._live.start()
 
     def draw(self) -> Group:
-        """The picture at this moment; called by a thread of its own."""
+        """Renders the current state; called from rich's refresh thread."""
         parts: list[Any] = []
         trials = list(self.trials.values())
         if self.phase:
@@ -310,20 +298,22 @@ class LiveDisplay(Display):
         steps, updates, to_go = trial.env_steps, trial.grad_updates, trial.time_to_go(self.stop)
         steps_rate = trial.rate("num_env_steps_sampled_lifetime")
         updates_rate = trial.rate("num_grad_updates_lifetime")
-        losses = ", ".join(f"{name} {short(loss)}" for name, loss in trial.losses().items())
-        last = "" if trial.return_last is None else f", last {short(trial.return_last)}"
+        losses = ", ".join(f"{name} {format_number(loss)}" for name, loss in trial.losses().items())
+        last = "" if trial.return_last is None else f", last {format_number(trial.return_last)}"
         for name, value, more in (
-            ("env steps", whole(steps), f"{short(steps_rate)} per second"),
-            ("updates", whole(updates), f"{short(updates_rate)} per second"),
-            ("training ratio", short(trial.training_ratio), ""),
+            ("env steps", format_int(steps), f"{format_number(steps_rate)} per second"),
+            ("updates", format_int(updates), f"{format_number(updates_rate)} per second"),
+            ("training ratio", format_number(trial.training_ratio), ""),
             (
                 "episode return",
-                short(trial.return_mean),
-                f"mean{last}; length {short(trial.episode_length)}",
+                format_number(trial.return_mean),
+                f"mean{last}; length {format_number(trial.episode_length)}",
             ),
             ("losses", "", losses),
-            ("time", duration(trial.seconds), f"iteration {whole(trial.iteration)}"),
-            ("time to go", duration(to_go[0]), f"until {to_go[1]}") if to_go else ("", "", ""),
+            ("time", format_duration(trial.seconds), f"iteration {format_int(trial.iteration)}"),
+            ("time to go", format_duration(to_go[0]), f"until {to_go[1]}")
+            if to_go
+            else ("", "", ""),
         ):
             if name:
                 table.add_row(Text(name, style="dim"), Text(value, justify="right"), Text(more))
@@ -337,8 +327,8 @@ class LiveDisplay(Display):
         table.add_column("", no_wrap=True, style="dim")
         rank = {"running": 0, "pending": 1, "failed": 2, "finished": 3}
         trials = sorted(trials, key=lambda trial: rank[trial.state])
-        room = max(3, self.console.height - 6)
-        for trial in trials[:room]:
+        most = max(3, self.console.height - 6)
+        for trial in trials[:most]:
             style = {"failed": "red", "finished": "dim"}.get(trial.state, "")
             waits = f"{trial.waits_for} ({time.monotonic() - trial.since:.0f} s)"
             cells = dict(zip((name for name, _ in _COLUMNS), self.cells(trial), strict=True))
@@ -348,18 +338,18 @@ class LiveDisplay(Display):
                 waits if trial.phase else trial.state,
                 style=style,
             )
-        if len(trials) > room:
-            table.add_row(f"and {len(trials) - room} more")
+        if len(trials) > most:
+            table.add_row(f"and {len(trials) - most} more")
         return table
 
 
-def whole(number: float | None) -> str:
-    """``1234567.0`` becomes ``1,234,567``."""
+def format_int(number: float | None) -> str:
+    """Formats ``1234567.0`` as ``1,234,567``; None as ``-``."""
     return "-" if number is None else f"{number:,.0f}"
 
 
-def short(number: float | None) -> str:
-    """Three to four significant digits."""
+def format_number(number: float | None) -> str:
+    """Formats a number with three to four significant digits; None as ``-``."""
     if number is None:
         return "-"
     if number == 0 or abs(number) >= 100:
@@ -369,8 +359,8 @@ def short(number: float | None) -> str:
     return f"{number:.1f}" if abs(number) >= 10 else f"{number:.3g}"
 
 
-def duration(seconds: float | None) -> str:
-    """``3725`` becomes ``1:02:05``."""
+def format_duration(seconds: float | None) -> str:
+    """Formats ``3725`` as ``1:02:05``; None as ``-``."""
     if seconds is None:
         return "-"
     minutes, rest = divmod(round(seconds), 60)

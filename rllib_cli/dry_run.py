@@ -1,4 +1,4 @@
-"""Tries a config out: a few real steps and updates, for what a whole run will take."""
+"""Dry run of a config: a few real steps and updates, from which a run's cost is estimated."""
 
 import resource
 import time
@@ -17,27 +17,27 @@ from rllib_dreamerv3.replay.column_specs import bytes_of
 from rllib_dreamerv3.replay.memory import ReplayNeed, machine_memory
 
 TIMED_UPDATES = 3
-# Long enough for the mean of several episodes' resets, short for slow simulators.
-_MOST_SAMPLING_S = 10.0
-_STEPS = 256
+# Sampling stops after so many env steps per environment, or seconds with slow environments.
+_MAX_STEPS = 256
+_MAX_SAMPLING_S = 10.0
 
 
 @dataclass(frozen=True)
-class Rehearsal:
-    """What a run with a config is going to take, measured on this machine.
+class RunCosts:
+    """Costs of a run with a config, measured on this machine.
 
     Attributes:
         parameters: Trained parameters by part, and their total.
-        step_s: Seconds of one env step, the policy included.
-        update_s: Seconds of one update, after the first.
-        first_update_s: Seconds of the first, which is compiled.
-        replay: What replay needs when it is full.
-        process_bytes: Memory of a process that learns, without replay.
+        step_s: Seconds per env step, including the policy.
+        update_s: Seconds per update, without compilation.
+        first_update_s: Seconds of the first update, with compilation.
+        replay: Size of a full replay buffer.
+        process_bytes: Memory of the learning process without replay.
         machine_bytes: Memory of this machine.
-        updates_per_step: Updates that each env step asks for.
+        updates_per_step: Updates per env step.
         steps_to_start: Env steps before the first update.
         layout: Observations and actions as the model sees them.
-        episode_lengths: Of episodes that ended meanwhile.
+        episode_lengths: Lengths of the episodes that ended.
     """
 
     parameters: dict[str, int]
@@ -53,33 +53,32 @@ class Rehearsal:
     episode_lengths: tuple[int, ...] = ()
 
     def run_s(self, env_steps: float) -> float:
-        """Seconds of a run that samples and learns in turn, as with ``num_env_runners=0``.
+        """Seconds of a run of ``env_steps`` that samples and learns alternately.
 
-        Args:
-            env_steps: Where it stops.
+        This is the case with ``num_env_runners=0``.
         """
         learned = max(0.0, env_steps - self.steps_to_start)
         updates = learned * self.updates_per_step
         return env_steps * self.step_s + self.first_update_s + updates * self.update_s
 
     def replay_bytes(self, env_steps: float) -> int:
-        """Bytes of replay after so many env steps."""
+        """Bytes of replay after ``env_steps``."""
         return int(min(self.replay.records, env_steps)) * self.replay.record_bytes
 
 
-def rehearse(config: DreamerV3Config) -> Rehearsal:
-    """Makes an environment, steps it, builds the networks, and updates them a few times.
+def dry_run(config: DreamerV3Config) -> RunCosts:
+    """Steps an environment, builds the networks and updates them a few times. Needs no Ray.
 
     Args:
-        config: A config. Nothing of it is changed, nothing is written, and Ray is not needed.
+        config: A config; it is not changed. No files are written.
 
     Returns:
-        What was measured.
+        The measured costs.
 
     Raises:
         ConfigError: If the config is wrong.
-        EnvironmentDataError: If the environment returns what it does not declare.
-        EnvironmentFailedError: If the environment cannot be made or stepped.
+        EnvironmentDataError: If the environment returns values outside its spaces.
+        EnvironmentFailedError: If the environment cannot be created or stepped.
     """
     config.validate()
     alone = config.copy(copy_frozen=False).env_runners(num_env_runners=0)
@@ -107,12 +106,12 @@ def rehearse(config: DreamerV3Config) -> Rehearsal:
         float(next(iter(update.metrics.values())))
         seconds.append(time.perf_counter() - began)
     module: DreamerV3RLModule = learner.module[DEFAULT_MODULE_ID]
-    return Rehearsal(
+    return RunCosts(
         parameters=module.model.count_parameters(),
         step_s=step_s,
         update_s=float(np.median(seconds[1:])),
         first_update_s=seconds[0],
-        replay=_need(config, module),
+        replay=_replay_need(config, module),
         process_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         machine_bytes=machine_memory(),
         updates_per_step=config.training_ratio / config.records_per_update,
@@ -125,13 +124,13 @@ def rehearse(config: DreamerV3Config) -> Rehearsal:
 def _sample(
     runner: DreamerV3EnvRunner, replay: ReplayBuffer, config: DreamerV3Config
 ) -> tuple[float, list[int]]:
-    """Fills replay with enough for a batch; seconds of an env step, and lengths of episodes."""
+    """Fills replay for a batch; returns seconds per env step, and episode lengths."""
     runner.sample(num_timesteps=runner.num_envs)  # Compiles the policy.
     began, steps = time.perf_counter(), 0
     lengths: list[int] = []
     needed = (config.batch_length_T + 2) * runner.num_envs
     while steps < needed or (
-        steps < _STEPS * runner.num_envs and time.perf_counter() - began < _MOST_SAMPLING_S
+        steps < _MAX_STEPS * runner.num_envs and time.perf_counter() - began < _MAX_SAMPLING_S
     ):
         for chunk in runner.sample(num_timesteps=runner.num_envs * config.batch_length_T):
             replay.add(chunk)
@@ -140,7 +139,7 @@ def _sample(
     return (time.perf_counter() - began) / steps, lengths
 
 
-def _need(config: DreamerV3Config, module: DreamerV3RLModule) -> ReplayNeed:
+def _replay_need(config: DreamerV3Config, module: DreamerV3RLModule) -> ReplayNeed:
     options = config.replay_buffer_options()
     size = bytes_of(specs_of(module, config.resolved("replay_context")))
     return ReplayNeed(options["capacity"], size, options["capacity_bytes"], size)

@@ -1,4 +1,4 @@
-"""What ends the command with a message instead of a traceback."""
+"""Errors that end the command with a message instead of a traceback."""
 
 import re
 import traceback
@@ -11,44 +11,44 @@ from rllib_dreamerv3.errors import unknown_name
 
 
 class InputError(click.ClickException):
-    """A file, option or config that cannot be used as given."""
+    """A wrong file, option or config."""
 
     exit_code = 2
 
 
 class RunError(click.ClickException):
-    """Something failed while running."""
+    """A failure at run time."""
 
     exit_code = 1
 
 
 def unknown(what: str, name: str, valid: Iterable[str]) -> InputError:
-    """Builds the error for a name that does not exist, naming the nearest that does.
+    """Builds the error for an unknown name; names the nearest valid one.
 
     Args:
-        what: What kind of thing the name stands for, e.g. ``"option"``.
-        name: The name that was given.
-        valid: All names that exist.
+        what: Kind of name, e.g. ``"option"``.
+        name: The unknown name.
+        valid: All valid names.
 
     Returns:
-        The error, ready to be raised.
+        The error to raise.
     """
     return InputError(str(unknown_name(what, name, valid)))
 
 
 @contextmanager
-def told_as(error: type[click.ClickException], verbosity: int) -> Iterator[None]:
-    """Turns exceptions inside the block into one message.
+def reraise_as(error: type[click.ClickException], verbosity: int) -> Iterator[None]:
+    """Converts exceptions inside the block to errors with a message.
 
     Args:
-        error: What to raise in their place.
-        verbosity: From 1 on, the traceback is printed too.
+        error: Type of the error to raise instead.
+        verbosity: From 1, also print the traceback.
 
     Yields:
         Nothing.
 
     Raises:
-        click.ClickException: In place of any exception; those of click are let through.
+        click.ClickException: For any exception; click's own pass unchanged.
     """
     try:
         yield
@@ -61,51 +61,51 @@ def told_as(error: type[click.ClickException], verbosity: int) -> Iterator[None]
 
 
 def describe(exc: BaseException | str) -> str:
-    """The message of the exception in which the trouble began.
+    """Formats the message of an exception's root cause.
 
     Args:
-        exc: Any exception; Ray's wrappers around those of other processes are taken off. Words are
-            returned as they are: all that Tune keeps of a process that died.
+        exc: Any exception; Ray's wrappers around exceptions of other processes are removed. Or a
+            message, which is all that Tune keeps of a process that died.
 
     Returns:
-        The message, after the exception's name unless that only says "wrong value".
+        The message; preceded by the exception's type unless that is one of ours or ValueError.
     """
     root = exc if isinstance(exc, str) else root_cause(exc)
-    # Ray appends the last output of a process that died; the log has it too.
+    # Ray appends the last output of a process that died, which is also in the log.
     text = str(root).partition("Traceback (most")[0].strip()
     if used := re.search(r"Memory on the node .* was (\S+) used / (\S+) limit", text):
         return (
-            f"Ray ended a process because the machine ran out of memory: {used[1]} of {used[2]} "
-            "were used. Lower capacity_bytes in replay_buffer_config, or run less beside it; "
-            "`rllib doctor` says what a run needs."
+            f"Ray killed a process because the machine ran out of memory: {used[1]} of {used[2]} "
+            "were used. Lower capacity_bytes in replay_buffer_config, or stop other programs; "
+            "`rllib doctor` estimates what a run needs."
         )
     if isinstance(root, str):
         return text
     name = type(root).__name__
     if not text:
-        return _told_in_traceback(str(exc)) or name
+        return _message_in_traceback(str(exc)) or name
     # Our own errors are complete sentences; a bare KeyError or OSError is not.
     ours = type(root).__module__.startswith("rllib_") or type(root) is ValueError
     return text if ours else f"{name}: {text}"
 
 
 def root_cause(exc: BaseException) -> BaseException:
-    """Takes off what Ray wraps around an exception that was raised in another process."""
+    """Unwraps an exception that Ray transferred from another process."""
     while True:
         inner = getattr(exc, "cause", None)
         if not isinstance(inner, BaseException) and exc.args:
-            # An actor that died while it was made carries the reason as its argument.
+            # An actor that died in its constructor has the reason as its argument.
             inner = exc.args[0]
         if not isinstance(inner, BaseException) or inner is exc:
             return exc
         exc = inner
 
 
-def _told_in_traceback(text: str) -> str | None:
-    """The message nearest to the end of a traceback, and where it was raised.
+def _message_in_traceback(text: str) -> str | None:
+    """The last message of a traceback and the line that raised it.
 
-    RLlib answers errors of environments with an exception that says nothing, and the causes of
-    exceptions get lost between processes, but not the text.
+    RLlib reports environment errors with an empty exception, and causes of exceptions are lost
+    between processes; their text is not.
     """
     chain = re.split(r"\n\n(?:The above exception was|During handling of).*\n\n", text)
     for block in reversed(chain):

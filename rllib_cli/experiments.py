@@ -1,35 +1,19 @@
-"""Experiments as files and options describe them, checked as far as that needs no TensorFlow."""
+"""Experiments: what to train, how Tune runs it, and where results go. Needs no TensorFlow."""
 
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from rllib_cli import experiment_values, option_names, stopping
-from rllib_cli.errors import InputError, describe, unknown
-from rllib_cli.import_path import extend_import_path
-from rllib_cli.quiet import loading_libraries
-from rllib_cli.yaml_files import read_yaml
+from rllib_cli import config_check, stop_criteria
+from rllib_cli.errors import InputError, unknown
+from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.options.option import Option, option, options_of
 
 DEFAULT_STORAGE_PATH = "~/ray_results"
-DEFAULT_CHECKPOINT_EVERY_MIN = 10.0
-DEFAULT_CHECKPOINTS_TO_KEEP = 2
 
-_KEYS = {
-    "run",
-    "env",
-    "config",
-    "stop",
-    "num_samples",
-    "storage_path",
-    "checkpoint_config",
-    "max_failures",
-    "max_concurrent_trials",
-    "time_budget_s",
-}
-# Keys of older experiment files, and where the same is said now.
+# Keys of older experiment files and their current places.
 _MOVED = {
     "local_dir": "storage_path",
     "checkpoint_freq": "checkpoint_config/checkpoint_frequency",
@@ -39,23 +23,32 @@ _MOVED = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class CheckpointSettings:
+    """Keys of ``checkpoint_config``: Tune's own, and the minutes between checkpoints."""
+
+    checkpoint_every_min: float = option(10.0, "Minutes between checkpoints; 0: none.", least=0)
+    checkpoint_frequency: int = option(0, "Iterations between checkpoints; 0: none.", least=0)
+    checkpoint_at_end: bool = option(True, "Whether to save a checkpoint when a trial ends.")
+    num_to_keep: int | None = option(2, "Checkpoints to keep; None: all.", least=1)
+    checkpoint_score_attribute: str | None = option(
+        None, "Result that decides which checkpoints to keep; None: the newest."
+    )
+    checkpoint_score_order: Literal["max", "min"] = option("max", "Which scores are best.")
+
+
 @dataclass(frozen=True)
 class Experiment:
     """One experiment: an algorithm, its config, and how Tune runs it.
 
     Attributes:
-        name: The directory of its results below ``storage_path``.
+        name: Directory of the results below ``storage_path``.
         algorithm: A name registered with RLlib, or an ``Algorithm`` class.
-        config: RLlib's config as a dict; may hold ``{"grid_search": [...]}`` anywhere.
-        stop: Number by result at which a trial ends, with the names results have.
-        checkpoint: Fields of Tune's ``CheckpointConfig`` that were set, and
-            ``checkpoint_every_min``, see :attr:`checkpoint_every_min`.
-        num_samples: How often every point of the grid is run.
-        storage_path: Local directory or URI below which results are written.
-        max_failures: How often a failed trial is taken up again from its last checkpoint.
-        max_concurrent_trials: At most so many trials at the same time; None: as many as fit.
-        time_budget_s: Seconds after which all trials end; None: never.
-        notes: Lines for the user about what was understood differently from how it was written.
+        config: RLlib's config as a dict; may contain ``{"grid_search": [...]}`` anywhere.
+        stop: Stop criteria: result name -> value at which a trial ends.
+        checkpoint: The :class:`CheckpointSettings` that were set.
+        storage_path: Local directory or URI for results.
+        notes: Messages for the user about renamed or unchecked keys.
     """
 
     name: str
@@ -63,34 +56,39 @@ class Experiment:
     config: Mapping[str, Any]
     stop: Mapping[str, float] = field(default_factory=dict)
     checkpoint: Mapping[str, Any] = field(default_factory=dict)
-    num_samples: int = 1
     storage_path: str = DEFAULT_STORAGE_PATH
-    max_failures: int = 0
-    max_concurrent_trials: int | None = None
-    time_budget_s: float | None = None
+    num_samples: int = option(1, "Trials for each point of the grid.", least=1)
+    max_failures: int = option(
+        0, "How often to restart a failed trial from its last checkpoint; -1: always.", least=-1
+    )
+    max_concurrent_trials: int | None = option(
+        None, "Trials to run at the same time; None: as many as fit.", least=1
+    )
+    time_budget_s: float | None = option(
+        None, "Seconds after which all trials end; None: no limit.", above=0
+    )
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises InputError for a name that would be another place than below the storage path."""
+        """Raises InputError if the name is not that of a directory below the storage path."""
         if not re.fullmatch(r"[^./\\\0][^/\\\0]*", self.name):
             raise InputError(
                 f"{self.name!r} cannot be the name of an experiment: results are in a directory of "
-                "this name, so it may not be empty, begin with a dot or hold a slash."
+                "this name, so it must not be empty, start with a dot or contain a slash."
             )
 
     @property
     def checkpoint_every_min(self) -> float:
-        """Minutes after which a trial is saved; 0: never because of the time."""
-        return float(self.checkpoint.get("checkpoint_every_min", DEFAULT_CHECKPOINT_EVERY_MIN))
+        """Minutes between checkpoints; 0 if time triggers none."""
+        row = _CHECKPOINT_ROWS["checkpoint_every_min"]
+        return float(self.checkpoint.get(row.name, row.v1))
 
     def tune_checkpoint_config(self) -> dict[str, Any]:
-        """Arguments of Tune's ``CheckpointConfig``, with the command's own defaults."""
-        said = {key: x for key, x in self.checkpoint.items() if key != "checkpoint_every_min"}
-        return {
-            "checkpoint_at_end": True,
-            "num_to_keep": DEFAULT_CHECKPOINTS_TO_KEEP,
-            **said,
-        }
+        """Arguments of Tune's ``CheckpointConfig``, with this command's defaults."""
+        defaults = {row.name: row.v1 for row in _CHECKPOINT_ROWS.values()}
+        settings = {**defaults, **self.checkpoint}
+        del settings["checkpoint_every_min"]
+        return settings
 
     @property
     def algorithm_name(self) -> str:
@@ -104,228 +102,182 @@ class Experiment:
         return env.__name__ if isinstance(env, type) else str(env)
 
     def directory(self) -> str:
-        """Where its results are: an absolute path, or a URI."""
+        """Absolute path or URI of the results."""
         if "://" in self.storage_path:
             return f"{self.storage_path.rstrip('/')}/{self.name}"
         return str(Path(self.storage_path).expanduser().resolve() / self.name)
 
     def changed(self, **changes: Any) -> "Experiment":
-        """Lays the options of the command line over what a file says.
+        """Applies options of the command line.
 
         Args:
-            **changes: New values; ``stop``, ``checkpoint`` and ``env_config`` are merged,
-                ``env`` goes into the config, and None means "not said".
+            **changes: New values; None leaves a value as it is. ``stop``, ``checkpoint`` and
+                ``env_config`` are merged, ``env`` goes into the config.
 
         Returns:
             The changed experiment.
 
         Raises:
-            InputError: If a stop criterion is unknown or no number.
+            InputError: If a stop criterion or checkpoint setting is unknown or has a wrong value.
         """
-        said = {key: value for key, value in changes.items() if value is not None}
+        changes = {key: value for key, value in changes.items() if value is not None}
         notes = list(self.notes)
-        if "stop" in said:
-            said["stop"] = {**self.stop, **stopping.criteria(said["stop"], notes)}
-        if "checkpoint" in said:
-            settings = experiment_values.checkpoint_settings(said["checkpoint"], notes)
-            said["checkpoint"] = {**self.checkpoint, **settings}
-        if "env_config" in said:
+        if "stop" in changes:
+            changes["stop"] = {**self.stop, **stop_criteria.criteria(changes["stop"], notes)}
+        if "checkpoint" in changes:
+            settings = _checkpoint_settings(changes["checkpoint"], notes)
+            changes["checkpoint"] = {**self.checkpoint, **settings}
+        if "env_config" in changes:
             before = self.config.get("env_config") or {}
-            # A search over whole configs cannot be merged with one.
-            merged = {**({} if "grid_search" in before else before), **said.pop("env_config")}
-            said["config"] = {**self.config, "env_config": merged}
-        if "env" in said:
-            said["config"] = {**said.get("config", self.config), "env": said.pop("env")}
-        return replace(self, **{**said, "notes": tuple(notes)})
+            # A grid search over complete env_configs cannot be merged with one.
+            merged = {**({} if "grid_search" in before else before), **changes.pop("env_config")}
+            changes["config"] = {**self.config, "env_config": merged}
+        if "env" in changes:
+            changes["config"] = {**changes.get("config", self.config), "env": changes.pop("env")}
+        return replace(self, **{**changes, "notes": tuple(notes)})
 
 
-def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Experiment]:
-    """Reads the experiments of a YAML file, or the one of a Python file.
-
-    Args:
-        path: A local file. Reading a YAML file executes nothing. What it names is imported when
-            the experiment begins: environments such as ``module:Name-v0`` or ``module:Class``, and
-            callbacks, from the working directory too. A Python file is executed here.
-        verbosity: How much is shown of what libraries say while a Python file is executed.
-        env: The environment's name, in place of the one that the file names.
-
-    Returns:
-        The experiments in the order of the file.
-
-    Raises:
-        InputError: If the file cannot be read, or says something unknown or contradictory.
-    """
-    if "://" in path:
-        raise InputError(f"{path} is a URL; download the file, read it, and give its path.")
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise InputError(f"There is no file {path}.")
-    if file.suffix in (".yaml", ".yml"):
-        return _from_yaml(file, env)
-    if file.suffix == ".py":
-        return [_from_python(file, verbosity, env)]
-    raise InputError(f"{path} is neither a YAML file (.yaml, .yml) nor a Python file (.py).")
+_ROWS = options_of(Experiment)
+_CHECKPOINT_ROWS = options_of(CheckpointSettings)
+_KEYS = {"run", "env", "config", "stop", "storage_path", "checkpoint_config", *_ROWS}
 
 
 def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> Experiment:
-    """The experiment that options alone describe.
+    """Builds an experiment from options of the command line alone.
 
     Args:
         algorithm: The algorithm's name.
-        env: The environment's name; None if the config names it.
+        env: The environment's name; None if the config has it.
         config: RLlib's config.
 
     Returns:
-        An experiment with RLlib's old default name.
+        An experiment named "default", as RLlib's own command named it.
 
     Raises:
-        InputError: If no environment is named.
+        InputError: If there is no environment, or an option of the config is wrong.
     """
     config = {**config, **({"env": env} if env else {})}
-    if not experiment_values.environment(config.get("env")):
-        raise InputError("Say which environment to train in: --env NAME.")
-    experiment_values.check_searches(config, "config")
-    if algorithm == option_names.NAME:
-        config = option_names.checked(config)
-    return Experiment("default", algorithm, config)
+    if not config.get("env"):
+        raise InputError("Name the environment to train in: --env NAME.")
+    return Experiment("default", algorithm, _checked_config(algorithm, config))
 
 
-def _from_yaml(file: Path, env: str | None) -> list[Experiment]:
-    content = read_yaml(file)
-    if not isinstance(content, dict) or not content:
-        raise InputError(
-            f"{file} describes no experiment; expected `NAME: {{run: DreamerV3, ...}}`."
-        )
-    experiments = []
-    for name, spec in content.items():
-        try:
-            experiments.append(_from_spec(str(name), spec, env))
-        except InputError as exc:
-            raise InputError(f"{file}: experiment {str(name)!r}: {exc.message}") from exc
-    return experiments
+def from_mapping(name: str, spec: Any, env: str | None) -> Experiment:
+    """Builds an experiment from an entry of a YAML file.
 
+    Args:
+        name: The experiment's name.
+        spec: The entry.
+        env: Replaces the environment of the entry.
 
-def _from_spec(name: str, spec: Any, env: str | None) -> Experiment:
+    Returns:
+        The experiment.
+
+    Raises:
+        InputError: If a key is unknown or has a wrong value; names the key.
+    """
     if not isinstance(spec, dict):
-        raise InputError(f"it has to hold keys such as run and config, not {spec!r}.")
+        raise InputError(f"it must contain keys such as run and config, not {spec!r}.")
     notes: list[str] = []
     spec = {str(key): value for key, value in spec.items()}
     for old, new in _MOVED.items():
         if old in spec:
-            notes.append(f"{old} is called {new} now; using that.")
+            notes.append(f"{old} is now called {new}; using that.")
             group, _, key = new.rpartition("/")
             value = spec.pop(old)
             if group:
-                spec[group] = {key: value, **experiment_values.mapping(spec.get(group), group)}
+                spec[group] = {key: value, **_mapping(spec.get(group), group)}
             else:
                 spec.setdefault(key, value)
     if spec.pop("pass_criteria", None) is not None:
-        notes.append("pass_criteria only mean something to RLlib's own tests; left out.")
+        notes.append("pass_criteria is for RLlib's own tests; ignored.")
     for key in spec:
         if key not in _KEYS:
             raise unknown("key", key, [*_KEYS, *_MOVED])
     if "run" not in spec:
-        raise InputError("it does not say which algorithm to run: `run: DreamerV3`.")
-    algorithm = experiment_values.text(spec["run"], "run", "the name of an algorithm")
-    config = experiment_values.mapping(spec.get("config"), "config")
+        raise InputError("it does not name the algorithm to run: `run: DreamerV3`.")
+    algorithm = _text(spec["run"], "run", "the name of an algorithm")
+    config = _mapping(spec.get("config"), "config")
     if env or "env" in spec:
         config["env"] = env or spec["env"]
-    if not experiment_values.environment(config.get("env")):
+    if not config.get("env"):
         raise InputError("it names no environment: `env: CartPole-v1`, or --env NAME.")
-    experiment_values.check_searches(config, "config")
-    if algorithm == option_names.NAME:
-        config = option_names.checked(config)
-    checkpoint = experiment_values.mapping(spec.get("checkpoint_config"), "checkpoint_config")
-    stop = experiment_values.mapping(spec.get("stop"), "stop")
-    storage = spec.get("storage_path", DEFAULT_STORAGE_PATH)
-    whole_number = experiment_values.whole_number
+    checkpoint = _mapping(spec.get("checkpoint_config"), "checkpoint_config")
+    storage_path = spec.get("storage_path", DEFAULT_STORAGE_PATH)
     return Experiment(
         name=name,
         algorithm=algorithm,
-        config=config,
-        stop=stopping.criteria(stop, notes),
-        checkpoint=experiment_values.checkpoint_settings(checkpoint, notes),
-        num_samples=whole_number(spec.get("num_samples", 1), "num_samples", 1),
-        storage_path=experiment_values.text(storage, "storage_path", "a directory or a URI"),
-        # -1 stands for "always" in Tune.
-        max_failures=whole_number(spec.get("max_failures", 0), "max_failures", -1),
-        max_concurrent_trials=whole_number(
-            spec.get("max_concurrent_trials"), "max_concurrent_trials", 1, "as many as fit"
-        ),
-        time_budget_s=experiment_values.seconds(spec.get("time_budget_s"), "time_budget_s"),
+        config=_checked_config(algorithm, config),
+        stop=stop_criteria.criteria(_mapping(spec.get("stop"), "stop"), notes),
+        checkpoint=_checkpoint_settings(checkpoint, notes),
+        storage_path=_text(storage_path, "storage_path", "a directory or a URI"),
         notes=tuple(notes),
+        **_checked_values(spec, _ROWS),
     )
 
 
-def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
-    """Runs the file and takes ``config`` (an ``AlgorithmConfig``) and ``stop`` (optional)."""
-    import importlib.util
+def _checked_config(algorithm: str, config: dict[str, Any]) -> dict[str, Any]:
+    if not isinstance(config["env"], dict):
+        _text(config["env"], "env", "the name of an environment")
+    _check_searches(config, "config")
+    return config_check.checked(config) if algorithm == config_check.NAME else config
 
-    with loading_libraries(verbosity):
-        import rllib_dreamerv3.plugin  # noqa: F401  before RLlib, which the file may import
-    from ray import cloudpickle
 
-    spec = importlib.util.spec_from_file_location(_module_name(file), file.resolve())
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    # Other processes cannot import this module: what it defines travels with the config. Before
-    # it is executed, since register_env pickles at once.
-    cloudpickle.register_pickle_by_value(module)
-    # For modules beside the file, in the processes of Ray too.
-    extend_import_path([file.resolve().parent])
-    try:
-        spec.loader.exec_module(module)
-    except Exception as exc:
-        line = _line_in(exc, file)
-        raise InputError(f"{file}{line} failed: {describe(exc)}") from exc
-
-    from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
-
-    config = getattr(module, "config", None)
-    if not isinstance(config, AlgorithmConfig):
-        raise InputError(f"{file} has to define `config`, a DreamerV3Config.")
-    stop = getattr(module, "stop", {})
-    if not isinstance(stop, dict):
-        raise InputError(f"{file}: `stop` has to be a dict, not {stop!r}.")
-    notes: list[str] = []
-    algorithm = config.algo_class
-    if algorithm is None:
-        raise InputError(f"{file}: `config` belongs to no algorithm; use DreamerV3Config().")
-    if env:
-        config.environment(env)
-    if not config.env:
-        raise InputError(
-            f"{file}: `config` names no environment: DreamerV3Config().environment(...), or --env "
-            "NAME."
+def _checkpoint_settings(settings: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+    for key in settings:
+        if key not in _CHECKPOINT_ROWS:
+            raise unknown("key in checkpoint_config:", key, _CHECKPOINT_ROWS)
+    checked = _checked_values(settings, _CHECKPOINT_ROWS)
+    score = checked.get("checkpoint_score_attribute")
+    if score is not None:
+        # RLlib's old notation for "smaller is better".
+        if score.startswith("min-"):
+            checked["checkpoint_score_order"] = "min"
+        checked["checkpoint_score_attribute"] = stop_criteria.current_name(
+            score.removeprefix("min-"), notes
         )
-    return Experiment(
-        name=file.stem,
-        algorithm=algorithm,
-        config=config.to_dict(),
-        stop=stopping.criteria(stop, notes),
-        notes=tuple(notes),
-    )
+    return checked
 
 
-def _module_name(file: Path) -> str:
-    """The name by which the file could be imported, unless something else has that."""
-    import importlib.util
+def _checked_values(given: Mapping[str, Any], rows: Mapping[str, Option]) -> dict[str, Any]:
+    """Checks the given values that have a row; a float such as 1e5 becomes an int where needed."""
+    own = {name: value for name, value in given.items() if name in rows}
+    own = config_check.with_whole_numbers(own, rows)
+    try:
+        for name, value in own.items():
+            rows[name].check(value)
+    except ConfigError as error:
+        raise InputError(str(error)) from None
+    return own
 
-    name = file.stem
-    if name.isidentifier() and name not in sys.modules:
-        found = importlib.util.find_spec(name)
-        if found is None or found.origin == str(file.resolve()):
-            return name
-    return f"experiment_{name}"
+
+def _mapping(value: Any, key: str) -> dict[str, Any]:
+    """A mapping; empty if the file leaves the value out."""
+    if value is not None and not isinstance(value, dict):
+        raise InputError(f"{key} must be a mapping, not {value!r}.")
+    return {str(name): x for name, x in (value or {}).items()}
 
 
-def _line_in(exc: BaseException, file: Path) -> str:
-    """``", line 7"``: the last line of ``file`` on the way to the exception."""
-    line, trace = "", exc.__traceback__
-    while trace is not None:
-        if Path(trace.tb_frame.f_code.co_filename) == file.resolve():
-            line = f", line {trace.tb_lineno}"
-        trace = trace.tb_next
-    return line
+def _text(value: Any, key: str, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise InputError(f"{key} must be {what}, not {value!r}.")
+    return value
+
+
+def _check_searches(value: Any, path: str) -> None:
+    """Raises InputError if a ``{grid_search: [...]}`` below ``path`` is empty or not a list.
+
+    Tune would create no trial from it.
+    """
+    if isinstance(value, Mapping):
+        if "grid_search" in value:
+            points = value["grid_search"]
+            if not isinstance(points, list) or not points:
+                raise InputError(
+                    f"{path}: grid_search must be a list of at least one value, not {points!r}."
+                )
+        for key, inner in value.items():
+            _check_searches(inner, f"{path}/{key}")
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            _check_searches(inner, f"{path}/{number}")

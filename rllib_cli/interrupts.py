@@ -1,4 +1,4 @@
-"""Ctrl-C and its like: once to save and stop, twice to stop at once."""
+"""Signals: the first saves and stops the run, the second stops it at once."""
 
 import contextlib
 import signal
@@ -7,17 +7,17 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
-# Of a closed terminal comes the last one.
+# A closed terminal sends SIGHUP.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupts:
-    """Takes the first Ctrl-C, SIGTERM or SIGHUP as a wish, and raises at the second.
+    """Records the first Ctrl-C, SIGTERM or SIGHUP, and raises KeyboardInterrupt at the second.
 
-    A signal that is ignored, as SIGHUP is under ``nohup``, stays ignored.
+    Ignored signals, such as SIGHUP under ``nohup``, stay ignored.
 
     Attributes:
-        requested: Whether a wish to stop has come.
+        requested: Whether a signal has arrived.
     """
 
     def __init__(self) -> None:
@@ -25,10 +25,10 @@ class Interrupts:
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> "Interrupts":
-        # Only the main thread may do this, and only it gets signals.
+        # Only the main thread may set handlers, and only it receives signals.
         if threading.current_thread() is threading.main_thread():
             self._before = {
-                number: signal.signal(number, self._arrived)
+                number: signal.signal(number, self._on_signal)
                 for number in _SIGNALS
                 if signal.getsignal(number) is not signal.SIG_IGN
             }
@@ -38,7 +38,7 @@ class Interrupts:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _arrived(self, number: int, frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if self.requested:
             raise KeyboardInterrupt
         self.requested = True
@@ -46,7 +46,7 @@ class Interrupts:
 
 @contextlib.contextmanager
 def without_hangup() -> Iterator[None]:
-    """Lets processes that are started in the block outlive the terminal, to save the run first."""
+    """Lets processes started in the block survive a closed terminal, to save the run first."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -1,4 +1,4 @@
-"""The ``rllib`` command: what it can do. Each of its commands has a file in ``commands``."""
+"""The ``rllib`` command. Each of its commands has a file in ``commands``."""
 
 import sys
 
@@ -42,7 +42,7 @@ def _print_versions(ctx: click.Context, param: click.Parameter, wanted: bool) ->
     is_eager=True,
     expose_value=False,
     callback=_print_versions,
-    help="Print the versions of what matters here.",
+    help="Print the versions of this package and its dependencies.",
 )
 def cli() -> None:
     """Train and evaluate RLlib algorithms from files or options."""
@@ -54,12 +54,12 @@ for command in (train, evaluate, check_env, doctor, dream, export, plot, report)
 
 @cli.command()
 def version() -> None:
-    """Print the versions of what matters here."""
+    """Print the versions of this package and its dependencies."""
     click.echo(_versions())
 
 
 def main() -> None:
-    """The console script."""
+    """Runs the command and exits with its exit code: 2 for wrong input, 130 for Ctrl-C."""
     try:
         cli(standalone_mode=False)
         code = 0

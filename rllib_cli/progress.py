@@ -1,4 +1,4 @@
-"""How far a trial is, read from the results that it reports. Tolerates missing results."""
+"""Progress of a trial, from its results. Tolerates missing values."""
 
 import math
 import time
@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from rllib_cli.stopping import COUNTERS
+from rllib_cli.stop_criteria import COUNTERS
 
-# Rates are means over so many results, about a minute and a half at RLlib's pace.
+# Results over which rates are averaged: about a minute and a half with RLlib's intervals.
 _WINDOW = 10
 
 _LEARNER = "learners/default_policy"
@@ -18,11 +18,11 @@ LOSSES = {
     "actor": f"{_LEARNER}/ACTOR_L_total",
     "critic": f"{_LEARNER}/CRITIC_L_total",
 }
-"""The losses that are shown, by their short names."""
+"""Short name -> result of each loss that is shown."""
 
 
 def look_up(result: Mapping[str, Any], path: str) -> float | None:
-    """A number in a nested result, or None if it is missing, NaN or not a number."""
+    """Reads a number from a nested result; None if it is missing, NaN or not a number."""
     value: Any = result
     for key in path.split("/"):
         if not isinstance(value, Mapping) or key not in value:
@@ -37,13 +37,13 @@ def look_up(result: Mapping[str, Any], path: str) -> float | None:
 
 @dataclass
 class TrialProgress:
-    """What is shown of one trial.
+    """State and progress of one trial.
 
     Attributes:
-        name: Tune's name of the trial, with what varies between trials.
-        phase: What is being waited for; empty while updates are being made.
-        detail: How far that is, if it can be counted.
-        since: When that phase began, in seconds of ``time.monotonic``.
+        name: The trial's number and the options that vary between trials.
+        phase: What the trial waits for, e.g. compilation; empty once it makes updates.
+        detail: Progress within the phase, if it can be counted.
+        since: Start of the phase, in seconds of ``time.monotonic``.
         state: ``pending``, ``running``, ``finished`` or ``failed``.
         result: The last result.
     """
@@ -56,29 +56,27 @@ class TrialProgress:
     result: Mapping[str, Any] = field(default_factory=dict)
     _history: deque[dict[str, float]] = field(default_factory=lambda: deque(maxlen=_WINDOW))
 
-    def enter(self, phase: str, detail: str = "") -> bool:
-        """Notes what is being waited for from now on; returns whether that is something new."""
-        news = (phase, detail) != (self.phase, self.detail)
+    def enter(self, phase: str, detail: str = "") -> None:
+        """Sets phase and detail."""
         if phase != self.phase:
             self.since = time.monotonic()
         self.phase, self.detail = phase, detail
-        return news
 
     @property
     def waits_for(self) -> str:
-        """What is being waited for, and how far that is; empty if nothing."""
+        """Phase and detail as one text; empty if there is no phase."""
         return f"{self.phase} {self.detail}".rstrip()
 
     def update(self, result: Mapping[str, Any]) -> None:
-        """Takes in the next result of the trial."""
+        """Adds the trial's next result."""
         had_updates = bool(self.grad_updates)
         self.result = result
         self.state = "running"
         counters = {
             name: value for name in COUNTERS if (value := look_up(result, name)) is not None
         }
-        # Filling the buffer and compiling say nothing about the pace of training, and neither
-        # does the time before the counters were set back by a restored checkpoint.
+        # Rates exclude the time before the first update (filling replay, compiling) and before
+        # a restored checkpoint, which sets the counters back.
         went_back = self._history and any(
             counters.get(name, value) < value for name, value in self._history[-1].items()
         )
@@ -99,22 +97,22 @@ class TrialProgress:
 
     @property
     def iteration(self) -> float | None:
-        """Results reported so far, over all restarts."""
+        """Iterations so far, including those before restarts."""
         return look_up(self.result, "training_iteration")
 
     @property
     def env_steps(self) -> float | None:
-        """Environment steps taken."""
+        """Env steps so far."""
         return look_up(self.result, "num_env_steps_sampled_lifetime")
 
     @property
     def grad_updates(self) -> float | None:
-        """Gradient updates made."""
+        """Updates so far."""
         return look_up(self.result, "num_grad_updates_lifetime")
 
     @property
     def training_ratio(self) -> float | None:
-        """Replayed steps per environment step, as reached."""
+        """Replayed records per env step, measured."""
         return look_up(self.result, "actual_training_ratio")
 
     @property
@@ -129,20 +127,20 @@ class TrialProgress:
 
     @property
     def episode_length(self) -> float | None:
-        """Mean length of recent episodes, in steps."""
+        """Mean length of recent episodes, in env steps."""
         return look_up(self.result, "env_runners/episode_len_mean")
 
     @property
     def seconds(self) -> float | None:
-        """Time of all iterations so far."""
+        """Seconds of all iterations so far."""
         return look_up(self.result, "time_total_s")
 
     def losses(self) -> dict[str, float | None]:
-        """The losses that are shown."""
+        """Short name -> value of the losses."""
         return {name: look_up(self.result, path) for name, path in LOSSES.items()}
 
     def rate(self, counter: str) -> float | None:
-        """How fast a counter grows, per second; None while that cannot be told."""
+        """Growth of a counter per second; None before two comparable results."""
         if len(self._history) < 2:
             return None
         first = self._history[0]
@@ -153,13 +151,13 @@ class TrialProgress:
         return (last[counter] - first.get(counter, 0)) / seconds
 
     def time_to_go(self, stop: Mapping[str, float]) -> tuple[float, str] | None:
-        """The time until the nearest stop criterion that can be told.
+        """Estimates the time until the first stop criterion is reached.
 
         Args:
-            stop: Number by result.
+            stop: Result name -> value at which the trial ends. Only counters are considered.
 
         Returns:
-            Seconds and the criterion's name; None if nothing can be told.
+            Seconds and the criterion's name; None if there is no estimate.
         """
         estimates: list[tuple[float, str]] = []
         if self.phase:

@@ -1,4 +1,4 @@
-"""What people see of an environment: a window, or frames for a video."""
+"""Rendering of environments: a window, or frames for a video."""
 
 import os
 import sys
@@ -21,29 +21,28 @@ from rllib_dreamerv3.spaces.codecs import ObservationCodec
 
 RenderMode = Literal["human", "rgb_array"]
 
-# Of environments that do not say how fast they are to be seen.
-_FRAMES_A_SECOND = 30
-# Pixels of the longer side; 64 of them are a stamp on a screen.
-_LEAST_SIDE = 256
+# For environments without render_fps.
+_DEFAULT_FPS = 30
+# Minimum pixels of a frame's longer side; observations of 64x64 would be too small to watch.
+_MIN_SIDE = 256
 
 
 def make_rendering(config: Any, mode: RenderMode | None) -> VectorEnv:
-    """Makes the environments of a config, with a render mode if they have it.
+    """Creates the environments of a config, with a render mode if they support it.
 
-    Whether they have it is known when there is one: they are made twice, where they have to be
-    told of it.
+    Their supported modes are known only once they exist, so they are created a second time if they
+    need the mode as an argument.
 
     Args:
-        config: Of which the ``env_config`` gets the ``render_mode``.
+        config: The config; ``render_mode`` is added to its ``env_config``.
         mode: "human" for a window, "rgb_array" for frames; None for neither.
 
     Returns:
-        The environments. Without the mode "rgb_array" they are returned all the same: their
-        observations may be pictures.
+        The environments. They may lack the mode "rgb_array": image observations also make a video.
 
     Raises:
         ConfigError: If they cannot be shown in a window.
-        EnvironmentFailedError: If they cannot be made.
+        EnvironmentFailedError: If they cannot be created.
     """
     env = make_environments(config, env_context(config, 0))
     if mode is None or env.render_mode == mode:
@@ -61,16 +60,16 @@ def make_rendering(config: Any, mode: RenderMode | None) -> VectorEnv:
         env.close()
         has = f"its render modes are {', '.join(modes)}" if modes else "it has no render modes"
         if mode in modes:
-            has = "it names the render mode 'human', but does not take it from its env_config"
+            has = "it lists the render mode 'human', but does not accept it from its env_config"
         raise ConfigError(
-            f"{name_of_env(config.env)} cannot be shown in a window: {has}. Leave --render out; "
-            "--video FILE.mp4 makes a video where there are frames or image observations."
+            f"{name_of_env(config.env)} cannot be shown in a window: {has}. Remove --render; "
+            "--video FILE.mp4 makes a video if there are frames or image observations."
         )
     return env
 
 
 def _check_display(env: Any) -> None:
-    """Refuses windows where none can be: pygame, which Gymnasium draws with, may crash there."""
+    """Raises ConfigError without a display, where pygame, which Gymnasium uses, may crash."""
     drivers = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
     if sys.platform == "linux" and env in gym.registry and not any(map(os.environ.get, drivers)):
         raise ConfigError(
@@ -80,58 +79,58 @@ def _check_display(env: Any) -> None:
 
 
 def _takes_render_mode(config: Any) -> bool:
-    """Whether the mode can be an option of the environment; of most benchmarks it is none."""
+    """Whether ``env_config`` may have ``render_mode``; most benchmarks do not accept it."""
     if not is_benchmark(config.env) or is_registered_with_tune(config.env):
         return True
     return hasattr(options_of(config.env, config.env_config), "render_mode")
 
 
 class Camera:
-    """Takes pictures of an environment: as it draws itself, else of its image observations.
+    """Creates frames of an environment: its rendering, else its image observations.
 
     Attributes:
-        frames_a_second: How fast the environment is meant to be seen.
+        frames_a_second: Frame rate of the environment.
     """
 
     def __init__(self, env: VectorEnv, observations: ObservationCodec, name: str):
-        """Chooses what to take pictures of.
+        """Chooses the source of the frames.
 
         Args:
             env: A vector of one environment.
             observations: Codec of its observations.
-            name: What it is called.
+            name: The environment's name, for messages.
 
         Raises:
-            ConfigError: If it neither draws itself nor has image observations.
+            ConfigError: If it neither renders frames nor has image observations.
         """
         self._env, self._observations, self._name = env, observations, name
-        self._draws_itself = env.render_mode == "rgb_array"
-        self.frames_a_second = float(env.metadata.get("render_fps") or _FRAMES_A_SECOND)
-        if not self._draws_itself and not observations.layout.images:
+        self._renders = env.render_mode == "rgb_array"
+        self.frames_a_second = float(env.metadata.get("render_fps") or _DEFAULT_FPS)
+        if not self._renders and not observations.layout.images:
             raise ConfigError(
-                f"There is nothing of {name} to make a video of: it has no render mode "
-                "'rgb_array', and its observations have no image. Leave --video out, or give the "
-                "environment that mode (metadata['render_modes'], render_mode and render())."
+                f"There is no video of {name}: it has no render mode 'rgb_array', and its "
+                "observations have no image. Remove --video, or add that mode to the environment "
+                "(metadata['render_modes'], render_mode and render())."
             )
 
     def frame(self, observation: Any) -> np.ndarray:
-        """A picture of the environment as it is now.
+        """Creates a frame of the environment's current state.
 
         Args:
-            observation: The current one, with an axis of one environment.
+            observation: The current observation, ``[1, ...]``.
 
         Returns:
-            uint8 ``[height, width, 3]``, small ones enlarged by repeating pixels.
+            uint8 ``[height, width, 3]``; small frames are enlarged by repeating pixels.
 
         Raises:
-            EnvironmentDataError: If the environment draws something else.
+            EnvironmentDataError: If ``render()`` returns something else.
         """
         frame = self._frame(observation)
-        times = max(1, _LEAST_SIDE // max(frame.shape[:2]))
+        times = max(1, _MIN_SIDE // max(frame.shape[:2]))
         return frame.repeat(times, 0).repeat(times, 1)
 
     def _frame(self, observation: Any) -> np.ndarray:
-        if not self._draws_itself:
+        if not self._renders:
             columns = self._observations.encode(observation)
             first = {key: column[0] for key, column in columns.items()}
             return picture_of(self._observations.layout.images, first)
@@ -140,7 +139,7 @@ class Camera:
         if frame.ndim != 3 or frame.shape[-1] != 3 or frame.dtype != np.uint8:
             raise EnvironmentDataError(
                 f"render() of {self._name} returned an array of shape {frame.shape} and type "
-                f"{frame.dtype}; in the render mode 'rgb_array' it has to be uint8 "
+                f"{frame.dtype}; in the render mode 'rgb_array' it must return uint8 "
                 "[height, width, 3]."
             )
         return frame

@@ -1,4 +1,4 @@
-"""Plays episodes with the policy of a checkpoint, without building the algorithm again."""
+"""Plays episodes with the policy of a checkpoint, without building the algorithm."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +22,7 @@ from rllib_dreamerv3.records import EndedEpisode
 from rllib_dreamerv3.reports.picture_files import open_video
 from rllib_dreamerv3.spaces.bounds import ObservationBounds
 
-Film = Callable[[Any], None]
+RecordFrame = Callable[[Any], None]
 
 
 def play(
@@ -41,26 +41,24 @@ def play(
 
     Args:
         checkpoint: Directory of an algorithm's checkpoint.
-        env: Environment to play in; None for the one that was trained in.
-        env_config: Options of the environment, over those of training.
+        env: Environment to play in; None for that of the training.
+        env_config: Options of the environment; they override those of the training.
         episodes: Stop after this many episodes.
         steps: Stop after the episode in which this many env steps are reached.
-        seed: Decides the resets of the environment and the samples of actions; None for that of
-            the checkpoint's config.
-        action: "sample" actions, as in training, or take the most likely one ("mode"); None for
-            what the checkpoint's config says.
+        seed: Seed of resets and sampled actions; None for that of the checkpoint's config.
+        action: "sample" actions, as in training, or use the policy's "mode"; None for the
+            checkpoint's ``evaluation_action``.
         render: Show the environment in a window (Gymnasium's render mode "human").
-        video: File to write all episodes to, one frame for each observation; ends in .mp4. It is
-            there when the last episode was played.
+        video: File for a video of all episodes, one frame per observation; ends in .mp4. It is
+            complete after the last episode.
 
     Yields:
         Episodes.
 
     Raises:
-        CheckpointError: If the directory is no checkpoint, or its policy does not fit ``env``.
-        ConfigError: If ``env`` names a module that cannot be imported, or there is nothing to
-            show or to film.
-        EnvironmentDataError: If the environment returns what cannot be.
+        CheckpointError: If there is no checkpoint, or its policy does not fit ``env``.
+        ConfigError: If ``env`` cannot be imported, or cannot be shown or recorded.
+        EnvironmentDataError: If the environment returns an invalid value.
         EnvironmentFailedError: If it raises an exception.
     """
     checkpoint = Path(checkpoint)
@@ -74,14 +72,14 @@ def play(
     with contextlib.ExitStack() as stack:
         stack.callback(environment.close)
         player = _player(checkpoint, saved, config, environment, action)
-        film = None
+        record_frame = None
         if video is not None:
             camera = Camera(environment, player.saved.observations, name_of_env(config.env))
             append = stack.enter_context(open_video(video, camera.frames_a_second))
-            film = lambda observation: append(camera.frame(observation))  # noqa: E731
+            record_frame = lambda observation: append(camera.frame(observation))  # noqa: E731
         played = stepped = 0
         while (episodes is None or played < episodes) and (steps is None or stepped < steps):
-            episode = player.play_one(film)
+            episode = player.play_one(record_frame)
             played, stepped = played + 1, stepped + episode.length
             yield episode
 
@@ -109,16 +107,16 @@ def _player(
 
 @dataclass
 class _Player:
-    """One environment, as a vector of one, and the policy that acts in it.
+    """A vector of one environment and the policy that acts in it.
 
     Attributes:
         env: The environment.
-        name: What it is called.
-        saved: What the policy was built from.
+        name: The environment's name, for messages.
+        saved: The networks that the policy was built from.
         policy: The policy.
-        bounds: Of the observations.
-        seed: Decides everything; None for other seeds each time.
-        place: Of the next episode; no two have the same seeds.
+        bounds: Checks the bounds of observations.
+        seed: Seed of all episodes; None for random ones.
+        place: Selects the seeds of the next episode.
     """
 
     env: VectorEnv
@@ -129,18 +127,18 @@ class _Player:
     seed: int | None
     place: SeedKey
 
-    def play_one(self, film: Film | None) -> EndedEpisode:
-        """Plays an episode from a reset to its end; ``film`` is given each observation."""
+    def play_one(self, record_frame: RecordFrame | None) -> EndedEpisode:
+        """Plays one episode; calls ``record_frame`` with each observation."""
         seeds, noise = self.place.seeds(self.seed, 1)
         self.place = self.place._replace(reset=self.place.reset + 1)
         self.policy.reset(noise)
-        # Vector environments of other makers need not take more than one seed.
+        # Other vector environments may not support one seed per environment.
         several = isinstance(self.env.unwrapped, SyncVectorEnv | AsyncVectorEnv | AtariVector)
         observation, _ = self.env.reset(seed=seeds if several else seeds[0])
         total, length, ended = 0.0, 0, False
         while not ended:
-            if film is not None:
-                film(observation)
+            if record_frame is not None:
+                record_frame(observation)
             actions = self.policy(self.bounds.check(observation))
             observation, rewards, terminated, truncated, _ = self.env.step(actions)
             reward = np.float32(rewards[0])
@@ -148,6 +146,6 @@ class _Player:
                 raise EnvironmentDataError(f"{self.name} returned the reward {reward}.")
             total, length = total + float(reward), length + 1
             ended = bool(terminated[0] or truncated[0])
-        if film is not None:
-            film(observation)
+        if record_frame is not None:
+            record_frame(observation)
         return EndedEpisode(total, length)

@@ -1,20 +1,34 @@
-"""``rllib doctor``: its grammar."""
+"""``rllib doctor``: estimates the cost of a run, or diagnoses a finished one."""
 
 import sys
-from typing import Any
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from rllib_cli.commands.options import JSON, env_config, pythonpath
+from rllib_cli.errors import InputError, RunError, reraise_as
+from rllib_cli.inputs import JSON, env_config, extend_import_path, pythonpath
+from rllib_cli.libraries import loading_libraries
+
+if TYPE_CHECKING:
+    from rllib_cli.display import Display
+    from rllib_cli.dry_run import RunCosts
+
+_GB = 1e9
+# Leaves memory for other programs and for the copy that a checkpoint makes.
+_MAX_MEMORY_SHARE = 0.8
+# Largest share of a run's env steps before learning starts.
+_MAX_START_SHARE = 0.2
 
 
 @click.command()
 @click.argument("target", required=False)
-@click.option("--env", "-e", help="Environment, in place of a file: an id, or module:Class.")
+@click.option("--env", "-e", help="Environment instead of a file: an id or module:Class.")
 @env_config
 @pythonpath
-@click.option("--config", type=JSON, default="{}", help="RLlib's config, with --env.")
-@click.option("--stop", "-s", type=JSON, help="Stop criteria: number by result.")
+@click.option("--config", type=JSON, default="{}", help="RLlib's config, for --env.")
+@click.option("--stop", "-s", type=JSON, help="Stop criteria: result name -> value.")
 @click.option("-v", "verbosity", count=True, help="Show the libraries' messages.")
 def doctor(
     target: str | None,
@@ -25,16 +39,180 @@ def doctor(
     stop: dict[str, Any] | None,
     verbosity: int,
 ) -> None:
-    """Say what a run will take, or what is wrong with one.
+    """Estimate the cost of a run, or diagnose one.
 
-    TARGET is a file for `rllib train file`: a few real steps and updates are made, and time, memory
-    and disk of the whole run follow. Or it is the results of a run, or a checkpoint in them: what
-    looks wrong is named, with what was seen and what to change. The exit code is 1 then.
+    If TARGET is a file for `rllib train file`, makes a few real steps and updates and estimates
+    time, memory and disk of the run. If it is a directory of results, or a checkpoint in one,
+    reports what looks wrong, with the evidence and what to change. The exit code is 1 if there are
+    warnings or findings.
     """
-    from rllib_cli.doctoring import examine
-    from rllib_cli.import_path import extend_import_path
-
     if bool(target) == bool(env):
         raise click.UsageError("Give a file, a directory of results, or --env.")
     extend_import_path(pythonpath)
     sys.exit(examine(target, env, env_config, config, stop, verbosity))
+
+
+def examine(
+    target: str | None,
+    env: str | None,
+    env_config: Mapping[str, Any] | None,
+    config: Mapping[str, Any],
+    stop: Mapping[str, Any] | None,
+    verbosity: int,
+) -> int:
+    """Estimates the cost of a run, or diagnoses one.
+
+    Args:
+        target: A file for ``rllib train file``, or a directory of results; None with ``env``.
+        env: An environment instead of a file.
+        env_config: Options of the environment; they override those of the file.
+        config: RLlib's config, for ``env``.
+        stop: Stop criteria; they override those of the file.
+        verbosity: From 1, print tracebacks of errors.
+
+    Returns:
+        The exit code: 1 if there are warnings or findings.
+
+    Raises:
+        InputError: If there is no such file or environment, or an option is wrong.
+        RunError: If the environment cannot be used.
+    """
+    from rllib_cli.display import open_display
+    from rllib_cli.experiment_files import from_file
+    from rllib_cli.experiments import from_options
+
+    with open_display(plain=verbosity > 0) as display:
+        if target and Path(target).expanduser().is_dir():
+            return _diagnose(Path(target).expanduser(), display)
+        display.set_phase("loading TensorFlow and RLlib")
+        loaded = (
+            [from_options("DreamerV3", env, dict(config))]
+            if env
+            else from_file(str(target), verbosity, None)
+        )
+        warnings = 0
+        for experiment in loaded:
+            changed = experiment.changed(env_config=env_config, stop=stop)
+            warnings += _estimate(changed, display, verbosity)
+        return int(warnings > 0)
+
+
+def _diagnose(directory: Path, display: "Display") -> int:
+    """Prints the findings of each trial in a directory; returns the exit code."""
+    from rllib_dreamerv3.reports.findings import FEWEST_UPDATES
+    from rllib_dreamerv3.reports.history import ENV_STEPS, RESULTS_FILE, UPDATES, History
+    from rllib_dreamerv3.reports.runs import trials_in
+    from rllib_dreamerv3.reports.trial_findings import trial_findings
+
+    trials = trials_in(directory)
+    if not trials:
+        raise RunError(
+            f"There is no {RESULTS_FILE} in {directory}, below it or beside it: it has no results "
+            "of a run."
+        )
+    diagnosed = 0
+    for trial in trials:
+        history = History.read(trial)
+        updates = history.latest(UPDATES, 0.0)
+        display.print(
+            f"{trial.name}: {history.latest(ENV_STEPS, 0.0):,.0f} env steps, {updates:,.0f} updates"
+        )
+        found = trial_findings(trial, history)
+        for finding in found:
+            display.print(f"\n{finding}")
+        if not found:
+            early = updates < 2 * FEWEST_UPDATES
+            few = f" Too few updates to judge: repeat after {2 * FEWEST_UPDATES:,}."
+            display.print(f"\nNothing looks wrong.{few if early else ''}")
+        display.print("")
+        diagnosed += bool(found)
+    return int(diagnosed > 0)
+
+
+def _estimate(experiment: Any, display: "Display", verbosity: int) -> int:
+    """Prints the estimated cost of an experiment; returns the number of warnings."""
+    with reraise_as(RunError, verbosity), loading_libraries(verbosity):
+        from ray.tune.search.variant_generator import generate_variants
+
+        import rllib_dreamerv3.plugin  # noqa: F401
+        from rllib_cli.dry_run import dry_run
+        from rllib_dreamerv3 import DreamerV3Config
+    with reraise_as(InputError, verbosity):
+        _, variant = next(iter(generate_variants(dict(experiment.config))))
+        config = DreamerV3Config().update_from_dict(variant)
+        config.validate()
+    display.set_phase("stepping the environment, compiling the update")
+    with reraise_as(RunError, verbosity):
+        costs = dry_run(config)
+    display.set_phase("")
+    display.print(f"{experiment.env_name} with model_size {config.model_size}")
+    for line in _cost_lines(costs, config, experiment.stop):
+        display.print(f"  {line}")
+    warnings = list(_warnings(costs, config, experiment.stop))
+    for warning in warnings:
+        display.print(f"\n{warning}")
+    return len(warnings)
+
+
+def _cost_lines(costs: "RunCosts", config: Any, stop: Mapping[str, float]) -> Iterator[str]:
+    from rllib_cli.advice import long_duration
+
+    observations, actions = costs.layout
+    columns = ", ".join(
+        f"{leaf.key} {'x'.join(map(str, leaf.shape))}" for leaf in observations.leaves
+    )
+    yield f"observations:   {columns}; actions: a vector of {actions.size}"
+    yield f"parameters:     {costs.parameters['total']:,}"
+    yield f"env step:       {long_duration(costs.step_s)}"
+    yield (
+        f"update:         {long_duration(costs.update_s)} for {config.records_per_update:,} "
+        f"records; the first one, with compilation, {long_duration(costs.first_update_s)}"
+    )
+    yield (
+        f"updates:        one per {1 / costs.updates_per_step:.3g} env steps, after "
+        f"{costs.steps_to_start:,} env steps"
+    )
+    yield (
+        f"memory:         {costs.process_bytes / _GB:.1f} GB plus replay, of "
+        f"{costs.machine_bytes / _GB:.1f} GB"
+    )
+    steps = _env_steps(stop)
+    if steps is None:
+        yield f"10,000 env steps take {long_duration(costs.run_s(10_000))} on this machine"
+        return
+    replay = costs.replay_bytes(steps)
+    yield f"{steps:,.0f} env steps: about {long_duration(costs.run_s(steps))} on this machine"
+    yield f"replay then:    {replay / _GB:.2g} GB, also in each checkpoint"
+
+
+def _warnings(costs: "RunCosts", config: Any, stop: Mapping[str, float]) -> Iterator[str]:
+    steps = _env_steps(stop)
+    if steps is not None and costs.steps_to_start > _MAX_START_SHARE * steps:
+        yield (
+            f"Learning starts at {costs.steps_to_start:,} of {steps:,.0f} env steps: lower "
+            "num_steps_sampled_before_learning_starts."
+        )
+    needed = costs.process_bytes + costs.replay_bytes(
+        costs.replay.records if steps is None else steps
+    )
+    if needed > _MAX_MEMORY_SHARE * costs.machine_bytes:
+        yield (
+            f"The run will need {needed / _GB:.1f} GB of memory, of "
+            f"{costs.machine_bytes / _GB:.1f} GB: lower capacity_bytes in "
+            'replay_buffer_config, or set its storage to "disk".'
+        )
+    waiting = costs.step_s / (costs.updates_per_step * costs.update_s)
+    if waiting > 1.0:
+        yield (
+            f"Env steps take {waiting:.1f} times as long as their updates: add env runners "
+            "(num_env_runners), or raise training_ratio."
+        )
+
+
+def _env_steps(stop: Mapping[str, float]) -> float | None:
+    from rllib_dreamerv3.reports.history import ENV_STEPS
+
+    for name in (ENV_STEPS, f"env_runners/{ENV_STEPS}"):
+        if name in stop:
+            return float(stop[name])
+    return None

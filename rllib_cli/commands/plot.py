@@ -1,8 +1,11 @@
-"""``rllib plot``: its grammar."""
+"""``rllib plot``: plots the returns of runs."""
 
+from pathlib import Path
 from typing import Any
 
 import click
+
+from rllib_cli.errors import InputError, reraise_as
 
 
 @click.command()
@@ -13,16 +16,23 @@ import click
     type=click.Choice(["steps", "time"]),
     default="steps",
     show_default=True,
-    help="Env steps, or time since the run began.",
+    help="x axis: env steps, or time since the run started.",
 )
 def plot(directories: tuple[str, ...], out: str, by: Any) -> None:
-    """Draw the returns of runs.
+    """Plot the returns of runs.
 
-    DIR is a trial, an experiment, or anything with these below it. Trials of one experiment that
-    differ by their seeds alone become one line, their mean, in a band from least to most; each
-    environment has a panel.
+    DIR is a trial, an experiment, or a directory above them. Trials of one experiment that differ
+    only in their seeds become one line, their mean, with a band from minimum to maximum. Each
+    environment gets a panel.
     """
-    from rllib_cli.plotting import plot
+    from rllib_dreamerv3.reports.drawing import draw_returns, write_png
+    from rllib_dreamerv3.reports.runs import find_runs
 
-    plot(directories, out, by)
+    path = Path(out).expanduser()
+    if path.suffix.lower() != ".png":
+        raise InputError(f"--out must be a PNG file such as curve.png, not {out}.")
+    with reraise_as(InputError, 0):
+        runs = find_runs([Path(directory) for directory in directories])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_png(draw_returns([run.curve for run in runs], by), path)
     click.echo(out)

@@ -1,28 +1,29 @@
-"""``rllib train``: its grammar."""
+"""``rllib train``: options, and the experiments they describe."""
 
 import sys
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
-from rllib_cli.commands.options import JSON, env_config, pythonpath
 from rllib_cli.errors import InputError
+from rllib_cli.inputs import JSON, env_config, extend_import_path, pythonpath
 
-# What older versions of the command understood and this one has no use for, and why.
+# Options of older versions that have no effect, and why.
 _OBSOLETE_FLAGS = {
-    "--ray-ui": "the dashboard is started with `ray start`",
+    "--ray-ui": "`ray start` starts the dashboard",
     "--no-ray-ui": "there is no dashboard unless `ray start` starts one",
-    "--local-mode": "Ray has no local mode any more; num_env_runners: 0 samples in one process",
+    "--local-mode": "Ray no longer has a local mode; num_env_runners: 0 samples in one process",
     "--trace": "TensorFlow functions are always traced",
     "--eager": "TensorFlow 2 is always eager outside its functions",
 }
 _OBSOLETE_VALUES = {
     "--ray-num-nodes": "use --ray-address to reach a cluster of several nodes",
-    "--resources-per-trial": "resources follow from num_env_runners and its like in the config",
-    "--upload-dir": "give --storage-path a URI",
-    "--file-type": "the file's ending says what it is",
+    "--resources-per-trial": "resources follow from options such as num_env_runners",
+    "--upload-dir": "use a URI as --storage-path",
+    "--file-type": "the file's extension is its type",
 }
 
 
@@ -36,20 +37,34 @@ def _obsolete(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 def _framework(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
     if value not in (None, "tf2"):
         raise click.BadParameter(
-            f"no {value}: this build is TensorFlow 2 only; use tf2, or nothing."
+            f"{value} is not available: this is TensorFlow 2 only; use tf2, or omit the option."
         )
 
 
+def _tracker(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
+    """Checks that an experiment tracker is installed, before anything is loaded."""
+    option, package = param.opts[0], str(param.name)
+    if name is not None and not name.strip():
+        raise InputError(f"{option} needs a name for the results.")
+    if name and find_spec(package) is None:
+        raise InputError(
+            f"{option} needs the package {package}, which is not installed: pip install {package}"
+        )
+    return name
+
+
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options that both forms of ``train`` have."""
-    options = [
-        click.option("--stop", "-s", type=JSON, help="Stop criteria: number by result."),
-        click.option("--env", "-e", help="Environment to train in: an id, or module:Class."),
+    """Adds the options of both forms of ``train``."""
+    decorators = [
+        click.option("--stop", "-s", type=JSON, help="Stop criteria: result name -> value."),
+        click.option("--env", "-e", help="Environment to train in: an id or module:Class."),
         env_config,
         pythonpath,
-        click.option("--experiment-name", "-n", help="Directory of the results."),
         click.option(
-            "--num-samples", type=click.IntRange(1), help="Runs of every point of the grid."
+            "--experiment-name", "-n", help="Directory of the results below --storage-path."
+        ),
+        click.option(
+            "--num-samples", type=click.IntRange(1), help="Trials for each point of the grid."
         ),
         click.option(
             "--storage-path",
@@ -65,7 +80,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--checkpoint-freq",
             type=click.IntRange(0),
-            help="Iterations between checkpoints (default: 0, by time alone).",
+            help="Iterations between checkpoints (default: 0: by time only).",
         ),
         click.option(
             "--checkpoint-at-end/--no-checkpoint-at-end",
@@ -75,37 +90,42 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--keep-checkpoints-num",
             type=click.IntRange(1),
-            help="Keep only so many checkpoints (default: 2).",
+            help="Number of checkpoints to keep (default: 2).",
         ),
         click.option(
             "--checkpoint-score-attr",
-            help="Result by which the best checkpoints are kept; min-NAME: the smaller the better.",
+            help="Result that decides which checkpoints to keep; min-NAME: smaller is better.",
         ),
         click.option(
             "--framework",
             type=click.Choice(["tf2", "tf", "torch"]),
             callback=_framework,
             expose_value=False,
-            help="Only tf2 exists.",
+            help="Only tf2 is available.",
         ),
         click.option("--ray-address", help="Address of a Ray cluster to run on."),
         click.option("--ray-num-cpus", type=int, help="CPUs that Ray may use."),
         click.option("--ray-num-gpus", type=int, help="GPUs that Ray may use."),
         click.option("--ray-object-store-memory", type=int, help="Bytes for Ray's object store."),
         click.option(
-            "--resume", is_flag=True, help="Go on with the experiment of the same name and path."
+            "--resume", is_flag=True, help="Resume the experiment of the same name and path."
         ),
         click.option(
             "--from-checkpoint",
             metavar="PATH",
-            help="Begin a new run with the networks, replay and counters of a checkpoint.",
+            help="Start a new run with the networks, replay and counters of a checkpoint.",
         ),
         click.option("--scheduler", default="fifo", help="Tune scheduler, e.g. asha."),
         click.option("--scheduler-config", type=JSON, help="Arguments of the scheduler."),
         click.option(
-            "--wandb", metavar="PROJECT", help="Give the results to Weights & Biases, too."
+            "--wandb",
+            metavar="PROJECT",
+            callback=_tracker,
+            help="Also log the results to Weights & Biases.",
         ),
-        click.option("--mlflow", metavar="NAME", help="Give the results to MLflow, too."),
+        click.option(
+            "--mlflow", metavar="NAME", callback=_tracker, help="Also log the results to MLflow."
+        ),
         click.option("-v", "verbosity", count=True, help="Show the libraries' messages; -vv: all."),
         *(
             click.option(name, is_flag=True, hidden=True, expose_value=False, callback=_obsolete)
@@ -116,25 +136,25 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             for name in _OBSOLETE_VALUES
         ),
     ]
-    for option in reversed(options):
+    for option in reversed(decorators):
         command = option(command)
     return command
 
 
-# Of click, for a paragraph whose lines stay as they are.
-_AS_WRITTEN = "\b\n"
-_TRAIN_HELP = f"""Train what a file describes, or what the options describe.
+# Keeps click from rewrapping a paragraph.
+_NO_REWRAP = "\b\n"
+_TRAIN_HELP = f"""Train an experiment from a file or from options.
 
-{_AS_WRITTEN}rllib train file tuned_examples/cartpole.yaml
+{_NO_REWRAP}rllib train file tuned_examples/cartpole.yaml
 
-{_AS_WRITTEN}rllib train --algo DreamerV3 --env CartPole-v1 \\
+{_NO_REWRAP}rllib train --algo DreamerV3 --env CartPole-v1 \\
     --config '{{"model_size": "XS"}}' \\
     --stop '{{"env_runners/episode_return_mean": 450}}'
 """
 
 
 class _TrainGroup(click.Group):
-    """Says what was forgotten before the name of a file."""
+    """Suggests ``file`` where it is missing before a file's name."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         if args and args[0].endswith((".yaml", ".yml", ".py", ".json")):
@@ -152,96 +172,97 @@ class _TrainGroup(click.Group):
 @click.option("--config", type=JSON, default="{}", help="RLlib's config.")
 @_run_options
 @click.pass_context
-def train(ctx: click.Context, algorithm: str | None, config: dict[str, Any], **said: Any) -> None:
-    """Train what a file describes, or what the options describe."""
+def train(
+    ctx: click.Context, algorithm: str | None, config: dict[str, Any], **options: Any
+) -> None:
+    """Train an experiment from a file or from options."""
     if ctx.invoked_subcommand:
         if any(
             ctx.get_parameter_source(name) is not ParameterSource.DEFAULT for name in ctx.params
         ):
-            raise click.UsageError("Options go behind the file: rllib train file FILE [options].")
+            raise click.UsageError("Options go after the file: rllib train file FILE [options].")
         return
     if not algorithm:
         raise click.UsageError("Give a file (rllib train file FILE) or an algorithm (--algo NAME).")
-    from rllib_cli import experiments
+    from rllib_cli.experiments import from_options
 
-    env = said.pop("env")
-    opening = f"reading the options for {algorithm}"
-    sys.exit(_train(lambda: [experiments.from_options(algorithm, env, config)], said, opening))
+    env = options.pop("env")
+    phase = f"reading the options for {algorithm}"
+    sys.exit(_train(lambda: [from_options(algorithm, env, config)], options, phase))
 
 
 @train.command("file")
 @click.argument("file")
 @_run_options
-def train_file(file: str, **said: Any) -> None:
+def train_file(file: str, **options: Any) -> None:
     """Train the experiments of FILE, one after the other.
 
-    A YAML file holds experiments by name, each with the keys run, env, stop, config and more; a
-    Python file defines `config`, a DreamerV3Config, and optionally `stop`. What options say wins
-    over the file; stop criteria are merged.
+    A YAML file contains experiments by name, each with the keys run, env, stop, config and more. A
+    Python file defines `config`, a DreamerV3Config, and optionally `stop`. Options override the
+    file; stop criteria are merged.
     """
-    from rllib_cli import experiments
+    from rllib_cli.experiment_files import from_file
 
-    env = said.pop("env")
-    sys.exit(
-        _train(lambda: experiments.from_file(file, said["verbosity"], env), said, f"reading {file}")
-    )
+    env = options.pop("env")
+    sys.exit(_train(lambda: from_file(file, options["verbosity"], env), options, f"reading {file}"))
 
 
-def _train(load: Callable[[], list[Any]], said: dict[str, Any], opening: str) -> int:
+def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -> int:
     from rllib_cli.display import open_display
-    from rllib_cli.import_path import extend_import_path
-    from rllib_cli.running import RunOptions, run_all
-    from rllib_cli.stopping import in_words
+    from rllib_cli.stop_criteria import describe
+    from rllib_cli.tune_run import RunOptions, run_all
 
-    # Before anything of Ray or TensorFlow is loaded, which takes seconds.
-    extend_import_path(said["pythonpath"])
-    with open_display(plain=said["verbosity"] > 0) as display:
-        display.wait(opening)
+    # First, since importing Ray and TensorFlow takes seconds.
+    extend_import_path(options["pythonpath"])
+    with open_display(plain=options["verbosity"] > 0) as display:
+        display.set_phase(phase)
         experiments = load()
-        if said["resume"] and said["from_checkpoint"]:
+        if options["resume"] and options["from_checkpoint"]:
             raise InputError(
-                "--resume goes on with a run, --from-checkpoint begins another: say one of them."
+                "--resume continues a run, --from-checkpoint starts another: use one of them."
             )
-        if said["experiment_name"] and len(experiments) > 1:
-            raise InputError("--experiment-name fits one experiment; the file holds several.")
+        if options["experiment_name"] and len(experiments) > 1:
+            raise InputError(
+                "--experiment-name needs a single experiment; the file contains several."
+            )
         checkpoint = {
-            "checkpoint_every_min": said["checkpoint_every"],
-            "checkpoint_frequency": said["checkpoint_freq"],
-            "checkpoint_at_end": said["checkpoint_at_end"],
-            "num_to_keep": said["keep_checkpoints_num"],
-            "checkpoint_score_attribute": said["checkpoint_score_attr"],
+            "checkpoint_every_min": options["checkpoint_every"],
+            "checkpoint_frequency": options["checkpoint_freq"],
+            "checkpoint_at_end": options["checkpoint_at_end"],
+            "num_to_keep": options["keep_checkpoints_num"],
+            "checkpoint_score_attribute": options["checkpoint_score_attr"],
         }
         experiments = [
             experiment.changed(
-                name=said["experiment_name"],
-                env_config=said["env_config"],
-                stop=said["stop"],
-                num_samples=said["num_samples"],
-                storage_path=said["storage_path"],
+                name=options["experiment_name"],
+                env_config=options["env_config"],
+                stop=options["stop"],
+                num_samples=options["num_samples"],
+                storage_path=options["storage_path"],
                 checkpoint={key: value for key, value in checkpoint.items() if value is not None},
             )
             for experiment in experiments
         ]
         for experiment in experiments:
-            display.say(
+            display.print(
                 f"{experiment.algorithm_name} on {experiment.env_name}, "
-                f"{in_words(experiment.stop)}; results in {experiment.directory()}"
+                f"{describe(experiment.stop)}; results in {experiment.directory()}"
             )
         ray_options = {
-            "address": said["ray_address"],
-            "num_cpus": said["ray_num_cpus"],
-            "num_gpus": said["ray_num_gpus"],
-            "object_store_memory": said["ray_object_store_memory"],
+            "address": options["ray_address"],
+            "num_cpus": options["ray_num_cpus"],
+            "num_gpus": options["ray_num_gpus"],
+            "object_store_memory": options["ray_object_store_memory"],
         }
-        options = RunOptions(
-            verbosity=said["verbosity"],
-            resume=said["resume"],
-            from_checkpoint=said["from_checkpoint"],
-            scheduler=said["scheduler"],
-            scheduler_config=said["scheduler_config"],
+        run_options = RunOptions(
+            verbosity=options["verbosity"],
+            resume=options["resume"],
+            from_checkpoint=options["from_checkpoint"],
+            scheduler=options["scheduler"],
+            scheduler_config=options["scheduler_config"],
             ray={key: value for key, value in ray_options.items() if value is not None},
-            pythonpath=tuple(said["pythonpath"]),
-            wandb=said["wandb"],
-            mlflow=said["mlflow"],
+            pythonpath=tuple(options["pythonpath"]),
+            wandb=options["wandb"],
+            mlflow=options["mlflow"],
         )
-        return run_all(experiments, options, display)
+        return run_all(experiments, run_options, display)

@@ -1,6 +1,6 @@
 """Each kind of fault, a few times: nothing is lost, mixed, or taken for what it is not.
 
-Runs whose driver or trial is killed are in ``tests/cli/test_resuming.py``, flipped bytes in
+Runs whose driver or trial is killed are in ``tests/cli/test_resume.py``, flipped bytes in
 ``tests/integration/test_checkpoints.py``.
 """
 

@@ -7,7 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from rllib_cli.display import LiveDisplay, PlainDisplay, duration, short, whole
+from rllib_cli.display import (
+    LiveDisplay,
+    PlainDisplay,
+    format_duration,
+    format_int,
+    format_number,
+)
 from rllib_cli.progress import TrialProgress, look_up
 
 RESULTS = json.loads(Path(__file__).with_name("recorded_results.json").read_text())
@@ -32,8 +38,8 @@ def show_all(display, results=RESULTS):
 def test_plain_display_prints_waits_then_a_header_and_one_line_per_result():
     display = PlainDisplay(console())
     display.begin({"num_env_steps_sampled_lifetime": 13500}, expected_trials=1)
-    display.wait("starting Ray")
-    display.wait("starting Ray")
+    display.set_phase("starting Ray")
+    display.set_phase("starting Ray")
     display.trial_waits("t0", "00000", "filling replay buffer")
     show_all(display)
     lines = display.console.file.getvalue().splitlines()
@@ -49,7 +55,11 @@ def test_plain_display_prints_waits_then_a_header_and_one_line_per_result():
         *("-", "-", "-"),
     ]
     # By hand, from the 2nd to the 6th result: 544 steps and 148 updates in 8.08 s.
-    assert lines[8].split()[-3:] == ["67.3", "18.3", duration((13500 - 12051) / (544 / 8.08))]
+    assert lines[8].split()[-3:] == [
+        "67.3",
+        "18.3",
+        format_duration((13500 - 12051) / (544 / 8.08)),
+    ]
 
 
 def test_machines_are_told_when_they_are_known_and_when_they_change():
@@ -61,16 +71,14 @@ def test_machines_are_told_when_they_are_known_and_when_they_change():
         given = {} if machines is None else {"machines": machines}
         display.trial_reports("t0", "00000", RESULTS[0] | {"learner_device": "CPU"} | given)
     lines = display.console.file.getvalue().splitlines()
-    told = "Its processes are on these machines:"
+    told = "Processes by machine:"
     assert [line for line in lines if line == told or line.startswith("  10.")] == [
         *(told, "  10.0.0.1: main process, 1 learner", "  10.0.0.2: 4 env runners"),
         *(told, "  10.0.0.1: main process, 1 learner"),
     ]
 
 
-@pytest.mark.parametrize(
-    ("place", "words"), [("machine", "of memory"), ("disk", "free on its disk")]
-)
+@pytest.mark.parametrize(("place", "words"), [("machine", "memory"), ("disk", "free disk space")])
 def test_what_replay_may_grow_to_is_said_once(place, words):
     display = PlainDisplay(console())
     display.begin({}, expected_trials=1)
@@ -82,8 +90,8 @@ def test_what_replay_may_grow_to_is_said_once(place, words):
     show_all(display, [r | {"replay_buffer": r["replay_buffer"] | room} for r in RESULTS])
     told = display.console.file.getvalue()
     assert told.count("Replay may grow to") == 1
-    assert f"Replay may grow to 12.3 GB; there are 23 GB {words}. Each" in told
-    assert "Each checkpoint may take 14.5 GB of disk" in told
+    assert f"Replay may grow to 12.3 GB, of 23 GB {words}, and adds" in told
+    assert "up to 14.5 GB to each checkpoint on disk" in told
 
 
 def test_time_to_go_is_that_of_the_nearest_criterion_that_can_be_told():
@@ -209,11 +217,16 @@ def test_a_long_wait_is_mentioned_again(monkeypatch):
 
 
 def test_numbers_are_short():
-    assert [short(x) for x in (None, 0, 1234.5, 12.34, 0.01234, 1.2e-5, -3.14159)] == [
+    assert [format_number(x) for x in (None, 0, 1234.5, 12.34, 0.01234, 1.2e-5, -3.14159)] == [
         *("-", "0", "1,234", "12.3", "0.0123", "1.2e-05", "-3.14")
     ]
-    assert whole(1234567.0) == "1,234,567"
-    assert [duration(x) for x in (None, 0, 59.6, 3725)] == ["-", "0:00:00", "0:01:00", "1:02:05"]
+    assert format_int(1234567.0) == "1,234,567"
+    assert [format_duration(x) for x in (None, 0, 59.6, 3725)] == [
+        "-",
+        "0:00:00",
+        "0:01:00",
+        "1:02:05",
+    ]
 
 
 def test_missing_and_undefined_numbers_are_none():

@@ -5,7 +5,7 @@ import pytest
 from command import run
 from ray.exceptions import ActorDiedError, RayTaskError
 
-from rllib_cli.errors import InputError, RunError, describe, told_as
+from rllib_cli.errors import InputError, RunError, describe, reraise_as
 from rllib_dreamerv3.errors import ConfigError
 
 
@@ -76,13 +76,13 @@ def test_a_trial_that_was_ended_for_want_of_memory_says_so(tmp_path, monkeypatch
 
 def test_errors_get_the_exit_code_of_the_block():
     for kind, code in ((InputError, 2), (RunError, 1)):
-        with pytest.raises(kind, match="KeyError: 'x'") as info, told_as(kind, 0):
+        with pytest.raises(kind, match="KeyError: 'x'") as info, reraise_as(kind, 0):
             raise KeyError("x")
         assert info.value.exit_code == code
 
 
 def test_what_is_already_told_stays_as_it_is():
     for error in (InputError("told"), click.Abort(), KeyboardInterrupt()):
-        with pytest.raises(type(error)) as info, told_as(RunError, 0):
+        with pytest.raises(type(error)) as info, reraise_as(RunError, 0):
             raise error
         assert info.value is error

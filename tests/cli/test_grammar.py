@@ -4,12 +4,13 @@ import os
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from rllib_cli import running
+from rllib_cli import tune_run
 from rllib_cli.main import cli
 
 
@@ -22,7 +23,7 @@ def ran(monkeypatch):
         taken.append((experiments, options))
         return 0
 
-    monkeypatch.setattr(running, "run_all", take)
+    monkeypatch.setattr(tune_run, "run_all", take)
     return taken
 
 
@@ -55,7 +56,7 @@ def test_train_by_options(ran):
         "num_to_keep": 2,
         "checkpoint_score_attribute": "env_runners/episode_return_mean",
     }
-    assert options == running.RunOptions(
+    assert options == tune_run.RunOptions(
         verbosity=2,
         resume=True,
         scheduler="asha",
@@ -80,7 +81,7 @@ def test_train_by_file_says_at_once_what_will_run(ran):
     assert experiment.stop == {"training_iteration": 5, "time_total_s": 60}
     assert experiment.config["env"] == "Pendulum-v1"
     assert experiment.checkpoint == {"checkpoint_at_end": False}
-    assert options == running.RunOptions(scheduler="fifo", ray={})
+    assert options == tune_run.RunOptions(scheduler="fifo", ray={})
     assert "DreamerV3 on Pendulum-v1, until training_iteration >= 5 or" in done.output
 
 
@@ -107,12 +108,12 @@ def write_several():
         (["train", "--algo", "DreamerV3"], "--env NAME"),
         (["train", "file"], "Missing argument 'FILE'"),
         (["train", "file", "missing.yaml"], "There is no file missing.yaml"),
-        (["train", "--stop", "{}", "file", "two.yaml"], "Options go behind the file"),
-        (["train", "file", "two.yaml", "--experiment-name", "x"], "holds several"),
+        (["train", "--stop", "{}", "file", "two.yaml"], "Options go after the file"),
+        (["train", "file", "two.yaml", "--experiment-name", "x"], "contains several"),
         (["train", "file", "two.yaml", "--stop", "{1"], "--stop.*not valid JSON"),
-        (["train", "file", "two.yaml", "--stop", '{"a": 1, "a": 2}'], "key 'a' is there twice"),
+        (["train", "file", "two.yaml", "--stop", '{"a": 1, "a": 2}'], "duplicate key 'a'"),
         (["train", "file", "two.yaml", "--num-samples", "0"], "not in the range"),
-        (["train", "file", "two.yaml", "--stop", "[1]"], "has to be a JSON object"),
+        (["train", "file", "two.yaml", "--stop", "[1]"], "must be a JSON object"),
         (["train", "file", "two.yaml", "--stop", '{"episode_len_men": 1}'], "'episode_len_mean'"),
         (["train", "file", "two.yaml", "--num-samples", "x"], "not a valid integer"),
         (["train", "--algo", "DreamerV3", "--env", "X", "--framework", "torch"], "TensorFlow 2"),
@@ -234,3 +235,18 @@ def test_an_environment_of_ones_own_is_named_with_options_and_directory(ran):
     done = call("train", "--algo", "DreamerV3", "--env", "x:Y", "--pythonpath", "nowhere")
     assert done.exit_code == 2
     assert "'nowhere' does not exist" in done.output
+
+
+@pytest.mark.parametrize(("option", "package"), [("--wandb", "wandb"), ("--mlflow", "mlflow")])
+def test_a_service_needs_its_package_and_a_name(option, package):
+    train = ("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--storage-path", "results")
+    done = call(*train, option, " ")
+    assert done.exit_code == 2
+    assert f"{option} needs a name" in done.output
+    if find_spec(package):
+        pytest.skip(f"{package} is installed")
+    done = call(*train, option, "mine")
+    assert done.exit_code == 2
+    assert f"{option} needs the package {package}" in done.output
+    assert f"pip install {package}" in done.output
+    assert not Path("results").exists()

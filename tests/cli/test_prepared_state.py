@@ -13,11 +13,11 @@ from ray.tune import ExperimentAnalysis, ResultGrid
 from ray.tune.experiment import Trial
 from ray.tune.utils.serialization import TuneFunctionEncoder
 
-from rllib_cli import resuming
+from rllib_cli import resume
 from rllib_cli.display import open_display
 from rllib_cli.errors import InputError
 from rllib_cli.experiments import Experiment
-from rllib_cli.running import conclude
+from rllib_cli.tune_run import conclude
 from rllib_dreamerv3.checkpoints import manifest
 
 
@@ -72,8 +72,8 @@ def write_state(*trials: Trial, name: str = "2026-01-01_00-00-00", **runner_data
 
 def prepared(**changes) -> tuple[dict[str, Trial], dict, list[str]]:
     """Trials by id, and Tune's own data, as Tune reads them afterwards; and the notes."""
-    notes = resuming.prepare(experiment(**changes))
-    (path,) = Path("results/mine").glob(resuming.STATE_PATTERN)
+    notes = resume.prepare(experiment(**changes))
+    (path,) = Path("results/mine").glob(resume.STATE_PATTERN)
     runner_data = json.loads(path.read_text())["runner_data"]
     trials = ExperimentAnalysis(experiment().directory()).trials
     return {trial.trial_id: trial for trial in trials}, runner_data, notes
@@ -129,7 +129,7 @@ def test_checkpoints_that_tune_does_not_know_of_count():
 def test_a_trial_is_found_without_tunes_state(left):
     trial = make_trial()
     save(trial, 0)
-    resuming.keep_trial(trial)
+    resume.save_trial_description(trial)
     state = write_state(trial)
     if left is None:
         state.unlink()
@@ -137,7 +137,7 @@ def test_a_trial_is_found_without_tunes_state(left):
         state.write_bytes(state.read_bytes()[:left])
     trials, _, notes = prepared()
     assert latest(trials[trial.trial_id]) == "checkpoint_000000"
-    assert any("going by the trials' own directories" in x for x in notes) == (left is not None)
+    assert any("using the trials' directories" in x for x in notes) == (left is not None)
 
 
 def test_all_runs_in_one_directory_go_on():
@@ -151,7 +151,7 @@ def test_all_runs_in_one_directory_go_on():
         first.trial_id: "checkpoint_000004",
         second.trial_id: "checkpoint_000002",
     }
-    assert any("several runs: all their trials go on" in note for note in notes)
+    assert any("several runs: resuming the trials of all" in note for note in notes)
 
 
 def test_a_trial_without_a_whole_checkpoint_begins_anew_and_a_finished_one_stays():
@@ -166,7 +166,7 @@ def test_a_trial_without_a_whole_checkpoint_begins_anew_and_a_finished_one_stays
     statuses = [trials[trial.trial_id].status for trial in (none, finished, goes_on)]
     assert statuses == [Trial.PENDING, Trial.TERMINATED, Trial.PENDING]
     assert trials[none.trial_id].latest_checkpoint_result is None
-    assert any("no whole checkpoint and begins anew" in note for note in notes)
+    assert any("no complete checkpoint; restarting it" in note for note in notes)
 
 
 def test_what_may_change_is_applied():
@@ -186,9 +186,9 @@ def test_what_may_change_is_applied():
 )
 def test_what_tune_takes_from_its_own_files_is_refused_by_name(name, value):
     before, changed = experiment(), experiment(**{name: value})
-    resuming.write_said(Path(before.directory()), resuming.said_by(before, "fifo", None))
-    with pytest.raises(InputError, match=rf"begun with {name} .*, and is told {value} now"):
-        resuming.check(changed, resuming.said_by(changed, "fifo", None))
+    resume.save_launch(Path(before.directory()), resume.launch_settings(before, "fifo", None))
+    with pytest.raises(InputError, match=rf"started with {name} .*, not {value}\."):
+        resume.check(changed, resume.launch_settings(changed, "fifo", None))
 
 
 def test_a_damaged_checkpoint_is_not_named_at_the_end(capsys):

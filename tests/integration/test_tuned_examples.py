@@ -10,7 +10,7 @@ import pytest
 from ray.tune.search.variant_generator import generate_variants
 from tiny import TINY
 
-from rllib_cli.experiments import from_file
+from rllib_cli.experiment_files import from_file
 from rllib_cli.progress import look_up
 from rllib_dreamerv3 import DreamerV3, DreamerV3Config
 from rllib_dreamerv3.agent.networks.model import get_weights

@@ -16,7 +16,7 @@ import pytest
 from command import TINY, iterations, run, start
 from processes import heed_signals, left_behind, processes_of
 
-from rllib_cli import resuming
+from rllib_cli import resume
 from rllib_cli.errors import InputError
 from rllib_cli.experiments import Experiment, from_options
 from rllib_dreamerv3.checkpoints import manifest
@@ -76,7 +76,7 @@ def test_killed_damaged_and_resumed():
     assert code == 0, output
     assert iterations(output) == [iteration + 1, iteration + 2]
     assert f"{newest.name}/replay_buffer" in output
-    assert f"goes on from {whole.name}" in output
+    assert f"continues from {whole.name}" in output
     # What was good is as it was, and the new one has a number that was never used.
     for path, found in kept.items():
         assert manifest.verify(path) == found
@@ -99,8 +99,7 @@ def test_killed_damaged_and_resumed():
     changed = (*TRAIN[:5], "--config", json.dumps({**TINY, "horizon_H": 4}), *TRAIN[7:])
     code, output = run(*changed, *goal, "--resume")
     assert code == 2, output
-    assert "config/horizon_H 3" in output
-    assert "told 4" in output
+    assert "config/horizon_H 3, not 4" in output
 
 
 @pytest.mark.slow
@@ -171,7 +170,7 @@ def test_a_full_disk_is_told_and_costs_no_checkpoint(small_disk):
             file.write(bytes(4096))
     output, _ = process.communicate()
     assert process.returncode == 1, output
-    assert re.search(r"The disk of .*/mine is full\. .*make room, .*--resume", output), output
+    assert re.search(r"The disk of .*/mine is full\. .*free some space, .*--resume", output), output
     assert "EOFError" not in output
     saved, _ = newest_complete(trial_directory(str(disk / "mine")))
     assert saved is not None
@@ -179,7 +178,7 @@ def test_a_full_disk_is_told_and_costs_no_checkpoint(small_disk):
     goal = ("--stop", json.dumps({"training_iteration": saved.manifest.iteration + 1}))
     code, output = run(*TRAIN, *goal, "--resume", within=within)
     assert code == 0, output
-    assert f"goes on from {saved.path.name}" in output
+    assert f"continues from {saved.path.name}" in output
     assert iterations(output) == [saved.manifest.iteration + 1]
 
 
@@ -198,36 +197,40 @@ def experiment(**changes) -> Experiment:
 def test_what_cannot_be_changed_in_a_run_is_refused_by_name():
     before = experiment()
     directory = Path(before.directory())
-    resuming.write_said(directory, resuming.said_by(before, "fifo", None))
+    resume.save_launch(directory, resume.launch_settings(before, "fifo", None))
     (directory / "tuner.pkl").write_bytes(b"")
-    resuming.check(experiment(stop={"training_iteration": 9}), resuming.said_by(before, "fifo", {}))
+    resume.check(
+        experiment(stop={"training_iteration": 9}), resume.launch_settings(before, "fifo", {})
+    )
     for changed, scheduler, message in [
-        (experiment(num_samples=2), "fifo", "num_samples 1, and is told 2"),
+        (experiment(num_samples=2), "fifo", "num_samples 1, not 2"),
         (
             experiment(env="Acrobot-v1"),
             "fifo",
-            "config/env 'CartPole-v1', and is told 'Acrobot-v1'",
+            "config/env 'CartPole-v1', not 'Acrobot-v1'",
         ),
-        (experiment(), "asha", "--scheduler 'fifo', and is told 'asha'"),
+        (experiment(), "asha", "--scheduler 'fifo', not 'asha'"),
     ]:
         with pytest.raises(InputError, match=re.escape(message)):
-            resuming.check(changed, resuming.said_by(changed, scheduler, None))
+            resume.check(changed, resume.launch_settings(changed, scheduler, None))
 
 
 def test_what_cannot_be_resumed_is_told():
     with pytest.raises(InputError, match="no experiment in"):
-        resuming.check(experiment(), {})
+        resume.check(experiment(), {})
     Path("results/mine").mkdir(parents=True)
     with pytest.raises(InputError, match=r"no tuner\.pkl.*--from-checkpoint"):
-        resuming.check(experiment(), {})
+        resume.check(experiment(), {})
 
 
 def test_checkpoints_by_default():
     before = experiment()
     assert before.checkpoint_every_min == 10
-    assert before.tune_checkpoint_config() == {"checkpoint_at_end": True, "num_to_keep": 2}
+    default = before.tune_checkpoint_config()
+    assert (default["checkpoint_at_end"], default["num_to_keep"]) == (True, 2)
+    assert "checkpoint_every_min" not in default
     changed = experiment(checkpoint={"checkpoint_every_min": 0, "num_to_keep": 5})
     assert changed.checkpoint_every_min == 0
     assert changed.tune_checkpoint_config()["num_to_keep"] == 5
-    with pytest.raises(InputError, match="number of minutes"):
+    with pytest.raises(InputError, match="checkpoint_every_min must be a number of at least 0"):
         experiment(checkpoint={"checkpoint_every_min": -1})

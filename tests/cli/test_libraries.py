@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import TINY, run
 
-from rllib_cli.ray_start import address_of_a_lost_cluster
+from rllib_cli.libraries import find_lost_cluster
 
 
 @pytest.fixture
@@ -32,17 +32,17 @@ def nobody():
 
 
 def test_a_cluster_is_lost_if_nobody_listens(written_down, nobody, monkeypatch):
-    assert address_of_a_lost_cluster() is None
+    assert find_lost_cluster() is None
     written_down(nobody)
-    assert address_of_a_lost_cluster() == nobody
+    assert find_lost_cluster() == nobody
     monkeypatch.setenv("RAY_ADDRESS", nobody)
-    assert address_of_a_lost_cluster() is None
+    assert find_lost_cluster() is None
 
 
 def test_a_cluster_that_answers_is_not_lost(written_down):
     with socket.create_server(("127.0.0.1", 0)) as server:
         written_down(f"127.0.0.1:{server.getsockname()[1]}\n")
-        assert address_of_a_lost_cluster() is None
+        assert find_lost_cluster() is None
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_the_command_starts_ray_where_the_last_cluster_is_lost(written_down, nob
     given += ["--stop", '{"training_iteration": 1}', "--storage-path", str(tmp_path)]
     code, output = run(*given, "--ray-address", "auto")
     assert code == 1
-    assert f"at {nobody}, does not answer: start one with `ray start --head`" in output
+    assert f"at {nobody}, does not respond: start one with `ray start --head`" in output
     code, output = run(*given)
     assert code == 0, output
-    assert f"at {nobody}, does not answer; starting Ray here." in output
+    assert f"at {nobody}, does not respond; starting Ray here." in output

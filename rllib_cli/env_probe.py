@@ -1,4 +1,4 @@
-"""Tries an environment before it is trained in: what it returns, and what the model will see."""
+"""Tests an environment before training: its spaces, and what random steps return."""
 
 import re
 import time
@@ -29,10 +29,12 @@ from rllib_dreamerv3.spaces.layout import Image
 from rllib_dreamerv3.spaces.nesting import flatten, leaves
 
 STEPS = 200
+# An image whose values cover less than this share of its bounds is probably declared wrongly.
+_MIN_IMAGE_RANGE = 0.02
 
 
 class FirstOf(gym.Env):
-    """The one environment of a vector environment, for those that only come as such."""
+    """The first environment of a vector environment, for benchmarks that are only vectors."""
 
     def __init__(self, vector: VectorEnv):
         self._vector = vector
@@ -40,12 +42,10 @@ class FirstOf(gym.Env):
         self.action_space = vector.single_action_space
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict]:
-        """Gymnasium's reset."""
         observations, _ = self._vector.reset(seed=seed, options=options)
         return self._first(observations), {}
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict]:
-        """Gymnasium's step."""
         actions = concatenate(self.action_space, [action], create_empty_array(self.action_space, 1))
         observations, rewards, terminated, truncated, _ = self._vector.step(actions)
         first = self._first(observations)
@@ -55,50 +55,50 @@ class FirstOf(gym.Env):
         return next(iter(iterate(self._vector.observation_space, observations)))
 
     def close(self) -> None:
-        """Closes the vector environment."""
         self._vector.close()
 
 
 @dataclass
 class Findings:
-    """What was found out about an environment.
+    """Findings about an environment.
 
     Attributes:
-        wrong: Sentence -> where and how often; training would fail, or learn from nonsense.
-        notes: What is worth knowing.
-        seen: Column -> smallest and largest value of each element.
-        rewards: Of all steps.
-        returns: Of the episodes that ended.
-        seconds: Spent in ``reset()`` and ``step()``.
+        errors: Message -> place of the first occurrence, and number of occurrences. Training would
+            fail, or learn from wrong data.
+        notes: Messages about what looks unusual.
+        seen: Column -> minimum and maximum of each element.
+        rewards: Rewards of all steps.
+        returns: Returns of the episodes that ended.
+        seconds: Time spent in ``reset()`` and ``step()``.
     """
 
-    wrong: dict[str, tuple[str, int]] = field(default_factory=dict)
+    errors: dict[str, tuple[str, int]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     seen: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
     rewards: list[float] = field(default_factory=list)
     returns: list[float] = field(default_factory=list)
     seconds: float = 0.0
 
-    def add(self, sentence: str, where: str = "") -> None:
-        """Counts something wrong; the place where it was first seen is kept."""
-        first, times = self.wrong.get(sentence, (where, 0))
-        self.wrong[sentence] = (first, times + 1)
+    def add(self, message: str, where: str = "") -> None:
+        """Counts an error; keeps the place of its first occurrence."""
+        first, times = self.errors.get(message, (where, 0))
+        self.errors[message] = (first, times + 1)
 
     def add_exception(self, call: str, error: Exception) -> None:
         """Counts an exception, with the line of the user's code that raised it."""
         self.add(f"{call} failed: {type(error).__name__}: {error} {place_of(error)}")
 
     def sentences(self) -> list[str]:
-        """One for each thing that is wrong."""
-        told = []
-        for sentence, (first, times) in self.wrong.items():
+        """One sentence per error."""
+        found = []
+        for message, (first, times) in self.errors.items():
             where = f" ({first}{f', {times} times' if times > 1 else ''})" if first else ""
-            told.append(f"{sentence}{where}.")
-        return told
+            found.append(f"{message}{where}.")
+        return found
 
 
 def place_of(error: BaseException) -> str:
-    """``(file, line 3)``: the last line of the user's own code on the way to an exception."""
+    """``(file, line 3)``: the last line of the user's own code in a traceback."""
     last = (user_frames(error) or traceback.extract_tb(error.__traceback__))[-1:]
     return f"({last[0].filename}, line {last[0].lineno})" if last else ""
 
@@ -106,12 +106,12 @@ def place_of(error: BaseException) -> str:
 def read_spaces(
     env: gym.Env, image_size: int | None, cnn: Cnn, findings: Findings
 ) -> tuple[ObservationCodec, ActionCodec] | None:
-    """The spaces as the model sees them; None, and a finding, if it cannot."""
+    """Builds codecs of the spaces; returns None and adds an error if they are not supported."""
     for name in ("observation_space", "action_space"):
         space = getattr(env, name, None)
         if not isinstance(space, gym.Space):
-            findings.add(f"{name} has to be a space of Gymnasium, and is {space!r}")
-    if findings.wrong:
+            findings.add(f"{name} must be a space of Gymnasium, not {space!r}")
+    if findings.errors:
         return None
     try:
         return make_codecs(env.observation_space, env.action_space, image_size=image_size, cnn=cnn)
@@ -121,7 +121,7 @@ def read_spaces(
 
 
 def compare_ranges(codec: ObservationCodec, findings: Findings) -> None:
-    """Compares the values that were seen with the bounds that are declared."""
+    """Compares observed values with the declared bounds."""
     observed, _ = split_action_mask(codec.space)
     spaces_by_place = leaves(observed, "observation space")
     for leaf, (_, space) in zip(codec.layout.leaves, spaces_by_place, strict=True):
@@ -137,55 +137,56 @@ def compare_ranges(codec: ObservationCodec, findings: Findings) -> None:
         if (below | above).any():
             where = np.unravel_index(np.argmax(below | above), space.shape)
             element = f"element {', '.join(map(str, where))} of " if space.shape else ""
-            bounds = in_words((float(space.low[where]), float(space.high[where])))
-            values = in_words((float(lowest[where]), float(highest[where])))
+            bounds = format_range((float(space.low[where]), float(space.high[where])))
+            values = format_range((float(lowest[where]), float(highest[where])))
             findings.add(
-                f"{element}{leaf.key} is declared {bounds}, but {values} was seen: widen the "
+                f"{element}{leaf.key} is declared {bounds}, but has values of {values}: widen the "
                 "bounds of its Box, or clip"
             )
         elif not isinstance(leaf, Image):
             continue
         elif not bounded and (seen[0] < 0 or seen[1] > 1):
             findings.add(
-                f"{leaf.key} is an image without bounds, taken to be in [0, 1], but "
-                f"{in_words(seen)} was seen: give its Box the bounds"
+                f"{leaf.key} is an image without bounds, assumed to be in [0, 1], but has values "
+                f"of {format_range(seen)}: declare the bounds of its Box"
             )
-        elif bounded and seen[1] - seen[0] < 0.02 * (high - low):
+        elif bounded and seen[1] - seen[0] < _MIN_IMAGE_RANGE * (high - low):
             findings.notes.append(
-                f"{leaf.key} is declared {in_words((low, high))}, but only {in_words(seen)} was "
-                "seen: the model would see an almost even picture. Are the bounds right?"
+                f"{leaf.key} is declared {format_range((low, high))}, but only has values of "
+                f"{format_range(seen)}: the model would see an almost uniform image. Check the "
+                "bounds."
             )
     if findings.rewards and not any(findings.rewards):
-        findings.notes.append("Every reward was 0: random acting gives nothing to learn from.")
+        findings.notes.append("Every reward was 0: random actions give nothing to learn from.")
 
 
-def in_words(values: Sequence[float]) -> str:
-    """``-1 to 3``: the smallest and the largest of some numbers."""
+def format_range(values: Sequence[float]) -> str:
+    """Formats the range of some numbers as ``-1 to 3``."""
     return f"{min(values):.6g} to {max(values):.6g}"
 
 
 def run_gymnasiums_checker(env: gym.Env, findings: Findings) -> None:
-    """Adds what Gymnasium's own checker finds; nothing that was found wrong before."""
+    """Adds the findings of Gymnasium's checker; no errors if there are errors already."""
     from gymnasium.utils.env_checker import check_env
 
-    with warnings.catch_warnings(record=True) as said:
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             check_env(env, skip_render_check=True, skip_close_check=True)
         except AssertionError as error:
-            text = str(error) or f"an assertion without words {place_of(error)}"
-            told = f"Gymnasium's checker: {text.rstrip('.')}"
-            # Learning needs no environments that can be repeated.
+            text = str(error) or f"an assertion without a message {place_of(error)}"
+            message = f"Gymnasium's checker: {text.rstrip('.')}"
+            # Learning does not need deterministic environments.
             if "determin" in text or "seed" in text:
-                findings.notes.append(f"{told}.")
-            elif not findings.wrong:
-                findings.add(told)
+                findings.notes.append(f"{message}.")
+            elif not findings.errors:
+                findings.add(message)
         except Exception as error:
-            if not findings.wrong:
+            if not findings.errors:
                 findings.add_exception("Gymnasium's checker", error)
-    if findings.wrong:
+    if findings.errors:
         return
-    for warning in said:
+    for warning in caught:
         text = re.sub(r"\x1b\[\d+m|^WARN: ", "", str(warning.message)).removeprefix("WARN: ")
         if warning.category is UserWarning and "unwrapped version" not in text:
             note = f"Gymnasium's checker: {text.rstrip('.')}."
@@ -199,7 +200,7 @@ def take_random_steps(
     findings: Findings,
     steps: int = STEPS,
 ) -> None:
-    """Acts at random, and adds what is wrong with what comes back; ends at the first exception."""
+    """Takes random actions and adds errors in the returned values; stops at an exception."""
     observations, actions = codecs
     rng = np.random.default_rng(0)
     observation: Any = None
@@ -246,7 +247,7 @@ def take_random_steps(
 def _store(
     codec: ObservationCodec, observation: Any, ended: bool, findings: Findings, where: str
 ) -> bool:
-    """Reads an observation as an env runner does; whether sampling could go on."""
+    """Encodes an observation as an env runner does; returns whether sampling can continue."""
     wrong = list(wrong_value(codec.space, observation))
     for sentence in wrong:
         findings.add(sentence, where)

@@ -1,8 +1,7 @@
-"""Runs experiments with Ray Tune, from the first check to the last word."""
+"""Runs experiments with Ray Tune: checks, the run itself, and its summary."""
 
 import inspect
 import math
-import os
 import shlex
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,38 +11,37 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from rllib_cli import resuming, stopping, tracking
-from rllib_cli.display import Display, short, whole
-from rllib_cli.errors import InputError, RunError, describe, told_as, unknown
-from rllib_cli.evaluating import find_checkpoint
+from rllib_cli import resume, stop_criteria
+from rllib_cli.display import Display, format_int, format_number
+from rllib_cli.errors import InputError, RunError, describe, reraise_as, unknown
 from rllib_cli.experiments import Experiment
-from rllib_cli.interrupts import Interrupts, without_hangup
+from rllib_cli.inputs import find_checkpoint
+from rllib_cli.interrupts import Interrupts
+from rllib_cli.libraries import loading_libraries, start_ray
 from rllib_cli.progress import look_up
-from rllib_cli.quiet import loading_libraries, log_level
-from rllib_cli.ray_start import address_of_a_lost_cluster
 from rllib_dreamerv3.checkpoints.manifest import verify
 from rllib_dreamerv3.checkpoints.runs import newest_complete
 
 RETURN_MEAN = "env_runners/episode_return_mean"
 
-# With less than this even what Tune writes about a failure finds no room.
-_NO_ROOM_BYTES = 1 << 20
+# With less free space, Tune cannot even write its report of a failure.
+_FULL_DISK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How experiments are run, whatever they are.
+    """Options of a run that apply to all its experiments.
 
     Attributes:
         verbosity: 0, 1 or 2.
-        resume: Whether to go on with the experiment of the same name.
-        from_checkpoint: Checkpoint that every new trial begins from; None: from nothing.
+        resume: Whether to resume the experiment of the same name.
+        from_checkpoint: Checkpoint from which new trials start; None: from scratch.
         scheduler: Name of a Tune scheduler.
-        scheduler_config: Its arguments.
+        scheduler_config: Arguments of the scheduler.
         ray: Arguments of ``ray.init``.
         pythonpath: Directories that were added to the import path.
-        wandb: Project of Weights & Biases that gets the results too; None: none.
-        mlflow: MLflow's experiment that gets the results too; None: none.
+        wandb: Project of Weights & Biases to log to; None: none.
+        mlflow: MLflow experiment to log to; None: none.
     """
 
     verbosity: int = 0
@@ -61,39 +59,43 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     """Runs experiments one after the other.
 
     Args:
-        experiments: What to run. All are checked before the first starts.
-        options: How to run them.
-        display: Where progress is shown.
+        experiments: The experiments. All are checked before the first one starts.
+        options: Options of the run.
+        display: Shows the progress.
 
     Returns:
         The exit code: 0, or 1 if a trial failed, or 130 after an interrupt.
 
     Raises:
-        InputError: If an experiment asks for something that does not exist or is wrong.
+        InputError: If an experiment or option is wrong.
         RunError: If the cluster is too small, or Ray or Tune fail.
         KeyboardInterrupt: At the second Ctrl-C.
     """
-    tracking.check(options.wandb, options.mlflow)
     if options.from_checkpoint:
         path, problems = find_checkpoint(options.from_checkpoint)
         for problem in problems:
-            display.say(problem)
-        with told_as(RunError, options.verbosity):
+            display.print(problem)
+        with reraise_as(RunError, options.verbosity):
             verify(path)
         options = replace(options, from_checkpoint=str(path))
-    display.wait("loading TensorFlow and Ray")
-    with told_as(RunError, options.verbosity), loading_libraries(options.verbosity):
+    display.set_phase("loading TensorFlow and Ray")
+    with reraise_as(RunError, options.verbosity), loading_libraries(options.verbosity):
         import rllib_dreamerv3.plugin  # noqa: F401  registers the algorithm with RLlib
 
     checked = [_check(experiment, options) for experiment in experiments]
     scheduler = _scheduler(options)
-    display.wait("starting Ray")
-    logs = _start_ray(options, display)
+    display.set_phase("starting Ray")
+    logs = start_ray(
+        options.ray or {},
+        pythonpath=bool(options.pythonpath),
+        verbosity=options.verbosity,
+        show=display.print,
+    )
     code = 0
     for experiment, configs in zip(experiments, checked, strict=True):
-        display.wait("")
+        display.set_phase("")
         for note in experiment.notes:
-            display.say(note)
+            display.print(note)
         with Interrupts() as interrupts:
             results = _run(experiment, configs, scheduler, options, display, interrupts)
             code = max(code, conclude(results, display, logs, interrupted=interrupts.requested))
@@ -103,7 +105,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
 
 
 def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
-    """Builds RLlib's config for every point of the grid, as each trial will do."""
+    """Builds RLlib's config for every point of the grid, as the trials will."""
     from ray.rllib.algorithms.registry import ALGORITHMS
     from ray.tune.search.variant_generator import generate_variants
 
@@ -111,12 +113,12 @@ def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
     if isinstance(algorithm, str):
         if algorithm not in ALGORITHMS:
             raise unknown("algorithm", algorithm, ALGORITHMS)
-        with told_as(InputError, options.verbosity):
+        with reraise_as(InputError, options.verbosity):
             algorithm = ALGORITHMS[algorithm]()[0]
     if options.resume:
-        resuming.check(experiment, _said(experiment, options))
+        resume.check(experiment, _launch(experiment, options))
     configs = []
-    with told_as(InputError, options.verbosity):
+    with reraise_as(InputError, options.verbosity):
         for _, variant in generate_variants(dict(experiment.config)):
             config = algorithm.get_default_config().update_from_dict(variant)
             config.validate()
@@ -134,40 +136,15 @@ def _scheduler(options: RunOptions) -> Any:
     given = dict(options.scheduler_config or {})
     accepted = inspect.signature(SCHEDULER_IMPORT[name]).parameters
     for key in given:
-        # Tune would leave an unknown one out without a word.
+        # Tune would silently ignore an unknown one.
         if key not in accepted:
             raise unknown(f"option of scheduler {name}:", key, accepted)
     if "metric" in accepted:
         given = {"metric": RETURN_MEAN, "mode": "max", **given}
         notes: list[str] = []
-        given["metric"] = stopping.current_name(given["metric"], notes)
-    with told_as(InputError, options.verbosity):
+        given["metric"] = stop_criteria.current_name(given["metric"], notes)
+    with reraise_as(InputError, options.verbosity):
         return create_scheduler(name, **given)
-
-
-def _start_ray(options: RunOptions, display: Display) -> str:
-    """Starts Ray, or connects to it; returns where the output of its processes is."""
-    import ray
-
-    arguments = dict(options.ray or {})
-    if options.pythonpath and "address" in arguments:
-        # Processes of a cluster that runs already do not inherit it.
-        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
-        arguments["runtime_env"] = {"env_vars": variables}
-    if arguments.get("address") in (None, "auto") and (lost := address_of_a_lost_cluster()):
-        last = f"The last cluster of this machine, at {lost}, does not answer"
-        if "address" in arguments:
-            raise RunError(f"{last}: start one with `ray start --head`, or give its address.")
-        display.say(f"{last}; starting Ray here.")
-        arguments["address"] = "local"
-    with told_as(RunError, options.verbosity), without_hangup():
-        context = ray.init(
-            **arguments,
-            include_dashboard=False,
-            log_to_driver=options.verbosity > 0,
-            logging_level=log_level(options.verbosity),
-        )
-    return f"{context.address_info['session_dir']}/logs"
 
 
 def _run(
@@ -180,7 +157,7 @@ def _run(
 ) -> Any:
     import ray
 
-    from rllib_cli.callback import told_to
+    from rllib_cli.tune_callback import command_callbacks, trackers
     from rllib_dreamerv3.plugin.cluster.resources import (
         check_resources,
         cpus_for_main_process,
@@ -189,40 +166,39 @@ def _run(
     from rllib_dreamerv3.startup.devices import check_gpus
 
     cluster = ray.cluster_resources()
-    with told_as(RunError, options.verbosity):
+    with reraise_as(RunError, options.verbosity):
         for config in configs:
             check_resources(config, cluster, in_tune=True)
-            if len(ray.nodes()) == 1:  # Then trials see what this process sees.
+            if len(ray.nodes()) == 1:  # Trials then have the same GPUs as this process.
                 check_gpus(config.num_gpus_per_learner)
 
     if (options.ray or {}).get("address") or configs[0].num_learners:
         each = "" if len(configs) * experiment.num_samples == 1 else "Each trial: "
-        display.say(each + describe_request(configs[0], cluster, len(ray.nodes())))
+        display.print(each + describe_request(configs[0], cluster, len(ray.nodes())))
     trials = len(configs) * experiment.num_samples
     space = dict(experiment.config)
     if trials == 1 and configs[0].num_learners == 0 and _main_process_is_default(configs[0]):
-        # Nothing else is going to use them, and the learner is in the main process.
+        # The learner is in the main process, and nothing else uses the CPUs.
         space["num_cpus_for_main_process"] = cpus_for_main_process(configs[0], _cpus_here())
     if options.from_checkpoint:
         space["start_checkpoint"] = options.from_checkpoint
     display.begin(experiment.stop, expected_trials=trials)
-    trackers = tracking.trackers(options.wandb, options.mlflow)
     with (
-        told_as(RunError, options.verbosity),
-        told_to(display, interrupts, experiment, trackers),
+        reraise_as(RunError, options.verbosity),
+        command_callbacks(display, interrupts, experiment, trackers(options.wandb, options.mlflow)),
     ):
         if options.resume:
-            with _full_disk_told(experiment):
-                return _resumed(experiment, display).fit()
+            with _full_disk_reported(experiment):
+                return _restored_tuner(experiment, display).fit()
         if "://" not in experiment.storage_path:
-            resuming.write_said(Path(experiment.directory()), _said(experiment, options))
-        with _full_disk_told(experiment):
+            resume.save_launch(Path(experiment.directory()), _launch(experiment, options))
+        with _full_disk_reported(experiment):
             return _tuner(experiment, space, scheduler, options).fit()
 
 
 @contextmanager
-def _full_disk_told(experiment: Experiment) -> Iterator[None]:
-    """Says so when what fails inside does so because there is no room for results."""
+def _full_disk_reported(experiment: Experiment) -> Iterator[None]:
+    """Raises RunError for any exception if the disk of the results is full."""
     try:
         yield
     except Exception as error:
@@ -232,18 +208,18 @@ def _full_disk_told(experiment: Experiment) -> Iterator[None]:
 
 
 def _is_full(directory: str) -> bool:
-    return Path(directory).is_dir() and shutil.disk_usage(directory).free < _NO_ROOM_BYTES
+    return Path(directory).is_dir() and shutil.disk_usage(directory).free < _FULL_DISK_BYTES
 
 
 def _full_disk(directory: str) -> str:
     return (
-        f"The disk of {directory} is full. What was saved before is whole: make room, and go on "
-        "with the same command and --resume."
+        f"The disk of {directory} is full. Earlier checkpoints are complete: free some space, then "
+        "repeat the command with --resume."
     )
 
 
-def _said(experiment: Experiment, options: RunOptions) -> Any:
-    return resuming.said_by(experiment, options.scheduler, options.scheduler_config)
+def _launch(experiment: Experiment, options: RunOptions) -> Any:
+    return resume.launch_settings(experiment, options.scheduler, options.scheduler_config)
 
 
 def _main_process_is_default(config: Any) -> bool:
@@ -252,7 +228,7 @@ def _main_process_is_default(config: Any) -> bool:
 
 
 def _cpus_here() -> float:
-    """CPUs that Ray may use on this machine."""
+    """Ray's CPUs on this machine."""
     import ray
 
     here = ray.get_runtime_context().get_node_id()
@@ -285,82 +261,86 @@ def _tuner(
     )
 
 
-def _resumed(experiment: Experiment, display: Display) -> Any:
-    """The experiment as it was left on disk; see ``resuming.py``."""
+def _restored_tuner(experiment: Experiment, display: Display) -> Any:
+    """Restores the experiment from disk; see ``resume.py``."""
     from ray.tune import ExperimentAnalysis, ResumeConfig, Tuner
 
-    for note in resuming.prepare(experiment):
-        display.say(note)
+    for note in resume.prepare(experiment):
+        display.print(note)
     directory = experiment.directory()
-    go_on, skip = ResumeConfig.ResumeType.RESUME, ResumeConfig.ResumeType.SKIP
+    kinds = ResumeConfig.ResumeType
     trials = ExperimentAnalysis(directory).trials
     if all(trial.status == trial.TERMINATED for trial in trials):
-        display.say("Every trial has reached its stop criterion; to train longer, raise --stop.")
+        display.print("Every trial has reached its stop criterion; raise --stop to train longer.")
     return Tuner.restore(
         directory,
         experiment.algorithm,
-        _resume_config=ResumeConfig(finished=skip, unfinished=go_on, errored=go_on),
+        _resume_config=ResumeConfig(
+            finished=kinds.SKIP, unfinished=kinds.RESUME, errored=kinds.RESUME
+        ),
     )
 
 
 def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) -> int:
-    """Says what became of the trials, and what can be done with them.
+    """Prints failures, results, the best checkpoint and commands to use them.
 
     Args:
         results: Tune's ``ResultGrid``.
-        display: Where to say it.
-        logs: Where the output of all processes is.
-        interrupted: Whether the run was stopped before its end.
+        display: Prints the summary.
+        logs: Directory of the processes' logs.
+        interrupted: Whether the run was interrupted.
 
     Returns:
         1 if a trial failed, else 0.
     """
     display.close()
     if _is_full(results.experiment_path):
-        display.say(_full_disk(results.experiment_path))
+        display.print(_full_disk(results.experiment_path))
     failures: dict[str, list[str]] = {}
     for result in results:
         if result.error:
             failures.setdefault(describe(result.error), []).append(result.path)
     for message, paths in failures.items():
-        display.say(f"\n{len(paths)} trials failed:" if len(paths) > 1 else "\nThe trial failed:")
-        display.say(indent(message, "  "))
-        display.say(f"Traceback: {paths[0]}/error.txt\nFull log:  {logs}")
+        display.print(f"\n{len(paths)} trials failed:" if len(paths) > 1 else "\nThe trial failed:")
+        display.print(indent(message, "  "))
+        display.print(f"Traceback: {paths[0]}/error.txt\nFull log:  {logs}")
 
     if len(results) > 1:
-        display.say("\n    return   env steps  trial")
+        display.print("\n    return   env steps  trial")
         for result in sorted(results, key=_return_of, reverse=True):
             steps = look_up(result.metrics or {}, "num_env_steps_sampled_lifetime")
             mean = look_up(result.metrics or {}, RETURN_MEAN)
-            display.say(f"{short(mean):>10} {whole(steps):>11}  {Path(result.path).name}")
-        display.say(f"\nResults:    {results.experiment_path}")
+            display.print(
+                f"{format_number(mean):>10} {format_int(steps):>11}  {Path(result.path).name}"
+            )
+        display.print(f"\nResults:    {results.experiment_path}")
     else:
-        display.say(f"\nResults:    {results[0].path}")
+        display.print(f"\nResults:    {results[0].path}")
     for result in sorted(results, key=_return_of, reverse=True):
         saved, _ = newest_complete(Path(result.path))
         if saved:
-            display.say(f"Checkpoint: {saved.path}")
-            naming = _naming(result.config or {})
-            display.say(f"Play it:    rllib evaluate {shlex.quote(str(saved.path))}{naming}")
+            display.print(f"Checkpoint: {saved.path}")
+            options = _env_options(result.config or {})
+            display.print(f"Play it:    rllib evaluate {shlex.quote(str(saved.path))}{options}")
             break
     if any(result.metrics for result in results):
         place = results.experiment_path if len(results) > 1 else results[0].path
-        display.say(f"Look at it: rllib report {shlex.quote(place)}")
+        display.print(f"Look at it: rllib report {shlex.quote(place)}")
     if interrupted:
-        display.say("Go on:      the same command with --resume")
+        display.print("Resume:     the same command with --resume")
     return 1 if failures else 0
 
 
-def _naming(config: Mapping[str, Any]) -> str:
-    """Options by which an environment that needs an import is named once more for playing."""
+def _env_options(config: Mapping[str, Any]) -> str:
+    """Options of ``rllib evaluate`` for an environment that must be imported."""
     from rllib_dreamerv3.envs.named_class import directory_of, find_maker
     from rllib_dreamerv3.envs.registry import is_benchmark
     from rllib_dreamerv3.plugin.sampling.environments import is_registered_with_tune
 
     env = config.get("env")
     if isinstance(env, str) and is_registered_with_tune(env) and not find_maker(env):
-        # What stands behind the name is known to the file that registered it alone.
-        return f" --env MODULE:CLASS, for what {env!r} stands for; --pythonpath DIR for its module"
+        # Only the file that registered the name knows its environment.
+        return f" --env MODULE:CLASS --pythonpath DIR (of the environment named {env!r})"
     if not isinstance(env, str) or ":" not in env or is_benchmark(env):
         return ""
     directory = directory_of(env)

@@ -1,8 +1,8 @@
-"""Goes on with runs from what is on disk, whatever state Tune's own files are in.
+"""Resumes experiments from the checkpoints on disk, whatever the state of Tune's own files.
 
-Tune writes its state every ten seconds, and with it decisions that were never carried out. What
-counts here are the checkpoints: each trial goes on from its newest one that verifies. For that a
-new state file is written, from which Tune then restores the experiment.
+Tune saves its state every ten seconds, including decisions that it had not yet carried out. Here
+each trial continues from its newest checkpoint that verifies: a new state file is written, from
+which Tune restores the experiment.
 """
 
 import json
@@ -20,11 +20,11 @@ from rllib_dreamerv3.checkpoints.runs import PATTERN, SavedCheckpoint, newest_fi
 
 STATE_PATTERN = "experiment_state-*.json"
 TRIAL_FILE = "trial.json"
-SAID_FILE = "experiment.json"
+LAUNCH_FILE = "experiment.json"
 
-_ASIDE = ".damaged"
-# What is compared with the run that is resumed, and how people call it.
-_COMPARED = {
+_DAMAGED_PREFIX = ".damaged"
+# Entries that must not change in a resumed run, and what users call them.
+_FIXED = {
     "algorithm": "run",
     "config": "config",
     "num_samples": "num_samples",
@@ -36,15 +36,17 @@ _COMPARED = {
 }
 
 
-def write_said(directory: Path, said: Mapping[str, Any]) -> None:
-    """Keeps what an experiment was begun with, to compare with when it is resumed."""
+def save_launch(directory: Path, launch: Mapping[str, Any]) -> None:
+    """Saves the settings of a new experiment, for comparison when it is resumed."""
     directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / SAID_FILE, json.dumps(said, indent=1, default=repr))
+    _write(directory / LAUNCH_FILE, json.dumps(launch, indent=1, default=repr))
 
 
-def said_by(experiment: Experiment, scheduler: str, options: Mapping[str, Any] | None) -> Any:
-    """What :func:`write_said` keeps, as plain data."""
-    said = {
+def launch_settings(
+    experiment: Experiment, scheduler: str, options: Mapping[str, Any] | None
+) -> Any:
+    """The settings that :func:`save_launch` saves, as plain data."""
+    launch = {
         "algorithm": experiment.algorithm_name,
         "config": dict(experiment.config),
         "num_samples": experiment.num_samples,
@@ -54,21 +56,21 @@ def said_by(experiment: Experiment, scheduler: str, options: Mapping[str, Any] |
         "scheduler": scheduler,
         "scheduler_config": dict(options or {}),
     }
-    return json.loads(json.dumps(said, default=repr))
+    return json.loads(json.dumps(launch, default=repr))
 
 
-def refuse_changes(directory: Path, said: Mapping[str, Any]) -> None:
-    """Compares what is said now with what the experiment was begun with.
+def check_unchanged(directory: Path, launch: Mapping[str, Any]) -> None:
+    """Compares settings with those of the experiment's start.
 
     Raises:
-        InputError: If an option differs that cannot be changed in a run; names the first.
+        InputError: If a setting differs that cannot change within a run; names the first one.
     """
     try:
-        before = json.loads((directory / SAID_FILE).read_text(encoding="utf-8"))
+        before = json.loads((directory / LAUNCH_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return
-    for key, name in _COMPARED.items():
-        old, new = before.get(key), said.get(key)
+    for key, name in _FIXED.items():
+        old, new = before.get(key), launch.get(key)
         if old == new:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
@@ -78,61 +80,61 @@ def refuse_changes(directory: Path, said: Mapping[str, Any]) -> None:
                 if old.get(option) != new.get(option)
             )
         raise InputError(
-            f"{directory.name} was begun with {name} {old!r}, and is told {new!r} now. A run goes "
-            "on as it began: put it back, or start a new run with --from-checkpoint."
+            f"{directory.name} was started with {name} {old!r}, not {new!r}. A resumed run keeps "
+            "its settings: restore this one, or start a new run with --from-checkpoint."
         )
 
 
-def keep_trial(trial: Any) -> None:
-    """Keeps a copy of a trial's description in its own directory, for when Tune's state is lost."""
+def save_trial_description(trial: Any) -> None:
+    """Saves a trial's description in its directory, in case Tune's state is lost."""
     directory = Path(trial.storage.trial_fs_path)
     if trial.storage.storage_filesystem.type_name == "local" and directory.is_dir():
         _write(directory / TRIAL_FILE, json.dumps(trial.get_json_state()))
 
 
-def check(experiment: Experiment, said: Mapping[str, Any]) -> None:
-    """Checks that an experiment can be resumed, as far as that needs no Ray.
+def check(experiment: Experiment, launch: Mapping[str, Any]) -> None:
+    """Checks that an experiment can be resumed, without importing Ray.
 
     Args:
-        experiment: The experiment as it is described now.
-        said: See :func:`said_by`.
+        experiment: The experiment with its current settings.
+        launch: See :func:`launch_settings`.
 
     Raises:
-        InputError: If there is nothing to go on with, or an option was changed that cannot be.
+        InputError: If there is nothing to resume, or a setting changed that cannot.
     """
     directory = Path(experiment.directory())
     if not directory.is_dir():
-        raise InputError(f"There is no experiment in {directory} that could be resumed.")
-    refuse_changes(directory, said)
+        raise InputError(f"There is no experiment in {directory} to resume.")
+    check_unchanged(directory, launch)
     if not (directory / "tuner.pkl").is_file():
         raise InputError(
-            f"{directory} cannot be resumed: it has no tuner.pkl, which Tune writes first. Start a "
-            "new run with --from-checkpoint and one of its checkpoints."
+            f"{directory} cannot be resumed: it has no tuner.pkl, which Tune writes at the start. "
+            "Start a new run with --from-checkpoint and one of its checkpoints."
         )
 
 
 def prepare(experiment: Experiment) -> list[str]:
-    """Makes an experiment's directory ready for ``Tuner.restore``.
+    """Prepares an experiment's directory for ``Tuner.restore``.
 
     Args:
-        experiment: The experiment as it is described now.
+        experiment: The experiment with its current settings.
 
     Returns:
-        What users should know of: steps back, several runs that were found.
+        Messages for the user, e.g. about damaged checkpoints or several runs.
 
     Raises:
-        InputError: If there is no trial to go on with.
+        InputError: If there is no trial to resume.
     """
     directory = Path(experiment.directory())
     notes: list[str] = []
     trials, runner_data, state_files = _trials(directory, notes)
     if not trials:
         raise InputError(
-            f"{directory} holds no trial that could be resumed. Start a new run with "
+            f"{directory} has no trial to resume. Start a new run with "
             "--from-checkpoint if it has a checkpoint."
         )
     for trial in trials:
-        _set_back(trial, directory, experiment, notes)
+        _rewind(trial, directory, experiment, notes)
     _write_state(directory, trials, runner_data)
     for path in state_files:
         path.unlink()
@@ -140,7 +142,7 @@ def prepare(experiment: Experiment) -> list[str]:
 
 
 def _trials(directory: Path, notes: list[str]) -> tuple[list[Any], dict[str, Any], list[Path]]:
-    """All trials that any file tells of, Tune's own data of the newest run, and the files."""
+    """Reads all trials from any file, Tune's data of the newest run, and its state files."""
     from ray.tune.experiment import Trial
     from ray.tune.utils.serialization import _loads_with_cloudpickle
 
@@ -156,7 +158,7 @@ def _trials(directory: Path, notes: list[str]) -> tuple[list[Any], dict[str, Any
             runner_data = state["runner_data"]
             runs.add(frozenset(found))
         except Exception:  # Whatever a half-written pickle raises.
-            notes.append(f"{path.name} is damaged; going by the trials' own directories.")
+            notes.append(f"{path.name} is damaged; using the trials' directories instead.")
     for path in sorted(directory.glob(f"*/{TRIAL_FILE}")):
         try:
             trial_json, metadata = json.loads(path.read_text(encoding="utf-8"))
@@ -164,7 +166,7 @@ def _trials(directory: Path, notes: list[str]) -> tuple[list[Any], dict[str, Any
         except ValueError:
             notes.append(f"{path} is damaged.")
     if len(runs) > 1 and set(described) not in runs:
-        notes.append(f"{directory.name} holds several runs: all their trials go on.")
+        notes.append(f"{directory.name} has several runs: resuming the trials of all.")
     trials = []
     for trial_json, metadata in described.values():
         trial = Trial.from_json_state(trial_json)
@@ -173,34 +175,34 @@ def _trials(directory: Path, notes: list[str]) -> tuple[list[Any], dict[str, Any
     return trials, runner_data, files
 
 
-def _set_back(trial: Any, directory: Path, experiment: Experiment, notes: list[str]) -> None:
-    """Lets a trial go on from its newest whole checkpoint, or from the beginning."""
+def _rewind(trial: Any, directory: Path, experiment: Experiment, notes: list[str]) -> None:
+    """Sets a trial to its newest complete checkpoint, or to its start."""
     from ray.train._internal.session import _TrainingResult
     from ray.tune import Checkpoint
     from ray.tune.experiment import Trial
 
     folder = directory / trial.relative_logdir
     numbers = [_number(path) for path in folder.glob(PATTERN)]
-    whole: list[SavedCheckpoint] = []
+    complete: list[SavedCheckpoint] = []
     for saved in newest_first(folder):
         if saved.manifest is None:
-            aside = saved.path.with_name(f"{_ASIDE}_{saved.path.name}_{int(time.time())}")
+            aside = saved.path.with_name(f"{_DAMAGED_PREFIX}_{saved.path.name}_{int(time.time())}")
             saved.path.rename(aside)
-            notes.append(f"{saved.problem} It is {aside.name} now.")
+            notes.append(f"{saved.problem} Renamed to {aside.name}.")
         else:
-            whole.insert(0, saved)
+            complete.insert(0, saved)
     results = _results_by_iteration(folder)
     manager = trial.run_metadata.checkpoint_manager
     manager._checkpoint_results = [
-        _TrainingResult(Checkpoint(str(saved.path)), _metrics(saved, results)) for saved in whole
+        _TrainingResult(Checkpoint(str(saved.path)), _metrics(saved, results)) for saved in complete
     ]
-    last = manager._checkpoint_results[-1] if whole else None
+    last = manager._checkpoint_results[-1] if complete else None
     manager._latest_checkpoint_result = last
-    if whole:
-        notes.append(f"{folder.name} goes on from {whole[-1].path.name}.")
+    if complete:
+        notes.append(f"{folder.name} continues from {complete[-1].path.name}.")
     else:
-        notes.append(f"{folder.name} has no whole checkpoint and begins anew.")
-    # Above everything that is on disk: nothing is ever written over.
+        notes.append(f"{folder.name} has no complete checkpoint; restarting it.")
+    # Numbers continue after those on disk, so that nothing is overwritten.
     trial.storage.current_checkpoint_index = max(numbers, default=-1)
     trial.run_metadata.last_result = dict(last.metrics) if last else {}
     trial.run_metadata.error_filename = trial.run_metadata.pickled_error_filename = None
@@ -216,7 +218,7 @@ def _set_back(trial: Any, directory: Path, experiment: Experiment, notes: list[s
 
 
 def has_reached(result: Mapping[str, Any], stop: Mapping[str, float]) -> bool:
-    """Whether a result meets any of the stop criteria."""
+    """Whether a result meets any stop criterion."""
     return any(
         (value := look_up(result, name)) is not None and value >= number
         for name, number in stop.items()
@@ -234,7 +236,7 @@ def _results_by_iteration(folder: Path) -> dict[int, dict[str, Any]]:
             result = json.loads(line)
             results[int(result["training_iteration"])] = result
         except (ValueError, KeyError, TypeError):
-            continue  # A line that was being written when the process ended.
+            continue  # The last line may be incomplete.
     return results
 
 
@@ -251,7 +253,7 @@ def _write_state(directory: Path, trials: list[Any], runner_data: dict[str, Any]
     from ray.tune.utils.serialization import TuneFunctionEncoder
 
     name = datetime.now().strftime("%Y-%m-%d_%H-%M-%S")
-    # Decisions that were not carried out would end a trial after its first iteration.
+    # Pending decisions would end a trial after its first iteration.
     data = {
         **runner_data,
         "_cached_trial_decisions": {},
@@ -265,13 +267,13 @@ def _write_state(directory: Path, trials: list[Any], runner_data: dict[str, Any]
         "runner_data": data,
         "stats": {"start_time": data["_start_time"]},
     }
-    # Newest by name, which is how Tune chooses.
+    # The last by name, which is the one that Tune reads.
     path = directory / STATE_PATTERN.replace("*", f"{name}-resumed")
     _write(path, json.dumps(state, cls=TuneFunctionEncoder))
 
 
 def _write(path: Path, text: str) -> None:
-    """Replaces a file in one step."""
+    """Replaces a file atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "w", encoding="utf-8") as file:

@@ -6,7 +6,7 @@ import exported
 import pytest
 from click.testing import CliRunner
 
-from rllib_cli import exporting
+from rllib_cli.commands import export as exporting
 from rllib_cli.commands.export import FORMATS
 from rllib_cli.main import cli
 from rllib_dreamerv3.exporting import folder
@@ -34,16 +34,16 @@ def test_exports_the_newest_checkpoint_of_a_run(trial):
     assert "MB  mine/savedmodel" in output
     assert "kB  mine/networks.safetensors" in output
     assert Path("mine/README.md").is_file()
-    assert "No longer there" not in output
+    assert "Removed" not in output
     # What the folder had is replaced as a whole, and that is said.
     code, output = export(trial, "--out", "mine", "--format", "numpy")
     assert code == 0, output
-    assert "No longer there: savedmodel of the policy that was exported to mine before" in output
+    assert "Removed: savedmodel of an earlier export to mine." in output
     assert not Path("mine/savedmodel").exists()
 
 
 def test_sizes_have_a_unit_in_which_they_are_seen():
-    assert [exporting._in_bytes(x) for x in (40_000, 99_940, 100_000, 7_000_000)] == [
+    assert [exporting._format_size(x) for x in (40_000, 99_940, 100_000, 7_000_000)] == [
         "40.0 kB",
         "99.9 kB",
         "0.1 MB",

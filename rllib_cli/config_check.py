@@ -1,6 +1,6 @@
-"""Checks the options of an experiment before Ray and TensorFlow are imported, which takes seconds.
+"""Checks a DreamerV3 config before Ray and TensorFlow are imported, which takes seconds.
 
-What is wrong here would be found later too; this only answers sooner.
+RLlib would reject the same options later; this check only answers sooner.
 """
 
 import ast
@@ -18,35 +18,36 @@ from rllib_dreamerv3.options.table import OPTIONS, REPLAY_BUFFER
 
 NAME = "DreamerV3"
 
-# Keys of RLlib's config dicts that are no attributes of its config object.
+# Keys of RLlib's config dicts that are not attributes of its config object.
 DICT_ONLY_KEYS = {"env", "model_config", "multiagent"}
 
-# Of other algorithms; here it is gae_lambda.
+# An option of other algorithms; DreamerV3 has gae_lambda.
 LEFT_OUT = {"lambda"}
 
 
 def checked(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks names of all options, and values of DreamerV3's own where they are not searched.
+    """Checks the names of all options, and the values of DreamerV3's own outside grid searches.
 
     Args:
-        config: RLlib's config of DreamerV3, as a file holds it.
+        config: RLlib's config of DreamerV3 as a dict.
 
     Returns:
-        The same, with numbers such as 1e6, which YAML and JSON take for a fraction, as whole
-        numbers where an option needs one.
+        The config, with floats such as 1e6 converted to ints where an option needs one: YAML and
+        JSON have no exponents for ints.
 
     Raises:
-        InputError: If an option is unknown or cannot have its value.
+        InputError: If an option is unknown or has a wrong value.
     """
-    config = _with_whole_numbers(config, OPTIONS)
+    config = with_whole_numbers(config, OPTIONS)
     if isinstance(config.get("replay_buffer_config"), Mapping):
-        replay = _with_whole_numbers(config["replay_buffer_config"], REPLAY_BUFFER)
+        replay = with_whole_numbers(config["replay_buffer_config"], REPLAY_BUFFER)
         config["replay_buffer_config"] = replay
     _check(config)
     return config
 
 
-def _with_whole_numbers(given: Mapping[str, Any], rows: Mapping[str, Option]) -> dict[str, Any]:
+def with_whole_numbers(given: Mapping[str, Any], rows: Mapping[str, Option]) -> dict[str, Any]:
+    """Converts floats such as 1e6 to ints for options that need one, also in grid searches."""
     return {
         name: _whole(value) if name in rows and rows[name].kind is int else value
         for name, value in given.items()
@@ -72,8 +73,8 @@ def _check(config: Mapping[str, Any]) -> None:
     if not isinstance(env_config, Mapping):
         given = "empty" if env_config is None else repr(env_config)
         raise InputError(
-            f"env_config has to be a mapping of the environment's options, not {given}. "
-            "Leave it out if there are none."
+            f"env_config must be a mapping of the environment's options, not {given}. Leave it out "
+            "if there are none."
         )
     if _is_searched(config):
         return
@@ -92,11 +93,10 @@ def _check(config: Mapping[str, Any]) -> None:
 
 
 def rllib_option_names() -> set[str] | None:
-    """The options that RLlib's source gives every config, and their former names.
+    """Reads the names of RLlib's own options, and their former names, from its source.
 
     Returns:
-        The names; None if the source of the installed Ray does not say them where they are known
-        to be.
+        The names; None if the installed Ray's source does not have them in the expected place.
     """
     spec = importlib.util.find_spec("ray")
     if spec is None or spec.origin is None:
@@ -132,7 +132,7 @@ def _compared_with(function: ast.FunctionDef) -> Iterator[str]:
 
 
 def _is_searched(value: Any) -> bool:
-    """Whether a value holds a search such as ``{"grid_search": [...]}`` anywhere."""
+    """Whether a value contains ``{"grid_search": [...]}`` at any depth."""
     if isinstance(value, Mapping):
         return "grid_search" in value or any(map(_is_searched, value.values()))
     return isinstance(value, list | tuple) and any(map(_is_searched, value))

@@ -19,7 +19,7 @@ from rllib_dreamerv3.reports.dream_plot import MOST_FRAMES
 from rllib_dreamerv3.reports.dream_video import COLUMNS, GAP, LEAST_SIDE, LINE
 from rllib_dreamerv3.reports.pictures import BORDER, as_colours
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 WITHOUT_RAY = """
 import sys
 class NoRay:
@@ -65,7 +65,7 @@ def sign(path):
 def test_video_of_images(saved):
     code, output = dream(saved / "images", "--rows", 2, "--length", 9, "--context", 3)
     assert code == 0, output
-    assert "dream.mp4: 2 sequences of 9 steps, the first 3 seen" in output
+    assert "dream.mp4: 2 sequences of 9 steps, the first 3 observed" in output
     frames = imageio.imread("dream.mp4")
     tile = 64 * -(-LEAST_SIDE // 64) + 2 * BORDER + GAP
     assert frames.shape == (9, 2 * LINE + 2 * tile, len(COLUMNS) * tile, 3)
@@ -89,7 +89,7 @@ def test_truth_is_what_replay_holds(saved):
 def test_picture_of_vectors(saved):
     code, output = dream(saved / "vectors", "--length", 10)
     assert code == 0, output
-    assert "dream.png: 4 sequences of 10 steps, the first 5 seen" in output
+    assert "dream.png: 4 sequences of 10 steps, the first 5 observed" in output
     first = imageio.imread("dream.png")
     assert np.unique(first).size > 10
     same, other = (
@@ -111,7 +111,7 @@ def test_fewer_sequences_than_asked_for_are_told(saved):
     records = stored["num_records"]
     code, output = dream(saved / "vectors", "--length", records, "--rows", 3)
     assert code == 0, output
-    assert "Replay has 1 such sequences, not 3." in output
+    assert "Replay has only 1 such sequences, not 3." in output
     code, output = dream(saved / "vectors", "--length", records + 1)
     assert code == 1
     assert f"Request sequences of at most {records} records (--length)" in output
@@ -186,7 +186,7 @@ def test_a_replay_without_a_column_is_told(saved, tmp_path):
         (["--context", 50], "leaves nothing to imagine of --length 50"),
         (["--out", "dream.avi"], "must end in .mp4, .gif or .png"),
         (["--out", "missing/dream.png"], "its directory does not exist"),
-        (["--out", "dream.mp4"], "no images: give a picture, --out dream.png"),
+        (["--out", "dream.mp4"], "no images: write a picture, --out dream.png"),
         (["--length", 1], "not in the range"),
     ],
 )

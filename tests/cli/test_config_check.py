@@ -7,8 +7,8 @@ import sys
 import pytest
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
+from rllib_cli.config_check import checked, rllib_option_names
 from rllib_cli.errors import InputError
-from rllib_cli.option_names import checked, rllib_option_names
 from rllib_dreamerv3 import DreamerV3Config
 
 # Says how long the command took, and what it had imported when it ended.
@@ -37,8 +37,11 @@ def ended(*arguments):
     ("line", "said"),
     [
         ("  config: {lambda: 0.9}", "Unknown option 'lambda'. Did you mean 'gae_lambda'?"),
-        ("  config: {env_config: }", "env_config has to be a mapping.*, not empty"),
-        ("  config: {training_ratio: {grid_search: []}}", "config/training_ratio: grid_search has"),
+        ("  config: {env_config: }", "env_config must be a mapping.*, not empty"),
+        (
+            "  config: {training_ratio: {grid_search: []}}",
+            "config/training_ratio: grid_search must",
+        ),
         ("  config: {trainin_ratio: 4}", "Unknown option 'trainin_ratio'.*'training_ratio'"),
         ("  config: {num_env_runer: 1}", "Unknown option 'num_env_runer'.*'num_env_runners'"),
         ("  config: {batch_size_B: 0}", "batch_size_B must be a whole number of at least 1"),

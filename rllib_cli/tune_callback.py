@@ -1,4 +1,4 @@
-"""Where Tune tells the command what happens. Imports Ray: import it late."""
+"""Callbacks of Ray Tune: progress, checkpoints by time, interrupts. Imports Ray."""
 
 import os
 import signal
@@ -16,45 +16,48 @@ from rllib_cli.advice import Advice
 from rllib_cli.display import Display
 from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
-from rllib_cli.resuming import keep_trial
+from rllib_cli.resume import save_trial_description
 from rllib_dreamerv3.plugin.cluster.worker_status import take_warnings
 from rllib_dreamerv3.plugin.tune.loggers import CompleteCSVLoggerCallback, EnvStepsTBXLoggerCallback
 from rllib_dreamerv3.plugin.tune.run_folder import RunFolderCallback
 
-_LISTEN_EVERY_S = 2.0
+_WARNINGS_EVERY_S = 2.0
 
-# Tune makes the callback itself, from its name: one that is passed to it would be written into
-# the experiment's files, and a resumed experiment would talk to the display of an earlier run.
-_listener: "_Listener | None" = None
+# Environment variables from which Ray's callbacks read the names of project and experiment.
+_PROJECT, _EXPERIMENT = "WANDB_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME"
+
+# Tune creates the callback from its class name: an instance would be pickled into the experiment's
+# files, and a resumed experiment would use the display of an earlier run.
+_context: "_Context | None" = None
 
 
-class _Listener(NamedTuple):
+class _Context(NamedTuple):
     display: Display
     interrupts: Interrupts
     experiment: Experiment
 
 
 @contextmanager
-def told_to(
+def command_callbacks(
     display: Display,
     interrupts: Interrupts,
     experiment: Experiment,
     trackers: Sequence[type[Callback]] = (),
 ) -> Iterator[None]:
-    """Lets every experiment inside the block tell its progress, and obey interrupts.
+    """Registers the command's callbacks for every Tune run inside the block.
 
     Args:
         display: Shows the progress.
-        interrupts: Once these are requested, running trials save a checkpoint, and Tune stops.
-        experiment: Says when trials end, resumed ones too, and how often they are saved.
-        trackers: Callbacks that hand results over to services for experiments.
+        interrupts: After a request, running trials save a checkpoint and Tune stops.
+        experiment: Defines when trials end, also resumed ones, and how often they are saved.
+        trackers: Callbacks of experiment trackers.
 
     Yields:
         Nothing.
     """
-    global _listener
-    _listener = _Listener(display, interrupts, experiment)
-    # The first results of a trial come before its first episode ends, and hold no return.
+    global _context
+    _context = _Context(display, interrupts, experiment)
+    # The first results of a trial precede the end of its first episode and have no return.
     os.environ["TUNE_DISABLE_STRICT_METRIC_CHECKING"] = "1"
     os.environ["TUNE_DISABLE_SIGINT_HANDLER"] = "1"
     callbacks: tuple[type[Callback], ...] = (
@@ -69,22 +72,22 @@ def told_to(
     try:
         yield
     finally:
-        _listener = None
+        _context = None
         del os.environ["RAY_TUNE_CALLBACKS"]
 
 
 class CommandCallback(Callback):
-    """Passes on what Tune tells, and saves before an interrupted run ends."""
+    """Shows the progress of trials and saves them by time and before an interrupted run ends."""
 
     def __init__(self) -> None:
-        assert _listener is not None, "to be made by Tune inside told_to()"
-        self._display, self._interrupts, experiment = _listener
+        assert _context is not None, "created by Tune inside command_callbacks()"
+        self._display, self._interrupts, experiment = _context
         self._criteria = experiment.stop
         self._save_every_s = 60 * experiment.checkpoint_every_min
         self._advice = Advice()
         self._saved_at: dict[str, float] = {}
         self._to_save: set[str] | None = None
-        self._listen_again_at = 0.0
+        self._next_warnings_at = 0.0
 
     def setup(
         self,
@@ -93,11 +96,9 @@ class CommandCallback(Callback):
         total_num_samples: int | None = None,
         **info: Any,
     ) -> None:
-        """Tells how many trials there will be."""
         self._display.expected_trials = total_num_samples or 1
 
     def on_step_begin(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Tells of trials that wait for their process, and trials when they are to stop."""
         pending = False
         for trial in trials:
             if self._criteria:
@@ -106,15 +107,16 @@ class CommandCallback(Callback):
                 pending = True
                 self._display.trial(trial.trial_id, _name(trial))
         busy = any(trial.status == Trial.RUNNING for trial in trials)
-        self._display.wait("starting trial: loading TensorFlow" if pending and not busy else "")
+        self._display.set_phase(
+            "starting trial: loading TensorFlow" if pending and not busy else ""
+        )
 
     def on_step_end(self, iteration: int, trials: list[Trial], **info: Any) -> None:
-        """Ends the run once everything is saved that was to be saved."""
         self._display.tick()
-        if time.monotonic() > self._listen_again_at:
-            self._listen_again_at = time.monotonic() + _LISTEN_EVERY_S
+        if time.monotonic() > self._next_warnings_at:
+            self._next_warnings_at = time.monotonic() + _WARNINGS_EVERY_S
             for text in take_warnings():
-                self._display.say(text)
+                self._display.print(text)
         if not self._interrupts.requested:
             return
         if self._to_save is None:
@@ -123,26 +125,25 @@ class CommandCallback(Callback):
                 for trial in trials
                 if trial.status == Trial.RUNNING and self._display.trials[trial.trial_id].result
             }
-            self._display.say(
+            self._display.print(
                 "Stopping: finishing the iteration and saving a checkpoint. "
                 "Ctrl-C again stops without saving."
                 if self._to_save
-                else "Stopping: no trial has anything to save yet."
+                else "Stopping: no trial has a result to save yet."
             )
         if not self._to_save:
             for trial in trials:
                 if actor := trial.temporary_state.ray_actor:
-                    # It has begun another iteration, and Tune would wait for that.
+                    # Tune would wait for the iteration that it has started.
                     ray.kill(actor)
-            # The signal at which Tune writes down the state of the experiment and stops.
+            # At this signal Tune saves the experiment's state and stops.
             signal.raise_signal(signal.SIGUSR1)
 
     def on_trial_start(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Tells that the trial's process and all that it needs have been built."""
         self._saved_at[trial.trial_id] = time.monotonic()
-        keep_trial(trial)
+        save_trial_description(trial)
         phase = (
             "restoring checkpoint, then compiling the first update"
             if trial.checkpoint
@@ -153,37 +154,32 @@ class CommandCallback(Callback):
     def on_trial_result(
         self, iteration: int, trials: list[Trial], trial: Trial, result: dict[str, Any], **info: Any
     ) -> None:
-        """Passes the result on, and asks for a checkpoint in time, or if the run is to stop."""
         self._display.trial_reports(trial.trial_id, _name(trial), result)
         progress = self._display.trials[trial.trial_id]
         for text in self._advice.take(trial.trial_id, result, progress, self._criteria or {}):
-            self._display.say(text)
+            self._display.print(text)
         age = time.monotonic() - self._saved_at.setdefault(trial.trial_id, time.monotonic())
         if self._interrupts.requested or 0 < self._save_every_s <= age:
             result[SHOULD_CHECKPOINT] = True
 
     def on_trial_save(self, iteration: int, trials: list[Trial], trial: Trial, **info: Any) -> None:
-        """Notes that the trial is saved."""
         self._saved(trial)
 
     def on_trial_complete(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Tells that the trial has ended."""
         self._display.trial_ends(trial.trial_id, _name(trial), failed=False)
         self._saved(trial)
 
     def on_trial_recover(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Tells that the trial has failed and is taken up again."""
-        self._display.say(f"{_name(trial)} failed and starts again from its last checkpoint.")
+        self._display.print(f"{_name(trial)} failed; restarting from its last checkpoint.")
         self._saved(trial)
 
     def on_trial_error(
         self, iteration: int, trials: list[Trial], trial: Trial, **info: Any
     ) -> None:
-        """Tells that the trial has failed."""
         self._display.trial_ends(trial.trial_id, _name(trial), failed=True)
         self._saved(trial)
 
@@ -194,9 +190,34 @@ class CommandCallback(Callback):
 
 
 def _name(trial: Trial) -> str:
-    """``"00002 lr=0.001"``: a trial's number, and what it does not share with the others."""
+    """``"00002 lr=0.001"``: a trial's number and the options that vary between trials."""
     number = trial.trial_id.rpartition("_")[2]
     varied = ", ".join(
         f"{key.rpartition('/')[2]}={value}" for key, value in trial.evaluated_params.items()
     )
     return f"{number} {varied}".strip()
+
+
+def trackers(wandb: str | None, mlflow: str | None) -> list[Any]:
+    """Selects callbacks of experiment trackers and sets the environment variables they read.
+
+    Args:
+        wandb: Project of Weights & Biases; None for none.
+        mlflow: Name of the MLflow experiment; None for none. ``MLFLOW_TRACKING_URI`` selects the
+            server.
+
+    Returns:
+        Callback classes.
+    """
+    found: list[Any] = []
+    if wandb:
+        from ray.air.integrations.wandb import WandbLoggerCallback
+
+        os.environ[_PROJECT] = wandb
+        found.append(WandbLoggerCallback)
+    if mlflow:
+        from rllib_dreamerv3.plugin.tune.loggers import EnvStepsMLflowLoggerCallback
+
+        os.environ[_EXPERIMENT] = mlflow
+        found.append(EnvStepsMLflowLoggerCallback)
+    return found

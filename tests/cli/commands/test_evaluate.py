@@ -6,8 +6,9 @@ import imageio.v3 as imageio
 import pytest
 from click.testing import CliRunner
 
+from rllib_cli.commands.evaluate import ReturnStatistics, evaluate_checkpoint
 from rllib_cli.errors import InputError, RunError
-from rllib_cli.evaluating import evaluate_checkpoint, find_checkpoint
+from rllib_cli.inputs import find_checkpoint
 from rllib_cli.main import cli
 from rllib_dreamerv3.checkpoints import manifest
 
@@ -155,7 +156,7 @@ def test_what_cannot_be_shown_is_told(cartpole):
     Path("own_env.py").write_text(OWN)
     code, output = played(cartpole, "--env", "own_env:Plain", "--video", "x.mp4")
     assert code == 1
-    assert "There is nothing of own_env:Plain to make a video of: it has no render mode" in output
+    assert "There is no video of own_env:Plain: it has no render mode" in output
     code, output = played(cartpole, "--env", "own_env:Drawn", "--render")
     assert code == 1
     assert "own_env:Drawn cannot be shown in a window: its render modes are rgb_array" in output
@@ -180,10 +181,32 @@ def test_a_window_is_asked_for_where_there_can_be_one(cartpole, monkeypatch):
     [
         ({"video": "x.avi"}, "must end in .mp4"),
         ({"video": "missing/x.mp4"}, "its directory does not exist"),
-        ({"video": "x.mp4", "render": True}, "cannot both be"),
+        ({"video": "x.mp4", "render": True}, "exclude each other"),
     ],
 )
 def test_files_that_cannot_be_written_are_refused_before_playing(options, message):
     save("checkpoint")
     with pytest.raises(InputError, match=message):
         evaluate("checkpoint", **options)
+
+
+def test_statistics_by_hand():
+    found = ReturnStatistics.of([4.0, 1.0, 3.0, 2.0])
+    assert found.mean == 2.5
+    # Squares of 1.5, 0.5, 0.5, 1.5 are 5 together, by n - 1 = 3.
+    assert found.deviation == pytest.approx((5 / 3) ** 0.5)
+    # Three degrees of freedom: t = 3.182446 for 95 %.
+    half = 3.182446 * (5 / 3) ** 0.5 / 2
+    assert found.interval == pytest.approx((2.5 - half, 2.5 + half), rel=1e-6)
+    assert found.quantiles == {"min": 1, "25 %": 1.75, "median": 2.5, "75 %": 3.25, "max": 4}
+
+
+def test_the_same_return_each_time():
+    found = ReturnStatistics.of([500.0] * 3)
+    assert (found.deviation, found.interval) == (0.0, (500.0, 500.0))
+
+
+def test_one_episode_has_neither_deviation_nor_interval():
+    told = ReturnStatistics.of([7.0]).as_json()
+    assert told["return_mean"] == told["return_quantiles"]["median"] == 7.0
+    assert told["return_std"] is told["return_mean_interval"] is None

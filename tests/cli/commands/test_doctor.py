@@ -29,7 +29,7 @@ def test_says_what_a_file_will_take(tmp_path):
         "CartPole-v1 with model_size nano",
         "observations:   obs/vector 4; actions: a vector of 2",
         "parameters:     ",
-        "an update:      ",
+        "update:         ",
         "2,000 env steps: about ",
         "replay then:    6.2e-05 GB",
     ):
@@ -63,4 +63,4 @@ def test_says_what_it_needs():
     Path("empty").mkdir()
     code, output = run("doctor", "empty")
     assert code == 1
-    assert "holds no results of a run" in output
+    assert "it has no results of a run" in output

@@ -1,7 +1,7 @@
 import pytest
 
 from rllib_cli.errors import InputError
-from rllib_cli.stopping import KNOWN, RENAMED, criteria, in_words
+from rllib_cli.stop_criteria import KNOWN, RENAMED, criteria, describe
 
 
 def test_current_names_pass_in_silence():
@@ -52,13 +52,13 @@ def test_results_of_callbacks_are_allowed_where_callbacks_log():
 
 @pytest.mark.parametrize("value", ["soon", None, True, float("nan"), [1]])
 def test_criteria_are_numbers(value):
-    with pytest.raises(InputError, match="'training_iteration' has to be a number"):
+    with pytest.raises(InputError, match="'training_iteration' must be a number"):
         criteria({"training_iteration": value}, [])
 
 
 def test_words():
-    assert in_words({}) == "until Ctrl-C (no stop criterion)"
+    assert describe({}) == "until Ctrl-C (no stop criterion)"
     assert (
-        in_words({"time_total_s": 60, "num_env_steps_sampled_lifetime": 100000})
+        describe({"time_total_s": 60, "num_env_steps_sampled_lifetime": 100000})
         == "until time_total_s >= 60 or num_env_steps_sampled_lifetime >= 100,000"
     )

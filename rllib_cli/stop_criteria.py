@@ -1,4 +1,4 @@
-"""Stop criteria: names of results, old and new, and the numbers at which training ends."""
+"""Stop criteria: result names, current and former, and the values at which training ends."""
 
 import difflib
 import math
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rllib_cli.errors import InputError, unknown
+from rllib_dreamerv3.reports.history import flat
 
 COUNTERS = (
     "training_iteration",
@@ -15,7 +16,7 @@ COUNTERS = (
     "env_runners/num_env_steps_sampled_lifetime",
     "env_runners/num_episodes_lifetime",
 )
-"""Results that only ever grow, so that the time until they reach a number can be told."""
+"""Results that only grow, for which the remaining time can be estimated."""
 
 _EPISODES = tuple(
     f"episode_{what}_{how}" for what in ("return", "len") for how in ("mean", "min", "max")
@@ -32,7 +33,7 @@ KNOWN = (
         for name in ("WORLD_MODEL_L_total", "ACTOR_L_total", "CRITIC_L_total")
     ),
 )
-"""The results that DreamerV3 reports and that make sense as a criterion."""
+"""DreamerV3's results that are useful as stop criteria."""
 
 RENAMED = {
     "episode_reward_mean": "env_runners/episode_return_mean",
@@ -48,74 +49,64 @@ RENAMED = {
     "timesteps_total": "num_env_steps_sampled_lifetime",
     "num_env_steps_sampled": "num_env_steps_sampled_lifetime",
 }
-"""Names of RLlib's old API stack, and what the same number is called now."""
+"""Result names of RLlib's old API stack -> current names."""
 
-# Below these, a user's callbacks may log results of their own.
+# Groups in which a user's callbacks may log results of their own.
 _OPEN_GROUPS = ("env_runners/", "evaluation/", "learners/")
 
 
 def current_name(key: str, notes: list[str]) -> str:
-    """Finds the result that a name of the old or the new API stack means.
+    """Translates a result name of the old or the new API stack.
 
     Args:
-        key: The name, with ``/`` between the levels.
-        notes: Takes one line for each name that was translated or cannot be checked.
+        key: The name, with ``/`` between levels.
+        notes: Receives a message if the name was translated or cannot be checked.
 
     Returns:
-        The name by which results carry it.
+        The current name.
 
     Raises:
         InputError: If there is no such result; names the nearest.
     """
     if key in RENAMED:
-        notes.append(f"{key} is called {RENAMED[key]} now; using that.")
+        notes.append(f"{key} is now called {RENAMED[key]}; using that.")
         return RENAMED[key]
     if key in KNOWN:
         return key
     names = [*KNOWN, *RENAMED]
     if key.startswith(_OPEN_GROUPS) and not difflib.get_close_matches(key, names, cutoff=0.85):
-        notes.append(f"{key} is no result of DreamerV3's own: a callback has to report it.")
+        notes.append(f"{key} is not one of DreamerV3's own results: a callback must report it.")
         return key
     raise unknown("result", key, names)
 
 
 def criteria(stop: Mapping[str, Any], notes: list[str]) -> dict[str, float]:
-    """Checks stop criteria and brings them into the form that Tune compares with results.
+    """Checks stop criteria and converts them to the form that Tune compares with results.
 
     Args:
-        stop: The numbers by name; nested mappings are the same as ``/`` in names.
-        notes: As for :func:`current_name`.
+        stop: Result name -> value; nested mappings equal ``/`` in names.
+        notes: See :func:`current_name`.
 
     Returns:
-        The number for each result; training ends as soon as one is reached.
+        Current result name -> value; training ends as soon as one is reached.
 
     Raises:
-        InputError: If a name is unknown, or a value is no number.
+        InputError: If a name is unknown, or a value is not a number.
     """
     found: dict[str, float] = {}
-    for key, value in _flat(stop).items():
+    for key, value in flat(stop):
         try:
             number = float(value)
         except (TypeError, ValueError):
             number = math.nan
         if isinstance(value, bool) or math.isnan(number):
-            raise InputError(f"Stop criterion {key!r} has to be a number, not {value!r}.")
+            raise InputError(f"Stop criterion {key!r} must be a number, not {value!r}.")
         found[current_name(key, notes)] = int(number) if number.is_integer() else number
     return found
 
 
-def in_words(stop: Mapping[str, float]) -> str:
+def describe(stop: Mapping[str, float]) -> str:
     """``{"time_total_s": 60}`` becomes ``until time_total_s >= 60``."""
     if not stop:
         return "until Ctrl-C (no stop criterion)"
     return "until " + " or ".join(f"{key} >= {value:,}" for key, value in stop.items())
-
-
-def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in nested.items():
-        if isinstance(value, Mapping):
-            flat.update(_flat(value, f"{prefix}{key}/"))
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

@@ -7,17 +7,17 @@ from click.testing import CliRunner
 from faulty_environments import IMAGE, MASKED, NESTED, A, Base
 from gymnasium.spaces import Box, Discrete, Text
 
-from rllib_cli import env_check
+from rllib_cli import env_probe
 from rllib_cli.main import cli
 
 
 def findings_of(env, image_size=None):
-    findings = env_check.Findings()
-    codecs = env_check.read_spaces(env, image_size, "strided", findings)
+    findings = env_probe.Findings()
+    codecs = env_probe.read_spaces(env, image_size, "strided", findings)
     if codecs is not None:
-        env_check.take_random_steps(env, codecs, findings)
-        env_check.compare_ranges(codecs[0], findings)
-        env_check.run_gymnasiums_checker(env, findings)
+        env_probe.take_random_steps(env, codecs, findings)
+        env_probe.compare_ranges(codecs[0], findings)
+        env_probe.run_gymnasiums_checker(env, findings)
     return findings
 
 
@@ -25,7 +25,7 @@ def fail(env):
     raise OSError("the motor is stuck")
 
 
-HERE = r"\(\S*test_env_check\.py, line \d+\)"
+HERE = r"\(\S*test_env_probe\.py, line \d+\)"
 
 
 @pytest.mark.parametrize(
@@ -34,14 +34,14 @@ HERE = r"\(\S*test_env_check\.py, line \d+\)"
         ({"obs": lambda e: np.zeros(4, np.float32)}, r"shape \(4,\); its space declares \(3,\)"),
         (
             {"obs": lambda e: np.full(3, 5.0, np.float32)},
-            "element 0 of obs/vector is declared -1 to 1, but 5 to 5 was",
+            "element 0 of obs/vector is declared -1 to 1, but has values of 5 to 5",
         ),
         (
             {
                 "space": Box(np.array([0, -9]), np.array([1, 9]), dtype=np.float64),
                 "obs": lambda e: np.array([1.5, 1.5]),
             },
-            "element 0 of obs/vector is declared 0 to 1, but 1.5 to 1.5 was seen",
+            "element 0 of obs/vector is declared 0 to 1, but has values of 1.5 to 1.5",
         ),
         ({"obs": lambda e: np.array([0, np.nan, 0], np.float32)}, "the observation holds NaN"),
         ({"obs": lambda e: np.array([0, np.inf, 0], np.float32)}, "the observation holds infinity"),
@@ -62,7 +62,7 @@ HERE = r"\(\S*test_env_check\.py, line \d+\)"
         ),
         ({"space": NESTED, "obs": lambda e: A}, "has to be a dict with the keys 'a', 'b', and was"),
         ({"space": Text(5), "obs": lambda e: "a"}, "Text spaces are not supported"),
-        ({"space": 3}, "observation_space has to be a space of Gymnasium, and is 3"),
+        ({"space": 3}, "observation_space must be a space of Gymnasium, not 3"),
         ({"reward": [1.0]}, "the reward has to be a number, and was a list of 1"),
         (
             {"reward": np.ones(1)},
@@ -81,7 +81,7 @@ HERE = r"\(\S*test_env_check\.py, line \d+\)"
                 "space": Box(-np.inf, np.inf, (64, 64, 3)),
                 "obs": lambda e: np.full((64, 64, 3), 9.0),
             },
-            r"image without bounds, taken to be in \[0, 1\], but 9 to 9 was seen",
+            r"image without bounds, assumed to be in \[0, 1\], but has values of 9 to 9",
         ),
         (
             {
@@ -133,9 +133,9 @@ def test_masked_choices_are_not_taken():
         return {"x": A, "action_mask": np.array([0, 1], np.int8)}
 
     env = Masked(space=MASKED, obs=obs)
-    findings = env_check.Findings()
-    env_check.take_random_steps(
-        env, env_check.read_spaces(env, None, "strided", findings), findings
+    findings = env_probe.Findings()
+    env_probe.take_random_steps(
+        env, env_probe.read_spaces(env, None, "strided", findings), findings
     )
     assert findings.sentences() == []
 
@@ -147,7 +147,7 @@ def test_what_only_looks_odd_is_a_note():
     findings = findings_of(Base(space=IMAGE, obs=dark, reward=0.0))
     assert findings.sentences() == []
     notes = "\n".join(findings.notes)
-    assert "obs/image is declared 0 to 255, but only 0 to 1 was seen" in notes
+    assert "obs/image is declared 0 to 255, but only has values of 0 to 1" in notes
     assert "Every reward was 0" in notes
 
 
@@ -188,10 +188,10 @@ def test_the_command_shows_what_the_model_sees(tmp_path):
     assert code == 0, told
     for line in (
         "  obs/image: image of 64x64, 3 channels, resized from 90x100; declared 0 to 255, seen",
-        "What it decides, a vector of 6:\n  one of 4 choices\n  2 numbers\n",
+        "Actions, a vector of 6:\n  one of 4 choices\n  2 numbers\n",
         "200 random steps: ",
         "0 episodes ended",
-        "Nothing is wrong.",
+        "No errors found.",
     ):
         assert line in told
     options = ("--env-config", '{"height": 64}', "--config", '{"image_size": 32}')
@@ -200,9 +200,9 @@ def test_the_command_shows_what_the_model_sees(tmp_path):
     code, told = call("to_check:Good", "--env-config", '{"reward": null}')
     assert code == 1
     assert (
-        "Wrong: the reward has to be a number, and was None (first at step 0, 200 times)." in told
+        "Error: the reward has to be a number, and was None (first at step 0, 200 times)." in told
     )
-    assert told.endswith("1 thing is wrong.\n")
+    assert told.endswith("1 error found.\n")
     code, told = call("to_check:Broken")
     assert code == 1
     assert "RuntimeError: no licence" in told
