@@ -28,8 +28,8 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 _INTRODUCTION = """\
 # Options
 
-DreamerV3's own options, and [those of RLlib's config](#rllibs-own-options). Use the names in methods of
-the config and as keys below `config:` in a file. A misspelled name is an error that suggests the
+DreamerV3's own options, and [those of RLlib's config](#rllibs-own-options). Use the names in methods
+of the config and as keys below `config:` in a file. A misspelled name is an error that suggests the
 nearest one. An invalid value is an error that lists the valid ones.
 
 **v1** is arXiv 2301.04104v1 with the authors' code of 2023, **v2** the revision in Nature (2025)
@@ -37,8 +37,8 @@ with their code of 2025. Every difference between the two is an option, and any 
 Options with two defaults, and those of only one optimizer, are None in a config until they are set;
 `config.resolved("norm")` returns the effective value.
 
-Learning rates may be schedules `[[env step, rate], ...]`, interpolated linearly. The first point is at
-env step 0, and env steps increase.
+Learning rates may be schedules `[[env step, rate], ...]`, interpolated linearly. The first point is
+at env step 0, and env steps increase.
 """
 
 
