@@ -29,8 +29,8 @@ _INTRODUCTION = """\
 # Options
 
 DreamerV3's own options, and [those of RLlib's config](#rllibs-own-options). Use the names in
-methods of the config and as keys below `config:` in a file. A misspelled name is an error that suggests the
-nearest one. An invalid value is an error that lists the valid ones.
+methods of the config and as keys below `config:` in a file. A misspelled name is an error that
+suggests the nearest one. An invalid value is an error that lists the valid ones.
 
 **v1** is arXiv 2301.04104v1 with the authors' code of 2023, **v2** the revision in Nature (2025)
 with their code of 2025. Every difference between the two is an option, and any mixture runs.
