@@ -1,8 +1,8 @@
-"""Writes `docs/losses.md` from the sentences that `rllib report` has beside its plots.
+"""Writes `docs/losses.md` from the sentences that `rllib report` shows beside its plots.
 
     python docs/write_losses.py
 
-A test compares what it would write with what is there.
+A test fails if the page is stale.
 """
 
 from collections.abc import Iterable
@@ -15,24 +15,24 @@ PAGE = Path(__file__).parent / "losses.md"
 _INTRODUCTION = """\
 # Losses, and what they mean
 
-Each value below is in the results of a run: in what `algorithm.train()` returns, in `progress.csv`
-and TensorBoard, and as a plot with these sentences in the page that `rllib report` writes
-([results](results.md)). Losses are summed over all that is predicted at a step: their size depends
-on the environment. Look at their course, and compare runs of one environment.
+Every run reports the metrics below: in the results of `algorithm.train()`, in `progress.csv` and
+TensorBoard, and as plots in the page of `rllib report` ([results](results.md)). Losses are summed
+over everything that is predicted at a step, so their scale depends on the environment. Look at
+their trend, and compare runs of the same environment.
 
-If they are not as they should be, [here is what may be wrong](not_learning.md). What a model has
-learned to see is shown better by [its dreams](dreams.md) than by any number.
+If a loss looks wrong, see [symptoms](not_learning.md). [Dreams](dreams.md) show better than any
+number what a model has learned to see.
 """
 
 
 def losses_page() -> str:
-    """All values that learning reports, as a Markdown page."""
+    """Returns the Markdown page of all metrics."""
     return "".join(
         [
             _INTRODUCTION,
-            "\n## Each of them\n",
+            "\n## Losses and norms\n",
             *map(_entry, LOSSES),
-            "\n## Speed\n\nHow fast these values grow, which is what the page draws.\n\n",
+            "\n## Speed\n\nRates of these counters, as plotted in the report.\n\n",
             _table(SPEED),
             "\n## Ratio and memory\n\n",
             _table(MEMORY),
@@ -45,7 +45,7 @@ def _entry(measure: Measure) -> str:
 
 
 def _table(measures: Iterable[Measure]) -> str:
-    head = "| value | in | what it is |\n| --- | --- | --- |\n"
+    head = "| metric | unit | meaning |\n| --- | --- | --- |\n"
     return head + "".join(
         f"| `{measure.key}` | {measure.unit} | {measure.sentence} |\n" for measure in measures
     )

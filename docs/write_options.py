@@ -1,8 +1,8 @@
-"""Writes `docs/options.md`, and the short table of the README, from the table of options.
+"""Writes `docs/options.md` and the short table of the README from the table of options.
 
     python docs/write_options.py
 
-A test compares what it would write with what is there.
+A test fails if they are stale.
 """
 
 from pathlib import Path
@@ -16,7 +16,7 @@ BEGIN, END = "<!-- options -->\n", "<!-- /options -->"
 
 
 def with_short_table(text: str) -> str:
-    """Puts the short table between the two marks of a page.
+    """Replaces what is between the two marks of a page by the short table.
 
     Raises:
         ValueError: If the page does not have both.

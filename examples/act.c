@@ -1,15 +1,15 @@
 /* Acts with an exported policy from C: `rllib export CHECKPOINT --out policy --format savedmodel`.
 
-   Needs TensorFlow's C library; that of Python's wheel does, and brings the headers:
+   Needs TensorFlow's C library. TensorFlow's Python wheel contains it, with the headers:
 
      TF=$(python -c "import tensorflow as tf; print(tf.sysconfig.get_lib())")
      cc -O2 -o act examples/act.c -I$TF/include -L$TF -Wl,-rpath,$TF \
         -l:libtensorflow_cc.so.2 -l:libtensorflow_framework.so.2
      ./act policy/savedmodel < steps.txt
 
-   For an observation of one vector and a Discrete action. Each line of the input is one step: 1
-   where an episode begins, else 0; the observation; and as many random numbers in [0, 1) as the
-   policy has latent variables, of a generator of your own. The likeliest action comes out, a line. */
+   For an observation of one vector and a Discrete action. Each input line is one step: 1 if an
+   episode starts, else 0; the observation; and as many random numbers in [0, 1) as the policy has
+   latent variables, from your own generator. Each output line is the most likely action. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +17,7 @@
 #include "tensorflow/c/c_api.h"
 
 enum { VECTOR, FIRST, H, INDEX, ACTION, LATENT_NOISE, ACTION_NOISE, INPUTS };
-enum { MODE, NEXT_H, NEXT_INDEX, SAMPLE, OUTPUTS }; /* In the order of the alphabet. */
+enum { MODE, NEXT_H, NEXT_INDEX, SAMPLE, OUTPUTS }; /* In alphabetical order. */
 
 static const char *NAMES[INPUTS] = {"obs_vector", "is_first",     "h",           "index",
                                     "action",     "latent_noise", "action_noise"};
@@ -29,7 +29,7 @@ static void check(const TF_Status *status) {
   }
 }
 
-/* Width of an input [N, width], or 0 of [N]. */
+/* Width of an input [N, width]; 0 for [N]. */
 static int64_t width(TF_Graph *graph, TF_Output input, TF_Status *status) {
   int64_t sides[2] = {0, 0};
   const int rank = TF_GraphGetTensorNumDims(graph, input, status);
@@ -83,7 +83,7 @@ int main(int count, char **arguments) {
     TF_SessionRun(session, NULL, inputs, fed, INPUTS, outputs, fetched, OUTPUTS, NULL, 0, NULL,
                   status);
     check(status);
-    /* What comes out is the state before the next step. */
+    /* The outputs are the state before the next step. */
     const int state[3][2] = {{H, NEXT_H}, {INDEX, NEXT_INDEX}, {ACTION, MODE}};
     for (int i = 0; i < 3; i++)
       memcpy(TF_TensorData(fed[state[i][0]]), TF_TensorData(fetched[state[i][1]]),

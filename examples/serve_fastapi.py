@@ -1,11 +1,10 @@
-"""Serves an exported policy over HTTP: without Ray, without this package.
+"""Serves an exported policy over HTTP, without Ray and without this package.
 
     pip install fastapi uvicorn ai-edge-litert
     rllib export ~/ray_results/default --out policy --format litert
     python examples/serve_fastapi.py policy
 
-Each client names the episode that it plays, and the server remembers what the policy has seen of
-it:
+Each client names its episode, and the server keeps the policy's state of it:
 
     curl localhost:8000/act -H 'Content-Type: application/json' \
          -d '{"episode": "a", "observation": [0.0, 0.1, 0.0, -0.1]}'
@@ -27,28 +26,28 @@ MOST_EPISODES = 1000
 
 
 class Request(BaseModel):
-    """One observation of an episode; lists stand for arrays."""
+    """One observation of an episode, with lists instead of arrays."""
 
     episode: str
     observation: Any
 
 
 class Episodes:
-    """One policy that plays many episodes, each with a state of its own.
+    """One policy that plays many episodes, each with its own state.
 
-    The episodes that were heard of last are kept; one that was forgotten begins anew.
+    Keeps the most recently used episodes. A dropped episode starts again.
     """
 
     def __init__(self, policy: Any):
         self._policy = policy
         self._states: OrderedDict[str, Any] = OrderedDict()
-        # Requests are answered by several threads.
+        # Several threads answer requests.
         self._lock = threading.Lock()
 
     def act(self, episode: str, observation: Any) -> Any:
         with self._lock:
             self._policy.state = self._states.get(episode)
-            # Where the observation is refused, the episode stays as it was.
+            # If the observation is rejected, the episode is unchanged.
             action = self._policy(observation)
             self._states[episode] = self._policy.state
             self._states.move_to_end(episode)
@@ -62,7 +61,7 @@ class Episodes:
 
 
 def as_json(action: Any) -> Any:
-    """An action with lists for arrays."""
+    """Converts the arrays of an action to lists."""
     if isinstance(action, dict):
         return {key: as_json(value) for key, value in action.items()}
     if isinstance(action, tuple):
@@ -71,12 +70,12 @@ def as_json(action: Any) -> Any:
 
 
 def make_app(policy: Any) -> FastAPI:
-    """The server's two calls."""
+    """Creates the server with its two endpoints."""
     app, episodes = FastAPI(title="A policy of DreamerV3"), Episodes(policy)
 
     @app.post("/act")
     def act(request: Request) -> dict[str, Any]:
-        """Chooses the action; an episode that is new begins with this observation."""
+        """Returns the action; a new episode starts with this observation."""
         try:
             return {"action": as_json(episodes.act(request.episode, request.observation))}
         except ValueError as error:
@@ -84,7 +83,7 @@ def make_app(policy: Any) -> FastAPI:
 
     @app.delete("/episodes/{episode}")
     def end(episode: str) -> None:
-        """Forgets an episode."""
+        """Deletes an episode."""
         episodes.end(episode)
 
     return app

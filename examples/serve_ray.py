@@ -1,11 +1,11 @@
-"""Serves an exported policy with Ray Serve, by as many replicas as are wanted.
+"""Serves an exported policy with Ray Serve, with any number of replicas.
 
     pip install 'ray[serve]' ai-edge-litert
     rllib export ~/ray_results/default --out policy --format litert
     python examples/serve_ray.py policy --replicas 2
 
-Any replica answers any request, so clients keep what the policy remembers: each answer has a
-state, which goes back with the next observation of the episode.
+Every replica can answer every request, because clients keep the policy's state: each response has a
+state, which the client returns with the next observation of the episode.
 
     curl localhost:8000/act -d '{"observation": [0.0, 0.1, 0.0, -0.1], "state": null}'
 """
@@ -33,7 +33,7 @@ class Policy:
 
         self._policy = load(directory, format=format, mode=mode)
 
-    # Not a coroutine that waits: what it remembers would change under another request.
+    # No await while acting: another request would change the state.
     async def __call__(self, request: Request) -> JSONResponse:
         body = await request.body()
         try:
@@ -42,7 +42,7 @@ class Policy:
             return JSONResponse({"error": str(error)}, status_code=422)
 
     def act(self, observation: Any, state: dict[str, Any] | None) -> dict[str, Any]:
-        # What is no state of this policy is refused here.
+        # Rejects invalid states.
         self._policy.state = state
         action = self._policy(observation)
         remembered = self._policy.state._asdict()
@@ -53,7 +53,7 @@ class Policy:
 
 
 def read(body: bytes) -> tuple[Any, Any]:
-    """Observation and state of a request; ValueError if it has none, or is no JSON."""
+    """Returns observation and state of a request; raises ValueError if it is invalid."""
     try:
         asked = json.loads(body)
     except ValueError as error:
@@ -64,7 +64,7 @@ def read(body: bytes) -> tuple[Any, Any]:
 
 
 def as_json(action: Any) -> Any:
-    """An action, or an array, with lists for arrays."""
+    """Converts an array, or the arrays of an action, to lists."""
     if isinstance(action, dict):
         return {key: as_json(value) for key, value in action.items()}
     if isinstance(action, tuple):

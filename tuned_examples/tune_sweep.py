@@ -17,7 +17,7 @@ ENV_STEPS = "num_env_steps_sampled_lifetime"
 
 
 def sweep_config() -> DreamerV3Config:
-    """The search space."""
+    """Returns the search space."""
     return (
         DreamerV3Config()
         .environment("FrozenLake-v1", env_config={"desc": ["SF", "HG"], "is_slippery": False})
@@ -40,7 +40,7 @@ def run(env_steps: int = 2000, storage_path: str | None = None) -> tune.ResultGr
 
     Args:
         env_steps: Env steps of a trial that is not stopped early.
-        storage_path: Where results go; None for ``~/ray_results``.
+        storage_path: Directory of the results; None for ``~/ray_results``.
 
     Returns:
         The results of all trials.

@@ -1,4 +1,4 @@
-"""The table of options as people read it: docstrings, signatures, and Markdown."""
+"""Renders the table of options as docstrings, signatures, and Markdown."""
 
 import inspect
 import textwrap
@@ -28,17 +28,17 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 _INTRODUCTION = """\
 # Options
 
-Those of DreamerV3, and [those that come with RLlib's config](#rllibs-own-options). Names are those
-of a config's methods and of the keys in a file's `config:`. A misspelt one is an error that names
-the nearest, a value that an option cannot have is one that says what it may be.
+DreamerV3's own options, and [those of RLlib's config](#rllibs-own-options). Use the names in
+methods of the config and as keys below `config:` in a file. A misspelled name is an error that
+suggests the nearest one. An invalid value is an error that lists the valid ones.
 
 **v1** is arXiv 2301.04104v1 with the authors' code of 2023, **v2** the revision in Nature (2025)
-with their code of 2025. Everything in which the two differ is an option, and any mixture runs.
-Options with two defaults, and those that only one kind of optimizer has, are None in a config until
-they are set; `config.resolved("norm")` says what they then stand for.
+with their code of 2025. Every difference between the two is an option, and any mixture runs.
+Options with two defaults, and those of only one optimizer, are None in a config until they are set;
+`config.resolved("norm")` returns the effective value.
 
-Learning rates may be schedules `[[env step, rate], ...]`, linear in between: the first point at env
-step 0, the others in the order of their env steps.
+Learning rates may be schedules `[[env step, rate], ...]`, interpolated linearly. The first point is
+at env step 0, and env steps increase.
 """
 
 
@@ -102,7 +102,7 @@ def options_page() -> str:
     for call, group in methods:
         title = (group.__doc__ or "").strip()
         parts.append(f"## {title.partition(chr(10))[0].rstrip('.')}\n")
-        parts.append(f"Of `{call}`.\n")
+        parts.append(f"Arguments of `{call}`.\n")
         parts.append(
             _table(
                 ("option", "may be", "v1", "v2", "meaning"),
@@ -121,10 +121,10 @@ def _rllibs_options() -> str:
     """The part of the page about options that come with RLlib's config."""
     parts = [
         "## RLlib's own options\n",
-        f"Of the {len(HONOURED) + len(REFUSED) + len(IDLE)} attributes that RLlib's "
-        f"`AlgorithmConfig` has in Ray 2.60 beside those above, {len(HONOURED)} work, "
-        f"{len(REFUSED)} are refused by name when they are set to anything but their default, and "
-        f"{len(IDLE)} have no meaning here, which the log says once.\n",
+        f"RLlib's `AlgorithmConfig` (Ray 2.60) has {len(HONOURED) + len(REFUSED) + len(IDLE)} "
+        f"other attributes. {len(HONOURED)} are supported. {len(REFUSED)} are rejected, with a "
+        "reason, if they are set to anything but their default. "
+        f"{len(IDLE)} have no effect, which is logged once.\n",
     ]
     for group in RLLIB_GROUPS:
         parts.append(f"### {(group.__doc__ or '').strip().rstrip('.')}\n")
@@ -142,8 +142,8 @@ def _rllibs_options() -> str:
                 ),
             )
         )
-    parts += ["### Refused\n", _names_table("instead", REFUSED_GROUPS)]
-    parts += ["### Without meaning\n", _names_table("why", IDLE_GROUPS)]
+    parts += ["### Rejected\n", _names_table("reason, or what to do instead", REFUSED_GROUPS)]
+    parts += ["### Without effect\n", _names_table("reason", IDLE_GROUPS)]
     return "\n".join(parts)
 
 
@@ -161,7 +161,7 @@ def _names_table(head: str, groups: Iterable[Names]) -> str:
 
 
 def short_table() -> str:
-    """The options that most users meet first, as a Markdown table."""
+    """Returns the most common options as a Markdown table."""
     rows = [(f"`{row.name}`", row) for row in OPTIONS.values() if row.common]
     rows += [
         (f"`{row.name}` of `replay_buffer_config`", row)

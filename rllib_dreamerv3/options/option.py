@@ -19,7 +19,7 @@ _WORDS = {
     str: "a name",
     type: "a class",
     Callable: "a function or a list of functions",
-    Any: "what RLlib takes",
+    Any: "as in RLlib",
 }
 
 

@@ -31,55 +31,54 @@ REFUSED_GROUPS = (
         "train_batch_size _train_batch_size_per_learner replay_batch_size replay_sequence_length",
     ),
     _names(
-        "each batch is drawn from replay for one update; how many updates there are is "
-        "training_ratio's to say.",
+        "each batch is sampled from replay for one update; training_ratio sets the number of "
+        "updates.",
         "num_epochs minibatch_size shuffle_batch_per_epoch",
     ),
     _names(
-        "gradients are clipped by world_model_grad_clip_by_global_norm, "
-        "actor_grad_clip_by_global_norm and critic_grad_clip_by_global_norm with Adam, by "
-        "adaptive_grad_clip with LaProp.",
+        "set world_model_grad_clip_by_global_norm, actor_grad_clip_by_global_norm and "
+        "critic_grad_clip_by_global_norm with Adam, or adaptive_grad_clip with LaProp.",
         "grad_clip grad_clip_by",
     ),
     _names("set optimizer_type and the learning rates of .training() instead.", "optimizer"),
-    _names("the norms of all gradients are in every result.", "log_gradients"),
+    _names("every result reports the norms of all gradients.", "log_gradients"),
     _names("set model_size and the other options of .training() instead.", "model"),
     _names(
         "batches come from replay ready for the update, which needs no aggregators. Leave it out.",
         "num_aggregator_actors_per_learner",
     ),
     _names("set num_gpus_per_learner and num_gpus_per_env_runner instead.", "num_gpus _fake_gpus"),
-    _names("choose a GPU by the environment variable CUDA_VISIBLE_DEVICES.", "local_gpu_idx"),
+    _names("choose a GPU with the environment variable CUDA_VISIBLE_DEVICES.", "local_gpu_idx"),
     _names(
         "DreamerV3 uses no connectors. Wrap the environment with gymnasium.wrappers instead.",
         "_env_to_module_connector _module_to_env_connector _learner_connector",
     ),
     _names(
-        "vectors pass through symlog (symlog_obs), images are scaled and resized (image_size). For "
-        "anything else wrap the environment with gymnasium.wrappers.",
+        "vectors pass through symlog (symlog_obs); images are scaled and resized (image_size). "
+        "For anything else wrap the environment with gymnasium.wrappers.",
         "observation_filter preprocessor_pref",
     ),
     _names(
-        "replay holds images as they come; to keep them in files set replay_buffer_config: "
+        "replay stores images uncompressed; to store them on disk set replay_buffer_config: "
         '{"storage": "disk"}, and capacity_bytes for a limit.',
         "compress_observations",
     ),
     _names(
-        "environments by the names of ale_py get the papers' preprocessing, with options in "
-        "env_config; under a name registered with tune.register_env() they stay as they are.",
+        "environments with ale_py ids get the papers' preprocessing, with options in env_config; "
+        "environments registered with tune.register_env() are not preprocessed.",
         "_is_atari",
     ),
     _names(
-        'set gym_env_vectorize_mode: "async" for environments in processes of their own.',
+        'set gym_env_vectorize_mode: "async" to run each environment in its own process.',
         "remote_worker_envs remote_env_batch_wait_ms",
     ),
     _names(
-        "env runners have no state but their weights, which they get from the learner; the main "
-        "process has one of them always.",
+        "env runners have no state except their weights, which come from the learner; the main "
+        "process always has a local env runner.",
         "create_local_env_runner use_env_runner_state_server",
     ),
     _names(
-        "exploration follows from the actor's distribution and entropy_scale.",
+        "the actor's distribution and entropy_scale determine exploration.",
         "exploration_config _prior_exploration_config",
     ),
     _names(
@@ -89,7 +88,7 @@ REFUSED_GROUPS = (
         "algorithm_config_overrides_per_module _per_module_overrides",
     ),
     _names(
-        "DreamerV3 learns from an environment, not from recorded data; start_checkpoint begins "
+        "DreamerV3 learns from an environment, not from recorded data; start_checkpoint starts "
         "with the replay of another run.",
         "input_ offline_data_class input_read_method input_read_method_kwargs input_read_schema "
         "input_read_episodes input_read_sample_batches input_read_batch_size input_filesystem "
@@ -101,15 +100,15 @@ REFUSED_GROUPS = (
         "postprocess_inputs shuffle_buffer_size offline_sampling _is_online fake_sampler",
     ),
     _names(
-        "records are written by checkpoints alone, which hold replay; the callback on_sample_end "
-        "is given all of them.",
+        "records are saved only in checkpoints, which include replay; the callback on_sample_end "
+        "receives all of them.",
         "output output_config output_compress_columns output_max_file_size "
         "output_max_rows_per_file output_write_remaining_data output_write_method "
         "output_write_method_kwargs output_filesystem output_filesystem_kwargs "
         "output_write_episodes",
     ),
     _names(
-        "there is no evaluation on recorded data; evaluate in an environment with "
+        "evaluation on recorded data is not supported; evaluate in an environment with "
         "evaluation_interval.",
         "off_policy_estimation_methods ope_split_batch_by_episode offline_evaluation_interval "
         "num_offline_eval_runners offline_evaluation_type offline_eval_runner_class "
@@ -133,7 +132,7 @@ REFUSED_GROUPS = (
         "export_native_model_files checkpoint_trainable_policies_only _use_msgpack_checkpoints",
     ),
     _names(
-        'hand variables to Ray\'s processes with ray.init(runtime_env={"env_vars": {...}}).',
+        'pass variables to Ray\'s processes with ray.init(runtime_env={"env_vars": {...}}).',
         "extra_python_environs_for_driver extra_python_environs_for_worker",
     ),
     _names(
@@ -143,7 +142,7 @@ REFUSED_GROUPS = (
         "enable_tf1_exec_eagerly",
     ),
     _names(
-        "DreamerV3 runs on TensorFlow 2 alone; compute_dtype sets its precision.",
+        "DreamerV3 runs only on TensorFlow 2; compute_dtype sets its precision.",
         "torch_compile_learner torch_compile_learner_what_to_compile "
         "torch_compile_learner_dynamo_backend torch_compile_learner_dynamo_mode "
         "torch_compile_worker torch_compile_worker_dynamo_backend "
@@ -159,13 +158,13 @@ REFUSED_GROUPS = (
     ),
     _names(
         "set capacity, capacity_bytes and storage in replay_buffer_config instead; sequences are "
-        "drawn uniformly.",
+        "sampled uniformly.",
         "buffer_size prioritized_replay replay_mode prioritized_replay_alpha "
         "prioritized_replay_beta prioritized_replay_eps",
     ),
     _names("set num_steps_sampled_before_learning_starts instead.", "learning_starts"),
     _names(
-        "RLlib has given it up. Its documentation says what has come in its place; leave it out.",
+        "RLlib has removed it. RLlib's documentation names the replacement; leave it out.",
         "env_task_fn enable_connectors monitor evaluation_num_episodes "
         "metrics_smoothing_episodes timesteps_per_iteration min_iter_time_s "
         "collect_metrics_timeout min_time_s_per_reporting min_train_timesteps_per_reporting "
@@ -178,7 +177,7 @@ REFUSED_GROUPS = (
 
 IDLE_GROUPS = (
     _names(
-        "there are no connector pipelines to which anything could be added.",
+        "DreamerV3 has no connector pipelines.",
         "add_default_connectors_to_env_to_module_pipeline "
         "add_default_connectors_to_module_to_env_pipeline "
         "add_default_connectors_to_learner_pipeline",
@@ -188,16 +187,16 @@ IDLE_GROUPS = (
         "episodes_to_numpy episode_lookback_horizon metrics_episode_collection_timeout_s",
     ),
     _names(
-        "env runners have no state but their weights.",
+        "env runners have no state except their weights.",
         "merge_env_runner_states broadcast_env_runner_states "
         "env_runner_state_server_max_concurrency _dont_auto_sync_env_runner_states",
     ),
     _names(
-        "learners are asked for one update at a time.",
+        "learners process one update at a time.",
         "max_requests_in_flight_per_learner max_requests_in_flight_per_aggregator_actor",
     ),
     _names(
-        "RLlib itself does nothing with it for a single agent.",
+        "RLlib does not use it for a single agent.",
         "disable_env_checking log_sys_usage",
     ),
 )

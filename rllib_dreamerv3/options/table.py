@@ -48,24 +48,25 @@ class SizeOptions:
 
     model_size: str = option(
         "XS",
-        "Numbers of units and layers: nano, micro, mini, XXS, XS, S, M, L, XL of v1; 1M, 12M, "
-        "25M, 50M, 100M, 200M, 400M of v2.",
+        "Units and layers: nano, micro, mini, XXS, XS, S, M, L, XL of v1; 1M, 12M, 25M, 50M, "
+        "100M, 200M, 400M of v2.",
         common=True,
     )
     variant: Variant | None = option(
         None,
-        "The published version whose defaults count: 2023 or 2025; None for the one that the "
-        "model size belongs to.",
+        "Published version whose defaults apply: v1 (2023) or v2 (2025). None: derived from "
+        "model_size.",
         common=True,
     )
     vector_mlp: VectorMlp = option(
         "scaled",
-        "Width of the MLPs for vector observations: as the rest of the model size, or the "
-        "authors' 5 x 1024 (2023 code) at every size.",
+        "Width of the MLPs for vector observations: scaled with the model size, or the authors' 5 "
+        "x 1024 (2023 code) at every size.",
     )
     image_size: int | None = option(
         None,
-        "Side to which images are resized; None for 64 if the CNN cannot take them as they are.",
+        "Side to which images are resized. None: resized to 64 only if the CNN cannot take them "
+        "as they are.",
         least=1,
         unit="pixels",
         common=True,
@@ -78,58 +79,57 @@ class NetworkOptions:
 
     sequence_model: SequenceModel = option(
         "gru",
-        "A GRU with one layer norm over all gates, or one with 8 diagonal blocks.",
+        "A GRU with one layer norm over all gates, or a block GRU with 8 diagonal blocks.",
         v2="block_gru",
     )
-    norm: Norm = option(
-        "layer", "Norm of all other layers: layer norm, or root mean square.", v2="rms"
-    )
+    norm: Norm = option("layer", "Norm of all other layers: layer norm or RMS norm.", v2="rms")
     hidden_bias: bool = option(False, "Whether layers before a norm have a bias.", v2=True)
     weight_init: WeightInit = option(
         "fan_avg",
-        "Variance of initial weights: by the mean of inputs and outputs, or by inputs.",
+        "Variance of the initial weights: by the mean of fan-in and fan-out, or by fan-in.",
         v2="fan_in",
     )
     actor_output_scale: float = option(
-        1.0, "Scale of the actor's initial output weights.", v2=0.01, least=0
+        1.0, "Scale of the initial weights of the actor's output layer.", v2=0.01, least=0
     )
     cnn: Cnn = option(
         "strided",
-        "4x4 convolutions of stride 2, transposed in the decoder; or 5x5 ones with max-pooling, "
-        "upsampling in the decoder and a sigmoid at its end.",
+        "4x4 convolutions of stride 2, transposed in the decoder; or 5x5 convolutions with "
+        "max-pooling, and a decoder with upsampling and a final sigmoid.",
         v2="pooled",
     )
     initial_state: InitialState = option(
         "learned",
-        "State before an episode: a learned h with the prior's mode, or zeros.",
+        "Initial state of an episode: a learned h with the mode of its prior, or zeros.",
         v2="zeros",
     )
     discrete_observations: DiscreteObservations = option(
         "vector",
-        "Discrete observations as one-hot numbers with a squared error, or as classes with a "
+        "Discrete observations: as one-hot vectors with a squared error, or as classes with a "
         "cross-entropy.",
         v2="categorical",
     )
     compute_dtype: ComputeDtype = option(
         "float32",
-        "Of large products and convolutions; parameters, losses and optimizers are float32.",
+        "Dtype of large matrix products and convolutions. Parameters, losses and optimizers are "
+        "float32.",
         common=True,
     )
     unimix: float = option(
         0.01,
-        "Share of the uniform distribution in prior and posterior.",
+        "Weight of the uniform distribution that is mixed into prior and posterior.",
         least=0,
         most=1,
     )
     actor_unimix: float = option(
         0.01,
-        "Share of the uniform distribution in discrete actions, as both papers have it; the 2025 "
-        "code sets the same share and does not apply it, which is 0.",
+        "Weight of the uniform distribution that is mixed into discrete actions, as in both "
+        "papers. The 2025 code sets it but does not apply it; use 0 to match that code.",
         least=0,
         most=1,
     )
     symlog_obs: Literal["auto", True, False] = option(
-        "auto", "Whether vector observations pass through symlog; auto means true."
+        "auto", "Whether vector observations pass through symlog. auto means true."
     )
 
 
@@ -137,7 +137,7 @@ class NetworkOptions:
 class LearningOptions:
     """Losses and optimizers."""
 
-    horizon_H: int = option(15, "Steps to imagine.", least=1, unit="steps", common=True)
+    horizon_H: int = option(15, "Imagination horizon.", least=1, unit="steps", common=True)
     gamma: float = option(1.0 - 1.0 / 333.0, "Discount factor.", least=0, most=1, common=True)
     gae_lambda: float = option(0.95, "Lambda of the lambda-return.", least=0, most=1)
     entropy_scale: float = option(
@@ -145,92 +145,95 @@ class LearningOptions:
     )
     actor_grad: ActorGrad = option(
         "auto",
-        "Gradient of the actor: reinforce; dynamics, through the world model, for continuous "
-        "actions only; or auto, which is dynamics if all actions are continuous.",
+        "Gradient of the actor: reinforce; dynamics, which is backpropagation through the world "
+        "model and needs continuous actions; or auto, which is dynamics if all actions are "
+        "continuous.",
         v2="reinforce",
     )
     return_normalization_decay: float = option(
-        0.99, "Decay of the percentiles of returns, for each update.", least=0, most=1
+        0.99, "Decay of the return percentiles per update.", least=0, most=1
     )
-    slow_critic_decay: float = option(
-        0.98, "Decay of the slow critic, for each update.", least=0, most=1
-    )
+    slow_critic_decay: float = option(0.98, "Decay of the slow critic per update.", least=0, most=1)
     first_update_copies_critic: bool = option(
         True,
-        "Whether the slow critic is a copy of the critic after the first update, and only then "
-        "begins to follow it slowly.",
+        "Whether the first update copies the critic into the slow critic, which follows it slowly "
+        "only from the second update on.",
         v2=False,
     )
     slow_critic_scale: float = option(
         1.0, "Weight of the slow critic as a regulariser of the critic.", least=0
     )
     replay_critic_scale: float = option(
-        0.0, "Weight of the critic's loss on replayed records.", v2=0.3, least=0
+        0.0, "Weight of the critic loss on replayed records.", v2=0.3, least=0
     )
     two_hot_bins: TwoHotBins = option(
         "symlog",
-        "Bins of reward head and critic: even for the symlog of a number, or exponentially "
-        "spaced for the number itself.",
+        "Bins of reward head and critic: evenly spaced in symlog space, or exponentially spaced "
+        "in the original space.",
         v2="symexp",
     )
     discount_in_continue: bool = option(
         False,
-        "Whether the continue head learns gamma where an episode goes on, so that its prediction "
-        "is the discount as well.",
+        "Whether the continue head's target is gamma instead of 1 while an episode continues, so "
+        "that its prediction includes the discount.",
         v2=True,
     )
     imagined_continues: ImaginedContinues = option(
         "mode",
-        "An imagined episode ends where the continue head finds that likelier than not; or its "
-        "probability weighs all that follows.",
+        "How imagined episodes end. mode: where the continue probability is below a half. "
+        "probability: all later steps are weighted by the continue probability.",
         v2="probability",
     )
     free_nats: float = option(
-        1.0, "KL below which L_dyn and L_rep stay constant.", least=0, unit="nats"
+        1.0, "Free bits: L_dyn and L_rep are constant below this KL.", least=0, unit="nats"
     )
     prediction_loss_scale: float = option(1.0, "Weight of L_pred.", least=0)
     dynamics_loss_scale: float = option(0.5, "Weight of L_dyn.", v2=1.0, least=0)
     representation_loss_scale: float = option(0.1, "Weight of L_rep.", least=0)
     train_actor: bool = option(
-        True, "False freezes the actor: it acts as it is, and all else goes on learning."
+        True,
+        "False freezes the actor. It continues to act, and everything else continues to learn.",
     )
     train_critic: bool = option(
-        True, "False freezes critic and slow critic: the actor learns from them as they are."
+        True, "False freezes critic and slow critic. The actor continues to learn from them."
     )
     optimizer_type: OptimizerType = option(
-        "adam", "Three Adams, or one LaProp for all networks.", v2="laprop"
+        "adam",
+        "Adam: one optimizer each for world model, actor and critic. LaProp: one optimizer "
+        "for all networks.",
+        v2="laprop",
     )
     world_model_lr: LearningRate = option(
-        1e-4, "Learning rate of the world model's Adam.", only_with=_WITH_ADAM, common=True
+        1e-4, "Adam learning rate of the world model.", only_with=_WITH_ADAM, common=True
     )
     actor_lr: LearningRate = option(
-        3e-5, "Learning rate of the actor's Adam.", only_with=_WITH_ADAM, common=True
+        3e-5, "Adam learning rate of the actor.", only_with=_WITH_ADAM, common=True
     )
     critic_lr: LearningRate = option(
-        3e-5, "Learning rate of the critic's Adam.", only_with=_WITH_ADAM, common=True
+        3e-5, "Adam learning rate of the critic.", only_with=_WITH_ADAM, common=True
     )
     world_model_grad_clip_by_global_norm: float = option(
-        1000.0, "Largest norm of the world model's gradient.", above=0, only_with=_WITH_ADAM
+        1000.0, "Maximum global norm of the world model's gradients.", above=0, only_with=_WITH_ADAM
     )
     actor_grad_clip_by_global_norm: float = option(
-        100.0, "Largest norm of the actor's gradient.", above=0, only_with=_WITH_ADAM
+        100.0, "Maximum global norm of the actor's gradients.", above=0, only_with=_WITH_ADAM
     )
     critic_grad_clip_by_global_norm: float = option(
-        100.0, "Largest norm of the critic's gradient.", above=0, only_with=_WITH_ADAM
+        100.0, "Maximum global norm of the critic's gradients.", above=0, only_with=_WITH_ADAM
     )
     lr: LearningRate = option(
-        4e-5, "Learning rate of LaProp, after its warm-up.", only_with=_WITH_LAPROP, common=True
+        4e-5, "LaProp learning rate after warm-up.", only_with=_WITH_LAPROP, common=True
     )
     lr_warmup: int = option(
         1000,
-        "Updates over which the learning rate of LaProp grows from 0.",
+        "Warm-up: updates over which the LaProp learning rate increases from 0.",
         least=0,
         unit="updates",
         only_with=_WITH_LAPROP,
     )
     adaptive_grad_clip: float = option(
         0.3,
-        "Largest norm of a gradient, as a share of its parameter's norm.",
+        "Adaptive gradient clipping: maximum norm of a gradient relative to its parameter's norm.",
         above=0,
         only_with=_WITH_LAPROP,
     )
@@ -274,51 +277,60 @@ class ReplayOptions:
 
     training_ratio: float = option(
         1024.0,
-        "Trained records for each sampled one; 1024 with batches of 16 x 64 is one update for "
-        "each record.",
+        "Records trained on per sampled record. 1024 with batches of 16 x 64 is one update per "
+        "record.",
         above=0,
         common=True,
     )
-    batch_size_B: int = option(16, "Sequences in a batch.", least=1, unit="sequences", common=True)
-    batch_length_T: int = option(64, "Records in a sequence.", least=2, unit="records", common=True)
+    batch_size_B: int = option(16, "Sequences per batch.", least=1, unit="sequences", common=True)
+    batch_length_T: int = option(64, "Records per sequence.", least=2, unit="records", common=True)
     num_steps_sampled_before_learning_starts: int = option(
         1024,
-        "Starts of sequences that replay must hold before the first update: records, less one "
-        "sequence for each environment.",
+        "Sequence starts that replay must hold before the first update: its records, minus one "
+        "sequence per environment.",
         least=0,
         unit="records",
         common=True,
     )
     replay_context: Literal[0, 1] = option(
-        0, "Records before a sequence, whose stored latents it starts from.", v2=1, unit="records"
+        0,
+        "Context records before each sequence; training starts from their stored latents.",
+        v2=1,
+        unit="records",
     )
     online_queue: bool = option(
-        False, "Whether each new record is trained on once before any are drawn.", v2=True
+        False,
+        "Whether every new record is trained on once before batches are filled with uniform "
+        "samples.",
+        v2=True,
     )
     random_prefill: bool = option(
-        True, "Whether actions are random, and not the policy's, until updates begin.", v2=False
+        True,
+        "Whether actions are uniformly random until updates begin, instead of those of the "
+        "untrained policy.",
+        v2=False,
     )
-    replay_buffer_config: dict[str, Any] = option({}, "The buffer's own options.")
+    replay_buffer_config: dict[str, Any] = option({}, "Options of the replay buffer.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReplayBufferOptions:
-    """Keys of ``replay_buffer_config``; the limit that is reached first counts."""
+    """Keys of ``replay_buffer_config``; the limit that is reached first applies."""
 
     type: Literal["EpisodeReplayBuffer"] = option(
-        "EpisodeReplayBuffer", "The only buffer there is: it replays sequences of records."
+        "EpisodeReplayBuffer", "The only buffer. It samples sequences of records."
     )
     capacity: int = option(
-        1_000_000, "Most records to hold.", v2=5_000_000, least=1, unit="records", common=True
+        1_000_000, "Maximum number of records.", v2=5_000_000, least=1, unit="records", common=True
     )
     capacity_bytes: int | None = option(
-        None, "Most bytes to hold; None for no such limit.", least=1, unit="bytes", common=True
+        None, "Maximum size in bytes. None: no limit.", least=1, unit="bytes", common=True
     )
     storage: Literal["memory", "disk"] = option(
-        "memory", "Whether images and latents are kept in memory or in files.", common=True
+        "memory", "Where images and latents are stored: memory, or files on disk.", common=True
     )
     directory: str | None = option(
-        None, "Where the files are if storage is disk; None for the run's directory."
+        None, "Directory of the files if storage is disk. None: the run's directory."
     )
 
 
@@ -328,8 +340,8 @@ class EnvironmentOptions:
 
     clip_observations: bool = option(
         False,
-        "Whether observations that leave the bounds of their Box are clipped to them. They are "
-        "counted in any case.",
+        "Whether observations are clipped to the bounds of their Box. Those outside are counted "
+        "in any case.",
     )
 
 
@@ -339,21 +351,21 @@ class SamplingOptions:
 
     sampling: Sampling = option(
         "synchronous",
-        "Whether env runners and updates take turns, so that a run depends on its seed alone; or "
-        "env runners go on while updates run.",
+        "synchronous: env runners and updates take turns, and a run depends only on its seed. "
+        "asynchronous: env runners continue while updates run.",
     )
     max_records_ahead: int | None = option(
         "auto",
-        "Records that may be sampled or asked for, beyond those for which the next update is due, "
-        "before env runners wait; auto is twice what they may be asked for at once. With None they "
-        "never wait: updates are as fast as they can, and at most 1000 are left for later.",
+        "Env runners pause once they are this many records ahead of the next update; records in "
+        "flight count. auto: twice the records of all requests in flight. None: they never pause, "
+        "and at most 1000 updates are postponed.",
         least=1,
         unit="records",
         also=("auto",),
     )
     broadcast_interval: int = option(
         1,
-        "Updates after which env runners are asked for nothing any more with the same weights.",
+        "Updates after which env runners get new weights.",
         least=1,
         unit="updates",
         only_with=("sampling", "asynchronous"),
@@ -366,8 +378,8 @@ class EvaluationOptions:
 
     evaluation_action: EvaluationAction = option(
         "sample",
-        "What explore=False stands for: a sample, as in training and in the published scores, or "
-        "the likeliest action.",
+        "Action with explore=False: sampled, as in training and in the published scores, or the "
+        "mode of the distribution.",
     )
 
 
@@ -377,23 +389,23 @@ class ReportingOptions:
 
     report_images_and_videos: bool = option(
         False,
-        "Dreams of six sequences, every report_frequency updates, in the directory of the trial: "
-        "of images a video dreams/<update>.mp4 and a film strip reports/open_loop_<update>.png, of "
-        "vectors and classes plots dreams/<update>.png; their paths in the results as "
+        "Writes dreams of six sequences to the trial's directory every report_frequency updates. "
+        "Images: a video dreams/<update>.mp4 and a film strip reports/open_loop_<update>.png. "
+        "Vectors and classes: plots dreams/<update>.png. The results hold their paths as "
         "reports/dream_video, reports/open_loop_image and reports/dream_plot.",
     )
     report_dream_data: bool = option(
         False,
-        "Means of predicted reward, continue probability, value and lambda-return for each "
+        "Reports the means of predicted reward, continue probability, value and lambda-return per "
         "imagined step, every report_frequency updates: DREAM_DATA_*_per_step beside the losses.",
     )
     report_individual_batch_item_stats: bool = option(
         False,
-        "Losses of each record [B, T] of an iteration's last update, with every result: "
+        "Reports the losses of each record [B, T] of an iteration's last update: "
         "WORLD_MODEL_L_*_B_T beside the losses.",
     )
     report_frequency: int = option(
-        1000, "Updates from one of these reports to the next.", least=1, unit="updates"
+        1000, "Updates between two of these reports.", least=1, unit="updates"
     )
 
 
@@ -403,13 +415,13 @@ class CheckpointingOptions:
 
     exact_resume: bool = option(
         False,
-        "Whether saving ends all running episodes, also in the run that goes on, so that a run "
-        "resumed from the checkpoint goes on bit for bit as that one does.",
+        "Whether saving ends all running episodes, also in the run that continues, so that a "
+        "resumed run is bit-for-bit equal to it.",
     )
     start_checkpoint: str | None = option(
         None,
-        "Checkpoint whose networks, optimizers, replay and counters a new run begins with; RLlib's "
-        "parts of it are unpickled, which can run code.",
+        "Checkpoint that a new run starts from: networks, optimizers, replay and counters. "
+        "RLlib's parts of it are unpickled, which can execute code.",
     )
 
 
@@ -419,9 +431,9 @@ class FaultToleranceOptions:
 
     on_divergence: OnDivergence = option(
         "stop",
-        "After an update that is not finite, which diverged/ in the run's directory then tells "
-        "of: stop; ignore it and go on; or rewind to the last good checkpoint and draw other rows "
-        "from replay, at most three times.",
+        "What to do after an update that is not finite: stop; ignore it and continue; or rewind "
+        "to the last good checkpoint and sample other batches, at most three times. Each is "
+        "recorded in diverged/ in the run's directory.",
     )
 
 
