@@ -18,7 +18,7 @@ from rllib_dreamerv3.options.checks import (
     records_to_start,
     resolve,
 )
-from rllib_dreamerv3.options.documentation import with_options
+from rllib_dreamerv3.options.docstrings import with_options
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
 from rllib_dreamerv3.options.option import Option, options_of
