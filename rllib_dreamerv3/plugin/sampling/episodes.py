@@ -112,8 +112,3 @@ class EpisodeStatistics:
         """Restores what :meth:`get_state` gave; older checkpoints have returns and lengths."""
         self._ended.clear()
         self._ended.extend(EndedEpisode(*episode) for episode in state)
-
-
-def _means(values: list[tuple[float, float]]) -> dict[str, float]:
-    last, total = np.mean(values, axis=0).tolist()
-    return {INFO_LAST: last, INFO_SUM: total}
