@@ -24,9 +24,9 @@ def export(checkpoint: str, *, out: str, formats: Sequence[str], verbosity: int)
     path, problems = find_checkpoint(checkpoint)
     target = Path(out).expanduser()
     with told_as(RunError, verbosity):
-        from rllib_dreamerv3.exporting.checks import check_export, formats_there
+        from rllib_dreamerv3.exporting.checks import check_folder, formats_there
 
-        check_export(path, target, formats)
+        check_folder(target)
         before = formats_there(target)
     with open_display(plain=verbosity > 0) as display, told_as(RunError, verbosity):
         for problem in problems:

@@ -2,7 +2,7 @@
 
 import click
 
-FORMATS = ("savedmodel", "litert", "numpy", "onnx")
+FORMATS = ("savedmodel", "litert", "onnx")
 
 
 @click.command()

@@ -18,9 +18,8 @@ def describe(saved: SavedNetworks) -> dict[str, Any]:
 
     Returns:
         The entries of the checkpoint's ``policy.json``, without where its environment was found;
-        ``settings`` of the networks; and for whoever has not this package: sizes of the ``state``,
-        and how each leaf of an observation and of an action is encoded. ``models`` and ``files``
-        are missing still.
+        and for programs without this package: sizes of the ``state``, and how each leaf of an
+        observation and of an action is encoded. ``models`` and ``files`` are added later.
     """
     names = input_names(saved.observations.layout)
     return {
@@ -30,7 +29,6 @@ def describe(saved: SavedNetworks) -> dict[str, Any]:
         **dataclasses.asdict(saved.policy),
         "env_directory": None,
         "mode": saved.policy.options["evaluation_action"],
-        "settings": dataclasses.asdict(saved.settings),
         "state": {
             "h": saved.settings.deterministic,
             "index": saved.settings.categoricals,
@@ -42,7 +40,6 @@ def describe(saved: SavedNetworks) -> dict[str, Any]:
                 "shape": list(part.arrays.shape),
                 "input": names[part.leaf.key],
                 "array": leaf_to_json(part.arrays),
-                # For networks: bounds of images, numbers of classes.
                 "column": dataclasses.asdict(part.leaf),
             }
             for path, part in saved.observations.parts

@@ -13,7 +13,7 @@ from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.checkpoints.manifest import is_exported
 from rllib_dreamerv3.exporting import formats as write_as
-from rllib_dreamerv3.exporting.checks import check_export
+from rllib_dreamerv3.exporting.checks import check_folder
 from rllib_dreamerv3.exporting.description import describe
 from rllib_dreamerv3.exporting.readme import README_FILE, readme
 from rllib_dreamerv3.exporting.step import ExportedStep, make_step
@@ -22,7 +22,6 @@ from rllib_dreamerv3.portable.described import described_as_text
 _WRITERS: dict[str, Callable[[ExportedStep, Path], dict[str, Any]]] = {
     write_as.SAVEDMODEL: write_as.write_savedmodel,
     write_as.LITERT: write_as.write_litert,
-    write_as.WITHOUT_IMAGES: write_as.write_numpy,
     write_as.ONNX: write_as.write_onnx,
 }
 FORMATS = tuple(_WRITERS)
@@ -41,10 +40,9 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
 
     Raises:
         CheckpointError: If the checkpoint is damaged, or ``out`` holds something else.
-        ExportError: If a format cannot take this policy, what writes it is not installed, or
-            ``out`` cannot be written.
+        ExportError: If what writes a format is not installed, or ``out`` cannot be written.
     """
-    check_export(checkpoint, out, formats)
+    check_folder(out)
     saved, told = read_saved_networks(checkpoint), manifest.read(checkpoint)
     weights = read_weights(checkpoint)
     with weights_told(checkpoint):
