@@ -6,6 +6,9 @@ does not find one. So both tables get an entry of ours as soon as they exist; th
 is imported when somebody looks it up.
 
 TensorFlow shall be in version-2 mode. RLlib switches that off if it is the first to import it.
+
+TensorFlow Probability takes more than a second to import. RLlib imports it with itself, for action
+distributions that this algorithm does not have: now when they are used.
 """
 
 from importlib import import_module
@@ -26,6 +29,7 @@ def install_import_hooks() -> None:
         RuntimeError: See :func:`prepare_tensorflow`.
     """
     wrapt.register_post_import_hook(lambda _: prepare_tensorflow(), "ray.rllib")
+    wrapt.register_post_import_hook(_defer_probability, "ray.rllib.utils.framework")
     wrapt.register_post_import_hook(_enter_in_rllib, "ray.rllib.algorithms.registry")
     wrapt.register_post_import_hook(_enter_in_tune, "ray.tune.registry")
 
@@ -40,6 +44,17 @@ class _PickledAsTheClass:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return import_algorithm, ()
+
+
+class _DeferredProbability:
+    """TensorFlow Probability, imported when a name of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("tensorflow_probability"), name)
+
+
+def _defer_probability(framework: ModuleType) -> None:
+    framework.try_import_tfp = lambda error=False: _DeferredProbability()  # type: ignore[attr-defined]
 
 
 def _enter_in_rllib(registry: ModuleType) -> None:
