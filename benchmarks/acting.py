@@ -73,11 +73,12 @@ def stepper(how: str, exported: Path) -> Callable[[Any], Any]:
 
         return load(exported, format=how)
     from rllib_dreamerv3 import load_policy
+    from rllib_dreamerv3.agent.networks.saved import read_saved_networks
 
     loaded = load_policy(exported)
     if how == "load_policy":
         return loaded
-    policy, codec = loaded._networks.policy, loaded._observations
+    policy, codec = loaded._networks.policy, read_saved_networks(exported).observations
     rng, begins, state = np.random.default_rng(0), np.zeros(1, bool), policy.initial_state(1)
 
     def step(observation: np.ndarray) -> None:

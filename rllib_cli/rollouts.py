@@ -60,7 +60,7 @@ def play(
         CheckpointError: If the directory is no checkpoint, or its policy does not fit ``env``.
         ConfigError: If ``env`` names a module that cannot be imported, or there is nothing to
             show or to film.
-        EnvironmentDataError: If the environment returns what cannot be.
+        ValueError: If the environment returns what cannot be.
         EnvironmentFailedError: If it raises an exception.
     """
     checkpoint = Path(checkpoint)

@@ -8,6 +8,7 @@ from rllib_dreamerv3.checkpoints.manifest import package_version
 from rllib_dreamerv3.exporting.step import input_names
 from rllib_dreamerv3.portable.described import FORMAT, FORMAT_VERSION
 from rllib_dreamerv3.portable.leaves import leaf_to_json
+from rllib_dreamerv3.spaces.space_json import space_to_json
 
 
 def describe(saved: SavedNetworks) -> dict[str, Any]:
@@ -21,13 +22,21 @@ def describe(saved: SavedNetworks) -> dict[str, Any]:
         and for programs without this package: sizes of the ``state``, and how each leaf of an
         observation and of an action is encoded. ``models`` and ``files`` are added later.
     """
-    names = input_names(saved.observations.layout)
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "package_version": package_version(),
         **dataclasses.asdict(saved.policy),
         "env_directory": None,
+        **describe_acting(saved),
+    }
+
+
+def describe_acting(saved: SavedNetworks) -> dict[str, Any]:
+    """Describes what :class:`ExportedPolicy` needs to know beside the model, in plain JSON."""
+    names = input_names(saved.observations.layout)
+    return {
+        "action_space": space_to_json(saved.actions.space),
         "mode": saved.policy.options["evaluation_action"],
         "state": {
             "h": saved.settings.deterministic,
