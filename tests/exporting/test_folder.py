@@ -81,7 +81,7 @@ def test_an_exported_policy_can_be_exported_again(folder, tmp_path):
 def test_every_file_has_its_checksum(folder, tmp_path):
     described = json.loads((folder / "policy.json").read_text())
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert set(described["files"]) == found - {"policy.json", "manifest.json"}
+    assert set(described["files"]) == found - {"policy.json"}
 
 
 def test_damage_is_told(folder, tmp_path):
@@ -93,6 +93,11 @@ def test_damage_is_told(folder, tmp_path):
     graph.unlink()
     with pytest.raises(ValueError, match=r"saved_model\.pb cannot be read"):
         load(tmp_path / "damaged", format="savedmodel")
+    networks = tmp_path / "damaged" / "networks.safetensors"
+    whole = networks.read_bytes()
+    networks.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match=r"networks\.s.* is damaged.*Export the policy again"):
+        load_policy(tmp_path / "damaged")
     policy = tmp_path / "damaged" / "policy.json"
     policy.write_text(policy.read_text().replace('"v1"', '"v2"'))
     with pytest.raises(ValueError, match=r"policy\.json is damaged"):
@@ -100,10 +105,8 @@ def test_damage_is_told(folder, tmp_path):
     # This package says the same, and nothing of earlier checkpoints.
     with pytest.raises(CheckpointError, match=r"policy\.json is damaged.*Export the policy again"):
         load_policy(tmp_path / "damaged")
-    (tmp_path / "damaged" / "manifest.json").unlink()
-    with pytest.raises(
-        CheckpointError, match=r"manifest\.json is missing. Export the policy again"
-    ):
+    policy.unlink()
+    with pytest.raises(CheckpointError, match=r"policy\.json is missing. Export the policy again"):
         load_policy(tmp_path / "damaged")
 
 
