@@ -10,7 +10,7 @@ CRAFTER = ["crafter>=1.8.3"]
 # dm_control 1.0.50 allows MuJoCo 4, but reads a field of its models (flex_vertedge) that 4.0 lacks.
 DMC = ["shimmy[dm-control]>=2", "mujoco<4"]
 MINIGRID = ["minigrid>=3"]
-# Formats of exported policies: they measure, convert, and run in the tests.
+# Formats of exported policies: tf2onnx converts, the others run them, as in the tests.
 # tf2onnx below 1.17 calls functions that NumPy 2 no longer has.
 EXPORT = ["ai-edge-litert>=2", "onnxruntime>=1.20", "tf2onnx>=1.17"]
 

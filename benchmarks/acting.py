@@ -29,7 +29,7 @@ from peers.acting_steps import SPACES, bind_to_one_core, time_steps
 from peers.interleave import Child, ChildError, add_peer_choice, check_options
 from peers.workloads import Spaces
 
-FORMATS = ("savedmodel", "litert", "litert_int8", "onnx", "numpy")
+FORMATS = ("savedmodel", "litert", "onnx")
 PEERS = ("sheeprl",)
 
 
@@ -43,7 +43,7 @@ def gym_spaces(spaces: Spaces) -> tuple[gym.Space, gym.Space]:
 
 
 def export(size: str, kind: str, folder: Path) -> None:
-    """Exports a policy with random parameters in all formats that can have it."""
+    """Exports a policy with random parameters in all formats."""
     from rllib_dreamerv3 import DreamerV3Config
     from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
     from rllib_dreamerv3.agent.networks.saved import read_saved_networks
@@ -62,10 +62,7 @@ def export(size: str, kind: str, folder: Path) -> None:
     tensors.save(checkpoint / NETWORKS_FILE, get_weights(model))
     (checkpoint / manifest.MANIFEST).unlink()
     manifest.write(checkpoint, env_steps=0, updates=0, iteration=0)
-    formats = [name for name in FORMATS if name != "litert_int8"]
-    if kind == "image":
-        formats.remove("numpy")
-    export_policy(checkpoint, folder / "exported", formats)
+    export_policy(checkpoint, folder / "exported", FORMATS)
 
 
 def stepper(how: str, exported: Path) -> Callable[[Any], Any]:
@@ -76,11 +73,12 @@ def stepper(how: str, exported: Path) -> Callable[[Any], Any]:
 
         return load(exported, format=how)
     from rllib_dreamerv3 import load_policy
+    from rllib_dreamerv3.agent.networks.saved import read_saved_networks
 
     loaded = load_policy(exported)
     if how == "load_policy":
         return loaded
-    policy, codec = loaded._networks.policy, loaded._observations
+    policy, codec = loaded._networks.policy, read_saved_networks(exported).observations
     rng, begins, state = np.random.default_rng(0), np.zeros(1, bool), policy.initial_state(1)
 
     def step(observation: np.ndarray) -> None:

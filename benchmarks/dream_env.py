@@ -24,7 +24,7 @@ import numpy as np
 from rllib_dreamerv3 import DreamEnv, DreamVectorEnv, load_policy
 from rllib_dreamerv3.checkpoints import manifest, policy_file
 from rllib_dreamerv3.checkpoints.runs import find_checkpoint
-from rllib_dreamerv3.dream_env.dreams import DreamState
+from rllib_dreamerv3.dream_env.vector_env import DreamState
 
 Choose = Callable[[Any], Any]
 

@@ -12,7 +12,7 @@ from typing import Any
 import griffe
 
 from rllib_dreamerv3.options import table
-from rllib_dreamerv3.options.documentation import with_options
+from rllib_dreamerv3.options.docstrings import with_options
 
 _ROLE = re.compile(r":(?:attr|class|func|meth|mod):`~?([^`]+)`")
 

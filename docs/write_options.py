@@ -5,14 +5,166 @@
 A test fails if they are stale.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from rllib_dreamerv3.options.documentation import options_page, short_table
+from rllib_dreamerv3.options.docstrings import default_text, unit_text, value_text
+from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
+from rllib_dreamerv3.options.option import Option, options_of
+from rllib_dreamerv3.options.rllibs import HONOURED, RLLIB_GROUPS, users_name
+from rllib_dreamerv3.options.rllibs_refused import IDLE, IDLE_GROUPS, REFUSED, REFUSED_GROUPS, Names
+from rllib_dreamerv3.options.table import (
+    OPTIONS,
+    REPLAY_BUFFER,
+    TRAINING_GROUPS,
+    CheckpointingOptions,
+    EnvironmentOptions,
+    EvaluationOptions,
+    FaultToleranceOptions,
+    ReplayBufferOptions,
+    ReportingOptions,
+    SamplingOptions,
+)
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "options.md"
 README = ROOT / "README.md"
 BEGIN, END = "<!-- options -->\n", "<!-- /options -->"
+
+_INTRODUCTION = """\
+# Options
+
+DreamerV3's own options, and [those of RLlib's config](#rllibs-own-options). Use the names in
+methods of the config and as keys below `config:` in a file. A misspelled name is an error that
+suggests the nearest one. An invalid value is an error that lists the valid ones.
+
+**v1** is arXiv 2301.04104v1 with the authors' code of 2023, **v2** the revision in Nature (2025)
+with their code of 2025. Every difference between the two is an option, and any mixture runs.
+Options with two defaults, and those of only one optimizer, are None in a config until they are set;
+`config.resolved("norm")` returns the effective value.
+
+Learning rates may be schedules `[[env step, rate], ...]`, interpolated linearly. The first point is
+at env step 0, and env steps increase.
+"""
+
+
+def options_page() -> str:
+    """All options as a Markdown page."""
+    parts = [_INTRODUCTION]
+    methods: list[tuple[str, type[Any]]] = [(".training()", group) for group in TRAINING_GROUPS]
+    methods += [
+        (".environment()", EnvironmentOptions),
+        (".training(replay_buffer_config={...})", ReplayBufferOptions),
+        (".env_runners()", SamplingOptions),
+        (".evaluation()", EvaluationOptions),
+        (".reporting()", ReportingOptions),
+        (".checkpointing()", CheckpointingOptions),
+        (".fault_tolerance()", FaultToleranceOptions),
+    ]
+    for call, group in methods:
+        title = (group.__doc__ or "").strip()
+        parts.append(f"## {title.partition(chr(10))[0].rstrip('.')}\n")
+        parts.append(f"Arguments of `{call}`.\n")
+        parts.append(
+            _table(
+                ("option", "may be", "v1", "v2", "meaning"),
+                (
+                    (
+                        f"`{row.name}`",
+                        row.words + unit_text(row),
+                        *_two_defaults(row),
+                        _meaning(row),
+                    )
+                    for row in options_of(group).values()
+                ),
+            )
+        )
+    parts.append(f"Model sizes: {', '.join(MODEL_SIZES)}.\n")
+    parts.append(_rllibs_options())
+    return "\n".join(parts)
+
+
+def _rllibs_options() -> str:
+    """The part of the page about options that come with RLlib's config."""
+    parts = [
+        "## RLlib's own options\n",
+        f"RLlib's `AlgorithmConfig` (Ray 2.60) has {len(HONOURED) + len(REFUSED) + len(IDLE)} "
+        f"other attributes. {len(HONOURED)} are supported. {len(REFUSED)} are rejected, with a "
+        "reason, if they are set to anything but their default. "
+        f"{len(IDLE)} have no effect, which is logged once.\n",
+    ]
+    for group in RLLIB_GROUPS:
+        parts.append(f"### {(group.__doc__ or '').strip().rstrip('.')}\n")
+        parts.append(
+            _table(
+                ("option", "may be", "default", "meaning"),
+                (
+                    (
+                        f"`{users_name(row.name)}`",
+                        row.words,
+                        "" if row.v1 is None and not row.optional else value_text(row, row.v1),
+                        row.sentence,
+                    )
+                    for row in options_of(group).values()
+                ),
+            )
+        )
+    parts += ["### Rejected\n", _names_table("reason, or what to do instead", REFUSED_GROUPS)]
+    parts += ["### Without effect\n", _names_table("reason", IDLE_GROUPS)]
+    return "\n".join(parts)
+
+
+def _names_table(head: str, groups: Iterable[Names]) -> str:
+    return _table(
+        ("options", head),
+        (
+            (
+                ", ".join(f"`{users_name(name)}`" for name in group.attributes),
+                group.sentence[0].upper() + group.sentence[1:],
+            )
+            for group in groups
+        ),
+    )
+
+
+def short_table() -> str:
+    """Returns the most common options as a Markdown table."""
+    rows = [(f"`{row.name}`", row) for row in OPTIONS.values() if row.common]
+    rows += [
+        (f"`{row.name}` of `replay_buffer_config`", row)
+        for row in REPLAY_BUFFER.values()
+        if row.common
+    ]
+    return _table(
+        ("option", "default", "meaning"),
+        ((name, default_text(row), _meaning(row)) for name, row in rows),
+    )
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    lines = [list(head)]
+    lines.append(["---"] * len(lines[0]))
+    lines += [[cell.replace("|", r"\|") for cell in row] for row in rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _meaning(row: Option) -> str:
+    if row.only_with is None:
+        return row.sentence
+    other, value = row.only_with
+    return f"{row.sentence} Only with `{other}: {value}`."
+
+
+def _two_defaults(row: Option) -> tuple[str, str]:
+    if row.only_with is not None:
+        return tuple(  # type: ignore[return-value]
+            value_text(row, x)
+            if OPTIONS[row.only_with[0]].default(variant) == row.only_with[1]
+            else ""
+            for variant, x in (("v1", row.v1), ("v2", row.v2))
+        )
+    return value_text(row, row.v1), value_text(row, row.v2)
 
 
 def with_short_table(text: str) -> str:

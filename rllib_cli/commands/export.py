@@ -9,7 +9,7 @@ from rllib_cli.errors import RunError, reraise_as
 from rllib_cli.inputs import find_checkpoint
 from rllib_cli.libraries import loading_libraries
 
-FORMATS = ("savedmodel", "litert", "numpy", "onnx")
+FORMATS = ("savedmodel", "litert", "onnx")
 
 
 @click.command()
@@ -54,9 +54,9 @@ def export_checkpoint(checkpoint: str, *, out: str, formats: Sequence[str], verb
     path, problems = find_checkpoint(checkpoint)
     target = Path(out).expanduser()
     with reraise_as(RunError, verbosity):
-        from rllib_dreamerv3.exporting.checks import check_export, formats_there
+        from rllib_dreamerv3.exporting.checks import check_folder, formats_there
 
-        check_export(path, target, formats)
+        check_folder(target)
         before = formats_there(target)
     with open_display(plain=verbosity > 0) as display, reraise_as(RunError, verbosity):
         for problem in problems:

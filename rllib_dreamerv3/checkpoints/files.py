@@ -11,6 +11,7 @@ NETWORKS_FILE = f"learner_group/learner/rl_module/default_policy/{ARRAYS_FILE}"
 OPTIMIZER_FILE = f"learner_group/learner/optimizer/{ARRAYS_FILE}"
 POLICY_FILE = "policy.json"
 EXPORTED_NETWORKS_FILE = "networks.safetensors"
+EXPORTED_CODE = "policy_io"
 REPLAY_DIRECTORY = "replay_buffer"
 
 

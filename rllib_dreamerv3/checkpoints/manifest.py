@@ -2,11 +2,15 @@
 
 ``manifest.json`` is in the checkpoint's directory and written last. It has the size and the
 checksum (XXH3, 128 bits) of every file, the version that wrote them, and the progress of training.
+
+The manifest of an exported policy is its ``policy.json``, with SHA-256, which programs without this
+package can compute.
 """
 
+import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -16,7 +20,7 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
-from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.checkpoints.files import EXPORTED_CODE, EXPORTED_NETWORKS_FILE, POLICY_FILE
 from rllib_dreamerv3.errors import CheckpointError
 
 MANIFEST = "manifest.json"
@@ -27,6 +31,8 @@ _PACKAGE = "rllib-dreamerv3"
 _BLOCK_BYTES = 1 << 20
 # Placeholder for the manifest's own checksum while that is computed.
 _NO_CHECKSUM = "0" * 32
+
+Digest = Callable[[], Any]
 
 
 class File(NamedTuple):
@@ -94,13 +100,13 @@ def read(directory: Path) -> Manifest:
     """
     if not directory.is_dir():
         raise CheckpointError(f"There is no directory {directory}.")
+    if is_exported(directory):
+        return _of_exported(directory)
     path = directory / MANIFEST
     try:
         text = path.read_bytes()
         content = json.loads(text)
     except FileNotFoundError:
-        if is_exported(directory):
-            raise CheckpointError(f"{path} is missing. {instead_of(directory)}") from None
         raise CheckpointError(
             f"{directory} is not a complete checkpoint of DreamerV3: it has no {MANIFEST}. Give "
             "the directory that save_to_path() returned, or a trial's checkpoint_* directory."
@@ -140,15 +146,16 @@ def verify(directory: Path, only: Iterable[str] | None = None) -> Manifest:
     """
     manifest = read(directory)
     names = list(manifest.files if only is None else only)
+    digest: Digest = hashlib.sha256 if is_exported(directory) else xxh3_128
     with ThreadPoolExecutor(_threads()) as pool:
-        for problem in pool.map(lambda name: _problem(directory, name, manifest), names):
+        for problem in pool.map(lambda name: _problem(directory, name, manifest, digest), names):
             if problem is not None:
                 raise problem
     return manifest
 
 
 def is_checkpoint(directory: Path) -> bool:
-    """Whether a directory is a checkpoint or exported policy, complete or damaged."""
+    """Whether a directory is a checkpoint, complete or damaged."""
     return FORMAT in _text(directory / MANIFEST)
 
 
@@ -160,8 +167,8 @@ def is_exported(directory: Path) -> bool:
     if EXPORTED_FORMAT in _text(directory / POLICY_FILE):
         return True
     # The file may be lost, or not yet copied from another machine.
-    listed = _text(directory / MANIFEST)
-    return FORMAT in listed and f'"{EXPORTED_NETWORKS_FILE}"' in listed
+    networks, code = directory / EXPORTED_NETWORKS_FILE, directory / EXPORTED_CODE
+    return networks.is_file() and code.is_dir()
 
 
 def instead_of(directory: Path) -> str:
@@ -195,8 +202,33 @@ def _names_below(directory: Path) -> Iterable[str]:
             yield Path(folder, name).relative_to(directory).as_posix()
 
 
-def _describe(path: Path) -> File:
-    checksum, size = xxh3_128(), 0
+def _of_exported(directory: Path) -> Manifest:
+    from rllib_dreamerv3.portable.described import FORMAT_VERSION as EXPORTED_VERSION
+    from rllib_dreamerv3.portable.described import read_described
+
+    path = directory / POLICY_FILE
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing. {instead_of(directory)}")
+    try:
+        described = read_described(directory)
+    except ValueError as error:
+        raise CheckpointError(str(error)) from error
+    try:
+        files = {name: File(x["size"], x["sha256"]) for name, x in described["files"].items()}
+        # Not in the list, but compared with the checksum in itself.
+        files[POLICY_FILE] = _describe(path, hashlib.sha256)
+        return Manifest(
+            format_version=EXPORTED_VERSION,
+            package_version=described["package_version"],
+            files=files,
+            **described["checkpoint"],
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise damaged(path, f"it has no valid {error}") from error
+
+
+def _describe(path: Path, digest: Digest = xxh3_128) -> File:
+    checksum, size = digest(), 0
     with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK_BYTES):
             checksum.update(block)
@@ -204,7 +236,9 @@ def _describe(path: Path) -> File:
     return File(size, checksum.hexdigest())
 
 
-def _problem(directory: Path, name: str, manifest: Manifest) -> CheckpointError | None:
+def _problem(
+    directory: Path, name: str, manifest: Manifest, digest: Digest
+) -> CheckpointError | None:
     path = directory / name
     expected = manifest.files.get(name)
     if expected is None:
@@ -214,7 +248,7 @@ def _problem(directory: Path, name: str, manifest: Manifest) -> CheckpointError 
         if size != expected.size:
             what = f"it has {size} bytes, but was written with {expected.size}"
             return damaged(path, what, directory)
-        if _describe(path) != expected:
+        if _describe(path, digest) != expected:
             what = "its checksum has changed since it was written"
             return damaged(path, what, directory)
     except FileNotFoundError:

@@ -1,15 +1,14 @@
-"""One dream as an environment of Gymnasium."""
+"""One dream as an environment of Gymnasium: a vector of one."""
 
 from pathlib import Path
 from typing import Any, Literal
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector.utils import batch_space, concatenate, create_empty_array, iterate
+from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
-from rllib_dreamerv3.dream_env.dreams import OBSERVATION, Dreams, DreamState
-from rllib_dreamerv3.dream_env.picture import check_render_mode, dream_picture
 from rllib_dreamerv3.dream_env.starts import Begin
+from rllib_dreamerv3.dream_env.vector_env import OBSERVATION, DreamState, DreamVectorEnv
 
 
 class DreamEnv(gym.Env):
@@ -68,9 +67,7 @@ class DreamEnv(gym.Env):
                 needs, or its replay has no such sequences.
             ValueError: If an argument is out of range.
         """
-        check_render_mode(render_mode)
-        self.render_mode = render_mode
-        self._dreams = Dreams(
+        self._dreams = DreamVectorEnv(
             checkpoint,
             1,
             horizon=horizon,
@@ -78,12 +75,11 @@ class DreamEnv(gym.Env):
             context=context,
             starts=starts,
             seed=seed,
+            render_mode=render_mode,
         )
-        saved = self._dreams.saved
-        self.observation_space = saved.observations.space
-        self.action_space = saved.actions.space
-        self._batched = batch_space(self.observation_space, 1)
-        self._running = False
+        self.render_mode = render_mode
+        self.observation_space = self._dreams.single_observation_space
+        self.action_space = self._dreams.single_action_space
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -101,15 +97,15 @@ class DreamEnv(gym.Env):
             ValueError: If there is another option, or nothing to begin with.
             EnvironmentDataError: If the observation holds what cannot be.
         """
-        super().reset(seed=seed)
         if options and options.get(OBSERVATION) is not None:
             options = {
                 **options,
                 OBSERVATION: _with_axis(self.observation_space, options[OBSERVATION]),
             }
-        self._dreams.reset(self.np_random, options)
-        self._running = True
-        return self._observation(), {}
+        observations, info = self._dreams.reset(seed=seed, options=options)
+        self._np_random = self._dreams.np_random
+        self._np_random_seed = self._dreams.np_random_seed
+        return self._first(observations), info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Lets an action lead to the next observation.
@@ -125,13 +121,13 @@ class DreamEnv(gym.Env):
             ResetNeeded: If there is no episode to go on with.
             ValueError: If the action is not in its space.
         """
-        if not self._running or self._dreams.state.ended[0]:
-            raise gym.error.ResetNeeded("The dream has not begun or has ended: call reset().")
+        if self._dreams.get_state().ended[0]:
+            raise gym.error.ResetNeeded("The dream has ended: call reset().")
         actions = _with_axis(self.action_space, action)
-        reward, terminated, truncated, go_on = self._dreams.step(actions, self.np_random)
-        info = {"continue": float(go_on[0])}
+        observations, reward, terminated, truncated, info = self._dreams.step(actions)
         ended = bool(terminated[0]), bool(truncated[0])
-        return self._observation(), float(reward[0]), *ended, info
+        chance = {"continue": float(info["continue"][0])}
+        return self._first(observations), float(reward[0]), *ended, chance
 
     def render(self) -> np.ndarray | None:
         """Draws the current observation: its images, or else its numbers as bars.
@@ -139,39 +135,19 @@ class DreamEnv(gym.Env):
         Returns:
             uint8 ``[height, width, 3]``; None without a render mode.
         """
-        if self.render_mode is None:
-            return None
-        columns = {key: column[0] for key, column in self.get_state().columns.items()}
-        return dream_picture(self._dreams.saved.observations.layout, columns)
+        pictures = self._dreams.render()
+        return None if pictures is None else pictures[0]
 
     def get_state(self) -> DreamState:
-        """All that decides how the dream goes on.
-
-        Raises:
-            ResetNeeded: If it has not begun.
-        """
-        if not self._running:
-            raise gym.error.ResetNeeded("The dream has not begun: call reset().")
-        return self._dreams.state._replace(random=self.np_random.bit_generator.state)
+        """All that decides how the dream goes on; see :meth:`DreamVectorEnv.get_state`."""
+        return self._dreams.get_state()
 
     def set_state(self, state: DreamState) -> None:
-        """Goes on from a state, of this environment or of another with the same checkpoint.
+        """Goes on from a state; see :meth:`DreamVectorEnv.set_state`."""
+        self._dreams.set_state(state)
 
-        Args:
-            state: What :meth:`get_state` gave: the same actions give the same continuation. With
-                ``random=None`` another one is drawn.
-
-        Raises:
-            ValueError: If it is that of several dreams.
-        """
-        if len(state.steps) != 1:
-            raise ValueError(f"There are {len(state.steps)} states: state.take([i]) gives one.")
-        if state.random is not None:
-            self.np_random.bit_generator.state = state.random
-        self._dreams.state, self._running = state, True
-
-    def _observation(self) -> Any:
-        return next(iter(iterate(self._batched, self._dreams.observations())))
+    def _first(self, observations: Any) -> Any:
+        return next(iter(iterate(self._dreams.observation_space, observations)))
 
 
 def _with_axis(space: gym.Space, value: Any) -> Any:

@@ -11,12 +11,6 @@ _BAR, _SPACE = 12, 4
 _POSITIVE, _NEGATIVE, _MIDDLE = (0, 114, 178), (213, 94, 0), (128, 128, 128)
 
 
-def check_render_mode(render_mode: str | None) -> None:
-    """Raises ValueError for a render mode that dreams do not have."""
-    if render_mode not in (None, "rgb_array"):
-        raise ValueError(f"render_mode must be 'rgb_array' or None, not {render_mode!r}.")
-
-
 def dream_picture(layout: ObservationLayout, columns: Columns) -> np.ndarray:
     """Draws an observation.
 

@@ -1,16 +1,67 @@
 """N dreams as a vector environment of Gymnasium."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from rllib_dreamerv3.dream_env.dreams import Dreams, DreamState
-from rllib_dreamerv3.dream_env.picture import check_render_mode, dream_picture
-from rllib_dreamerv3.dream_env.starts import Begin
+from rllib_dreamerv3.agent.networks.model import DreamerModel, set_weights
+from rllib_dreamerv3.agent.networks.saved import (
+    SavedNetworks,
+    read_saved_networks,
+    read_weights,
+    require_world_model,
+    weights_told,
+)
+from rllib_dreamerv3.checkpoints.runs import find_checkpoint
+from rllib_dreamerv3.dream_env.dynamics import Dynamics, Latents
+from rllib_dreamerv3.dream_env.picture import dream_picture
+from rllib_dreamerv3.dream_env.starts import Begin, Starts, read_starts
+from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.spaces.layout import DiscreteAction
+
+OBSERVATION = "observation"
+"""The one option of ``reset()``."""
+
+
+class DreamState(NamedTuple):
+    """All that decides how N dreams go on: arrays, which are never changed in place.
+
+    Attributes:
+        latents: Model states ``[N, ...]``.
+        columns: Current observations, as columns ``[N, ...]``.
+        steps: Since each began, int64 ``[N]``.
+        ended: Which have ended, bool ``[N]``.
+        random: State of the random numbers; None to go on with those that are there, so that
+            another outcome is drawn each time.
+    """
+
+    latents: Latents
+    columns: Columns
+    steps: np.ndarray
+    ended: np.ndarray
+    random: Mapping[str, Any] | None = None
+
+    def take(self, which: np.ndarray | list[int]) -> "DreamState":
+        """The states of some dreams; one that is named twice is there twice.
+
+        Args:
+            which: Indices ``[M]``.
+
+        Returns:
+            M states, without the state of the random numbers.
+        """
+        which = np.asarray(which, int)
+        return DreamState(
+            Latents(*(x[which] for x in self.latents)),
+            {key: column[which] for key, column in self.columns.items()},
+            self.steps[which],
+            self.ended[which],
+        )
 
 
 class DreamVectorEnv(VectorEnv):
@@ -57,25 +108,37 @@ class DreamVectorEnv(VectorEnv):
             CheckpointError: As for :class:`DreamEnv`.
             ValueError: If an argument is out of range.
         """
-        if num_envs < 1:
-            raise ValueError(f"num_envs must be at least 1, not {num_envs}.")
-        check_render_mode(render_mode)
-        self.num_envs, self.render_mode = num_envs, render_mode
-        self._dreams = Dreams(
-            checkpoint,
-            num_envs,
-            horizon=horizon,
-            begin=begin,
-            context=context,
-            starts=starts,
-            seed=seed,
-        )
-        saved = self._dreams.saved
-        self.single_observation_space = saved.observations.space
-        self.single_action_space = saved.actions.space
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._running = False
+        for name, value in (("num_envs", num_envs), ("horizon", horizon), ("context", context)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}.")
+        if begin not in ("anywhere", "first"):
+            raise ValueError(f"begin must be 'anywhere' or 'first', not {begin!r}.")
+        if render_mode not in (None, "rgb_array"):
+            raise ValueError(f"render_mode must be 'rgb_array' or None, not {render_mode!r}.")
+        directory, _ = find_checkpoint(Path(checkpoint).expanduser().resolve())
+        require_world_model(directory)
+        self._saved: SavedNetworks = read_saved_networks(directory)
+        observations, actions = self._saved.observations, self._saved.actions
+        model = DreamerModel(observations.layout, actions.layout, self._saved.settings, seed)
+        with weights_told(directory):
+            set_weights(model, read_weights(directory))
+        self._dynamics = Dynamics(model.world_model, self._saved)
+        self._starts: Starts | None = None
+        if starts:
+            self._starts = read_starts(
+                directory,
+                self._saved,
+                self._dynamics,
+                begin=begin,
+                most=starts,
+                context=context,
+                seed=seed,
+            )
+        self.num_envs, self.render_mode, self._horizon = num_envs, render_mode, horizon
+        self.single_observation_space, self.single_action_space = observations.space, actions.space
+        self.observation_space = batch_space(observations.space, num_envs)
+        self.action_space = batch_space(actions.space, num_envs)
+        self._state: DreamState | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -94,9 +157,19 @@ class DreamVectorEnv(VectorEnv):
             EnvironmentDataError: If the observation holds what cannot be.
         """
         super().reset(seed=seed)
-        self._dreams.reset(self.np_random, options)
-        self._running = True
-        return self._dreams.observations(), {}
+        unknown = set(options or {}) - {OBSERVATION}
+        if unknown:
+            raise ValueError(
+                f"reset() has no option {sorted(unknown)[0]!r}; it takes {OBSERVATION!r}."
+            )
+        if options and options.get(OBSERVATION) is not None:
+            columns = self._saved.observations.encode(options[OBSERVATION])
+            latents = self._dynamics.begin(columns, self._draw_uniform())
+        else:
+            latents, columns = self._draw_starts()
+        nothing = np.zeros(self.num_envs, np.int64)
+        self._state = DreamState(latents, columns, nothing, nothing > 0)
+        return self._observations(self._state), {}
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Lets actions lead to the next observations.
@@ -106,39 +179,55 @@ class DreamVectorEnv(VectorEnv):
 
         Returns:
             Observations, rewards float64 ``[N]``, terminated and truncated bool ``[N]``, and an
-            info with ``continue``, float32 ``[N]``.
+            info with ``continue``, the probability that the episode goes on, float32 ``[N]``.
 
         Raises:
             ResetNeeded: If the dreams have not begun.
             ValueError: If an action is not in its space.
         """
-        self._check_begun()
-        reward, terminated, truncated, go_on = self._dreams.step(actions, self.np_random)
-        info = {"continue": go_on, "_continue": np.ones(self.num_envs, bool)}
-        observations = self._dreams.observations()
+        before, vectors = self._begun(), self._vectors(actions)
+        latents, columns, reward, go_on = self._dynamics.step(
+            before.latents, vectors, self._draw_uniform()
+        )
+        terminated = self.np_random.random(self.num_envs) >= go_on
+        steps = before.steps + 1
+        if before.ended.any():
+            new, begun = before.ended, self._draw_starts()
+            latents = Latents(*map(_chosen(new), begun.latents, latents))
+            columns = {key: _chosen(new)(begun.columns[key], x) for key, x in columns.items()}
+            reward, go_on = np.where(new, np.float32(0), reward), np.where(new, 1.0, go_on)
+            steps, terminated = np.where(new, 0, steps), terminated & ~new
+        truncated = (steps >= self._horizon) & ~terminated
+        self._state = DreamState(latents, columns, steps, terminated | truncated)
+        info = {"continue": go_on.astype(np.float32), "_continue": np.ones(self.num_envs, bool)}
+        observations = self._observations(self._state)
         return observations, reward.astype(np.float64), terminated, truncated, info
 
     def render(self) -> tuple[np.ndarray, ...] | None:
         """Draws the current observation of each dream; None without a render mode."""
-        self._check_begun()
         if self.render_mode is None:
             return None
-        layout, columns = self._dreams.saved.observations.layout, self._dreams.state.columns
+        layout, columns = self._saved.observations.layout, self._begun().columns
         return tuple(
             dream_picture(layout, {key: column[i] for key, column in columns.items()})
             for i in range(self.num_envs)
         )
 
     def get_state(self) -> DreamState:
-        """All that decides how the dreams go on; see :meth:`DreamEnv.get_state`."""
-        self._check_begun()
-        return self._dreams.state._replace(random=self.np_random.bit_generator.state)
+        """All that decides how the dreams go on.
+
+        Raises:
+            ResetNeeded: If they have not begun.
+        """
+        return self._begun()._replace(random=self.np_random.bit_generator.state)
 
     def set_state(self, state: DreamState) -> None:
-        """Goes on from states, which may be those of another environment.
+        """Goes on from states, of this environment or of another with the same checkpoint.
 
         Args:
-            state: N states; ``state.take([0] * n)`` makes n of one, to try n ways on.
+            state: N states of :meth:`get_state`: the same actions give the same continuation. With
+                ``random=None`` another one is drawn. ``state.take([0] * n)`` makes n of one, to try
+                n ways on.
 
         Raises:
             ValueError: If there are not N of them.
@@ -150,8 +239,42 @@ class DreamVectorEnv(VectorEnv):
             )
         if state.random is not None:
             self.np_random.bit_generator.state = state.random
-        self._dreams.state, self._running = state, True
+        self._state = state
 
-    def _check_begun(self) -> None:
-        if not self._running:
+    def _begun(self) -> DreamState:
+        if self._state is None:
             raise gym.error.ResetNeeded("The dreams have not begun: call reset().")
+        return self._state
+
+    def _observations(self, state: DreamState) -> Any:
+        return self._saved.observations.decode(state.columns)
+
+    def _draw_uniform(self) -> np.ndarray:
+        """Decides the samples of one step."""
+        return self.np_random.random((self.num_envs, self._dynamics.categoricals), np.float32)
+
+    def _draw_starts(self) -> Starts:
+        if self._starts is None:
+            raise ValueError(
+                "Without starts there is nothing to begin with: give the observation, "
+                "reset(options={'observation': ...})."
+            )
+        which = self.np_random.integers(len(self._starts.latents.h), size=self.num_envs)
+        return Starts(
+            Latents(*(x[which] for x in self._starts.latents)),
+            {key: column[which] for key, column in self._starts.columns.items()},
+        )
+
+    def _vectors(self, actions: Any) -> np.ndarray:
+        codec = self._saved.actions
+        vectors = codec.encode(actions)
+        discrete = sum(isinstance(leaf, DiscreteAction) for leaf in codec.layout.leaves)
+        chosen = vectors[:, codec.layout.mask_positions].sum(-1)
+        if len(vectors) != self.num_envs or (chosen != discrete).any() or np.isnan(vectors).any():
+            raise ValueError(f"{actions!r} holds an action that is not in {codec.space}.")
+        return vectors
+
+
+def _chosen(which: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """What takes rows of one array where ``which`` is set, and of another elsewhere."""
+    return lambda one, other: np.where(which.reshape(-1, *[1] * (one.ndim - 1)), one, other)

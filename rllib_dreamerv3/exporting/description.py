@@ -4,33 +4,46 @@ import dataclasses
 from typing import Any
 
 from rllib_dreamerv3.agent.networks.saved import SavedNetworks
-from rllib_dreamerv3.checkpoints.manifest import package_version
+from rllib_dreamerv3.checkpoints.manifest import Manifest, package_version
 from rllib_dreamerv3.exporting.step import input_names
 from rllib_dreamerv3.portable.described import FORMAT, FORMAT_VERSION
 from rllib_dreamerv3.portable.leaves import leaf_to_json
+from rllib_dreamerv3.spaces.space_json import space_to_json
 
 
-def describe(saved: SavedNetworks) -> dict[str, Any]:
+def describe(saved: SavedNetworks, manifest: Manifest) -> dict[str, Any]:
     """Describes a policy in plain JSON.
 
     Args:
         saved: What the checkpoint says.
+        manifest: That of the checkpoint.
 
     Returns:
         The entries of the checkpoint's ``policy.json``, without where its environment was found;
-        ``settings`` of the networks; and for whoever has not this package: sizes of the ``state``,
-        and how each leaf of an observation and of an action is encoded. ``models`` and ``files``
-        are missing still.
+        when and after how much training it was saved; and for programs without this package: sizes
+        of the ``state``, and how each leaf of an observation and of an action is encoded.
+        ``models`` and ``files`` are added later.
     """
-    names = input_names(saved.observations.layout)
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
         "package_version": package_version(),
+        "checkpoint": {
+            name: getattr(manifest, name)
+            for name in ("created", "env_steps", "updates", "iteration")
+        },
         **dataclasses.asdict(saved.policy),
         "env_directory": None,
+        **describe_acting(saved),
+    }
+
+
+def describe_acting(saved: SavedNetworks) -> dict[str, Any]:
+    """Describes what :class:`ExportedPolicy` needs to know beside the model, in plain JSON."""
+    names = input_names(saved.observations.layout)
+    return {
+        "action_space": space_to_json(saved.actions.space),
         "mode": saved.policy.options["evaluation_action"],
-        "settings": dataclasses.asdict(saved.settings),
         "state": {
             "h": saved.settings.deterministic,
             "index": saved.settings.categoricals,
@@ -42,7 +55,6 @@ def describe(saved: SavedNetworks) -> dict[str, Any]:
                 "shape": list(part.arrays.shape),
                 "input": names[part.leaf.key],
                 "array": leaf_to_json(part.arrays),
-                # For networks: bounds of images, numbers of classes.
                 "column": dataclasses.asdict(part.leaf),
             }
             for path, part in saved.observations.parts

@@ -1,41 +1,15 @@
-"""The formats of exported policies: ``savedmodel``, ``litert``, ``onnx`` and ``numpy``.
+"""The formats of exported policies: ``savedmodel``, ``litert`` and ``onnx``, all in float32."""
 
-LiteRT uses builtin operations alone. It has two models: one in float32, and one whose large kernels
-are int8 (dynamic range: activations stay float32), with how far it is from the other.
-"""
-
-import importlib
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
-from rllib_dreamerv3.checkpoints.files import EXPORTED_NETWORKS_FILE
 from rllib_dreamerv3.errors import ExportError
-from rllib_dreamerv3.exporting.checks import WITHOUT_IMAGES
-from rllib_dreamerv3.exporting.difference import measure_difference
 from rllib_dreamerv3.exporting.step import ExportedStep
-from rllib_dreamerv3.portable.runners import litert_runner
 
 EXTRA = "rllib-dreamerv3[export]"
-
-
-def require(module: str, format: str) -> Any:
-    """Imports a module that a format needs.
-
-    Raises:
-        ExportError: If it is not installed; names the extra that brings it.
-    """
-    try:
-        return importlib.import_module(module)
-    except ImportError as error:
-        raise ExportError(
-            f"The format {format!r} needs {module.partition('.')[0]}, which cannot be imported "
-            f"({error}). Install it with: pip install '{EXTRA}'"
-        ) from error
-
-
 SAVEDMODEL = "savedmodel"
 
 
@@ -52,33 +26,25 @@ def write_savedmodel(step: ExportedStep, directory: Path) -> dict[str, Any]:
     return {SAVEDMODEL: {"path": SAVEDMODEL}}
 
 
-LITERT, INT8_NAME = "litert", "litert_int8"
-LITERT_FILE, INT8_FILE = "model.tflite", "model_int8.tflite"
+LITERT = "litert"
+LITERT_FILE = "model.tflite"
 
 
 def write_litert(step: ExportedStep, directory: Path) -> dict[str, Any]:
-    """Writes the step as ``model.tflite`` and ``model_int8.tflite``.
+    """Writes the step as ``model.tflite``, with builtin operations alone.
 
     Returns:
-        What ``policy.json`` says of both models.
-
-    Raises:
-        ExportError: If ai-edge-litert, which measures the difference, is not installed.
+        What ``policy.json`` says of the model.
     """
-    require("ai_edge_litert.interpreter", LITERT)
     with tempfile.TemporaryDirectory() as temporary:
         source = directory / SAVEDMODEL
         if not source.is_dir():  # As it is if that format has been asked for, too.
             source = Path(temporary, SAVEDMODEL)
             write_savedmodel(step, Path(temporary))
-        for name, optimizations in ((LITERT_FILE, []), (INT8_FILE, [tf.lite.Optimize.DEFAULT])):
-            converter = tf.lite.TFLiteConverter.from_saved_model(str(source))
-            converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
-            converter.optimizations = optimizations
-            (directory / name).write_bytes(converter.convert())
-    exact, rounded = (litert_runner(directory / name) for name in (LITERT_FILE, INT8_FILE))
-    difference = measure_difference(step, exact, rounded)
-    return {LITERT: {"path": LITERT_FILE}, INT8_NAME: {"path": INT8_FILE, "difference": difference}}
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(source))
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS]
+        (directory / LITERT_FILE).write_bytes(converter.convert())
+    return {LITERT: {"path": LITERT_FILE}}
 
 
 ONNX = "onnx"
@@ -96,7 +62,13 @@ def write_onnx(step: ExportedStep, directory: Path) -> dict[str, Any]:
     Raises:
         ExportError: If tf2onnx is not installed.
     """
-    tf2onnx = require("tf2onnx", ONNX)
+    try:
+        import tf2onnx
+    except ImportError as error:
+        raise ExportError(
+            f"The format {ONNX!r} needs tf2onnx, which cannot be imported ({error}). Install it "
+            f"with: pip install '{EXTRA}'"
+        ) from error
     # It hands the specifications over by position.
     names = list(step.inputs)
     function = tf.function(
@@ -109,12 +81,3 @@ def write_onnx(step: ExportedStep, directory: Path) -> dict[str, Any]:
         output_path=str(directory / ONNX_FILE),
     )
     return {ONNX: {"path": ONNX_FILE}}
-
-
-def write_numpy(step: ExportedStep, directory: Path) -> dict[str, Any]:
-    """Writes nothing: ``networks.safetensors`` is there, and what computes with it is copied.
-
-    Returns:
-        What ``policy.json`` says of the model.
-    """
-    return {WITHOUT_IMAGES: {"path": EXPORTED_NETWORKS_FILE}}

@@ -9,8 +9,6 @@ _NEEDED = {
     "savedmodel": ("SavedModel, for TensorFlow", "tensorflow"),
     "litert": ("LiteRT (TensorFlow Lite), float32", "ai-edge-litert"),
     "onnx": ("ONNX", "onnxruntime"),
-    "numpy": ("NumPy, for small policies", ""),
-    "litert_int8": ("LiteRT, large kernels in int8", "ai-edge-litert"),
 }
 
 
@@ -24,7 +22,7 @@ def readme(described: Mapping[str, Any]) -> str:
         Markdown.
     """
     rows = [
-        f"| `{name}` | {_NEEDED[name][0]} | `{model['path']}` | {_NEEDED[name][1] or 'nothing'} |"
+        f"| `{name}` | {_NEEDED[name][0]} | `{model['path']}` | {_NEEDED[name][1]} |"
         for name, model in described["models"].items()
     ]
     names = [leaf["input"] for leaf in described["observations"]]
@@ -32,7 +30,6 @@ def readme(described: Mapping[str, Any]) -> str:
         names.append("action_mask")
     columns = ", ".join(f"`{x}`" for x in names)
     first = next(iter(described["models"]))
-    difference = described["models"].get("litert_int8", {}).get("difference")
     return f"""# A policy of DreamerV3
 
 Trained in {described["env"] or described["env_class"] or "an environment without a name"};
@@ -41,11 +38,11 @@ exported by rllib-dreamerv3 {described["package_version"]}.
 | format | model | path | needs NumPy and |
 |---|---|---|---|
 {chr(10).join(rows)}
-{_told(difference)}
+
 `policy.json` says what observations and actions look like, how they are encoded and decoded, and
 has the SHA-256 of every file, its own too. `policy_io/` does that with NumPy alone.
 `networks.safetensors` has the networks, for `load_policy()` and `rllib evaluate` of
-rllib-dreamerv3, and `manifest.json` the checksums by which these verify the folder.
+rllib-dreamerv3.
 
 ## Acting
 
@@ -72,26 +69,3 @@ The model is one step, a function of named arrays with N in front. Inputs: {colu
 `next_index` and two action vectors, `sample` and `mode`: the one that is taken is the next
 `action`.
 """
-
-
-_MEANINGS = {
-    "h_mean": "its recurrent state differs by {} (mean; elements are in [-1, 1])",
-    "classes_equal": "{:.1%} of the sampled classes are the same",
-    "choices_equal": "{:.1%} of the likeliest choices are the same",
-    "numbers_mean": "the likeliest numbers differ by {} (mean; in [-1, 1])",
-}
-
-
-def _told(difference: Mapping[str, float] | None) -> str:
-    """How far the int8 model is from the one in float32."""
-    if difference is None:
-        return ""
-    found = [
-        meaning.format(difference[name])
-        for name, meaning in _MEANINGS.items()
-        if name in difference
-    ]
-    return (
-        f"\nThe int8 model is not exact. In a step from the same state, in {difference['steps']} "
-        f"steps with random\nobservations: {'; '.join(found)}.\n"
-    )

@@ -15,12 +15,7 @@ from rllib_dreamerv3.agent.networks.model import PolicyModel, Weights, set_weigh
 from rllib_dreamerv3.agent.networks.saved import SavedNetworks
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.records import ACTION_MASK
-from rllib_dreamerv3.spaces.layout import (
-    ActionLayout,
-    DiscreteAction,
-    ObservationLayout,
-    ObservationLeaf,
-)
+from rllib_dreamerv3.spaces.layout import DiscreteAction, ObservationLayout
 
 
 class ExportedStep(NamedTuple):
@@ -30,15 +25,11 @@ class ExportedStep(NamedTuple):
         networks: Their parameters.
         function: A ``tf.function`` of named tensors ``[N, ...]`` that returns named ones.
         inputs: Shape, dtype and name of each input, with N open.
-        leaves: Which of the inputs are observation columns, and what these hold.
-        actions: What the action vectors hold.
     """
 
     networks: PolicyModel
     function: Any
     inputs: dict[str, tf.TensorSpec]
-    leaves: dict[str, ObservationLeaf]
-    actions: ActionLayout
 
 
 def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
@@ -102,9 +93,8 @@ def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
     specs = {
         name: tf.TensorSpec([None, *shape], dtype, name) for name, (shape, dtype) in shapes.items()
     }
-    leaves = {names[leaf.key]: leaf for leaf in observations.leaves}
     function = tf.function(step, autograph=False)
-    return ExportedStep(networks, function, specs, leaves, actions)
+    return ExportedStep(networks, function, specs)
 
 
 def input_names(observations: ObservationLayout) -> dict[str, str]:

@@ -322,7 +322,7 @@ def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
 
 def may_replace(directory: Path) -> bool:
     """Whether a new checkpoint may replace a directory: one with a checkpoint, not an export."""
-    return manifest.is_checkpoint(directory) and not manifest.is_exported(directory)
+    return manifest.is_checkpoint(directory)
 
 
 def _verify_around(directory: Path) -> None:

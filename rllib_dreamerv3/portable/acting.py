@@ -76,7 +76,7 @@ class ExportedPolicy:
     def state(self, state: Any) -> None:
         self._state = None if state is None else checked_state(state, self._sizes)
 
-    def reset(self, seed: int | None = None) -> None:
+    def reset(self, seed: int | np.random.SeedSequence | None = None) -> None:
         """Begins episodes in all environments.
 
         Args:
@@ -90,26 +90,35 @@ class ExportedPolicy:
         """Chooses actions, and remembers the observation.
 
         Args:
-            observation: From the space of one environment; or of N of them, arrays ``[N, ...]``
-                nested as the space is. Keys that the space does not have are not looked at, as
-                in training.
+            observation: From the space of one environment; or of N of them, as a vector
+                environment returns it, arrays ``[N, ...]`` nested as the space is. Keys that the
+                space does not have are not looked at, as in training.
             is_first: Where an episode begins, ``[N]`` bool; None for nowhere but after
                 :meth:`reset`.
 
         Returns:
-            The action of one environment, or those of N as arrays ``[N, ...]``.
+            The action of one environment, or those of N as a vector environment takes them, arrays
+            ``[N, ...]``.
 
         Raises:
             ValueError: If the observation, or ``is_first``, does not have the right shape, or it
-                holds NaN, infinity, a class that does not exist, or pixels that are not uint8.
+                holds NaN, infinity, a class that does not exist, or pixels that are not uint8; or
+                if the policy's numbers have become NaN or infinite.
         """
+        state, single = self._observe(observation, is_first, self._rng)
+        values = self._decode(state.action)
+        self._state = state
+        return _nest(self._space, iter([x[0] for x in values] if single else values))
+
+    def _observe(
+        self, observation: Any, is_first: np.ndarray | None, rng: np.random.Generator
+    ) -> tuple[State, bool]:
+        """The state at observations, and whether they are of one environment without an axis."""
         columns, single = self._observations.encode(observation)
         n = len(next(iter(columns.values())))
         state, begins = self._before(n, is_first)
-        out = self._run({**columns, "is_first": begins, **state._asdict(), **self._noise(n)})
-        values = self._decode(out[self.mode])
-        self._state = State(out["next_h"], out["next_index"], out[self.mode])
-        return _nest(self._space, iter([x[0] for x in values] if single else values))
+        out = self._run({**columns, "is_first": begins, **state._asdict(), **self._noise(rng, n)})
+        return State(out["next_h"], out["next_index"], out[self.mode]), single
 
     def _before(self, n: int, is_first: np.ndarray | None) -> tuple[State, np.ndarray]:
         """The state before N observations, and which of these begin an episode."""
@@ -132,16 +141,19 @@ class ExportedPolicy:
             begins |= given
         return state, begins
 
-    def _noise(self, n: int) -> dict[str, np.ndarray]:
+    def _noise(self, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
         """Drawn whatever the mode is, in this order, so that one seed always means the same."""
-        latent = latent_noise(self._rng, n, self._sizes["index"])
-        parts = [part for leaf in self._actions for part in leaf.draw_noise(self._rng, n)]
+        latent = latent_noise(rng, n, self._sizes["index"])
+        parts = [part for leaf in self._actions for part in leaf.draw_noise(rng, n)]
         return {"latent_noise": latent, "action_noise": np.concatenate(parts, -1)}
 
     def _decode(self, vectors: np.ndarray) -> list[np.ndarray]:
         """Action vectors ``[N, A]`` -> values ``[N, ...]`` of all leaves of the action space."""
         if not np.isfinite(vectors).all():
-            raise ValueError("The model returned an action that is NaN or infinite.")
+            raise ValueError(
+                "The policy chose an action that is NaN or infinite: its networks multiply "
+                "observations beyond what numbers can hold. Take another checkpoint."
+            )
         ends = np.cumsum([leaf.width for leaf in self._actions])[:-1]
         parts = np.split(vectors, ends, axis=-1)
         return [leaf.decode(part) for leaf, part in zip(self._actions, parts, strict=True)]

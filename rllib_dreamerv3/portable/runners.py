@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from .networks import Arrays, NumpyPolicy, read_safetensors
+import numpy as np
 
+Arrays = dict[str, np.ndarray]
 Run = Callable[[Arrays], Arrays]
 
 
@@ -32,13 +33,14 @@ def open_runner(directory: Path, described: Mapping[str, Any], format: str | Non
         ValueError: If there is no such model, or its files are damaged.
         ImportError: If what runs it is not installed; says what to install.
     """
-    models = described["models"]
-    name = format or next(iter(models))
+    models = {name: model for name, model in described["models"].items() if name in _RUNNERS}
+    name = format or next(iter(models), "")
     if name not in models:
-        raise ValueError(f"{directory} has no model {name!r}, but {', '.join(models)}.")
+        known = ", ".join(models) or "none that this version runs"
+        raise ValueError(f"{directory} has no model {name!r}; its models: {known}.")
     path = directory / models[name]["path"]
     _verify(directory, models[name]["path"], described["files"])
-    return _RUNNERS[name](path, described)
+    return _RUNNERS[name](path)
 
 
 def _verify(directory: Path, path: str, files: Mapping[str, Mapping[str, Any]]) -> None:
@@ -62,7 +64,7 @@ def _needs(module: str, distribution: str) -> Any:
         ) from error
 
 
-def _savedmodel(path: Path, described: Mapping[str, Any]) -> Run:
+def _savedmodel(path: Path) -> Run:
     tf = _needs("tensorflow", "tensorflow")
     # Held as a whole: its variables live as long as it does.
     model = tf.saved_model.load(str(path))
@@ -75,8 +77,7 @@ def _savedmodel(path: Path, described: Mapping[str, Any]) -> Run:
     return run
 
 
-def litert_runner(path: Path) -> Run:
-    """Runs a model of LiteRT, once known as TensorFlow Lite."""
+def _litert(path: Path) -> Run:
     interpreter = _needs("ai_edge_litert.interpreter", "ai-edge-litert")
     # Held as a whole: the signature's runner does not keep it.
     model = interpreter.Interpreter(str(path))
@@ -88,11 +89,7 @@ def litert_runner(path: Path) -> Run:
     return run
 
 
-def _litert(path: Path, described: Mapping[str, Any]) -> Run:
-    return litert_runner(path)
-
-
-def _onnx(path: Path, described: Mapping[str, Any]) -> Run:
+def _onnx(path: Path) -> Run:
     onnxruntime = _needs("onnxruntime", "onnxruntime")
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
@@ -103,14 +100,8 @@ def _onnx(path: Path, described: Mapping[str, Any]) -> Run:
     return run
 
 
-def _numpy(path: Path, described: Mapping[str, Any]) -> Run:
-    return NumpyPolicy(described, read_safetensors(path))
-
-
-_RUNNERS: dict[str, Callable[[Path, Mapping[str, Any]], Run]] = {
+_RUNNERS: dict[str, Callable[[Path], Run]] = {
     "savedmodel": _savedmodel,
     "litert": _litert,
-    "litert_int8": _litert,
-    "numpy": _numpy,
     "onnx": _onnx,
 }

@@ -104,10 +104,6 @@ class ObservationLayout:
         """The leaves that go through the MLP."""
         return tuple(leaf for leaf in self.leaves if not isinstance(leaf, Image))
 
-    def zeros(self, *batch: int) -> dict[str, np.ndarray]:
-        """Columns ``[*batch, ...]`` of zeros, for tracing and for tests."""
-        return {leaf.key: np.zeros((*batch, *leaf.shape), leaf.dtype) for leaf in self.leaves}
-
 
 @dataclass(frozen=True)
 class DiscreteAction:
@@ -148,11 +144,6 @@ class ActionLayout:
     def size(self) -> int:
         """Width A of the action vector."""
         return sum(leaf.size for leaf in self.leaves)
-
-    @property
-    def all_discrete(self) -> bool:
-        """Whether no leaf is continuous."""
-        return all(isinstance(leaf, DiscreteAction) for leaf in self.leaves)
 
     @property
     def all_continuous(self) -> bool:

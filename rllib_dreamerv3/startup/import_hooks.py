@@ -5,6 +5,9 @@ and lets RLlib register its algorithms there if a name is missing. So both regis
 as soon as they exist; the algorithm itself is imported when it is looked up.
 
 The hooks also put TensorFlow into version-2 mode, which RLlib disables if it is imported first.
+
+TensorFlow Probability takes more than a second to import. RLlib imports it with itself, for action
+distributions that this algorithm does not use; the hooks defer that until they are used.
 Does not import Ray.
 """
 
@@ -26,6 +29,7 @@ def install_import_hooks() -> None:
         RuntimeError: As :func:`prepare_tensorflow`.
     """
     wrapt.register_post_import_hook(lambda _: prepare_tensorflow(), "ray.rllib")
+    wrapt.register_post_import_hook(_defer_probability, "ray.rllib.utils.framework")
     wrapt.register_post_import_hook(_register_with_rllib, "ray.rllib.algorithms.registry")
     wrapt.register_post_import_hook(_register_with_tune, "ray.tune.registry")
 
@@ -40,6 +44,17 @@ class _PickledAsTheClass:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return import_algorithm, ()
+
+
+class _DeferredProbability:
+    """TensorFlow Probability, imported when a name of it is used."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(import_module("tensorflow_probability"), name)
+
+
+def _defer_probability(framework: ModuleType) -> None:
+    framework.try_import_tfp = lambda error=False: _DeferredProbability()  # type: ignore[attr-defined]
 
 
 def _register_with_rllib(registry: ModuleType) -> None:

@@ -98,19 +98,5 @@ def test_other_directories_are_told_apart(tmp_path: Path):
         manifest.read(tmp_path)
 
 
-def test_of_an_exported_policy_it_is_told_to_export_again(tmp_path: Path):
-    (tmp_path / "networks.safetensors").write_bytes(b"parameters")
-    (tmp_path / "savedmodel").mkdir()
-    (tmp_path / "savedmodel" / "model.pb").write_bytes(b"model")
-    manifest.write(tmp_path, env_steps=1, updates=1)
-    assert manifest.is_exported(tmp_path)
-    (tmp_path / "savedmodel" / "model.pb").write_bytes(b"other")
-    with pytest.raises(CheckpointError, match=r"model\.pb is damaged.*Export the policy again"):
-        manifest.verify(tmp_path)
-    (tmp_path / "networks.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"is missing\. Export the policy again"):
-        manifest.verify(tmp_path, only=["networks.safetensors"])
-
-
 def test_a_checkpoint_is_no_exported_policy(checkpoint: Path):
     assert not manifest.is_exported(checkpoint)

@@ -47,7 +47,7 @@ def command(*arguments):
         pytest.param(lambda path: DreamEnv(path, starts=4).reset(seed=0), id="DreamEnv"),
         pytest.param(command("evaluate", ..., "--episodes", "1"), id="evaluate"),
         pytest.param(command("dream", ..., "--length", "6", "--context", "2"), id="dream"),
-        pytest.param(command("export", ..., "-f", "numpy", "-o", "exported"), id="export"),
+        pytest.param(command("export", ..., "-f", "savedmodel", "-o", "exported"), id="export"),
     ],
 )
 def test_nothing_is_executed(checkpoint, look, monkeypatch):

@@ -22,14 +22,14 @@ ROWS, SEEN, STEPS = 2, 3, 2
 def parts(written, several):
     """What the checkpoint says of its networks, its dynamics, and sequences of 3 + 2 records."""
     path = Path(written.path)
-    saved = several._dreams.saved
+    saved = several._saved
     batch = read_sequences(
         path,
         saved.observations.layout,
         saved.actions.layout,
         lambda sequences, context: sequences.draw(ROWS, SEEN + STEPS, context, seed=2),
     )
-    return saved, several._dreams._dynamics, batch
+    return saved, several._dynamics, batch
 
 
 def test_steps_are_those_of_an_open_loop_dream(written, parts):

@@ -29,7 +29,7 @@ def test_dreams_that_have_ended_begin_anew_in_the_next_step(env):
     assert env.metadata["autoreset_mode"] is gym.vector.AutoresetMode.NEXT_STEP
     env.action_space.seed(0)
     env.reset(seed=1)
-    starts = env._dreams._starts
+    starts = env._starts
     ended, age, restarts = np.zeros(N, bool), np.zeros(N, int), 0
     for _ in range(40):
         _, reward, terminated, truncated, _ = env.step(env.action_space.sample())

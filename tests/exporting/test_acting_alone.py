@@ -19,7 +19,6 @@ TAKEN_AWAY = {
     "savedmodel": OURS,
     "litert": [*OURS, "tensorflow"],
     "onnx": [*OURS, "tensorflow"],
-    "numpy": [*OURS, "tensorflow", "ai_edge_litert", "onnxruntime"],
 }
 STEPS = int(os.environ.get("EXPORTED_STEPS", "200"))
 SAMPLED = "v1 nested"

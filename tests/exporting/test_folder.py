@@ -47,7 +47,7 @@ def checkpoint(tmp_path_factory):
 @pytest.fixture(scope="module")
 def folder(checkpoint):
     path = checkpoint.parent / "exported"
-    export_policy(checkpoint, path, ["numpy", "savedmodel"])
+    export_policy(checkpoint, path, ["savedmodel"])
     return path
 
 
@@ -71,7 +71,7 @@ def test_the_folder_is_a_checkpoint_that_acts(checkpoint, folder):
 
 
 def test_an_exported_policy_can_be_exported_again(folder, tmp_path):
-    again = export_policy(folder, tmp_path / "again", ["numpy"])
+    again = export_policy(folder, tmp_path / "again", ["litert"])
     before = json.loads((folder / "policy.json").read_text())
     name = "networks.safetensors"
     assert again["files"][name] == before["files"][name]
@@ -81,7 +81,7 @@ def test_an_exported_policy_can_be_exported_again(folder, tmp_path):
 def test_every_file_has_its_checksum(folder, tmp_path):
     described = json.loads((folder / "policy.json").read_text())
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert set(described["files"]) == found - {"policy.json", "manifest.json"}
+    assert set(described["files"]) == found - {"policy.json"}
 
 
 def test_damage_is_told(folder, tmp_path):
@@ -93,6 +93,11 @@ def test_damage_is_told(folder, tmp_path):
     graph.unlink()
     with pytest.raises(ValueError, match=r"saved_model\.pb cannot be read"):
         load(tmp_path / "damaged", format="savedmodel")
+    networks = tmp_path / "damaged" / "networks.safetensors"
+    whole = networks.read_bytes()
+    networks.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(CheckpointError, match=r"networks\.s.* is damaged.*Export the policy again"):
+        load_policy(tmp_path / "damaged")
     policy = tmp_path / "damaged" / "policy.json"
     policy.write_text(policy.read_text().replace('"v1"', '"v2"'))
     with pytest.raises(ValueError, match=r"policy\.json is damaged"):
@@ -100,10 +105,8 @@ def test_damage_is_told(folder, tmp_path):
     # This package says the same, and nothing of earlier checkpoints.
     with pytest.raises(CheckpointError, match=r"policy\.json is damaged.*Export the policy again"):
         load_policy(tmp_path / "damaged")
-    (tmp_path / "damaged" / "manifest.json").unlink()
-    with pytest.raises(
-        CheckpointError, match=r"manifest\.json is missing. Export the policy again"
-    ):
+    policy.unlink()
+    with pytest.raises(CheckpointError, match=r"policy\.json is missing. Export the policy again"):
         load_policy(tmp_path / "damaged")
 
 
@@ -115,7 +118,7 @@ def test_only_exported_policies_are_replaced(checkpoint, folder, tmp_path):
         export_policy(folder, tmp_path, ["savedmodel"])
     shutil.copytree(folder, tmp_path / "copy")
     (tmp_path / "copy" / "left").write_text("of another time")
-    export_policy(checkpoint, tmp_path / "copy", ["numpy"])
+    export_policy(checkpoint, tmp_path / "copy", ["savedmodel"])
     assert not (tmp_path / "copy" / "left").exists()
 
 
@@ -141,7 +144,7 @@ def test_misuse_is_told(folder, tmp_path):
         policy(np.zeros(4))
     with pytest.raises(ValueError, match="is_first has the shape"):
         policy(np.zeros((2, 4)), is_first=np.zeros(3))
-    with pytest.raises(ValueError, match="no model 'onnx', but numpy, savedmodel"):
+    with pytest.raises(ValueError, match="no model 'onnx'; its models: savedmodel"):
         load(folder, format="onnx")
     with pytest.raises(ValueError, match="mode must be"):
         load(folder, mode="best")

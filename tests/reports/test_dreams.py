@@ -55,7 +55,7 @@ def changed_times(one, other):
 
 def test_observed_records_are_decoded_from_the_posterior():
     model, batch = scrambled(), records()
-    whole = model.world_model(batch, UNIFORM).observations[CAMERA].numpy()
+    whole = synthetic.predicted(model, batch, UNIFORM).observations[CAMERA].numpy()
     prediction = predict(model, batch)
     assert prediction.shape == (B, T, 8, 8, 3)
     whole = whole.reshape(prediction.shape)
@@ -112,7 +112,7 @@ def test_start_of_an_episode_is_seen_among_observed_records_only():
 
 def test_reconstruction_sees_whole_rows():
     model, batch = scrambled(), records()
-    whole = model.world_model(batch, UNIFORM).observations[CAMERA]
+    whole = synthetic.predicted(model, batch, UNIFORM).observations[CAMERA]
     for observed in (OBSERVED, T):
         prediction = dreamer_of(model).predict(batch, UNIFORM, observed)
         seen = prediction.reconstruction[CAMERA]
@@ -125,7 +125,7 @@ def test_imagination_goes_on_from_the_context():
     model = scrambled(synthetic.VECTOR, settings=settings)
     batch = synthetic.batch_with_context(synthetic.VECTOR, synthetic.DISCRETE, rows=B, length=T)
     rows, context = split_context(batch)
-    whole = model.world_model(rows, UNIFORM, context).observations["obs/x"]
+    whole = synthetic.predicted(model, rows, UNIFORM, context).observations["obs/x"]
     dreamer = dreamer_of(model, synthetic.VECTOR, settings)
     prediction = dreamer.predict(rows, UNIFORM, OBSERVED, context).imagination["obs/x"]
     whole = symexp(tf.reshape(whole, prediction.shape))
@@ -156,7 +156,7 @@ def test_all_columns_are_as_recorded():
 
 def test_rewards_and_continues_are_those_of_the_heads():
     model, batch = scrambled(), records()
-    output = model.world_model(batch, UNIFORM)
+    output = synthetic.predicted(model, batch, UNIFORM)
     told = dreamer_of(model).predict(batch, UNIFORM, OBSERVED).reconstruction
     reward = make_two_hot("symlog").mean(output.reward_logits)
     np.testing.assert_allclose(told[REWARD], tf.reshape(reward, [B, T]), rtol=1e-4)

@@ -126,14 +126,16 @@ def test_record_losses_average_to_the_loss_of_the_world_model():
     assert all(x.shape == (B, T) and x.dtype == np.float32 for x in losses.values())
     uniform = tf.random.stateless_uniform([B, T, NANO.categoricals], [0, 3])
     total = world_model_losses(
-        model.world_model(batch, uniform),
+        synthetic.predicted(model, batch, uniform),
         synthetic.flat(batch),
         observations,
         make_two_hot("symlog"),
         NANO,
         free_nats=1.0,
-    ).total(SETTINGS)
-    assert losses["WORLD_MODEL_L_total_B_T"].mean() == pytest.approx(float(total), rel=1e-4)
+    ).weighted(SETTINGS)
+    assert losses["WORLD_MODEL_L_total_B_T"].mean() == pytest.approx(
+        float(tf.reduce_mean(total)), rel=1e-4
+    )
     parts = {name: losses[f"WORLD_MODEL_L_{name}_B_T"] for name in names}
     prediction = parts["decoder"] + parts["reward"] + parts["continue"]
     np.testing.assert_allclose(parts["prediction"], prediction, rtol=1e-5)
@@ -177,7 +179,7 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
     assert len(data["DREAM_DATA_returns_per_step"]) == settings.horizon_H
     records, context = split_context(batch)
     uniform = tf.random.stateless_uniform([B, T, sizes.categoricals], [0, 3])
-    start = model.world_model(records, uniform, context).state.stop_gradient()
+    start = model.world_model.observe(records, uniform, context).state.stop_gradient()
     trajectory = imagine(
         model.world_model,
         model.actor,

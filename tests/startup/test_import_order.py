@@ -141,11 +141,17 @@ def test_too_late_an_import_says_what_to_do():
 
 @pytest.mark.slow
 def test_rllib_leaves_tensorflow_in_version_2_mode_once_the_package_is_imported():
-    """Although no name of it has been used."""
+    """Although no name of it has been used; and nobody imports TensorFlow Probability unused."""
     check(
-        "import rllib_dreamerv3\n"
+        "import sys, rllib_dreamerv3\n"
         "import ray.rllib.algorithms.ppo\n"
         "import tensorflow as tf\n"
         "assert tf.executing_eagerly()\n"
         "assert tf.compat.v1.control_flow_v2_enabled()\n"
+        "import rllib_cli.running, rllib_dreamerv3.plugin.algorithm\n"
+        "import rllib_dreamerv3.plugin.learners.learner\n"
+        "import rllib_dreamerv3.plugin.sampling.env_runner\n"
+        "assert not {'tensorflow_probability', 'tf_keras'} & set(sys.modules)\n"
+        "from ray.rllib.models.tf import tf_action_dist\n"
+        "assert tf_action_dist.tfp.distributions.Normal(0.0, 1.0).mean() == 0.0\n"
     )

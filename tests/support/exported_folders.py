@@ -10,23 +10,17 @@ import exported
 from rllib_dreamerv3.exporting.acting import load_policy
 from rllib_dreamerv3.exporting.folder import FORMATS, export_policy
 
-IMAGES = ("v2 image, choice", "v1 nested")
-
-
 # With more steps than usual, all formats are tried with all spaces.
 THOROUGH = "EXPORTED_STEPS" in os.environ
 
 
 def formats_of(name):
-    """Those that a policy has: the one in NumPy, which is the first elsewhere, has no images.
+    """The formats that a policy is exported in.
 
     Converting takes longest. Layers of vectors in v1, and single choices, are in other policies
     too that are converted.
     """
-    if name == "v1 vector, choice" and not THOROUGH:
-        return ["numpy", "savedmodel"]
-    others = [x for x in FORMATS if x != "numpy"]
-    return others if name in IMAGES else ["numpy", *others]
+    return ["savedmodel"] if name == "v1 vector, choice" and not THOROUGH else [*FORMATS]
 
 
 def exported_folder(tmp_path_factory, name):

@@ -4,12 +4,14 @@ Tests say ``import synthetic``; pytest has this folder on its path.
 """
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.networks.world_model import Context, WorldModelOutput
 from rllib_dreamerv3.options.model_sizes import ModelSettings, model_settings
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import (
@@ -70,6 +72,17 @@ def model(
     seed: int = 0,
 ) -> DreamerModel:
     return DreamerModel(observations, actions, settings, seed=seed)
+
+
+def predicted(
+    model: DreamerModel,
+    batch: Mapping[str, tf.Tensor],
+    uniform: tf.Tensor,
+    context: Context | None = None,
+) -> WorldModelOutput:
+    """What the world model predicts for each record of a batch, from its posterior."""
+    world = model.world_model
+    return world.predict(world.observe(batch, uniform, context))
 
 
 def columns(layout: ObservationLayout, *batch: int, seed: int = 0) -> dict[str, np.ndarray]:

@@ -147,10 +147,6 @@ class WorldModelLosses(NamedTuple):
             + options.representation_loss_scale * self.representation
         )
 
-    def total(self, options: LearningOptions) -> tf.Tensor:
-        """The scalar that the world model minimises: weighted sum, mean over records."""
-        return tf.reduce_mean(self.weighted(options))
-
 
 def records_at_a_time(layout: ObservationLayout, settings: ModelSettings) -> int | None:
     """Records to decode at a time so that memory is bounded; None (all) without images.

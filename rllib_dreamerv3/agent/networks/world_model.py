@@ -109,12 +109,6 @@ class WorldModel(tf.Module):
         self.cont = ContinueHead(settings, rng)
         self.mask = MaskHead(settings, actions, rng) if actions.masked else None
 
-    def __call__(
-        self, batch: Mapping[str, tf.Tensor], uniform: tf.Tensor, context: Context | None = None
-    ) -> WorldModelOutput:
-        """Filters a batch and predicts every column: :meth:`predict` after :meth:`observe`."""
-        return self.predict(self.observe(batch, uniform, context))
-
     def observe(
         self, batch: Mapping[str, tf.Tensor], uniform: tf.Tensor, context: Context | None = None
     ) -> Observed:

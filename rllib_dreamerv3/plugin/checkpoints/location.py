@@ -19,6 +19,7 @@ from fsspec.implementations.local import LocalFileSystem as FsspecLocalFileSyste
 from ray.train import Checkpoint
 
 from rllib_dreamerv3.checkpoints.directory import not_overwritten, recover, replacing
+from rllib_dreamerv3.checkpoints.files import POLICY_FILE
 from rllib_dreamerv3.checkpoints.manifest import MANIFEST
 from rllib_dreamerv3.errors import CheckpointError
 
@@ -167,7 +168,7 @@ class CheckpointLocation:
         if not content:
             return
         copy.mkdir()
-        for name in content & {MANIFEST}:
+        for name in content & {MANIFEST, POLICY_FILE}:
             with self.filesystem.open_input_stream(f"{self.path}/{name}") as file:
                 (copy / name).write_bytes(file.read())
         if not may_replace(copy):

@@ -12,7 +12,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_dreamerv3
 from rllib_dreamerv3.errors import ConfigError, unknown_name
-from rllib_dreamerv3.options.documentation import with_options
+from rllib_dreamerv3.options.docstrings import with_options
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
 from rllib_dreamerv3.options.option import Option, options_of

@@ -53,7 +53,7 @@ def forward(
     records = synthetic.batch(layout, actions, rows, length)
     uniform = synthetic.uniform(rows, length, NANO.categoricals)
     with tf.GradientTape(persistent=True) as tape:
-        output = model.world_model(records, uniform)
+        output = synthetic.predicted(model, records, uniform)
         losses = losses_of(output, records, layout, settings, **kwargs)
     return model, tape, output, losses, records
 
@@ -164,13 +164,15 @@ def test_kl_vector(which, gradient):
             continue_logits=tf.zeros([1]),
         )
         losses = losses_of(output, records, layout)
-        only_kl = losses.total(LearningOptions(prediction_loss_scale=0.0))
+        only_kl = tf.reduce_mean(losses.weighted(LearningOptions(prediction_loss_scale=0.0)))
     np.testing.assert_allclose(losses.kl, [expected[f"kl_{which}"]], rtol, atol)
     for clipped in (losses.dynamics, losses.representation):
         np.testing.assert_allclose(clipped, [expected[f"clipped_{which}"]], rtol, atol)
     weighted = expected["weighted_A_v1"] if which == "A" else 0.5 + 0.1
     np.testing.assert_allclose(only_kl, weighted, rtol, atol)
-    only_kl = losses.total(LearningOptions(prediction_loss_scale=0.0, dynamics_loss_scale=1.0))
+    only_kl = tf.reduce_mean(
+        losses.weighted(LearningOptions(prediction_loss_scale=0.0, dynamics_loss_scale=1.0))
+    )
     weighted = expected["weighted_A_v2"] if which == "A" else 1.0 + 0.1
     np.testing.assert_allclose(only_kl, weighted, rtol, atol)
     for loss, reached, stopped in (
@@ -207,7 +209,7 @@ def test_each_record_counts_once_and_the_total_is_their_mean(layout, settings, l
     prediction = sum(part.numpy() for part in parts)
     np.testing.assert_allclose(losses.prediction, prediction, rtol=1e-5)
     total = 0.7 * prediction + 0.3 * losses.dynamics.numpy() + 0.2 * losses.representation.numpy()
-    np.testing.assert_allclose(losses.total(options), total.mean(), rtol=1e-5)
+    np.testing.assert_allclose(tf.reduce_mean(losses.weighted(options)), total.mean(), rtol=1e-5)
     # Record (b, t) is row b * T + t, in predictions as in columns.
     np.testing.assert_allclose(
         losses.reward, TWO_HOT.loss(output.reward_logits, tf.reshape(records[REWARD], [-1]))
@@ -226,7 +228,7 @@ def test_rows_of_a_batch_do_not_mix():
     uniform = synthetic.uniform(3, 4, NANO.categoricals)
     for b in range(3):
         alone = {name: x[b : b + 1] for name, x in records.items()}
-        output = model.world_model(alone, uniform[b : b + 1])
+        output = synthetic.predicted(model, alone, uniform[b : b + 1])
         losses = losses_of(output, alone, synthetic.EVERYTHING)
         part = slice(4 * b, 4 * b + 4)
         np.testing.assert_allclose(losses.prediction, together.prediction[part], rtol=1e-4)
@@ -241,7 +243,7 @@ def test_action_of_a_record_matters_to_the_next_one_only(settings):
     for t, first_change in ((1, 2), (3, None)):
         action = records["action"].numpy()
         action[:, t] += 0.5
-        changed = model.world_model({**records, "action": tf.constant(action)}, uniform)
+        changed = synthetic.predicted(model, {**records, "action": tf.constant(action)}, uniform)
         differs = np.reshape(np.abs(changed.state.h - output.state.h).max(-1) > 1e-6, (3, 4))
         expected = np.zeros((3, 4), bool)
         if first_change is not None:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from rllib_dreamerv3.options.documentation import options_page, short_table
 from rllib_dreamerv3.options.table import OPTIONS, REPLAY_BUFFER
 
 ROOT = Path(__file__).parents[2]
 write_options = runpy.run_path(str(ROOT / "docs" / "write_options.py"))
+options_page, short_table = write_options["options_page"], write_options["short_table"]
 
 
 def test_page_of_options_is_up_to_date():
