@@ -139,9 +139,8 @@ class Display:
             checkpoint = look_up(result, "replay_buffer/num_bytes_of_checkpoint") or 0.0
             self.print(
                 f"Replay may grow to {need / 1e9:.3g} GB, of {available / 1e9:.3g} GB {where}, and "
-                f"adds up to {checkpoint / 1e9:.3g} GB to each checkpoint on disk; an old "
-                "checkpoint is deleted after the next one is saved. capacity_bytes in "
-                "replay_buffer_config limits both."
+                f"adds up to {checkpoint / 1e9:.3g} GB to each checkpoint on disk; an old one is "
+                "deleted after the next is saved. capacity_bytes in replay_buffer_config limits both."
             )
         trial.update(result)
 
