@@ -132,13 +132,12 @@ def _observations(codec: "ObservationCodec", findings: "Findings") -> Iterator[s
 
     from rllib_cli.env_probe import format_range
     from rllib_dreamerv3.spaces.action_masks import split_action_mask
-    from rllib_dreamerv3.spaces.images import image_observation
     from rllib_dreamerv3.spaces.layout import Categorical, Image
     from rllib_dreamerv3.spaces.nesting import leaves
 
     observed, mask = split_action_mask(codec.space)
     named = leaves(observed, "observation space")
-    for leaf, (path, space) in zip(codec.layout.leaves, named, strict=True):
+    for leaf, (_, space) in zip(codec.layout.leaves, named, strict=True):
         if isinstance(leaf, Categorical):
             sizes = ", ".join(str(n) for n in leaf.classes[:8])
             more = ", ..." if len(leaf.classes) > 8 else ""
@@ -147,7 +146,7 @@ def _observations(codec: "ObservationCodec", findings: "Findings") -> Iterator[s
             continue
         assert isinstance(space, spaces.Box)
         if isinstance(leaf, Image):
-            size = image_observation(space, path).size_in_env
+            size = leaf.size_in_env
             what = f"image of {leaf.height}x{leaf.width}, {leaf.channels} channels"
             if size != (leaf.height, leaf.width):
                 what += f", resized from {size[0]}x{size[1]}"

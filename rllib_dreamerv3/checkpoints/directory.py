@@ -13,12 +13,15 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from pathlib import Path
 
 from rllib_dreamerv3.checkpoints.manifest import is_checkpoint, is_exported
 from rllib_dreamerv3.errors import CheckpointError
 
 _TEMPORARY, _OLDER = "tmp", "old"
+# The directory that replacing() has yielded, inside of its block.
+_being_written: ContextVar[Path | None] = ContextVar("being_written", default=None)
 # Arguments of Linux' renameat2: relative to the current directory, and exchange both names.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
@@ -29,6 +32,9 @@ def replacing(target: Path, may_replace: Callable[[Path], bool]) -> Iterator[Pat
 
     If the block raises, ``target`` is unchanged. Removes leftovers of processes that were killed
     while writing to the same target.
+
+    Inside of another such block, a target below its directory is that directory itself: it is
+    synced to disk and renamed with the rest.
 
     Args:
         target: The directory to write; parents are created. Links are followed.
@@ -43,6 +49,10 @@ def replacing(target: Path, may_replace: Callable[[Path], bool]) -> Iterator[Pat
     """
     target = Path(os.path.realpath(target))
     refuse_foreign(target, may_replace)
+    if _being_written.get() in target.parents:
+        target.mkdir(parents=True, exist_ok=True)
+        yield target
+        return
     target.parent.mkdir(parents=True, exist_ok=True)
     recover(target)
     temporary = _sibling(target, _TEMPORARY)
@@ -52,7 +62,11 @@ def replacing(target: Path, may_replace: Callable[[Path], bool]) -> Iterator[Pat
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _remove_leftovers(target, keep=temporary)
-        yield temporary
+        token = _being_written.set(temporary)
+        try:
+            yield temporary
+        finally:
+            _being_written.reset(token)
         if target.is_dir():
             temporary.chmod(target.stat().st_mode)
         _to_disk(temporary)

@@ -7,7 +7,7 @@ from rllib_dreamerv3.agent.networks.saved import SavedNetworks
 from rllib_dreamerv3.checkpoints.manifest import Manifest, package_version
 from rllib_dreamerv3.exporting.step import input_names
 from rllib_dreamerv3.portable.described import FORMAT, FORMAT_VERSION
-from rllib_dreamerv3.portable.leaves import leaf_to_json
+from rllib_dreamerv3.portable.leaves import column_to_json, leaf_to_json
 from rllib_dreamerv3.spaces.space_json import space_to_json
 
 
@@ -52,15 +52,15 @@ def describe_acting(saved: SavedNetworks) -> dict[str, Any]:
         "observations": [
             {
                 "path": list(path),
-                "shape": list(part.arrays.shape),
-                "input": names[part.leaf.key],
-                "array": leaf_to_json(part.arrays),
-                "column": dataclasses.asdict(part.leaf),
+                "shape": list(leaf.env_shape),
+                "input": names[leaf.key],
+                "array": leaf_to_json(leaf),
+                "column": column_to_json(leaf),
             }
-            for path, part in saved.observations.parts
+            for path, leaf in saved.observations.parts
         ],
         "action_mask": _describe_mask(saved),
-        "actions": [leaf_to_json(part.arrays) for part in saved.actions.parts],
+        "actions": [leaf_to_json(part) for part in saved.actions.parts],
     }
 
 

@@ -154,7 +154,7 @@ class ExportedPolicy:
                 "The policy chose an action that is NaN or infinite: its networks multiply "
                 "observations beyond what numbers can hold. Take another checkpoint."
             )
-        ends = np.cumsum([leaf.width for leaf in self._actions])[:-1]
+        ends = np.cumsum([leaf.size for leaf in self._actions])[:-1]
         parts = np.split(vectors, ends, axis=-1)
         return [leaf.decode(part) for leaf, part in zip(self._actions, parts, strict=True)]
 

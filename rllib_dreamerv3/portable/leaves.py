@@ -1,47 +1,60 @@
-"""Observations as columns, and parts of action vectors as actions: one class for each kind of leaf.
+"""Parts of observations and actions without nesting, which are leaves: one class for each kind.
 
-A leaf is a part of a space without nesting. Arrays ``[N, ...]`` are those of N environments.
-All that a leaf needs to know is plain data, see :func:`leaf_to_json`.
+A leaf is what the environment has, and what it becomes in records and networks: a column of an
+observation, a part of the action vector. Two leaves are equal if networks cannot tell them apart.
+Arrays ``[N, ...]`` are those of N environments. All that a leaf needs to know is plain data, see
+:func:`leaf_to_json`.
 """
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from .images import resize
+from .images import nearest, resize
 
 
 @dataclass(frozen=True)
-class Pixels:
-    """An image, stored as a column ``[N, height, width, channels]``.
+class Image:
+    """An image column ``[..., height, width, channels]``, scaled to [0, 1] by its bounds.
 
     Attributes:
-        shape: Of a single value in the environment.
+        key: Record column, ``obs/<path>``.
+        height: Pixels, to which images are resized.
+        width: Pixels.
+        channels: Colours or planes; channels are always last in a record.
+        low: Value that becomes 0.0.
+        high: Value that becomes 1.0.
+        dtype: NumPy dtype name of the stored column: ``uint8`` or ``float32``.
+        env_shape: Of a single value in the environment.
         channels_first: Whether the channels come first there.
-        height: Of the column, to which images are resized.
-        width: Of the column.
-        channels: Of both.
-        dtype: Of the column: uint8 or float32.
     """
 
-    shape: tuple[int, ...]
-    channels_first: bool
+    key: str
     height: int
     width: int
     channels: int
-    dtype: str
+    low: float = 0.0
+    high: float = 255.0
+    dtype: str = "uint8"
+    env_shape: tuple[int, ...] = field(default=(), compare=False)
+    channels_first: bool = field(default=False, compare=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one stored value."""
+        return (self.height, self.width, self.channels)
 
     @property
     def size_in_env(self) -> tuple[int, int]:
         """Height and width of what the environment returns."""
-        height, width = self.shape[1:] if self.channels_first else self.shape[:2]
+        height, width = self.env_shape[1:] if self.channels_first else self.env_shape[:2]
         return height, width
 
     def unfit(self, value: np.ndarray) -> str | None:
-        """Why ``[N, *shape]`` are no pixels of this kind; None if they are.
+        """Why ``[N, *env_shape]`` are no pixels of this kind; None if they are.
 
         Whole numbers of other dtypes, such as lists of a server's client, are pixels if they are
         within uint8. Floats are not, for nobody knows whether they are meant to be up to 1 or 255.
@@ -56,7 +69,7 @@ class Pixels:
         return f"the pixel {beyond[0]}, but pixels must be uint8, whole numbers from 0 to 255"
 
     def encode(self, value: np.ndarray) -> np.ndarray:
-        """``[N, *shape]`` -> column."""
+        """``[N, *env_shape]`` -> column."""
         if self.channels_first:
             value = np.moveaxis(value, 1, -1)
         value = value.reshape(len(value), *self.size_in_env, self.channels)
@@ -64,64 +77,152 @@ class Pixels:
             value = to_float32(value)
         return resize(value.astype(self.dtype, copy=False), self.height, self.width)
 
+    def decode(self, column: np.ndarray) -> np.ndarray:
+        """Column -> ``[N, *env_shape]``; sharpness that was lost does not come back."""
+        # Taking the nearest pixel undoes an enlargement exactly.
+        column = nearest(column, *self.size_in_env)
+        if self.channels_first:
+            column = np.moveaxis(column, -1, 1)
+        return column.reshape(len(column), *self.env_shape)
+
 
 @dataclass(frozen=True)
-class Numbers:
-    """Numbers of an observation, flattened to a column ``float32 [N, size]``.
+class Vector:
+    """A float column ``[..., size]``: numbers of any scale, flattened.
 
     Attributes:
-        shape: Of a single value in the environment.
+        key: Record column, ``obs/<path>``.
+        size: How many numbers.
+        dtype: NumPy dtype name of the stored column.
+        env_shape: Of a single value in the environment.
     """
 
-    shape: tuple[int, ...]
+    key: str
+    size: int
+    dtype: str = "float32"
+    env_shape: tuple[int, ...] = field(default=(), compare=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one stored value."""
+        return (self.size,)
 
     def encode(self, value: np.ndarray) -> np.ndarray:
-        """``[N, *shape]`` -> column."""
+        """``[N, *env_shape]`` -> column."""
         return to_float32(value).reshape(len(value), -1)
 
+    def decode(self, column: np.ndarray) -> np.ndarray:
+        """Column -> ``[N, *env_shape]``."""
+        return column.reshape(len(column), *self.env_shape)
 
-@dataclass(frozen=True)
-class Classes:
-    """What Discrete, MultiDiscrete and MultiBinary have in common, observed or chosen.
 
-    Attributes:
-        shape: Of a single value in the environment.
-        dtype: Of a value in the environment.
-        classes: Number of classes of each component, flattened to ``[M]``.
-        start: First class of each component, ``[M]``.
-    """
+class _Classes:
+    """What Discrete, MultiDiscrete and MultiBinary have in common, observed or chosen."""
 
-    shape: tuple[int, ...]
-    dtype: str
     classes: tuple[int, ...]
     start: tuple[int, ...]
+    env_shape: tuple[int, ...]
+    env_dtype: str
 
     def from_env(self, value: np.ndarray) -> np.ndarray:
-        """``[N, *shape]`` of the environment -> classes from 0 on, ``int64 [N, M]``."""
+        """``[N, *env_shape]`` of the environment -> classes from 0 on, ``int64 [N, M]``."""
         return value.reshape(len(value), -1).astype(np.int64) - np.array(self.start)
 
     def to_env(self, classes: np.ndarray) -> np.ndarray:
-        """Classes from 0 on ``[N, M]`` -> ``[N, *shape]`` of the environment."""
+        """Classes from 0 on ``[N, M]`` -> ``[N, *env_shape]`` of the environment."""
         value = classes.astype(np.int64) + np.array(self.start)
-        return value.astype(self.dtype).reshape(len(classes), *self.shape)
+        return value.astype(self.env_dtype).reshape(len(classes), *self.env_shape)
 
-    def unknown(self, classes: np.ndarray) -> tuple[int, int] | None:
-        """Environment and component of the first class ``[N, M]`` that does not exist."""
+
+@dataclass(frozen=True)
+class Categorical(_Classes):
+    """An integer column ``[..., len(classes)]``: component i is one of ``classes[i]`` classes.
+
+    Attributes:
+        key: Record column, ``obs/<path>``.
+        classes: Number of classes of each component, flattened to ``[M]``.
+        dtype: NumPy dtype name of the stored column.
+        start: First class of each component in the environment, ``[M]``.
+        env_shape: Of a single value in the environment.
+        env_dtype: Of a value in the environment.
+    """
+
+    key: str
+    classes: tuple[int, ...]
+    dtype: str = "int32"
+    start: tuple[int, ...] = field(default=(), compare=False)
+    env_shape: tuple[int, ...] = field(default=(), compare=False)
+    env_dtype: str = field(default="int64", compare=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of one stored value."""
+        return (len(self.classes),)
+
+    def unknown(self, value: np.ndarray) -> tuple[int, int] | None:
+        """Environment and component of the first class in ``[N, *env_shape]`` that is none."""
+        classes = self.from_env(value)
         return first_where((classes < 0) | (classes >= np.array(self.classes)))
 
     def encode(self, value: np.ndarray) -> np.ndarray:
-        """``[N, *shape]`` -> column ``int32 [N, M]``."""
-        return self.from_env(value).astype(np.int32)
+        """``[N, *env_shape]`` -> column of classes from 0 on."""
+        return self.from_env(value).astype(self.dtype)
+
+    def decode(self, column: np.ndarray) -> np.ndarray:
+        """Column -> ``[N, *env_shape]``."""
+        return self.to_env(column)
+
+
+ObservationLeaf = Image | Vector | Categorical
+
+
+@dataclass(frozen=True)
+class DiscreteAction:
+    """``n`` choices, one-hot in the action vector."""
+
+    n: int
 
     @property
-    def width(self) -> int:
-        """Of its part of the action vector: one-hot vectors side by side."""
+    def size(self) -> int:
+        """Width in the action vector."""
+        return self.n
+
+
+@dataclass(frozen=True)
+class DiscreteActions(_Classes):
+    """The classes of one space: a :class:`DiscreteAction` for each component, side by side.
+
+    Attributes:
+        classes: Number of classes of each component, flattened to ``[M]``.
+        start: First class of each component in the environment, ``[M]``.
+        env_shape: Of a single value in the environment.
+        env_dtype: Of a value in the environment.
+    """
+
+    classes: tuple[int, ...]
+    start: tuple[int, ...]
+    env_shape: tuple[int, ...]
+    env_dtype: str
+
+    @property
+    def leaves(self) -> tuple[DiscreteAction, ...]:
+        """As networks see it."""
+        return tuple(map(DiscreteAction, self.classes))
+
+    @property
+    def size(self) -> int:
+        """Width in the action vector."""
         return sum(self.classes)
 
     def decode(self, vector: np.ndarray) -> np.ndarray:
-        """Its part of the action vectors ``[N, width]`` -> ``[N, *shape]``."""
+        """Its part of the action vectors ``[N, size]`` -> ``[N, *env_shape]``."""
         parts = np.split(vector, np.cumsum(self.classes)[:-1], axis=-1)
         return self.to_env(np.stack([part.argmax(axis=-1) for part in parts], axis=-1))
+
+    def encode(self, value: np.ndarray) -> np.ndarray:
+        """``[N, *env_shape]`` -> its part of the action vectors ``float32 [N, size]``."""
+        classes = self.from_env(value)
+        return np.concatenate([one_hot(classes[:, i], n) for i, n in enumerate(self.classes)], -1)
 
     def draw_noise(self, rng: np.random.Generator, n: int) -> list[np.ndarray]:
         """What N samples of its part of the action vector need, float32 ``[N, 1]`` for each."""
@@ -129,26 +230,31 @@ class Classes:
 
 
 @dataclass(frozen=True)
-class Bounded:
-    """Numbers of an action.
+class ContinuousAction:
+    """``size`` numbers, nominally in [-1, 1].
 
     Attributes:
-        shape: Of a single value in the environment.
-        dtype: Of a value in the environment.
-        low: Least values, flattened ``[size]``, of the dtype.
+        size: Width in the action vector.
+        low: Least values in the environment, flattened ``[size]``, of its dtype.
         high: Greatest values, the same.
         scaled: Where -1 and 1 of the action vector stand for ``low`` and ``high``, ``[size]``.
             Elsewhere its numbers are the action's.
+        env_shape: Of a single value in the environment.
     """
 
-    shape: tuple[int, ...]
-    dtype: str
-    low: np.ndarray
-    high: np.ndarray
-    scaled: np.ndarray
+    size: int
+    low: np.ndarray = field(default_factory=lambda: np.empty(0), compare=False)
+    high: np.ndarray = field(default_factory=lambda: np.empty(0), compare=False)
+    scaled: np.ndarray = field(default_factory=lambda: np.empty(0), compare=False)
+    env_shape: tuple[int, ...] = field(default=(), compare=False)
 
     @property
-    def lowest_and_span(self) -> tuple[np.ndarray, np.ndarray]:
+    def leaves(self) -> tuple["ContinuousAction"]:
+        """As networks see it."""
+        return (self,)
+
+    @property
+    def _lowest_and_span(self) -> tuple[np.ndarray, np.ndarray]:
         """What stands for -1, and the range up to what stands for 1; float64 ``[size]``.
 
         For elements that are not scaled these are placeholders, which keep the arithmetic finite.
@@ -157,66 +263,90 @@ class Bounded:
         low, high = np.where(self.scaled, low, -1.0), np.where(self.scaled, high, 1.0)
         return low, high - low
 
-    @property
-    def width(self) -> int:
-        """Of its part of the action vector."""
-        return len(self.low)
-
     def decode(self, vector: np.ndarray) -> np.ndarray:
-        """Its part of the action vectors ``[N, size]``, clipped to [-1, 1] -> ``[N, *shape]``."""
+        """Its part of the action vectors ``[N, size]``, clipped to [-1, 1] -> ``[N, *env_shape]``.
+
+        Clipped as the authors do (2023 and 2025 code); the world model sees it so, too.
+        """
         value = np.clip(vector.astype(np.float64), -1.0, 1.0)
-        low, span = self.lowest_and_span
+        low, span = self._lowest_and_span
         value = np.where(self.scaled, (value + 1.0) / 2.0 * span + low, value)
-        return into_bounds(value, self.low, self.high).reshape(len(vector), *self.shape)
+        return into_bounds(value, self.low, self.high).reshape(len(vector), *self.env_shape)
+
+    def encode(self, value: np.ndarray) -> np.ndarray:
+        """``[N, *env_shape]`` -> its part of the action vectors ``float32 [N, size]``."""
+        value = value.reshape(len(value), -1).astype(np.float64)
+        low, width = self._lowest_and_span
+        span = np.where(width > 0.0, width, 1.0)
+        unit = np.clip(2.0 * (value - low) / span - 1.0, -1.0, 1.0)
+        unit = np.where(width > 0.0, unit, 0.0)
+        return np.where(self.scaled, unit, np.clip(value, -1.0, 1.0)).astype(np.float32)
 
     def draw_noise(self, rng: np.random.Generator, n: int) -> list[np.ndarray]:
         """What N samples of its part of the action vector need, float32 ``[N, size]``."""
-        return [number_noise(rng, n, self.width)]
+        return [number_noise(rng, n, self.size)]
 
 
-ObservedLeaf = Pixels | Numbers | Classes
-ChosenLeaf = Classes | Bounded
+ActionLeaf = DiscreteAction | ContinuousAction
+ActionPart = DiscreteActions | ContinuousAction
 
-_OBSERVED: dict[str, Any] = {"image": Pixels, "numbers": Numbers, "classes": Classes}
-_CHOSEN: dict[str, Any] = {"classes": Classes, "bounded": Bounded}
 _INFINITE = {np.inf: "inf", -np.inf: "-inf"}
 
 
-def leaf_to_json(leaf: ObservedLeaf | ChosenLeaf) -> dict[str, Any]:
-    """Describes a leaf in plain JSON: its kind, and its attributes by name.
+def leaf_to_json(leaf: ObservationLeaf | ActionPart) -> dict[str, Any]:
+    """Describes in plain JSON how a leaf is encoded or decoded: its kind, and what that takes.
 
-    Arrays become lists; infinite numbers, which JSON lacks, ``"inf"`` and ``"-inf"``.
+    Infinite numbers, which JSON lacks, become ``"inf"`` and ``"-inf"``.
     """
-    kinds = _OBSERVED | _CHOSEN
-    described: dict[str, Any] = {"kind": next(k for k, of in kinds.items() if type(leaf) is of)}
-    for field in dataclasses.fields(leaf):
-        value = getattr(leaf, field.name)
-        if isinstance(value, np.ndarray):
-            value = [_INFINITE.get(x, x) for x in value.tolist()]
-        described[field.name] = list(value) if isinstance(value, tuple) else value
-    return described
+    shape = {"shape": list(leaf.env_shape)}
+    if isinstance(leaf, Image):
+        size = {name: getattr(leaf, name) for name in ("height", "width", "channels", "dtype")}
+        return {"kind": "image", **shape, "channels_first": leaf.channels_first, **size}
+    if isinstance(leaf, Vector):
+        return {"kind": "numbers", **shape}
+    if isinstance(leaf, ContinuousAction):
+        arrays = {
+            name: [_INFINITE.get(x, x) for x in getattr(leaf, name).tolist()]
+            for name in ("low", "high", "scaled")
+        }
+        return {"kind": "bounded", **shape, "dtype": leaf.low.dtype.name, **arrays}
+    classes = {"classes": list(leaf.classes), "start": list(leaf.start)}
+    return {"kind": "classes", **shape, "dtype": leaf.env_dtype, **classes}
 
 
-def observed_leaf(described: Mapping[str, Any]) -> ObservedLeaf:
-    """Builds the leaf of an observation that :func:`leaf_to_json` described."""
-    leaf: ObservedLeaf = _OBSERVED[described["kind"]](**_attributes(described))
-    return leaf
+def column_to_json(leaf: ObservationLeaf) -> dict[str, Any]:
+    """Describes the column of an observation in plain JSON: all that networks see of it."""
+    seen = {x.name: getattr(leaf, x.name) for x in dataclasses.fields(leaf) if x.compare}
+    return {name: list(x) if isinstance(x, tuple) else x for name, x in seen.items()}
 
 
-def chosen_leaf(described: Mapping[str, Any]) -> ChosenLeaf:
-    """Builds the leaf of an action that :func:`leaf_to_json` described."""
-    values = _attributes(described)
-    if described["kind"] == "bounded":
-        for name, dtype in (("low", values["dtype"]), ("high", values["dtype"]), ("scaled", bool)):
-            found = [float(x) if isinstance(x, str) else x for x in values[name]]
-            values[name] = np.array(found, dtype)
-    leaf: ChosenLeaf = _CHOSEN[described["kind"]](**values)
-    return leaf
+def observed_leaf(array: Mapping[str, Any], column: Mapping[str, Any]) -> ObservationLeaf:
+    """Builds a leaf that :func:`leaf_to_json` and :func:`column_to_json` described."""
+    env_shape = tuple(array["shape"])
+    if array["kind"] == "image":
+        return Image(**column, env_shape=env_shape, channels_first=array["channels_first"])
+    if array["kind"] == "numbers":
+        return Vector(**column, env_shape=env_shape)
+    classes = {**column, "classes": tuple(column["classes"]), "start": tuple(array["start"])}
+    return Categorical(**classes, env_shape=env_shape, env_dtype=array["dtype"])
 
 
-def _attributes(described: Mapping[str, Any]) -> dict[str, Any]:
-    given = {name: x for name, x in described.items() if name != "kind"}
-    return {name: tuple(x) if isinstance(x, list) else x for name, x in given.items()}
+def chosen_leaf(described: Mapping[str, Any]) -> ActionPart:
+    """Builds the part of an action that :func:`leaf_to_json` described."""
+    env_shape, dtype = tuple(described["shape"]), described["dtype"]
+    if described["kind"] == "classes":
+        classes, start = tuple(described["classes"]), tuple(described["start"])
+        return DiscreteActions(classes, start, env_shape, dtype)
+    low, high = (
+        np.array([float(x) if isinstance(x, str) else x for x in described[name]], dtype)
+        for name in ("low", "high")
+    )
+    return ContinuousAction(len(low), low, high, np.array(described["scaled"], bool), env_shape)
+
+
+def one_hot(classes: np.ndarray, n: int) -> np.ndarray:
+    """``int [N]`` -> ``float32 [N, n]``."""
+    return (classes[:, None] == np.arange(n)).astype(np.float32)
 
 
 def choice_noise(rng: np.random.Generator, n: int) -> np.ndarray:

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from .leaves import (
-    Classes,
-    ObservedLeaf,
-    Pixels,
+    Categorical,
+    Image,
+    ObservationLeaf,
     first_where,
     flat_mask,
     not_finite,
@@ -27,7 +27,7 @@ class Observations:
     def __init__(self, described: Mapping[str, Any]):
         """Reads the entries ``observations`` and ``action_mask``."""
         leaves = described["observations"]
-        self._leaves = [observed_leaf(leaf["array"]) for leaf in leaves]
+        self._leaves = [observed_leaf(leaf["array"], leaf["column"]) for leaf in leaves]
         self._inputs = [leaf["input"] for leaf in leaves]
         self._mask = described[MASK]
         parts = [*leaves, *(self._mask["leaves"] if self._mask else [])]
@@ -92,12 +92,12 @@ def _where(path: Sequence[Any]) -> str:
     return f" at {'/'.join(map(str, path))!r}" if path else ""
 
 
-def check(value: np.ndarray, leaf: ObservedLeaf, path: Sequence[Any]) -> None:
+def check(value: np.ndarray, leaf: ObservationLeaf, path: Sequence[Any]) -> None:
     """Raises ValueError for what cannot be observed in a leaf ``[N, ...]``; names its path."""
     if value.dtype.kind not in "buif":
         raise ValueError(f"The observation has no numbers{_where(path)}, but {value.dtype.name}.")
-    if isinstance(leaf, Classes):
-        unknown = leaf.unknown(leaf.from_env(value))
+    if isinstance(leaf, Categorical):
+        unknown = leaf.unknown(value)
         if unknown is not None:
             wrong = value.reshape(len(value), -1)[unknown]
             raise ValueError(
@@ -108,7 +108,7 @@ def check(value: np.ndarray, leaf: ObservedLeaf, path: Sequence[Any]) -> None:
     found = not_finite(value)
     if found is not None:
         raise ValueError(f"The observation of environment {found[0]} has {found[1]}{_where(path)}.")
-    unfit = leaf.unfit(value) if isinstance(leaf, Pixels) else None
+    unfit = leaf.unfit(value) if isinstance(leaf, Image) else None
     if unfit is not None:
         raise ValueError(f"The observation has{_where(path)} {unfit}.")
 

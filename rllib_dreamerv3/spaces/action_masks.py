@@ -17,9 +17,9 @@ import numpy as np
 from gymnasium import spaces
 
 from rllib_dreamerv3.errors import EnvironmentDataError, SpaceError
-from rllib_dreamerv3.portable.leaves import first_where, flat_mask
+from rllib_dreamerv3.portable.leaves import first_where, flat_mask, into_bounds
 from rllib_dreamerv3.records import ACTION_MASK
-from rllib_dreamerv3.spaces.leaves import components, into_box
+from rllib_dreamerv3.spaces.leaves import class_numbers
 from rllib_dreamerv3.spaces.nesting import Batch, children, place
 
 Path = tuple[Any, ...]
@@ -149,7 +149,9 @@ class ActionMask:
             array = column[:, start : start + leaf.size].reshape(len(column), *leaf.space.shape)
             box = isinstance(leaf.space, spaces.Box)
             arrays[leaf.path] = (
-                into_box(array, leaf.space) if box else array.astype(leaf.space.dtype)
+                into_bounds(array, leaf.space.low, leaf.space.high)
+                if box
+                else array.astype(leaf.space.dtype)
             )
             start += leaf.size
 
@@ -177,7 +179,7 @@ def _discrete_parts(action: gym.Space, path: Path) -> Iterator[tuple[str, int]]:
     elif isinstance(action, spaces.Discrete):
         yield place("action", path), int(action.n)
     elif not isinstance(action, spaces.Box):
-        for i, n in enumerate(components(action).classes):
+        for i, n in enumerate(class_numbers(action)[0]):
             yield f"component {i} of {place('action', path)}", n
 
 
@@ -186,7 +188,7 @@ def _parts_to_mask(action: gym.Space) -> list[tuple[Any, gym.Space]]:
     if isinstance(action, spaces.Dict | spaces.Tuple):
         return [part for part in children(action) if _num_choices(part[1])]
     if isinstance(action, spaces.MultiDiscrete | spaces.MultiBinary):
-        return [(i, spaces.Discrete(n)) for i, n in enumerate(components(action).classes)]
+        return [(i, spaces.Discrete(n)) for i, n in enumerate(class_numbers(action)[0])]
     return []
 
 
@@ -243,7 +245,7 @@ def _check_mask_leaf(mask: gym.Space, action: gym.Space, where: str, action_wher
         )
     shapes = [(size,)]
     if isinstance(action, spaces.Discrete | spaces.MultiDiscrete | spaces.MultiBinary):
-        classes = components(action).classes
+        classes = class_numbers(action)[0]
         if len(set(classes)) == 1:
             shapes.append((*action.shape, classes[0]))
     if mask.shape not in shapes:

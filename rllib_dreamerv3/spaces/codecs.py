@@ -13,29 +13,25 @@ from gymnasium import spaces
 
 from rllib_dreamerv3.errors import SpaceError
 from rllib_dreamerv3.options.table import Cnn
+from rllib_dreamerv3.portable.leaves import (
+    ActionPart,
+    DiscreteAction,
+    Image,
+    ObservationLeaf,
+    into_bounds,
+    one_hot,
+)
 from rllib_dreamerv3.records import ACTION_MASK, OBS_PREFIX, Columns
 from rllib_dreamerv3.spaces.action_masks import ActionMask, split_action_mask
-from rllib_dreamerv3.spaces.images import (
-    ImageObservation,
-    fit_to_cnn,
-    image_observation,
-    is_image,
-)
-from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction, ObservationLayout
+from rllib_dreamerv3.spaces.images import fit_to_cnn, image_of, is_image
+from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 from rllib_dreamerv3.spaces.leaves import (
-    BoxAction,
-    ClassAction,
-    ClassObservation,
-    VectorObservation,
-    action_leaf,
-    class_observation,
-    one_hot,
-    vector_observation,
+    action_part,
+    categorical_of,
+    check_observed,
+    vector_of,
 )
 from rllib_dreamerv3.spaces.nesting import Batch, flatten, leaves, paths, unflatten
-
-ObservationPart = ImageObservation | VectorObservation | ClassObservation
-ActionPart = BoxAction | ClassAction
 
 
 def make_codecs(
@@ -142,16 +138,15 @@ class ObservationCodec:
                     f"make_codecs(), so that they agree on it."
                 )
             self._mask = ActionMask(mask, actions.space, mask_key)
-        codecs = [
-            _observation_leaf(leaf, path)
-            for path, leaf in leaves(self._observed, "observation space")
+        found = [
+            _observation_leaf(part, path)
+            for path, part in leaves(self._observed, "observation space")
         ]
-        images = [codec for codec in codecs if isinstance(codec, ImageObservation)]
+        images = [leaf for leaf in found if isinstance(leaf, Image)]
         resized = iter(fit_to_cnn(images, image_size, cnn))
-        self._codecs = [
-            next(resized) if isinstance(codec, ImageObservation) else codec for codec in codecs
-        ]
-        self.layout = ObservationLayout(tuple(codec.leaf for codec in self._codecs))
+        self.layout = ObservationLayout(
+            tuple(next(resized) if isinstance(leaf, Image) else leaf for leaf in found)
+        )
         keys = [leaf.key for leaf in self.layout.leaves]
         for key in keys:
             if keys.count(key) > 1:
@@ -162,10 +157,10 @@ class ObservationCodec:
                 )
 
     @property
-    def parts(self) -> list[tuple[tuple[Any, ...], ObservationPart]]:
-        """Where in the space each leaf is, and its codec; without the action mask."""
+    def parts(self) -> list[tuple[tuple[Any, ...], ObservationLeaf]]:
+        """Where in the space each leaf is, and the leaf; without the action mask."""
         where = [path for path, _ in paths(self._observed)]
-        return list(zip(where, self._codecs, strict=True))
+        return list(zip(where, self.layout.leaves, strict=True))
 
     @property
     def mask(self) -> tuple[str, ActionMask] | None:
@@ -190,11 +185,11 @@ class ObservationCodec:
             EnvironmentDataError: If a value is NaN or infinite, a class does not exist, or an
                 action mask allows nothing.
         """
-        values = flatten(self._observed, batched_obs)
-        columns = {
-            codec.leaf.key: codec.encode(np.asarray(value))
-            for codec, value in zip(self._codecs, values, strict=True)
-        }
+        values = map(np.asarray, flatten(self._observed, batched_obs))
+        columns = {}
+        for leaf, value in zip(self.layout.leaves, values, strict=True):
+            check_observed(leaf, value)
+            columns[leaf.key] = leaf.encode(value)
         if self._mask is not None:
             columns[ACTION_MASK] = self._mask.encode(batched_obs[self._mask_key], ended)
         return columns
@@ -210,8 +205,12 @@ class ObservationCodec:
             bounds. Numbers are as exact as ``float32``; images that were enlarged are exact, those
             that were made smaller are blurred.
         """
-        values = iter([codec.decode(columns[codec.leaf.key]) for codec in self._codecs])
-        observed = unflatten(self._observed, values)
+        values = []
+        for leaf, (_, space) in zip(self.layout.leaves, paths(self._observed), strict=True):
+            value = leaf.decode(columns[leaf.key])
+            box = isinstance(space, spaces.Box)
+            values.append(into_bounds(value, space.low, space.high) if box else value)
+        observed = unflatten(self._observed, iter(values))
         if self._mask is None:
             return observed
         observed[self._mask_key] = self._mask.decode(columns[ACTION_MASK])
@@ -233,7 +232,8 @@ class ActionCodec:
 
     Attributes:
         space: The space of a single environment.
-        layout: Its leaves, for the networks and for replay.
+        parts: What becomes of each of its leaves, in the order of the space.
+        layout: The same for the networks and for replay.
     """
 
     def __init__(
@@ -256,18 +256,13 @@ class ActionCodec:
             SpaceError: If a part of the space cannot be acted in; names the part.
         """
         self.space = space
-        self._codecs = [
-            action_leaf(leaf, normalize=normalize, clip=clip)
+        self.parts: list[ActionPart] = [
+            action_part(leaf, normalize=normalize, clip=clip)
             for _, leaf in leaves(space, "action space")
         ]
         self.layout = ActionLayout(
-            tuple(leaf for codec in self._codecs for leaf in codec.leaves), masked
+            tuple(leaf for part in self.parts for leaf in part.leaves), masked
         )
-
-    @property
-    def parts(self) -> list[ActionPart]:
-        """The codec of each leaf, in the order of the space."""
-        return list(self._codecs)
 
     def decode(self, actions: np.ndarray) -> Batch:
         """Turns action vectors into what ``VectorEnv.step`` takes.
@@ -288,10 +283,9 @@ class ActionCodec:
                 "restore an earlier checkpoint and lower the learning rates."
             )
         offset, values = 0, []
-        for codec in self._codecs:
-            width = sum(leaf.size for leaf in codec.leaves)
-            values.append(codec.decode(actions[:, offset : offset + width]))
-            offset += width
+        for part in self.parts:
+            values.append(part.decode(actions[:, offset : offset + part.size]))
+            offset += part.size
         return unflatten(self.space, iter(values))
 
     def encode(self, batched_actions: Batch) -> np.ndarray:
@@ -306,11 +300,10 @@ class ActionCodec:
             ``float32 [N, A]``.
         """
         values = flatten(self.space, batched_actions)
-        parts = [
-            codec.encode(np.asarray(value))
-            for codec, value in zip(self._codecs, values, strict=True)
+        encoded = [
+            part.encode(np.asarray(value)) for part, value in zip(self.parts, values, strict=True)
         ]
-        return np.concatenate(parts, axis=-1, dtype=np.float32)
+        return np.concatenate(encoded, axis=-1, dtype=np.float32)
 
     def sample(
         self, rng: np.random.Generator, n: int, mask: np.ndarray | None = None
@@ -354,7 +347,7 @@ def _draw_allowed(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     return (allowed_so_far <= drawn[:, None]).sum(axis=-1)
 
 
-def _observation_leaf(space: gym.Space, path: str) -> ObservationPart:
+def _observation_leaf(space: gym.Space, path: str) -> ObservationLeaf:
     if not isinstance(space, spaces.Box):
-        return class_observation(space, path)
-    return image_observation(space, path) if is_image(space) else vector_observation(space, path)
+        return categorical_of(space, path)
+    return image_of(space, path) if is_image(space) else vector_of(space, path)

@@ -5,18 +5,17 @@ square, and a padded border would take up part of every image and of the decoder
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 from gymnasium import spaces
 
-from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError
+from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.table import Cnn
-from rllib_dreamerv3.portable.images import nearest
-from rllib_dreamerv3.portable.leaves import Pixels
+from rllib_dreamerv3.portable.leaves import Image
 from rllib_dreamerv3.records import OBS_PREFIX
-from rllib_dreamerv3.spaces.layout import Image, fits_cnn, nearest_fitting_sides
-from rllib_dreamerv3.spaces.leaves import check_finite, into_box, warn_once
+from rllib_dreamerv3.spaces.layout import fits_cnn, nearest_fitting_sides
+from rllib_dreamerv3.spaces.leaves import warn_once
 
 DEFAULT_SIDE = 64
 """Images that do not fit the CNN become as large as this: the size in both papers."""
@@ -31,49 +30,6 @@ MAX_IMAGE_RANGE = 1e6
 """Wider image bounds than this are place-holders, not a scale."""
 
 
-@dataclass(frozen=True)
-class ImageObservation:
-    """An image column ``[N, height, width, channels]``, resized where the leaf's size says so.
-
-    Attributes:
-        leaf: Size and scale of the column.
-        space: What the environment returns.
-        channels_first: Whether the channels come first there.
-    """
-
-    leaf: Image
-    space: spaces.Box
-    channels_first: bool
-
-    @property
-    def arrays(self) -> Pixels:
-        """What happens to the arrays."""
-        leaf = self.leaf
-        size = leaf.height, leaf.width, leaf.channels
-        return Pixels(self.space.shape, self.channels_first, *size, leaf.dtype)
-
-    @property
-    def size_in_env(self) -> tuple[int, int]:
-        """Height and width of what the environment returns."""
-        return self.arrays.size_in_env
-
-    def encode(self, value: np.ndarray) -> np.ndarray:
-        """``[N, *shape]`` -> column; EnvironmentDataError for NaN, infinity and no pixels."""
-        check_finite(value, self.leaf.key)
-        unfit = self.arrays.unfit(value)
-        if unfit is not None:
-            raise EnvironmentDataError(f"An environment returned {unfit}, in {self.leaf.key!r}.")
-        return self.arrays.encode(value)
-
-    def decode(self, column: np.ndarray) -> np.ndarray:
-        """Column -> ``[N, *shape]`` inside the box; sharpness that was lost does not come back."""
-        # Taking the nearest pixel undoes an enlargement exactly.
-        column = nearest(column, *self.size_in_env)
-        if self.channels_first:
-            column = np.moveaxis(column, -1, 1)
-        return into_box(column.reshape(len(column), *self.space.shape), self.space)
-
-
 def is_image(space: spaces.Box) -> bool:
     """Whether a box is read as an image; the rules are those of ``ObservationCodec``."""
     if len(space.shape) != 2:
@@ -86,8 +42,8 @@ def is_image(space: spaces.Box) -> bool:
     return min(space.shape) >= MIN_MATRIX_SIDE and 0.0 < high - low <= MAX_IMAGE_RANGE
 
 
-def image_observation(space: spaces.Box, path: str) -> ImageObservation:
-    """The codec of a box that :func:`is_image`, in the size in which the environment returns it."""
+def image_of(space: spaces.Box, path: str) -> Image:
+    """The leaf of a box that :func:`is_image`, in the size in which the environment returns it."""
     first = len(space.shape) == 3 and _channels_first(space.shape)
     shape = space.shape if len(space.shape) == 3 else (*space.shape, 1)
     height, width, channels = (*shape[1:], shape[0]) if first else shape
@@ -103,12 +59,10 @@ def image_observation(space: spaces.Box, path: str) -> ImageObservation:
     elif high <= low:
         high = low + 1.0
     dtype = "uint8" if space.dtype in (np.uint8, np.bool_) else "float32"
-    return ImageObservation(Image(key, height, width, channels, low, high, dtype), space, first)
+    return Image(key, height, width, channels, low, high, dtype, space.shape, first)
 
 
-def fit_to_cnn(
-    images: Sequence[ImageObservation], image_size: int | None, cnn: Cnn
-) -> list[ImageObservation]:
+def fit_to_cnn(images: Sequence[Image], image_size: int | None, cnn: Cnn) -> list[Image]:
     """Gives all images one size that the CNN can take, and logs once what is resized.
 
     Args:
@@ -133,13 +87,13 @@ def fit_to_cnn(
     resized = [image for image in images if image.size_in_env != (side, side)]
     if resized:
         sizes_said = ", ".join(
-            "{!r} from {}x{}".format(image.leaf.key, *image.size_in_env) for image in resized
+            "{!r} from {}x{}".format(image.key, *image.size_in_env) for image in resized
         )
         warn_once(
             f"Images are resized to {side}x{side} for the CNN: {sizes_said} (height x width; "
             f"stretched, where that is not square). The option image_size sets another size."
         )
-    return [replace(image, leaf=replace(image.leaf, height=side, width=side)) for image in images]
+    return [replace(image, height=side, width=side) for image in images]
 
 
 def _channels_first(shape: tuple[int, ...]) -> bool:

@@ -10,6 +10,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from rllib_dreamerv3.options.table import Cnn
+from rllib_dreamerv3.portable.leaves import (
+    ActionLeaf,
+    Categorical,
+    ContinuousAction,
+    DiscreteAction,
+    Image,
+    ObservationLeaf,
+    Vector,
+)
+
+__all__ = [
+    "ActionLayout",
+    "ActionLeaf",
+    "Categorical",
+    "ContinuousAction",
+    "DiscreteAction",
+    "Image",
+    "ObservationLayout",
+    "ObservationLeaf",
+    "Vector",
+    "fits_cnn",
+    "nearest_fitting_sides",
+]
 
 
 def fits_cnn(side: int, cnn: Cnn) -> bool:
@@ -30,65 +53,6 @@ def nearest_fitting_sides(side: int, cnn: Cnn) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True)
-class Image:
-    """An image column ``[..., height, width, channels]``, scaled to [0, 1] by its bounds.
-
-    Attributes:
-        key: Record column, ``obs/<path>``.
-        height: Pixels.
-        width: Pixels.
-        channels: Colours or planes; channels are always last in a record.
-        low: Value that becomes 0.0.
-        high: Value that becomes 1.0.
-        dtype: NumPy dtype name of the stored column (``uint8`` images stay ``uint8``).
-    """
-
-    key: str
-    height: int
-    width: int
-    channels: int
-    low: float = 0.0
-    high: float = 255.0
-    dtype: str = "uint8"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one stored value."""
-        return (self.height, self.width, self.channels)
-
-
-@dataclass(frozen=True)
-class Vector:
-    """A float column ``[..., size]``: numbers of any scale, flattened."""
-
-    key: str
-    size: int
-    dtype: str = "float32"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one stored value."""
-        return (self.size,)
-
-
-@dataclass(frozen=True)
-class Categorical:
-    """An integer column ``[..., len(classes)]``: component i is one of ``classes[i]`` classes."""
-
-    key: str
-    classes: tuple[int, ...]
-    dtype: str = "int32"
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Shape of one stored value."""
-        return (len(self.classes),)
-
-
-ObservationLeaf = Image | Vector | Categorical
-
-
-@dataclass(frozen=True)
 class ObservationLayout:
     """All leaves of an observation space, in the order in which the space lists them."""
 
@@ -103,28 +67,6 @@ class ObservationLayout:
     def vectors(self) -> tuple[Vector | Categorical, ...]:
         """The leaves that go through the MLP."""
         return tuple(leaf for leaf in self.leaves if not isinstance(leaf, Image))
-
-
-@dataclass(frozen=True)
-class DiscreteAction:
-    """``n`` choices, one-hot in the action vector."""
-
-    n: int
-
-    @property
-    def size(self) -> int:
-        """Width in the action vector."""
-        return self.n
-
-
-@dataclass(frozen=True)
-class ContinuousAction:
-    """``size`` numbers, nominally in [-1, 1]."""
-
-    size: int
-
-
-ActionLeaf = DiscreteAction | ContinuousAction
 
 
 @dataclass(frozen=True)

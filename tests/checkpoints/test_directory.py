@@ -115,6 +115,26 @@ def test_everything_is_on_the_disk_before_it_has_the_name(
     assert all(content == {"old"} for _, content in before)
 
 
+def test_a_part_goes_with_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Its files are brought to the disk once, and it has its name at once."""
+    flushed, fsync = [], os.fsync
+
+    def noted(descriptor: int) -> None:
+        flushed.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with directory.replacing(tmp_path / "whole", always) as written:
+        write(written / "a" / "part", "new")
+        assert content_of(written / "a" / "part") == {"new"}
+        assert flushed == []
+    assert content_of(tmp_path / "whole" / "a" / "part") == {"new"}
+    assert all(flushed.count(f"{i:02}") == 1 for i in range(FILES))
+    # A block of its own again.
+    write(tmp_path / "other", "new")
+    assert all(flushed.count(f"{i:02}") == 2 for i in range(FILES))
+
+
 def test_an_error_leaves_the_old_one(tmp_path: Path):
     target = tmp_path / "checkpoint"
     write(target, "old")

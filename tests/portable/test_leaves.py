@@ -45,8 +45,8 @@ def test_actions_are_decoded_as_by_the_codec(data, normalize, clip, seed):
     )
     vectors = np.random.default_rng(seed).normal(size=(4, codec.layout.size)).astype(np.float32)
     (part,) = codec.parts
-    leaf = chosen_leaf(json.loads(json.dumps(leaf_to_json(part.arrays), allow_nan=False)))
-    assert leaf.width == codec.layout.size
+    leaf = chosen_leaf(json.loads(json.dumps(leaf_to_json(part), allow_nan=False)))
+    assert leaf.size == codec.layout.size
     assert_equal(leaf.decode(vectors), codec.decode(vectors), rtol=0)
 
 

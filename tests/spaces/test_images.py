@@ -61,7 +61,7 @@ def sizes(codec: ObservationCodec) -> list[tuple[int, ...]]:
 def test_height_width_and_channels_are_told_apart(
     shape: tuple[int, ...], height_width_channels: tuple[int, ...]
 ) -> None:
-    assert images.image_observation(pixels(*shape), "").leaf.shape == height_width_channels
+    assert images.image_of(pixels(*shape), "").shape == height_width_channels
 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 12])

@@ -4,7 +4,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 
 from rllib_dreamerv3.portable.acting import ExportedPolicy
-from rllib_dreamerv3.portable.leaves import leaf_to_json
+from rllib_dreamerv3.portable.leaves import column_to_json, leaf_to_json
 from rllib_dreamerv3.spaces.codecs import make_codecs
 from rllib_dreamerv3.spaces.space_json import space_to_json
 
@@ -19,15 +19,16 @@ def describe(observation_space, action_space):
         "mode": "mode",
         "state": SIZES | {"action": actions.layout.size},
         "action_space": space_to_json(action_space),
-        "actions": [leaf_to_json(part.arrays) for part in actions.parts],
+        "actions": [leaf_to_json(part) for part in actions.parts],
         "observations": [
             {
                 "path": list(path),
-                "shape": list(part.arrays.shape),
-                "input": part.leaf.key,
-                "array": leaf_to_json(part.arrays),
+                "shape": list(leaf.env_shape),
+                "input": leaf.key,
+                "array": leaf_to_json(leaf),
+                "column": column_to_json(leaf),
             }
-            for path, part in observations.parts
+            for path, leaf in observations.parts
         ],
         "action_mask": mask
         and {
