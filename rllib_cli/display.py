@@ -140,7 +140,8 @@ class Display:
             self.print(
                 f"Replay may grow to {need / 1e9:.3g} GB, of {available / 1e9:.3g} GB {where}, and "
                 f"adds up to {checkpoint / 1e9:.3g} GB to each checkpoint on disk; an old one is "
-                "deleted after the next is saved. capacity_bytes in replay_buffer_config limits both."
+                "deleted after the next is saved. capacity_bytes in replay_buffer_config limits "
+                "both."
             )
         trial.update(result)
 
