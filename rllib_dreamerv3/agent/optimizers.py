@@ -11,6 +11,8 @@ from rllib_dreamerv3.options.table import LearningOptions
 
 # Added to the bias-corrected root of the second moment (2023 code).
 ADAM_EPSILONS = {"world_model": 1e-8, "actor": 1e-5, "critic": 1e-5}
+# Root of the least normal float32.
+_LEAST_ROOT = float(np.sqrt(np.finfo(np.float32).tiny))
 
 
 class Optimizer(tf.Module):
@@ -219,7 +221,8 @@ class LaProp(Optimizer):
         Args:
             variables: What to optimize, float32.
             learning_rate: Step size after the warm-up.
-            epsilon: Added to the denominator.
+            epsilon: Added to the denominator; with it the root of the least normal float32, as the
+                second moment is not known more precisely (2025 code: without).
             clip_share: Greatest norm of a gradient, as a share of the norm of its variable.
             min_norm: Least norm a variable is taken to have, so that zeros can move.
             warmup: Number of updates over which the step size grows from 0; 0 for none.
@@ -248,11 +251,14 @@ class LaProp(Optimizer):
         beta1_power, beta2_power = self._next_powers()
         rate = learning_rate / (1.0 - beta1_power)
         root_correction = tf.math.rsqrt(1.0 - beta2_power)
+        # TensorFlow flushes a second moment below the least normal float32 to 0. Divided by
+        # epsilon alone, a gradient of 3e-18 would then move its parameter by 300 learning rates.
+        epsilon = self._epsilon + root_correction * _LEAST_ROOT
         norms = [tf.norm(gradient) for gradient in dense]
         for (variable, m, v), gradient, own_norm in zip(self._slots(), dense, norms, strict=True):
             gradient *= self._clip_factor(variable, own_norm)
             v.assign(self._beta2 * v + (1.0 - self._beta2) * tf.square(gradient))
-            normalized = gradient / (root_correction * tf.sqrt(v) + self._epsilon)
+            normalized = gradient / (root_correction * tf.sqrt(v) + epsilon)
             m.assign(self._beta1 * m + (1.0 - self._beta1) * normalized)
             variable.assign_sub(rate * m)
         return tf.norm(tf.stack(norms)) if norm is None else norm

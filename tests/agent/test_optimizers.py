@@ -151,6 +151,25 @@ def test_laprop_agrees_with_its_definition_over_many_steps():
         np.testing.assert_allclose(variable, value, rtol=1e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("gradient", [1e-14, 3e-18, 1e-18, 1e-19, 1e-20, 1e-30])
+@pytest.mark.parametrize("zeros_before", [0, 2000])
+def test_laprop_bounds_steps_of_tiny_gradients(gradient, zeros_before):
+    """Also where their squares are less than float32 can hold.
+
+    A first gradient moves by one learning rate; one after many zeros is not yet in the average of
+    squares but for 1 / 1000, so that it moves by the root of that, times 0.1 of momentum.
+    """
+    variable = tf.Variable([0.0])
+    optimizer = LaProp([variable], 1.0, warmup=0)
+    optimizer.step.assign(zeros_before)
+    optimizer.apply([tf.constant([gradient])])
+    step = zeros_before + 1
+    most = 0.1 / (1 - 0.9**step) * np.sqrt((1 - 0.999**step) / 0.001)
+    assert 0.0 < -variable.numpy()[0] <= most * (1 + 1e-4)
+    if gradient >= 1e-14:
+        assert -variable.numpy()[0] >= 0.99 * most
+
+
 def test_warmup_vector():
     inputs, expected, rtol, _ = case("lr_warmup")
     optimizer = LaProp(make_variables(), 4e-5)

@@ -350,3 +350,20 @@ def test_update_takes_batches_of_any_size_and_repeats_itself():
     assert not changed(weights[0], weights[1])
     assert changed(weights[0], weights[2])
     assert int(first.updates) == 2
+
+
+@pytest.mark.usefixtures("eager")
+def test_bins_that_are_no_targets_stay_mirror_images():
+    """As both of a pair have equal gradients; what they weigh then cancels to the last bit."""
+    trainer = make_v2(with_laprop(lr=1e-3, lr_warmup=0), scramble=False)
+    for seed in range(3):
+        trainer.update(v2_batch(rows=16, length=8, seed=seed))
+    optimizer = trainer.optimizers["all"]
+    for head in (trainer.model.world_model.reward, trainer.model.critic):
+        for variable in head.output.trainable_variables:
+            place = [v is variable for v in optimizer._variables].index(True)
+            for array in (variable, optimizer.m[place], optimizer.v[place]):
+                # Rewards are less than symexp(3.9), which is 25 bins from the middle.
+                low, high = array.numpy()[..., :102], array.numpy()[..., :-103:-1]
+                assert low.all()
+                np.testing.assert_array_equal(low, high, err_msg=array.name)

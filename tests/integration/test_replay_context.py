@@ -11,10 +11,12 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3
-from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
+from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights, set_weights
 from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.networks.world_model import split_context
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, LATENT_H, LATENT_INDEX
+from rllib_dreamerv3.replay import ReplayBuffer
 from rllib_dreamerv3.replay.storage import Window
 
 
@@ -158,6 +160,28 @@ def test_evaluation_takes_the_best_action_only_if_told_to(
 
 
 # Training
+
+
+def test_rows_of_replay_go_on_from_the_record_before_them(make_runner):
+    """A row's first state follows from h, z and action of its context record."""
+    runner = make_runner()
+    module = runner.module
+    buffer = ReplayBuffer(length=8, context=1, online_queue=True, capacity_records=1000, seed=0)
+    for chunk in runner.sample(num_timesteps=150):
+        buffer.add(chunk)
+    model = DreamerModel(module.observations.layout, module.actions.layout, module.settings)
+    set_weights(model, get_weights(model) | get_weights(module.model))
+    columns = buffer.sample(100).columns
+    records, context = split_context({name: tf.constant(x) for name, x in columns.items()})
+    observed = model.world_model.observe(records, synthetic.uniform(100, 8, 4), context)
+    h = tf.reshape(observed.state.h, [100, 8, -1])[:, 0]
+    np.testing.assert_allclose(h, columns[LATENT_H][:, 1], atol=1e-5)
+    # Some rows begin with an episode; the others do not begin like one.
+    begins = columns[IS_FIRST][:, 1]
+    assert 0 < begins.sum() < 50
+    anew = model.world_model.observe(records, synthetic.uniform(100, 8, 4))
+    anew = tf.reshape(anew.state.h, [100, 8, -1])[:, 0]
+    assert np.abs(anew - columns[LATENT_H][:, 1])[~begins].max(1).min() > 1e-3
 
 
 def content(buffer):

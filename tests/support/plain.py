@@ -7,6 +7,7 @@ Dense products with one-hot vectors, one step after the other, no gradient but T
 """
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import synthetic
@@ -30,10 +31,10 @@ S, C = SIZES.categoricals, SIZES.classes
 SETTINGS = LearningOptions(horizon_H=3)
 
 
-def dense(index: tf.Tensor) -> tf.Tensor:
+def dense(index: tf.Tensor, classes: int = C) -> tf.Tensor:
     """``[..., S] -> [..., S * C]``, float64."""
-    one_hot = tf.one_hot(index, C, dtype=tf.float64)
-    return tf.reshape(one_hot, [*index.shape[:-1], S * C])
+    one_hot = tf.one_hot(index, classes, dtype=tf.float64)
+    return tf.reshape(one_hot, [*index.shape[:-1], index.shape[-1] * classes])
 
 
 def symlog(x: tf.Tensor) -> tf.Tensor:
@@ -55,15 +56,39 @@ def kl(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(tf.exp(p) * (p - q), [-2, -1])
 
 
+class Dream(NamedTuple):
+    """What imagination gives, lists over its steps.
+
+    Attributes:
+        features: H + 1 of ``[N, D + S * C]``.
+        actions: As given, ``[H + 1, N, A]``.
+        priors: Log-probabilities of the H states imagined, each ``[N, S, C]``.
+        rewards: H + 1 of ``[N]``, as predicted.
+        values: H + 1 of ``[N]``.
+        returns: H + 1 of ``[N]``; the last is the last value.
+        weights: H of ``[N]``.
+    """
+
+    features: list[tf.Tensor]
+    actions: tf.Tensor
+    priors: list[tf.Tensor]
+    rewards: list[tf.Tensor]
+    values: list[tf.Tensor]
+    returns: list[tf.Tensor]
+    weights: list[tf.Tensor]
+
+
 class Plain:
     """The networks of a model, by the names of their parameters, in float64."""
 
+    horizon = SETTINGS.horizon_H
     dynamics_scale, representation_scale = 0.5, 0.1
     discount = SETTINGS.gamma
     continue_label = 1.0
 
     def __init__(self, model: DreamerModel, observations: ObservationLayout, actions: ActionLayout):
         self.observations, self.actions = observations, actions
+        self.settings = model.world_model._settings
         self.weights = {k: tf.cast(v, tf.float64) for k, v in model.named_variables().items()}
 
     @staticmethod
@@ -73,7 +98,7 @@ class Plain:
     @staticmethod
     def two_hot(target):
         distance = tf.abs(symlog(target)[..., None] - BINS)
-        return tf.maximum(0.0, 1.0 - distance / (BINS[1] - BINS[0]))
+        return tf.maximum(1.0 - distance / (BINS[1] - BINS[0]), 0.0)
 
     def two_hot_loss(self, logits, target):
         code = tf.stop_gradient(self.two_hot(target))
@@ -173,10 +198,10 @@ class Plain:
 
     def vector_loss(self, key, predicted, target):
         error = (predicted - target) ** 2
-        return tf.reduce_sum(tf.where(error < 1e-8, 0.0, error), -1)
+        return tf.reduce_sum(tf.where(error < 1e-8, tf.zeros_like(error), error), -1)
 
     def next_h(self, h, z, action):
-        action = action / tf.stop_gradient(tf.maximum(1.0, tf.abs(action)))
+        action = action / tf.stop_gradient(tf.maximum(tf.abs(action), 1.0))
         x = self.linear(tf.concat([z, action], -1), "rssm/sequence_model/input")
         x = self.norm_silu(x, "rssm/sequence_model/input_activation")
         gates = self.linear(tf.concat([h, x], -1), "rssm/sequence_model/gates")
@@ -193,21 +218,37 @@ class Plain:
 
     def log_probs(self, hidden, name):
         logits = self.linear(hidden, name)
-        return mixed_log_probs(tf.reshape(logits, [*hidden.shape[:-1], S, C]))
+        shape = [*hidden.shape[:-1], self.settings.categoricals, self.settings.classes]
+        return mixed_log_probs(tf.reshape(logits, shape))
+
+    def dense(self, index):
+        return dense(index, self.settings.classes)
 
     def sampled_z(self, index, log_probs):
-        probs = tf.reshape(tf.exp(log_probs), [*index.shape[:-1], S * C])
-        return dense(index) + probs - tf.stop_gradient(probs)
+        probs = tf.reshape(tf.exp(log_probs), [*index.shape[:-1], self.settings.stochastic])
+        return self.dense(index) + probs - tf.stop_gradient(probs)
 
     def initial(self):
         h = tf.tanh(self.weights["rssm/initial"])[None]
-        return h, dense(tf.argmax(self.prior(h), -1))
+        return h, self.dense(tf.argmax(self.prior(h), -1))
 
     def world_model_loss(self, records, index, context=None):
         """The scalar loss for samples ``index [B, T, S]``, and features ``[B * T, D + S * C]``.
 
         ``context`` is the state and the action before the first record, if rows go on from one.
         """
+        terms, feature, _ = self.world_model_terms(records, index, context)
+        loss = (
+            terms["decoder"]
+            + terms["reward"]
+            + terms["continue"]
+            + self.dynamics_scale * terms["dynamics"]
+            + self.representation_scale * terms["representation"]
+        )
+        return tf.reduce_mean(loss), feature
+
+    def world_model_terms(self, records, index, context=None):
+        """Losses ``[B * T]`` by name, features, and log-probabilities of posterior and prior."""
         rows, length = records[IS_FIRST].shape
         flat = synthetic.flat(records)
         tokens = tf.reshape(self.encode(flat), [rows, length, -1])
@@ -215,7 +256,7 @@ class Plain:
         h0, z0 = self.initial()
         h, z, before = tf.repeat(h0, rows, 0), tf.repeat(z0, rows, 0), actions[:, 0]
         if context is not None:
-            h, z = tf.cast(context.state.h, tf.float64), dense(context.state.index)
+            h, z = tf.cast(context.state.h, tf.float64), self.dense(context.state.index)
             before = tf.cast(context.action, tf.float64)
         steps = []
         for t in range(length):
@@ -234,16 +275,18 @@ class Plain:
         )
         prior, stop, feature = self.prior(h), tf.stop_gradient, tf.concat([h, z], -1)
         going_on = 1.0 - tf.cast(flat[IS_TERMINAL], tf.float64)
-        loss = (
-            self.observation_loss(feature, flat)
-            + self.two_hot_loss(self.head(feature, "reward"), tf.cast(flat[REWARD], tf.float64))
-            + tf.nn.sigmoid_cross_entropy_with_logits(
+        reward = tf.cast(flat[REWARD], tf.float64)
+        terms = {
+            "decoder": self.observation_loss(feature, flat),
+            "reward": self.two_hot_loss(self.head(feature, "reward"), reward),
+            "continue": tf.nn.sigmoid_cross_entropy_with_logits(
                 self.continue_label * going_on, self.head(feature, "continue")[:, 0]
-            )
-            + self.dynamics_scale * tf.maximum(1.0, kl(stop(posterior), prior))
-            + self.representation_scale * tf.maximum(1.0, kl(posterior, stop(prior)))
-        )
-        return tf.reduce_mean(loss), feature
+            ),
+            "kl": kl(stop(posterior), stop(prior)),
+            "dynamics": tf.maximum(kl(stop(posterior), prior), 1.0),
+            "representation": tf.maximum(kl(posterior, stop(prior)), 1.0),
+        }
+        return terms, feature, (posterior, prior)
 
     def policy(self, feature):
         hidden, parts = self.mlp(feature, "actor/mlp"), []
@@ -286,14 +329,22 @@ class Plain:
 
         h is computed again.
         """
-        horizon, stop = SETTINGS.horizon_H, tf.stop_gradient
+        dream = self.dream(trajectory, is_terminal, through_dynamics)
+        losses = self.losses_of_dream(dream, scale, through_dynamics)
+        h = tf.stack([x[:, : self.settings.deterministic] for x in dream.features])
+        return *losses, h, tf.stack(dream.returns[: self.horizon])
+
+    def dream(self, trajectory, is_terminal, through_dynamics):
+        """Goes through a trajectory whose samples are given, from its first h on."""
+        stop = tf.stop_gradient
         index, actions = trajectory.state.index, tf.cast(trajectory.action, tf.float64)
-        h, z = tf.cast(trajectory.state.h[0], tf.float64), dense(index[0])
-        features = [tf.concat([h, z], -1)]
-        for i in range(horizon):
+        h, z = tf.cast(trajectory.state.h[0], tf.float64), self.dense(index[0])
+        features, priors = [tf.concat([h, z], -1)], []
+        for i in range(self.horizon):
             action = self.chosen(stop(features[-1]), actions[i]) if through_dynamics else actions[i]
             h = self.next_h(h, z, action)
-            z = self.sampled_z(index[i + 1], self.prior(h))
+            priors.append(self.prior(h))
+            z = self.sampled_z(index[i + 1], priors[-1])
             features.append(tf.concat([h, z], -1))
         if not through_dynamics:
             features = [stop(x) for x in features]
@@ -301,24 +352,27 @@ class Plain:
         values = [self.predicted(self.head(x, "critic")) for x in features]
         going_on = self.going_on(features, is_terminal)
         returns, weights = [values[-1]], [going_on[0]]
-        for i in reversed(range(horizon)):
+        for i in reversed(range(self.horizon)):
             mixed = 0.05 * values[i + 1] + 0.95 * returns[0]
             returns.insert(0, rewards[i + 1] + self.discount * going_on[i + 1] * mixed)
-        for i in range(1, horizon):
+        for i in range(1, self.horizon):
             weights.append(weights[-1] * self.discount * going_on[i])
-        actor_loss, critic_loss = 0.0, 0.0
-        for i in range(horizon):
-            feature, weight = stop(features[i]), stop(weights[i])
-            advantage = (returns[i] - values[i]) / scale
-            log_prob, entropy = self.log_prob_and_entropy(feature, stop(actions[i]))
+        return Dream(features, actions, priors, rewards, values, returns, weights)
+
+    def losses_of_dream(self, dream, scale, through_dynamics):
+        """The losses of actor and critic, scalars."""
+        stop, actor_loss, critic_loss = tf.stop_gradient, 0.0, 0.0
+        for i in range(self.horizon):
+            feature, weight = stop(dream.features[i]), stop(dream.weights[i])
+            advantage = (dream.returns[i] - dream.values[i]) / scale
+            log_prob, entropy = self.log_prob_and_entropy(feature, stop(dream.actions[i]))
             objective = advantage if through_dynamics else log_prob * stop(advantage)
-            actor_loss -= tf.reduce_mean(weight * (objective + 3e-4 * entropy)) / horizon
+            actor_loss -= tf.reduce_mean(weight * (objective + 3e-4 * entropy)) / self.horizon
             logits = self.head(feature, "critic")
             slow = self.predicted(self.head(feature, "slow_critic"))
-            loss = self.two_hot_loss(logits, returns[i]) + self.two_hot_loss(logits, slow)
-            critic_loss += tf.reduce_mean(weight * loss) / horizon
-        h = tf.stack([x[:, : h.shape[1]] for x in features])
-        return actor_loss, critic_loss, h, tf.stack(returns[:horizon])
+            loss = self.two_hot_loss(logits, dream.returns[i]) + self.two_hot_loss(logits, slow)
+            critic_loss += tf.reduce_mean(weight * loss) / self.horizon
+        return actor_loss, critic_loss
 
     def going_on(self, features, is_terminal):
         """Whether each imagined state is none in which an episode ended; hard decisions."""

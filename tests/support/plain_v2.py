@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import synthetic
 import tensorflow as tf
-from plain import SETTINGS, Plain, S, dense, symexp
+from plain import SETTINGS, Plain, symexp
 
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import IS_LAST, IS_TERMINAL, REWARD
@@ -50,7 +50,7 @@ class PlainV2(Plain):
         return tf.einsum("ngi,gio->ngo", x, self.weights[f"{name}/kernel"])
 
     def next_h(self, h, z, action):
-        action = action / tf.stop_gradient(tf.maximum(1.0, tf.abs(action)))
+        action = action / tf.stop_gradient(tf.maximum(tf.abs(action), 1.0))
         name, n, d = "rssm/sequence_model", *h.shape
         shared = [
             self.norm_silu(self.linear(x, f"{name}/from_{what}"), f"{name}/from_{what}_activation")
@@ -67,8 +67,8 @@ class PlainV2(Plain):
         return update * tf.tanh(tf.sigmoid(reset) * candidate) + (1 - update) * h
 
     def initial(self):
-        h = tf.zeros([1, SIZES_V2.deterministic], tf.float64)
-        return h, dense(tf.fill([1, S], -1))
+        h = tf.zeros([1, self.settings.deterministic], tf.float64)
+        return h, self.dense(tf.fill([1, self.settings.categoricals], -1))
 
     @staticmethod
     def halved(x, kernel):
@@ -80,7 +80,7 @@ class PlainV2(Plain):
         return tf.nn.conv2d(x, kernel, 1, "SAME")
 
     def stem(self, feature):
-        d, name = SIZES_V2.deterministic, "decoder/cnn/stem"
+        d, name = self.settings.deterministic, "decoder/cnn/stem"
         h, z = feature[:, :d], feature[:, d:]
         n, side = len(feature), self.observations.images[0].height // 16
         by_h = self.block_linear(tf.reshape(h, [n, BLOCKS, -1]), f"{name}/from_h")

@@ -2,6 +2,8 @@
 
 import tensorflow as tf
 
+from rllib_dreamerv3.agent.kernels.even_bias import add_even_bias
+from rllib_dreamerv3.agent.kernels.parameters import multiply, read
 from rllib_dreamerv3.agent.math.two_hot import NUM_BINS
 from rllib_dreamerv3.agent.networks.action_distribution import ActionDistribution
 from rllib_dreamerv3.agent.networks.layers import Linear, Rng, output_init
@@ -16,6 +18,7 @@ class TwoHotHead(tf.Module):
     def __init__(self, settings: ModelSettings, layers: int, rng: Rng):
         """Creates the MLP and the output, whose weights are 0 (arXiv 2301.04104v1, app. C)."""
         super().__init__()
+        self._dtype = settings.compute_dtype
         self.mlp = StateMlp(settings, settings.units, layers, rng)
         self.output = Linear(
             settings.units,
@@ -27,7 +30,8 @@ class TwoHotHead(tf.Module):
 
     def __call__(self, state: State) -> tf.Tensor:
         """``State [N] -> [N, 255]``, logits over the two-hot bins."""
-        return self.output(self.mlp(state))
+        logits = multiply(self.mlp(state), self.output.kernel, self._dtype)
+        return add_even_bias(logits, read(self.output.bias))
 
 
 class ContinueHead(tf.Module):
