@@ -19,6 +19,7 @@ from rllib_dreamerv3.agent.losses.actor_critic import (
     imagined_returns,
     replay_critic_loss,
 )
+from rllib_dreamerv3.agent.losses.reward_signal import reward_signal
 from rllib_dreamerv3.agent.losses.world_model import (
     WorldModelLosses,
     records_at_a_time,
@@ -343,8 +344,9 @@ class Trainer(tf.Module):
             # The last state only gives the bootstrap: no loss on its value, no weights to train.
             critic_logits = self.model.critic(states.first(h * n))
             values = [two_hot.mean(x) for x in (critic_logits, self.model.critic(states.last(n)))]
+            rewards = tf.reshape(two_hot.mean(world.reward(states)), [h + 1, n])
             outcome = imagined_returns(
-                tf.reshape(two_hot.mean(world.reward(states)), [h + 1, n]),
+                rewards,
                 imagined_continues(
                     tf.reshape(world.cont(states), [h + 1, n]),
                     tf.reshape(records[IS_TERMINAL], [-1]),
@@ -368,10 +370,16 @@ class Trainer(tf.Module):
             slow_values = two_hot.mean(self.model.slow_critic(acting_states))
             critic = critic_loss(critic_logits, outcome, slow_values, two_hot)
             critic_total = critic.value + options.slow_critic_scale * critic.slow
+        # Imagination starts from the batch's posteriors: there the true rewards are known.
+        signal, predicted = reward_signal(
+            rewards[0], *(tf.reshape(records[name], [-1]) for name in (REWARD, IS_FIRST))
+        )
         return _Behaviour(
             self._gradients(actor_tape, actor_total, "actor")
             | self._gradients(critic_tape, critic_total, "critic"),
             {
+                "WORLD_MODEL_reward_signal": signal,
+                "WORLD_MODEL_reward_signal_predicted": predicted,
                 "ACTOR_L_total": actor_total,
                 **{f"ACTOR_{name}": value for name, value in actor_metrics.items()},
                 "ACTOR_value_targets_pct5_ema": self.return_normalizer.low.read_value(),

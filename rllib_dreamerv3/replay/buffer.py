@@ -11,6 +11,7 @@ from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
 from rllib_dreamerv3.replay.column_specs import ColumnSpec
 from rllib_dreamerv3.replay.constant_columns import ConstantColumns
 from rllib_dreamerv3.replay.online_queue import OnlineQueue
+from rllib_dreamerv3.replay.reward_range import RewardRange
 from rllib_dreamerv3.replay.storage import Segment, Storage, Window
 
 ENV_STEPS_ADDED = "num_env_steps_added_lifetime"
@@ -56,6 +57,7 @@ class ReplayBuffer:
         online_queue: New sequences not served yet; None without an online queue.
         rng: Random generator of all draws.
         lifetime: Counters that only grow, by their names in `metrics`.
+        rewards: The range of all rewards so far, including evicted records.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class ReplayBuffer:
         self.online_queue = OnlineQueue(self.sequence_length) if online_queue else None
         self.rng = np.random.default_rng(seed)
         self.lifetime = dict.fromkeys(LIFETIME_COUNTERS, 0)
+        self.rewards = RewardRange()
         self._constant = ConstantColumns()
         self._table_version: int | None = None
         self._table: tuple[list[Segment], npt.NDArray[np.int64]]
@@ -149,6 +152,7 @@ class ReplayBuffer:
         segment = self.storage.append(chunk)
         if segment is not None:
             self._constant.add(chunk.columns)
+            self.rewards.add(chunk.columns)
             if self.online_queue is not None:
                 self.online_queue.extend(segment, len(chunk))
         self.lifetime[ENV_STEPS_ADDED] += chunk.env_steps()
@@ -211,8 +215,9 @@ class ReplayBuffer:
             ``num_env_steps_evicted_lifetime``, ``num_episodes_added_lifetime``,
             ``num_records_sampled_lifetime`` (B * T for each sample), and
             ``constant_observations`` (share of the observation columns with the same value in all
-            records added by this process). With an online queue also ``num_windows_queued``
-            (sequences in it).
+            records added by this process). Once there is a reward, ``reward_min`` and
+            ``reward_max`` (of all records so far, stored or not). With an online queue also
+            ``num_windows_queued`` (sequences in it).
         """
         stored = self.storage.num_records - self.storage.num_last
         counters = {
@@ -226,6 +231,7 @@ class ReplayBuffer:
             "num_env_steps_evicted_lifetime": self.lifetime[ENV_STEPS_ADDED] - stored,
             **self.lifetime,
             "constant_observations": self._constant.share,
+            **self.rewards.metrics(),
         }
         if self.online_queue is not None:
             counters["num_windows_queued"] = len(self.online_queue.stored())

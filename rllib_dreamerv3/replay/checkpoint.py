@@ -25,6 +25,7 @@ from rllib_dreamerv3.replay.column_specs import (
     check_specs,
     describe_difference,
 )
+from rllib_dreamerv3.replay.reward_range import RewardRange
 from rllib_dreamerv3.replay.storage import Segment, Window
 
 INDEX = "index.json"
@@ -83,6 +84,7 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
         buffer.online_queue.replace(
             Window(segments[segment], start) for segment, start in (index.queue if fits else [])
         )
+    buffer.rewards = RewardRange(**index.rewards)
     buffer.lifetime.update(index.lifetime)
     buffer.rng.bit_generator.state = index.rng
 
@@ -115,6 +117,7 @@ class Index:
         queue: Index of the segment, and start, of each sequence in the online queue; oldest first.
         queue_sequence_length: Records of each sequence in the queue.
         lifetime: The counters of `ReplayBuffer.lifetime`.
+        rewards: The least and the greatest so far, as `RewardRange` takes them.
         rng: State of the bit generator.
     """
 
@@ -124,6 +127,7 @@ class Index:
     queue: list[tuple[int, int]]
     queue_sequence_length: int
     lifetime: dict[str, int]
+    rewards: dict[str, float]
     rng: dict[str, Any]
 
     @property
@@ -159,6 +163,7 @@ def _index_of(buffer: ReplayBuffer) -> dict[str, Any]:
             "rows": [[indices[window.segment], window.start] for window in queued],
         },
         "lifetime": buffer.lifetime,
+        "rewards": buffer.rewards.metrics(),
         "rng": buffer.rng.bit_generator.state,
     }
 
@@ -211,6 +216,8 @@ def _parse(raw: dict[str, Any]) -> Index:
         queue=[(_count(segment), _count(start)) for segment, start in raw["online_queue"]["rows"]],
         queue_sequence_length=_count(raw["online_queue"]["row_length"]),
         lifetime={name: _count(value) for name, value in raw["lifetime"].items()},
+        # Older checkpoints lack it: the range begins anew.
+        rewards={name: float(value) for name, value in raw.get("rewards", {}).items()},
         rng=raw["rng"],
     )
     if index.num_records != raw["num_records"]:
@@ -226,6 +233,8 @@ def _parse(raw: dict[str, Any]) -> Index:
         raise ValueError("it has records but no columns")
     if index.lifetime.keys() != set(LIFETIME_COUNTERS):
         raise ValueError(f"its lifetime counters are not {', '.join(LIFETIME_COUNTERS)}")
+    if index.rewards and index.rewards.keys() != {"reward_min", "reward_max"}:
+        raise ValueError("its range of rewards is not reward_min and reward_max")
     # Let the generator itself validate the state.
     np.random.default_rng().bit_generator.state = index.rng
     return index

@@ -44,6 +44,21 @@ LOSSES = (
         "falls. If rewards are rare, it is near 0 with peaks.",
     ),
     Measure(
+        f"{_LEARNER}/WORLD_MODEL_reward_signal",
+        "Unusual rewards",
+        "Mean distance of a batch's rewards from their median, first records left out: how much "
+        "there is to predict; 0 where every reward is the same.",
+        "reward",
+    ),
+    Measure(
+        f"{_LEARNER}/WORLD_MODEL_reward_signal_predicted",
+        "Unusual rewards, predicted",
+        "How much of that distance the reward head predicts at the same records: starts at 0 and "
+        "comes close to the value above; where it stays near 0, the policy learns from noise, "
+        "however low the loss is.",
+        "reward",
+    ),
+    Measure(
         f"{_LEARNER}/WORLD_MODEL_L_continue",
         "Continue",
         "Prediction error of episode ends. It starts at 0.7 and falls below 0.1 if ends are "
@@ -83,6 +98,14 @@ LOSSES = (
         "nats",
     ),
     Measure(
+        f"{_LEARNER}/ACTOR_action_bias",
+        "Bias of actions",
+        "Of continuous actions the largest absolute mean over all imagined states, between 0 and "
+        "1: how far the policy leans to one side whatever it sees. Tasks may ask for it; rising "
+        "while returns do not, it is drift.",
+        "of 1",
+    ),
+    Measure(
         f"{_LEARNER}/DREAM_DATA_returns_mean",
         "Returns in imagination",
         "Mean of the discounted returns that the critic is trained on. It rises with the real "
@@ -120,6 +143,18 @@ MEMORY = (
         "Training ratio",
         "Records trained on per sampled record. It is near training_ratio once updates have begun.",
         "records",
+    ),
+    Measure(
+        "replay_buffer/reward_min",
+        "Least reward",
+        "The least reward ever recorded, also of records that replay has forgotten.",
+        "reward",
+    ),
+    Measure(
+        "replay_buffer/reward_max",
+        "Greatest reward",
+        "The greatest reward ever recorded.",
+        "reward",
     ),
     Measure(
         "replay_buffer/num_bytes",

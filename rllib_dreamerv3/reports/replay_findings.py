@@ -8,7 +8,7 @@ import numpy as np
 from rllib_dreamerv3.checkpoints.files import REPLAY_DIRECTORY
 from rllib_dreamerv3.records import OBS_PREFIX
 from rllib_dreamerv3.replay.saved_sequences import SavedSequences
-from rllib_dreamerv3.reports.findings import Finding
+from rllib_dreamerv3.reports.finding import Finding
 
 # So many tell whether anything changes.
 _RECORDS = 1000

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from rllib_dreamerv3.checkpoints.runs import newest_complete
-from rllib_dreamerv3.reports.findings import Finding, findings
+from rllib_dreamerv3.reports.finding import Finding
+from rllib_dreamerv3.reports.findings import findings
 from rllib_dreamerv3.reports.history import History
 from rllib_dreamerv3.reports.replay_findings import replay_findings
 

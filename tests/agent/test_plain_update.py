@@ -17,7 +17,7 @@ from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import split_context
 from rllib_dreamerv3.agent.trainer import Trainer
-from rllib_dreamerv3.records import IS_TERMINAL
+from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL, REWARD
 
 SEED = tf.constant([3, 4])
 # Float32 against float64, relative to the norm of the whole array.
@@ -83,7 +83,9 @@ def test_actor_critic_update(observations, actions):
     model, trainer = make(observations, actions)
     n = 7
     start, is_terminal = synthetic.states(SIZES, n), tf.constant([False] * 5 + [True] * 2)
-    behaviour = trainer._imagine(start, {IS_TERMINAL: is_terminal}, SEED)
+    # Of rewards and first records there are only metrics.
+    records = {IS_TERMINAL: is_terminal, REWARD: tf.zeros([n]), IS_FIRST: tf.zeros([n], tf.bool)}
+    behaviour = trainer._imagine(start, records, SEED)
     through_dynamics = actions.all_continuous
     begin = start.with_dense_z(C) if through_dynamics else start
     trajectory: Trajectory = imagine(

@@ -22,7 +22,11 @@ from trainers import (
 )
 from vectors import case
 
+from rllib_dreamerv3.agent.losses.reward_signal import reward_signal
+from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.model import get_weights
+from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.records import IS_FIRST, LATENT_H, LATENT_INDEX, REWARD
 from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 
 # What it reports
@@ -138,6 +142,22 @@ def test_losses_of_v2_add_up():
         + 0.1 * metrics["WORLD_MODEL_L_representation"]
     )
     np.testing.assert_allclose(metrics["WORLD_MODEL_L_total"], total, rtol=1e-5)
+
+
+@pytest.mark.usefixtures("eager")
+def test_rewards_are_predicted_where_they_were_recorded():
+    trainer, batch = make_v2(with_laprop(lr=0.0)), v2_batch()
+    update = trainer.update(batch)
+    h, index = (tf.convert_to_tensor(update.latents[name]) for name in (LATENT_H, LATENT_INDEX))
+    state = State(h, tf.cast(index, tf.int32)).flat()
+    predicted = make_two_hot("symexp").mean(trainer.model.world_model.reward(state))
+    rewards, first = (tf.reshape(batch[name][:, 1:], [-1]) for name in (REWARD, IS_FIRST))
+    signal, found = reward_signal(predicted, rewards, first)
+    assert signal > 0
+    assert abs(found) > 0
+    name = "WORLD_MODEL_reward_signal"
+    np.testing.assert_allclose(update.metrics[name], signal, rtol=1e-6)
+    np.testing.assert_allclose(update.metrics[f"{name}_predicted"], found, rtol=1e-4)
 
 
 # What it changes

@@ -11,14 +11,23 @@ from rllib_dreamerv3.reports.history import History
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "doctor"
 NAMED = {
-    "reward_scaled_by_1e-6": "Reward head blind",
-    "observation_frozen": "Observations never change",
-    "learning_rates_times_100": "Actor collapsed",
-    "replay_of_300": "Replay too small",
-    "entropy_times_100": "Actor uniform",
-    "reward_constant": "Returns are all equal",
+    "reward_scaled_by_1e-6": ["Reward head blind"],
+    "observation_frozen": ["Observations never change"],
+    "learning_rates_times_100": ["Actor collapsed"],
+    "replay_of_300": ["Replay too small"],
+    "entropy_times_100": ["Actor uniform"],
+    "reward_constant": ["Returns are all equal"],
+    "finger_spin_micro_at_4e-5": ["Rewards not predicted", "Actor drifts", "Rewards have ended"],
+    "finger_spin_micro_at_4e-5_seed_1": ["Rewards not predicted", "Values that no rewards allow"],
 }
-HEALTHY = {"healthy_cartpole": 100.0, "healthy_frozenlake": 0.9, "healthy_catch": 0.9}
+# Takes an hour to show what those of the size micro do.
+NOT_KEPT = {"finger_spin_at_4e-5"}
+HEALTHY = {
+    "healthy_cartpole": 100.0,
+    "healthy_frozenlake": 0.9,
+    "healthy_catch": 0.9,
+    "healthy_finger_spin": 60.0,
+}
 
 
 def rows(name):
@@ -27,12 +36,12 @@ def rows(name):
 
 def test_all_runs_are_looked_at():
     kept = {path.stem for path in RESULTS.glob("*.jsonl")}
-    assert kept == set(planted_failures.RUNS) == {*NAMED, *HEALTHY}
+    assert kept == set(planted_failures.RUNS) - NOT_KEPT == {*NAMED, *HEALTHY}
 
 
-@pytest.mark.parametrize(("name", "finding"), NAMED.items())
-def test_a_failure_is_named(name, finding):
-    assert finding in [found.name for found in findings(History(rows(name)))]
+@pytest.mark.parametrize(("name", "named"), NAMED.items())
+def test_a_failure_is_named(name, named):
+    assert {*named} <= {found.name for found in findings(History(rows(name)))}
 
 
 @pytest.mark.parametrize(("name", "learned"), HEALTHY.items())

@@ -75,6 +75,19 @@ def test_restored_buffer_goes_on_as_the_saved_one(tmp_path: Path):
     assert_same_future(saved, restored)
 
 
+def test_a_checkpoint_without_the_range_of_rewards_begins_a_new_one(tmp_path: Path):
+    saved, restored = filled_buffer(), make_buffer()
+    checkpoint.save(saved, tmp_path / "replay")
+    index = tmp_path / "replay" / "index.json"
+    content = json.loads(index.read_text())
+    assert content.pop("rewards") == {"reward_min": 1001.0, "reward_max": 3042.0}
+    index.write_text(json.dumps(content))
+    checkpoint.load(restored, tmp_path / "replay")
+    assert "reward_min" not in restored.metrics()
+    restored.add(make_chunk("a", 240, 2))
+    assert restored.metrics()["reward_min"] == 1241
+
+
 @pytest.mark.parametrize("queue", [False, True])
 def test_options_of_rows_survive_too(tmp_path: Path, queue: bool):
     options = {"context": 1, "online_queue": queue}
@@ -326,6 +339,8 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "queue before the records": (edits_deep("online_queue", "rows", [[0, 0]]), "missing records"),
     "queue after the records": (edits_deep("online_queue", "rows", [[0, 237]]), "missing records"),
     "counters": (edits(lifetime={}), "lifetime counters"),
+    "half a range": (edits(rewards={"reward_min": 0}), "range of rewards"),
+    "odd range": (edits(rewards={"reward_min": 0, "reward_max": "x"}), "index.json is damaged"),
     "other generator": (edits_deep("rng", "bit_generator", "MT19937"), "index.json is damaged"),
     "generator state": (edits_deep("rng", "state", {"state": "x", "inc": 1}), "is damaged"),
     "huge state": (edits_deep("rng", "state", "state", 2**200), "index.json is damaged"),

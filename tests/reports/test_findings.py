@@ -7,6 +7,7 @@ from rllib_dreamerv3.reports.findings import findings
 from rllib_dreamerv3.reports.history import History
 
 RESULTS = 30
+BIAS = "learners/default_policy/ACTOR_action_bias"
 OPTIONS = {"model_size": "XS", "training_ratio": 64, "batch_size_B": 16, "batch_length_T": 64}
 
 
@@ -21,6 +22,8 @@ def run(updates=3000, config=None, **changes):
         "learners/default_policy/WORLD_MODEL_KL": (1.5, 0.9),
         "learners/default_policy/WORLD_MODEL_L_continue": (0.08, 0.03),
         "learners/default_policy/WORLD_MODEL_gradients_global_norm": (10.0, 1.0),
+        "learners/default_policy/WORLD_MODEL_reward_signal": 0.2,
+        "learners/default_policy/WORLD_MODEL_reward_signal_predicted": (0.0, 0.19),
         "learners/default_policy/ACTOR_action_entropy": (0.6, 0.3),
         "learners/default_policy/ACTOR_value_targets_pct5_ema": (0.0, 1.0),
         "learners/default_policy/ACTOR_value_targets_pct95_ema": (0.0, 20.0),
@@ -32,11 +35,12 @@ def run(updates=3000, config=None, **changes):
         "replay_buffer/num_episodes_stored": (40.0, 700.0),
         "replay_buffer/num_env_steps_evicted_lifetime": 0.0,
         "replay_buffer/num_env_steps_added_lifetime": (1000.0, 50_000.0),
+        "replay_buffer/reward_min": 0.0,
+        "replay_buffer/reward_max": 2.0,
         "actual_training_ratio": 64.0,
         "timers/learn": 0.1,
         "timers/sample": 0.001,
         "num_grad_updates_lifetime": (0.0, float(updates)),
-        "num_env_steps_sampled_lifetime": (1000.0, 50_000.0),
     }
     for name, value in changes.items():
         (full,) = [key for key in values if key.endswith(name)] or [name]
@@ -47,6 +51,7 @@ def run(updates=3000, config=None, **changes):
         else np.full(RESULTS, value)
         for name, value in values.items()
     }
+    lines["num_env_steps_sampled_lifetime"] = np.linspace(1000.0, 50_000.0, RESULTS)
     return History(
         {"config": {**OPTIONS, **(config or {})}, **{name: x[i] for name, x in lines.items()}}
         for i in range(RESULTS)
@@ -86,6 +91,31 @@ def test_nothing_is_wrong_with_what_learns():
             "3e-07 a step",
         ),
         (
+            "Rewards not predicted",
+            {"reward_signal_predicted": -0.001},
+            "of replay, 0% is predicted.\n  Raise world_model_lr (now 0.0001)",
+        ),
+        (
+            "Values that no rewards allow",
+            {"ACTOR_value_targets_pct5_ema": (0.0, -0.17)},
+            "lies beyond -0.17, but no reward was ever negative",
+        ),
+        (
+            "Values that no rewards allow",
+            {"ACTOR_value_targets_pct95_ema": 0.6, "reward_min": -10.0, "reward_max": -1.0},
+            "lies beyond 0.6, but no reward was ever positive",
+        ),
+        (
+            "Rewards have ended",
+            {
+                "episode_return_mean": (3.0, 0.0),
+                "episode_return_min": 0.0,
+                "episode_return_max": (11.0, 0.0),
+                "episode_len_mean": 500.0,
+            },
+            "There were 3.2 in 1,000 env steps at first, and none in the last",
+        ),
+        (
             "Returns are all equal",
             dict.fromkeys(RETURNS_STAY, 50.0),
             "returned 50,",
@@ -121,7 +151,12 @@ def test_nothing_is_wrong_with_what_learns():
         ("Environment slower than learning", {"timers/sample": 1.0}, "50000 s went into sampling"),
         (
             "No reward yet",
-            {**dict.fromkeys(RETURNS_STAY, 0.0), "ACTOR_value_targets_pct95_ema": 0.0},
+            {
+                **dict.fromkeys(RETURNS_STAY, 0.0),
+                "ACTOR_value_targets_pct95_ema": 0.0,
+                "reward_max": 0.0,
+                "ACTOR_value_targets_pct5_ema": -0.01,
+            },
             "returned 0",
         ),
     ],
@@ -133,11 +168,81 @@ def test_each_failure_is_named_alone_with_evidence(name, changes, words):
     assert len(str(finding).splitlines()) == 3
 
 
+def drifting(**changes):
+    blind = {"reward_signal_predicted": 0.0, BIAS: (0.01, 0.73)}
+    return names(run(**{**blind, **RETURNS_STAY, **changes}))
+
+
+def test_an_actor_drifts_where_neither_rewards_nor_returns_tell_it_to():
+    assert drifting() == ["Rewards not predicted", "Actor drifts"]
+    assert drifting(episode_return_mean=(20.0, 30.0)) == ["Rewards not predicted"]
+    assert drifting(**{BIAS: 0.7}) == ["Rewards not predicted"]
+    assert drifting(reward_signal_predicted=0.1) == []
+
+
+def test_without_unusual_rewards_in_replay_none_can_be_predicted():
+    blind = {"reward_signal_predicted": 0.0}
+    assert names(run(reward_signal=0.0, **blind)) == []
+    history = run(reward_signal=0.0, **blind)
+    steps = history.latest("num_env_steps_sampled_lifetime")
+    new = {"WORLD_MODEL_reward_signal": 0.1, "WORLD_MODEL_reward_signal_predicted": 0.0}
+    for _ in range(10):
+        history.add({"num_env_steps_sampled_lifetime": steps, "learners": {"default_policy": new}})
+    assert names(history) == []
+
+
+def test_values_may_have_the_signs_of_rewards_and_be_a_little_wrong():
+    for changes in (
+        {"ACTOR_value_targets_pct5_ema": -0.05},
+        {"ACTOR_value_targets_pct5_ema": -3.0, "reward_min": -0.1},
+        {
+            "ACTOR_value_targets_pct5_ema": -3.0,
+            "ACTOR_value_targets_pct95_ema": -1.0,
+            "reward_max": 0.0,
+            "reward_min": -1.0,
+        },
+    ):
+        assert names(run(**changes)) == []
+
+
+def test_rare_rewards_may_fail_to_come():
+    returns = {
+        "episode_return_mean": (0.3, 0.0),
+        "episode_return_min": 0.0,
+        "episode_return_max": (1.0, 0.0),
+        "episode_len_mean": 500.0,
+        "ACTOR_value_targets_pct95_ema": 0.0,
+    }
+    assert names(run(**returns, reward_max=1.0)) == ["Rewards have ended"]
+    # As if there had been but a few of them.
+    assert names(run(**returns, reward_max=4.0)) == []
+
+
+def test_a_head_that_learns_the_discount_keeps_a_loss_where_no_episode_ends():
+    lost = {"WORLD_MODEL_L_continue": 0.021, "num_episodes_stored": 100.0}
+    assert names(run(**lost)) == ["Ends are never predicted"]
+    assert names(run(config={"discount_in_continue": True, "gamma": 0.997}, **lost)) == []
+
+
+def test_the_entropy_of_continuous_actions_may_be_near_0():
+    collapsed = {**RETURNS_STAY, "ACTOR_action_entropy": (2.6, 0.05)}
+    assert names(run(**collapsed, **{BIAS: 0.2})) == []
+    assert names(run(**collapsed)) == ["Actor collapsed"]
+
+
+def test_the_first_calls_of_env_runners_do_not_tell_how_slow_environments_are():
+    slow = {"timers/sample": 1.0, "num_env_steps_added_lifetime": 3900.0}
+    assert names(run(**slow)) == ["Environment slower than learning"]
+    assert names(run(config={"num_envs_per_env_runner": 4}, **slow)) == []
+
+
 def test_young_runs_are_left_alone():
     for changes in (
         {**RETURNS_STAY, "ACTOR_action_entropy": (0.6, 0.69)},
         {"WORLD_MODEL_L_continue": 0.2},
         {"WORLD_MODEL_L_total": (2.0, 50.0)},
+        {"reward_signal_predicted": 0.0},
+        {"ACTOR_value_targets_pct5_ema": -3.0},
     ):
         assert names(run(updates=300, **changes)) == []
         assert len(names(run(updates=3000, **changes))) == 1

@@ -104,7 +104,7 @@ def actor_loss(
     Returns:
         The scalar loss, and scalars for the results, by name. The two terms of the loss among them
         are plain means, without the weights of the trajectories; without REINFORCE there is only
-        the entropy's.
+        the entropy's. ``action_bias`` is there if an action is continuous.
     """
     advantage = (outcome.returns - outcome.values) / scale
     entropy = tf.reshape(policy.entropy(), tf.shape(advantage))
@@ -121,6 +121,9 @@ def actor_loss(
         "advantage_mean": tf.reduce_mean(advantage),
         "advantage_abs_mean": tf.reduce_mean(tf.abs(advantage)),
     }
+    bias = policy.bias()
+    if bias is not None:
+        metrics["action_bias"] = bias
     if not through_dynamics:
         metrics["L_neglogp_reinforce_term"] = -tf.reduce_mean(objective)
     return loss, metrics

@@ -136,3 +136,17 @@ class ActionDistribution:
                 for leaf, part in zip(self._layout.leaves, self._parts, strict=True)
             ]
         )
+
+    def bias(self) -> tf.Tensor | None:
+        """How far the policy leans to one side whatever the state.
+
+        Returns:
+            Scalar in [0, 1]: the largest, over the components of continuous parts, of the absolute
+            value of the mean over N of the normals' means; None if all parts are discrete.
+        """
+        biases = [
+            tf.abs(tf.reduce_mean(part[0], 0))
+            for leaf, part in zip(self._layout.leaves, self._parts, strict=True)
+            if not isinstance(leaf, DiscreteAction)
+        ]
+        return tf.reduce_max(tf.concat(biases, 0)) if biases else None

@@ -176,3 +176,15 @@ def test_gradient_of_samples():
     )
     assert np.all(tape.gradient(sample, std).numpy() != 0)
     assert [tape.gradient(sample, raw[0]) for raw in logits] == [None, None]
+
+
+def test_bias_is_the_mean_that_is_farthest_from_0():
+    # Means of the two components: 0 and tanh(-1) / 2.
+    distribution = continuous([[2.0, -1.0], [-2.0, 0.0]], np.zeros((2, 2)))
+    np.testing.assert_allclose(distribution.bias(), np.tanh(1) / 2, rtol=1e-6)
+    parameters = mixed_parameters(50)
+    means = [np.tanh(raw[0]) for raw in parameters if len(raw) == 2]
+    biases = [np.abs(mean.mean(0)).max() for mean in means]
+    mixed = ActionDistribution(synthetic.MIXED, parameters, 0.01)
+    np.testing.assert_allclose(mixed.bias(), max(biases), rtol=1e-5)
+    assert discrete(np.zeros((2, 3))).bias() is None

@@ -1,0 +1,31 @@
+"""The least and the greatest reward so far: they bound what values can be."""
+
+import numpy as np
+
+from rllib_dreamerv3.records import IS_FIRST, REWARD, Columns
+
+
+class RewardRange:
+    """Follows the rewards of records; those of first records, 0 by convention, do not count."""
+
+    def __init__(self, reward_min: float = np.inf, reward_max: float = -np.inf):
+        """Begins without records, or goes on from what `metrics` gave."""
+        self._least, self._greatest = reward_min, reward_max
+
+    def add(self, columns: Columns) -> None:
+        """Looks at records.
+
+        Args:
+            columns: Arrays ``[records, ...]``; without rewards nothing happens.
+        """
+        if REWARD not in columns:
+            return
+        rewards = columns[REWARD][~columns[IS_FIRST]]
+        self._least = min(self._least, float(rewards.min(initial=np.inf)))
+        self._greatest = max(self._greatest, float(rewards.max(initial=-np.inf)))
+
+    def metrics(self) -> dict[str, float]:
+        """``reward_min`` and ``reward_max``; nothing before the first reward."""
+        if self._least > self._greatest:
+            return {}
+        return {"reward_min": self._least, "reward_max": self._greatest}

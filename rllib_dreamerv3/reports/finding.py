@@ -1,0 +1,91 @@
+"""What a finding is, and what several rules look at."""
+
+import math
+import statistics
+from dataclasses import dataclass
+from typing import Any
+
+from rllib_dreamerv3.options.model_sizes import variant_of
+from rllib_dreamerv3.options.table import OPTIONS
+from rllib_dreamerv3.reports.history import History
+
+LEARNER = "learners/default_policy"
+RETURN = "env_runners/episode_return"
+LENGTH = "env_runners/episode_len_mean"
+
+# The part of the results that "now" means.
+LATE = 1 / 3
+# A reward head that predicts less than this share of what is unusual in rewards knows nothing.
+FEW_PREDICTED = 0.25
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong.
+
+    Attributes:
+        name: What it is called.
+        evidence: What was seen, with numbers.
+        change: What to do about it.
+    """
+
+    name: str
+    evidence: str
+    change: str
+
+    def __str__(self) -> str:
+        """One line for each of the three."""
+        return f"{self.name}\n  {self.evidence}\n  {self.change}"
+
+
+def greatest_return(history: History) -> float:
+    """The return that was farthest from 0; 0 before there is one."""
+    returns = [*history.values(f"{RETURN}_max"), *history.values(f"{RETURN}_min")]
+    return max(map(abs, returns), default=0.0)
+
+
+def has_improved(history: History) -> bool:
+    """Whether returns have risen from the start by a tenth of their range."""
+    means = history.values(f"{RETURN}_mean")
+    if len(means) < 2:
+        return True
+    every = [*history.values(f"{RETURN}_max"), *history.values(f"{RETURN}_min")]
+    late = statistics.median(history.values(f"{RETURN}_mean", LATE))
+    return late > means[0] + 0.1 * (max(every) - min(every))
+
+
+def late_median(history: History, name: str) -> float | None:
+    """The usual value, lately, of something that learning reports; None if it never was."""
+    values = history.values(f"{LEARNER}/{name}", LATE)
+    return statistics.median(values) if values else None
+
+
+def share_predicted(history: History) -> float | None:
+    """How much of what is unusual in the rewards of replay the reward head predicts lately.
+
+    Returns:
+        1 for all, 0 for nothing. None if there were hardly any such rewards, or if they are so new
+        that none could be learned yet.
+    """
+    name = f"{LEARNER}/WORLD_MODEL_reward_signal"
+    rows = history.rows(name, f"{name}_predicted")
+    late = len(rows) - math.ceil(len(rows) * LATE)
+    found = [(signal, predicted) for signal, predicted in rows[late:] if signal]
+    if len(found) < 5 or not any(signal for signal, _ in rows[:late]):
+        return None
+    return sum(predicted for _, predicted in found) / sum(signal for signal, _ in found)
+
+
+def learning_rate(history: History, part: str) -> str:
+    """What sets the learning rate of a part, and to what it is set."""
+    name = "lr" if option(history, "optimizer_type") == "laprop" else f"{part}_lr"
+    return f"{name} (now {option(history, name):g})"
+
+
+def option(history: History, name: str) -> Any:
+    """An option as it counted."""
+    value = history.config.get(name)
+    if value is not None:
+        return value
+    size, variant = history.config.get("model_size", "XS"), history.config.get("variant")
+    return OPTIONS[name].default(variant_of(size, variant))
