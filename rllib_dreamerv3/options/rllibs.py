@@ -121,8 +121,8 @@ class LearnerOptions:
 
     framework_str: Literal["tf2"] = option(
         "tf2",
-        "DreamerV3 runs only on TensorFlow 2: leave .framework() out, and run RLlib's example scripts "
-        "with --framework tf2.",
+        "DreamerV3 runs only on TensorFlow 2: leave .framework() out, and run RLlib's example "
+        "scripts with --framework tf2.",
     )
     enable_rl_module_and_learner: Literal[True] = option(
         True, "DreamerV3 runs only on the new API stack: leave .api_stack() out."
