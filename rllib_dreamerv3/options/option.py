@@ -19,7 +19,7 @@ _WORDS = {
     str: "a name",
     type: "a class",
     Callable: "a function or a list of functions",
-    Any: "as in RLlib",
+    Any: "what RLlib accepts",
 }
 
 

@@ -121,14 +121,14 @@ class LearnerOptions:
 
     framework_str: Literal["tf2"] = option(
         "tf2",
-        "DreamerV3 runs only on TensorFlow 2: omit .framework(), and run RLlib's example scripts "
-        "with --framework tf2.",
+        "DreamerV3 runs only on TensorFlow 2: leave .framework() out, and run RLlib's example "
+        "scripts with --framework tf2.",
     )
     enable_rl_module_and_learner: Literal[True] = option(
-        True, "DreamerV3 runs only on the new API stack: omit .api_stack()."
+        True, "DreamerV3 runs only on the new API stack: leave .api_stack() out."
     )
     enable_env_runner_and_connector_v2: Literal[True] = option(
-        True, "DreamerV3 runs only on the new API stack: omit .api_stack()."
+        True, "DreamerV3 runs only on the new API stack: leave .api_stack() out."
     )
     num_learners: int = option(
         0,

@@ -28,20 +28,20 @@ LOSSES = (
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_total",
         "World model, total",
-        "Total loss of the world model. It falls fast at first, then slowly. It may rise a little "
-        "when the policy reaches new states, but should not grow for long.",
+        "What the world model minimizes: falls fast at first, then slowly; it may rise a little "
+        "when the policy reaches something new, and should not grow for long.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_decoder",
         "Decoder",
-        "Reconstruction error of observations. It falls throughout. For images it is a sum over "
-        "all pixels and stays well above 0; for vectors it approaches 0.",
+        "How badly observations are reconstructed: falls all the time; for images it is a sum over "
+        "all pixels and stays well above 0, for vectors it comes close.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_reward",
         "Reward",
-        "Prediction error of rewards. It starts at 5.5, the logarithm of the number of bins, and "
-        "falls. If rewards are rare, it is near 0 with peaks.",
+        "How badly rewards are predicted: starts at 5.5, the logarithm of the number of bins, and "
+        "falls; where rewards are rare it is near 0 and jumps when one comes.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_reward_signal",
@@ -61,40 +61,41 @@ LOSSES = (
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_continue",
         "Continue",
-        "Prediction error of episode ends. It starts at 0.7 and falls below 0.1 if ends are "
-        "predictable. It is close to 0 if episodes only end by truncation.",
+        "How badly the end of episodes is predicted: starts at 0.7 and falls below 0.1 where ends "
+        "can be seen coming; it is close to 0 where episodes only end by time.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_dynamics",
         "Dynamics",
-        "KL between posterior and prior, at least 1 nat (free bits). A value of 1 means that "
-        "the future is predictable, or that states carry no information.",
+        "How far the prediction of the next state is from what is seen then, but at least 1 nat, "
+        "which is free: values at 1 mean that the future can be predicted, or that states tell "
+        "nothing.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_KL",
         "KL, without free nats",
-        "The same KL without free bits. Normal values are 0.1 to some tens of nats; near 0 the "
-        "states do not distinguish observations.",
+        "The same distance as it is: between 0.1 and some tens of nats; near 0 the states do not "
+        "tell observations apart.",
         "nats",
     ),
     Measure(
         f"{_LEARNER}/CRITIC_L_total",
         "Critic",
-        "Prediction error of imagined returns. It depends on the policy, so it rises when returns "
-        "begin to vary, and need not fall.",
+        "How badly returns in imagination are predicted: follows what the policy does, so that it "
+        "rises when returns begin to vary; it need not fall.",
     ),
     Measure(
         f"{_LEARNER}/ACTOR_L_total",
         "Actor",
-        "Advantages weighted by log-probabilities, minus the entropy bonus. It is near 0, of "
-        "either sign, and says little about progress.",
+        "Advantages weighted by log-probabilities, less the entropy bonus: around 0, of either "
+        "sign; it says little about progress.",
     ),
     Measure(
         f"{_LEARNER}/ACTOR_action_entropy",
         "Entropy of actions",
-        "Entropy of the policy. It starts near that of uniform actions (log n for n discrete "
-        "ones) and falls as the actor learns. If it stays at that level for long, the actor "
-        "learns nothing; near 0 it no longer explores.",
+        "How undecided the actor is: starts near that of uniform actions (of n discrete ones, "
+        "log n) and falls as it learns; at the start's level for long it learns nothing, near 0 it "
+        "no longer explores.",
         "nats",
     ),
     Measure(
@@ -108,15 +109,14 @@ LOSSES = (
     Measure(
         f"{_LEARNER}/DREAM_DATA_returns_mean",
         "Returns in imagination",
-        "Mean of the discounted returns that the critic is trained on. It rises with the real "
-        "returns. If it exceeds what real episodes can return, the critic diverges.",
+        "Mean of the discounted returns that the critic is trained on: rises with the real "
+        "returns; above what real episodes can give, the critic runs away.",
         "return",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_gradients_global_norm",
         "Norm of the world model's gradients",
-        "Global norm before clipping. It is large at first, then steady. Growth over a long time "
-        "indicates divergence.",
+        "Before clipping: large at first, then steady; growing for long it announces divergence.",
         "norm",
     ),
 )
@@ -126,13 +126,13 @@ SPEED = (
     Measure(
         ENV_STEPS,
         "Env steps a second",
-        "Speed of sampling, including the updates in between.",
+        "How fast the environment is played, with the updates between.",
         "1/s",
     ),
     Measure(
         UPDATES,
         "Updates a second",
-        "Speed of updates, including the sampling in between.",
+        "How fast the networks learn, with the sampling between.",
         "1/s",
     ),
 )
@@ -141,7 +141,7 @@ MEMORY = (
     Measure(
         "actual_training_ratio",
         "Training ratio",
-        "Records trained on per sampled record. It is near training_ratio once updates have begun.",
+        "Records trained on for each sampled one: near training_ratio once updates have begun.",
         "records",
     ),
     Measure(
@@ -159,19 +159,19 @@ MEMORY = (
     Measure(
         "replay_buffer/num_bytes",
         "Replay",
-        "Size of the replay buffer. It grows up to its capacity.",
+        "Size of the replay buffer: grows until it is at capacity.",
         "MB",
     ),
     Measure(
         "perf/ram_util_percent",
         "Memory of the machine in use",
-        "Of all processes together. Near 100 the system starts to kill processes.",
+        "By all programs together: near 100 the system begins to end programs.",
         "%",
     ),
     Measure(
         "perf/cpu_util_percent",
         "CPUs in use",
-        "Of all processes together.",
+        "By all programs together.",
         "%",
     ),
 )
