@@ -1,17 +1,23 @@
 # Uses the tools of the active environment: pip install -e '.[dev]'
 PYTHON ?= python3
 
-.PHONY: check test format docs site
+# Folders whose tests need neither Ray nor a build of the algorithm.
+QUICK = agent/losses agent/math checkpoints portable replay spaces
 
-check:  ## everything that answers within a minute or two
+.PHONY: check test test-long format docs site
+
+check:  ## within two minutes: style, types, contracts of imports, and tests of what is only computed
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy
 	lint-imports --no-cache --no-logo
-	$(PYTHON) -m pytest -q -n auto -m "not slow"
+	$(PYTHON) -m pytest -q -n auto $(addprefix tests/,$(QUICK))
 
-test:  ## all tests
+test:  ## all tests but the long ones
 	$(PYTHON) -m pytest -n auto
+
+test-long:  ## whole runs, sweeps, commands and the site
+	$(PYTHON) -m pytest -n auto -m long
 
 format:
 	$(PYTHON) -m ruff check --fix .

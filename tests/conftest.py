@@ -11,6 +11,25 @@ import pytest
 # the process of the tests a minute after that cluster is gone.
 os.environ["RAY_ADDRESS"] = "local"
 
+# By default Ray's workers give way to all other processes, and tests wait for them in vain where
+# others, or other tests, keep the machine busy.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
+EAGER_VARIABLE = "RLLIB_DREAMERV3_EAGER"
+# Compiling takes longer than the few updates of most tests. Ray's processes inherit it.
+os.environ[EAGER_VARIABLE] = "1"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    """Before any fixture: lets functions be compiled where a test is marked ``compiled``."""
+    run_eagerly = item.get_closest_marker("compiled") is None
+    os.environ[EAGER_VARIABLE] = str(int(run_eagerly))
+    if "tensorflow" in sys.modules:
+        import tensorflow as tf
+
+        tf.config.run_functions_eagerly(run_eagerly)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def memory_given_back():

@@ -1,11 +1,17 @@
 """Prepares TensorFlow before its first operation: version 2, threads, cache of compiled functions.
 
 RLlib switches TensorFlow to version-1 behaviour if RLlib is imported first; this switches it back.
+
+With ``RLLIB_DREAMERV3_EAGER=1`` in the environment updates run line by line as plain Python, in
+this process and in Ray's: debuggers stop in them, and short tests save the time of compiling.
+Training is many times slower. The policy's step, which is called at every env step, stays compiled.
 """
 
 import os
 
 from rllib_dreamerv3.startup.compilation_cache import use_compilation_cache
+
+EAGER_VARIABLE = "RLLIB_DREAMERV3_EAGER"
 
 
 def prepare_tensorflow(threads: int | None = None) -> None:
@@ -35,6 +41,8 @@ def prepare_tensorflow(threads: int | None = None) -> None:
             )
         tf.compat.v1.reset_default_graph()
         tf.compat.v1.enable_v2_behavior()
+    if os.environ.get(EAGER_VARIABLE) == "1":
+        tf.config.run_functions_eagerly(True)
     if threads is not None:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(threads)

@@ -24,7 +24,6 @@ def trainer_and_batch(variant, dtype):
     return make_trainer(layout, ACTIONS, settings, sizes=sizes), batch
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_bfloat16_update_is_that_of_float32_but_for_rounding(variant):
     results = {}

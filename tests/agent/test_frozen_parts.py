@@ -65,7 +65,6 @@ def parts_of(names):
     return {part_of(name) for name in names}
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("frozen", FROZEN)
 @pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
 def test_frozen_parts_stay_bit_for_bit_and_the_others_learn(make, frozen):
@@ -85,7 +84,6 @@ def test_frozen_parts_stay_bit_for_bit_and_the_others_learn(make, frozen):
     assert {"ACTOR_L_total", "CRITIC_L_total", "WORLD_MODEL_L_total"} <= metrics.keys()
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("make", [v1_continuous, v2], ids=lambda make: make.__name__)
 def test_freezing_one_part_changes_no_step_of_the_others(make):
     weights = {}
@@ -98,6 +96,7 @@ def test_freezing_one_part_changes_no_step_of_the_others(make):
         assert parts_of(different) == STAY[frozen], frozen
 
 
+@pytest.mark.compiled
 def test_a_frozen_part_costs_no_backward_pass():
     def operations(**options):
         trainer, batch = v1_continuous(**options)
@@ -109,7 +108,6 @@ def test_a_frozen_part_costs_no_backward_pass():
     assert operations(train_critic=False) < 0.98 * everything
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("make", [v1_discrete, v2], ids=lambda make: make.__name__)
 def test_a_run_may_freeze_what_another_has_trained_and_the_other_way_round(make):
     """Optimizers of frozen parts are saved as they are, their moments untouched."""

@@ -109,7 +109,6 @@ def difference(found: np.ndarray, expected: np.ndarray, measure: str) -> float:
     return error.max() / np.abs(expected).max()
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", CASES)
 def test_first_update(name):
     """Forward pass, losses, imagination, returns, gradients, all at the same parameters."""
@@ -117,7 +116,6 @@ def test_first_update(name):
     assert_within(FIRST_UPDATE, case, golden.first_update(case))
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", [name for name in CASES if name not in COMPILED])
 def test_five_updates(name):
     """Metrics, return normaliser, parameters, slow critic and moments."""
@@ -125,7 +123,7 @@ def test_five_updates(name):
     assert_within(five_updates_of(name), case, golden.five_updates(case))
 
 
-@pytest.mark.slow
+@pytest.mark.compiled
 @pytest.mark.parametrize("name", COMPILED)
 def test_five_compiled_updates(name):
     case = golden.read(name)
@@ -142,7 +140,6 @@ def five_updates_of(name: str) -> dict[str, Limit]:
     return FIVE_UPDATES | {f"{kind}/encoder/cnn": limit for kind, limit in close.items()}
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("name", [name for name in CASES if name != "v2_image_vector_discrete"])
 def test_bfloat16(name):
     """Rounding may turn a class, on some processors; what follows in its row is not compared.

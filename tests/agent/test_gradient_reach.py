@@ -20,14 +20,6 @@ SEED = tf.constant([0, 0])
 both_variants = pytest.mark.parametrize("variant", ["v1", "v2"])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def eager():
-    """Every pass is made once only: compiling takes longer."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def make_trainer(variant, actions=synthetic.DISCRETE, **changes):
     """A trainer without free bits, below which the KL losses train nothing."""
     sizes, settings = VARIANTS[variant]

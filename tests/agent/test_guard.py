@@ -35,6 +35,7 @@ def poisoned(batch):
     return {**batch, "obs/x": tf.constant(observation)}
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_poisoned_batch_changes_nothing_and_training_goes_on(variant):
     trainer, batch = make(variant)
@@ -49,7 +50,6 @@ def test_poisoned_batch_changes_nothing_and_training_goes_on(variant):
     assert {name.split("/")[0] for name in after} >= {"rssm", "actor", "critic", "slow_critic"}
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_critic_that_is_not_finite_stops_all_that_comes_with_it(variant):
     """In v1 the world model has stepped by then; in v2 everything steps at once, or nothing."""
@@ -71,6 +71,7 @@ def test_one_number_is_enough(value):
     assert not all_finite([*good, tf.constant(value, tf.float32)])
 
 
+@pytest.mark.compiled
 def test_steps_depend_on_the_condition_when_they_are_compiled():
     variable = tf.Variable(1.0)
 

@@ -6,6 +6,8 @@ from vectors import case
 from rllib_dreamerv3.agent.optimizers import Adam, LaProp
 from rllib_dreamerv3.errors import CheckpointError
 
+pytestmark = pytest.mark.compiled
+
 ADAM = {
     "actor": {"learning_rate": 3e-5, "epsilon": 1e-5, "clip_global_norm": 100.0},
     "model": {"learning_rate": 1e-4, "epsilon": 1e-8, "clip_global_norm": 1000.0},

@@ -66,7 +66,6 @@ def state_after_updates(variant, name=None, value=None):
     return {**get_weights(trainer.model), **trainer.get_state()}
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(("variant", "name", "value"), [*numeric_options()])
 def test_numeric_option_changes_the_update(variant, name, value):
     default = ROWS[name].default(variant)

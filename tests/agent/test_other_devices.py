@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import synthetic
+import tensorflow as tf
 from trainers import everything, make_trainer
 
 from rllib_dreamerv3.agent.kernels import compiled
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_an_update_is_the_same_without_what_is_fast_on_cpus(variant, monkeypatch):
     """Observations and actions of all kinds: equal metrics, latents and new parameters."""
@@ -16,6 +18,8 @@ def test_an_update_is_the_same_without_what_is_fast_on_cpus(variant, monkeypatch
     expected = fast.update(batch)
     # As where TensorFlow sees a GPU.
     monkeypatch.setattr(compiled, "MEASURED_DEVICES", frozenset())
+    # Its formulas are the same line by line, without the time of compiling them.
+    tf.config.run_functions_eagerly(True)
     plain = make_trainer(*arguments, **options)
     update = plain.update(batch)
     for name, x in expected.metrics.items():
@@ -34,6 +38,7 @@ def compiled_by_xla(function):
     return [f.signature.name for f in library.function if f.attr["_XlaMustCompile"].b]
 
 
+@pytest.mark.compiled
 def test_nothing_of_an_update_is_compiled_by_xla(monkeypatch):
     def functions_of():
         trainer = make_trainer(synthetic.IMAGE, synthetic.DISCRETE)

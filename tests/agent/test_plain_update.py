@@ -1,6 +1,7 @@
 """What is fused, reordered or written by hand for speed, against plain formulas in float64.
 
-The plain ones are in `plain.py` and `plain_v2.py`.
+The plain ones are in `plain.py` and `plain_v2.py`. Observations and actions are of all kinds at
+once; each kind for itself is compared with the authors' numbers in `test_golden.py`.
 """
 
 import numpy as np
@@ -22,17 +23,6 @@ from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL, REWARD
 SEED = tf.constant([3, 4])
 # Float32 against float64, relative to the norm of the whole array.
 TOLERANCE = 1e-5
-
-cases = pytest.mark.parametrize(
-    ("observations", "actions"),
-    [
-        (synthetic.VECTOR, synthetic.DISCRETE),
-        (synthetic.VECTOR, synthetic.CONTINUOUS),
-        (synthetic.IMAGE, synthetic.DISCRETE),
-        (synthetic.EVERYTHING, synthetic.MIXED),
-    ],
-    ids=["vector", "vector-dynamics", "image", "everything"],
-)
 
 
 def make(observations, actions):
@@ -58,9 +48,9 @@ def assert_same_gradients(model, parts, gradients, expected):
         assert_close(gradient, expected[name], name)
 
 
-@cases
-def test_world_model_update(observations, actions):
+def test_world_model_update():
     """Losses and the gradients of all parameters, with episodes that end inside of rows."""
+    observations, actions = synthetic.EVERYTHING, synthetic.MIXED
     model, trainer = make(observations, actions)
     records = synthetic.batch(observations, actions, rows=3, length=5)
     with tf.GradientTape() as tape:
@@ -77,7 +67,11 @@ def test_world_model_update(observations, actions):
     assert_same_gradients(model, [model.world_model], gradients, expected)
 
 
-@cases
+@pytest.mark.parametrize(
+    ("observations", "actions"),
+    [(synthetic.VECTOR, synthetic.CONTINUOUS), (synthetic.EVERYTHING, synthetic.MIXED)],
+    ids=["dynamics", "everything"],
+)
 def test_actor_critic_update(observations, actions):
     """Losses and gradients of actor and critic, with some starts that are terminal."""
     model, trainer = make(observations, actions)
@@ -111,17 +105,9 @@ def test_actor_critic_update(observations, actions):
         assert_same_gradients(model, [getattr(model, name)], behaviour.gradients[name], expected)
 
 
-@pytest.mark.parametrize(
-    ("observations", "actions"),
-    [
-        (synthetic.VECTOR, synthetic.DISCRETE),
-        (synthetic.VECTOR, synthetic.CONTINUOUS),
-        (synthetic.EVERYTHING_48, synthetic.MIXED),
-    ],
-    ids=["vector", "vector-continuous", "everything"],
-)
-def test_update_of_v2(observations, actions, monkeypatch):
+def test_update_of_v2(monkeypatch):
     """All losses, and what one update's optimizer is given, from rows with a context record."""
+    observations, actions = synthetic.EVERYTHING_48, synthetic.MIXED
     model = DreamerModel(observations, actions, SIZES_V2, seed=0)
     synthetic.scramble(model)
     for part in ("reward", "critic", "slow_critic"):
@@ -190,6 +176,7 @@ def test_first_and_last_states_of_a_stack():
     np.testing.assert_array_equal(stack.last(2).index[:, 0], [4, 5])
 
 
+@pytest.mark.compiled
 def test_compiled_functions_differentiate_like_their_originals():
     """With the gradient derived, and with one that is given: it must be the one that is used."""
     x, y = tf.constant([1.0, 2.0]), tf.constant([3.0, 4.0])

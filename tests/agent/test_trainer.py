@@ -32,7 +32,6 @@ from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 # What it reports
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("layout", [synthetic.VECTOR, synthetic.IMAGE], ids=["vector", "image"])
 def test_first_losses(layout):
     """Reward head and critic predict 0 with equal logits, whatever the observation."""
@@ -58,7 +57,6 @@ def test_first_losses(layout):
         assert 0.7 * largest < metrics[f"WORLD_MODEL_{name}_entropy"] <= largest
 
 
-@pytest.mark.usefixtures("eager")
 def test_first_losses_of_v2():
     """Also those on replay; and in contrast to v1 the policy is uniform at first."""
     vector = case("uniform_init_losses").expected
@@ -84,7 +82,6 @@ def test_first_losses_of_v2():
     assert run(trainer, batch)["DREAM_DATA_returns_mean"] != 0
 
 
-@pytest.mark.usefixtures("eager")
 def test_unit_weights_give_the_critic_twice_ln_255():
     trainer = make_trainer(
         synthetic.VECTOR, synthetic.DISCRETE, with_rates(0.0, 0.0, 0.0, gamma=1.0), scramble=False
@@ -98,7 +95,6 @@ def test_unit_weights_give_the_critic_twice_ln_255():
     np.testing.assert_allclose(metrics["CRITIC_L_total"], 2 * math.log(255), rtol=1e-6)
 
 
-@pytest.mark.usefixtures("eager")
 def test_imagination_runs_through_the_updated_model():
     """Rewards are 0 before the very first update, and no longer within it."""
     trainer = make_trainer(
@@ -108,7 +104,6 @@ def test_imagination_runs_through_the_updated_model():
     assert metrics["DREAM_DATA_returns_mean"] != 0
 
 
-@pytest.mark.usefixtures("eager")
 def test_losses_add_up():
     layout, actions = synthetic.EVERYTHING, synthetic.MIXED
     metrics = run(make_trainer(layout, actions), synthetic.batch(layout, actions))
@@ -129,7 +124,6 @@ def test_losses_add_up():
     )
 
 
-@pytest.mark.usefixtures("eager")
 def test_losses_of_v2_add_up():
     layout, actions = synthetic.EVERYTHING_48, synthetic.MIXED
     metrics = run(
@@ -192,7 +186,6 @@ def test_each_optimizer_changes_its_own_part_only(observations, actions):
         assert after == {name for name in before if name.split("/")[0] in own}, learning
 
 
-@pytest.mark.usefixtures("eager")
 def test_an_update_of_v2_changes_everything():
     trainer = make_v2()
     before = get_weights(trainer.model)
@@ -200,7 +193,6 @@ def test_an_update_of_v2_changes_everything():
     assert changed(before, get_weights(trainer.model)) == set(before)
 
 
-@pytest.mark.usefixtures("eager")
 def test_warm_up_begins_with_an_update_that_trains_nothing():
     """It fills the moments and the normaliser, and lets the slow critic follow."""
     trainer = make_v2(with_laprop(lr_warmup=1000))
@@ -253,7 +245,6 @@ MIXTURES = {
 }
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("context", [0, 1], ids=["", "replay context"])
 @pytest.mark.parametrize("mixture", MIXTURES)
 def test_mixtures_of_the_variants_train_everything(mixture, context):
@@ -272,7 +263,6 @@ def test_mixtures_of_the_variants_train_everything(mixture, context):
     assert changed(before, get_weights(trainer.model)) == set(before)
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("actions", "chosen"),
     [
@@ -297,7 +287,6 @@ def test_auto_chooses_by_action_type(actions, chosen):
     assert abs(norms["auto"] - norms[other]) > 0.01 * norms["auto"]
 
 
-@pytest.mark.usefixtures("eager")
 def test_slow_critic_vector():
     inputs, expected, rtol, atol = case("slow_critic_ema")
     options = with_rates(0.0, 0.0, 0.0, first_update_copies_critic=False)
@@ -333,7 +322,6 @@ def test_first_update_copies_the_critic_in_v1_and_mixes_in_v2(make):
     np.testing.assert_allclose(shares[1], 0.02, rtol=1e-3)
 
 
-@pytest.mark.usefixtures("eager")
 def test_an_update_that_is_not_finite_does_not_count_as_the_first():
     trainer, batch = make_v1_nano()
     slow, fast = trainer.model.slow_critic.variables, trainer.model.critic.variables
@@ -356,7 +344,6 @@ def test_huge_numbers_do_no_harm():
     assert all(np.isfinite(x).all() for x in get_weights(trainer.model).values())
 
 
-@pytest.mark.usefixtures("eager")
 def test_update_takes_batches_of_any_size_and_repeats_itself():
     """Two trainers with one seed stay equal to the last bit; another seed goes another way."""
     layout, actions = synthetic.VECTOR, synthetic.MIXED

@@ -14,6 +14,8 @@ from rllib_dreamerv3.options.model_sizes import model_settings
 from rllib_dreamerv3.spaces.layout import Image, ObservationLayout, Vector
 
 
+@pytest.mark.compiled
+@pytest.mark.long
 def test_overfits_one_batch_of_images():
     """160 updates on eight images: the image loss falls to less than a tenth of the first.
 
@@ -57,12 +59,17 @@ def bandit(actions, seed):
     return {name: tf.constant(x) for name, x in batch.items()}
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("actions", "actor_grad"),
     [
         pytest.param(synthetic.DISCRETE, "reinforce", id="discrete-reinforce"),
-        pytest.param(synthetic.CONTINUOUS, "dynamics", id="continuous-dynamics"),
-        pytest.param(synthetic.CONTINUOUS, "reinforce", id="continuous-reinforce"),
+        pytest.param(
+            synthetic.CONTINUOUS, "dynamics", id="continuous-dynamics", marks=pytest.mark.long
+        ),
+        pytest.param(
+            synthetic.CONTINUOUS, "reinforce", id="continuous-reinforce", marks=pytest.mark.long
+        ),
     ],
 )
 def test_learns_which_action_is_rewarded(actions, actor_grad):

@@ -27,7 +27,6 @@ from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
 # What it starts from
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("sizes", [NANO, NANO_V2], ids=["v1", "v2"])
 def test_latents_are_the_posterior_of_the_batch(sizes):
     trainer = make_trainer(
@@ -62,7 +61,6 @@ def altered(values):
     return np.roll(values, 1, -1) if values.shape[-1] == synthetic.DISCRETE.size else values + 1
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(("row", "matters"), [(2, True), (1, False)], ids=["middle", "start"])
 def test_rows_start_from_stored_latents_unless_an_episode_begins(row, matters):
     trainer = make_v2()
@@ -83,7 +81,6 @@ def test_rows_start_from_stored_latents_unless_an_episode_begins(row, matters):
         assert observe(trainer, {**batch, name: tf.constant(other)}) == expected, name
 
 
-@pytest.mark.usefixtures("eager")
 def test_nothing_else_of_the_context_record_matters():
     trainer, batch = make_v2(), v2_batch()
     expected = observe(trainer, batch)
@@ -96,6 +93,7 @@ def test_nothing_else_of_the_context_record_matters():
 # Saving
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize(
     ("observations", "actions"),
     [
@@ -125,6 +123,7 @@ def test_restored_trainer_continues_to_the_last_bit(observations, actions):
     assert int(restored.updates) == 4
 
 
+@pytest.mark.compiled
 def test_restored_trainer_of_v2_continues_to_the_last_bit():
     batches = [v2_batch(seed=seed) for seed in range(4)]
     settings = with_laprop(lr=1e-3, lr_warmup=10)

@@ -11,7 +11,7 @@ import faults
 import pytest
 from ray import cloudpickle
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 # Env runners' processes cannot import it.
 cloudpickle.register_pickle_by_value(faults)

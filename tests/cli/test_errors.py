@@ -63,7 +63,7 @@ def test_words_in_place_of_an_exception_are_shown_as_they_are():
     assert describe("The actor died.\n") == "The actor died."
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_trial_that_was_ended_for_want_of_memory_says_so(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_memory_usage_threshold", "0")
     given = ("--config", '{"model_size": "nano"}', "--storage-path", str(tmp_path))

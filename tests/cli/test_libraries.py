@@ -45,7 +45,7 @@ def test_a_cluster_that_answers_is_not_lost(written_down):
         assert find_lost_cluster() is None
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_command_starts_ray_where_the_last_cluster_is_lost(written_down, nobody, tmp_path):
     written_down(nobody)
     given = ["train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--config", json.dumps(TINY)]

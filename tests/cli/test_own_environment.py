@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import TINY, run
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 
 PAGE = (Path(__file__).parents[2] / "docs" / "environments.md").read_text()
 

@@ -39,7 +39,7 @@ def kinds_of_files(trial):
     return {re.sub(r"\d{4,}", "N", kind) for kind in kinds}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_its_folder_has_what_a_local_one_has(address, tmp_path):
     remote = train("remote", tmp_path, "--ray-address", address)
     here = train("here", tmp_path)

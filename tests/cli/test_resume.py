@@ -55,7 +55,7 @@ def kill(process) -> None:
     process.communicate()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_killed_damaged_and_resumed():
     process = start(*TRAIN, *LONG, *OFTEN)
     wait_for_checkpoints(process, 3)
@@ -102,7 +102,7 @@ def test_killed_damaged_and_resumed():
     assert "config/horizon_H 3, not 4" in output
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("how", ["trial killed", "terminal closed"])
 def test_a_trial_or_a_terminal_that_goes_away_loses_nothing(how):
     if how == "trial killed":
@@ -157,7 +157,7 @@ def small_disk():
     holder.communicate()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_full_disk_is_told_and_costs_no_checkpoint(small_disk):
     disk, within = small_disk
     process = start(*TRAIN, *LONG, *OFTEN, within=within)

@@ -8,12 +8,14 @@ import signal
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from command import TINY, iterations, run, start
 from processes import left_behind
 
-pytestmark = pytest.mark.slow
+from rllib_cli.main import cli
 
 
+@pytest.mark.long
 def test_interrupted_training_is_saved_resumed_and_evaluated():
     train = (
         *("train", "--algo", "DreamerV3", "--env", "CartPole-v1"),
@@ -74,6 +76,28 @@ def test_interrupted_training_is_saved_resumed_and_evaluated():
     assert re.search(r"mean +[\d.]+ +[\d.]+ +std", output)
 
 
+def test_a_short_run_is_saved_and_played():
+    """Everything is done once; how runs are ended and go on is in the long tests."""
+    code, output = run(
+        *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--ray-num-cpus", 2),
+        *("--config", json.dumps(TINY), "--stop", '{"training_iteration": 2}'),
+        *("--storage-path", "results", "--experiment-name", "mine"),
+    )
+    assert code == 0, output
+    assert iterations(output) == [1, 2]
+    # Not a word of the libraries that start up underneath.
+    for noise in ("WARNING", "INFO", "oneDNN", "pid=", "Deprecat", "╭"):
+        assert noise not in output
+    (looked_at,) = re.findall(r"^Look at it: rllib report (.*)$", output, re.MULTILINE)
+    assert {"curve.png", "config.yaml", "progress.csv"} <= set(os.listdir(looked_at))
+    (checkpoint,) = re.findall(r"^Checkpoint: (.*)$", output, re.MULTILINE)
+    done = CliRunner().invoke(cli, ["evaluate", checkpoint, "--episodes", "3", "--out", "r.json"])
+    assert done.exit_code == 0, done.output
+    episodes = json.loads(Path("r.json").read_text())["episodes"]
+    # CartPole pays one for every step.
+    assert [x["length"] for x in episodes] == [x["return"] for x in episodes]
+
+
 def test_failures_inside_a_trial_are_told_by_their_message():
     Path("broken.py").write_text(
         "import gymnasium as gym\n"
@@ -97,6 +121,7 @@ def test_failures_inside_a_trial_are_told_by_their_message():
     assert "the motor is stuck" in Path(log).read_text()
 
 
+@pytest.mark.long
 def test_clusters_that_are_too_small_are_refused_at_once():
     code, output = run(
         *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--ray-num-cpus", 2),
@@ -107,6 +132,7 @@ def test_clusters_that_are_too_small_are_refused_at_once():
     assert "num_env_runners: 1" in output
 
 
+@pytest.mark.long
 def test_sweeps_run_every_point_of_the_grid():
     Path("sweep.yaml").write_text(
         json.dumps(

@@ -96,7 +96,7 @@ def test_python_is_whole_and_its_imports_exist(page, block):
                 assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_first_run_from_training_to_the_policy(monkeypatch, tmp_path, capsys):
     text = FIRST_RUN.read_text()
     train, *others = commands(text)

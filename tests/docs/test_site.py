@@ -61,7 +61,7 @@ def site(tmp_path_factory):
     return directory
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_page_is_there_and_no_program(site):
     pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
     assert pages | {"results_measured", "results_speed", "golden"} <= {
@@ -70,7 +70,7 @@ def test_every_page_is_there_and_no_program(site):
     assert not list(site.rglob("*.py"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_nothing_is_loaded_from_elsewhere(site):
     for page in site.glob("*.html"):
         loaded = re.findall(r"<(?:script|link|img)\b[^>]*", page.read_text())
@@ -79,14 +79,14 @@ def test_nothing_is_loaded_from_elsewhere(site):
             assert "//" not in tag, (page.name, tag)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_lists_and_tables_are_not_taken_for_text(site):
     for page in site.glob("*.html"):
         for paragraph in re.findall(r"<p>.*?</p>", page.read_text(), re.DOTALL):
             assert not re.search(r"\n(- |\||1\. |```)", paragraph), (page.name, paragraph)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_api_has_the_public_names_and_their_arguments(site):
     page = (site / "api.html").read_text()
     methods = ("training", "environment", "evaluation", "reporting", "checkpointing")

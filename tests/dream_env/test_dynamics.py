@@ -32,6 +32,7 @@ def parts(written, several):
     return saved, several._dynamics, batch
 
 
+@pytest.mark.compiled
 def test_steps_are_those_of_an_open_loop_dream(written, parts):
     saved, dynamics, batch = parts
     shape = (ROWS, SEEN + STEPS, dynamics.categoricals)

@@ -124,7 +124,6 @@ def test_dm_control_seeds() -> None:
 
 
 @pytest.mark.usefixtures("dmc")
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "options", "camera"),
     [
@@ -147,7 +146,6 @@ def test_dm_control_images(env: str, options: DmControlOptions, camera: int) -> 
 
 
 @pytest.mark.usefixtures("dmc")
-@pytest.mark.slow
 def test_mujoco_draws_beside_tensorflow_and_the_process_ends_well() -> None:
     """Mesa and TensorFlow each bring an LLVM; mixed up, they crash here or at the very end."""
     code = (
@@ -164,7 +162,6 @@ def test_mujoco_draws_beside_tensorflow_and_the_process_ends_well() -> None:
 
 
 @pytest.mark.usefixtures("dmc")
-@pytest.mark.slow
 def test_images_are_refused_if_rllib_was_imported_first() -> None:
     code = (
         "import ray.rllib, rllib_dreamerv3\n"

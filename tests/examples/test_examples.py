@@ -74,7 +74,7 @@ def ask(port, path, content=None, method="POST", patience_s=0.0):
         time.sleep(0.2)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_fastapi_plays_several_episodes(folder, policy, tmp_path):
     port = free_port()
     command = [str(EXAMPLES / "serve_fastapi.py"), str(folder), "--mode", "mode"]
@@ -91,7 +91,7 @@ def test_fastapi_plays_several_episodes(folder, policy, tmp_path):
         assert ask(port, "/act", asked | {"episode": "a"})[0] == 200
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ray_serve_hands_the_state_to_the_client(folder, policy, tmp_path):
     port, states = free_port(), {}
     command = [str(EXAMPLES / "serve_ray.py"), str(folder), "--mode", "mode"]

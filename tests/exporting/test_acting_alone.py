@@ -95,7 +95,6 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
 
 
-@pytest.mark.slow
 def test_acts_as_load_policy_does(jobs, tmp_path):
     # One test of all formats: several would each compile load_policy() in processes of their own.
     for format in TAKEN_AWAY:

@@ -20,6 +20,8 @@ from rllib_dreamerv3.exporting.acting import load_policy
 from rllib_dreamerv3.exporting.folder import export_policy
 from rllib_dreamerv3.portable import load
 
+pytestmark = pytest.mark.compiled
+
 
 class Bomb:
     """Leaves a file behind where it is unpickled."""

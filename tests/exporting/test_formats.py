@@ -10,6 +10,8 @@ from rllib_dreamerv3.errors import ExportError
 from rllib_dreamerv3.exporting.folder import export_policy
 from rllib_dreamerv3.exporting.step import make_step
 
+pytestmark = pytest.mark.compiled
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):

@@ -9,9 +9,13 @@ def ray_cluster():
     """A local cluster of two CPUs, whatever the machine has."""
     # A test elsewhere may have built an algorithm, which starts Ray.
     ray.shutdown()
+    # Whatever the first test says: its processes serve the others too.
+    monkeypatch = pytest.MonkeyPatch()
+    monkeypatch.setenv("RLLIB_DREAMERV3_EAGER", "1")
     ray.init(
         "local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR"
     )
+    monkeypatch.undo()
     yield
     ray.shutdown()
 

@@ -30,7 +30,7 @@ def weights_of(algorithm):
 def test_trains_and_reports_under_rllibs_keys(build, options):
     algorithm = build(tiny_config(**options))
     before = weights_of(algorithm)
-    for _ in range(30):
+    for _ in range(10):
         last = algorithm.train()
     learner = last["learners"]["default_policy"]
     for key in ("WORLD_MODEL_L_total", "ACTOR_L_total", "CRITIC_L_total", "total_loss"):

@@ -21,6 +21,9 @@ from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 # Env runners' processes cannot import this file.
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
+# Hundreds of updates: compiling one takes less time.
+pytestmark = pytest.mark.compiled
+
 RUNNERS, STEP_S, LENGTH = 4, 0.01, 25
 RECORDS_AN_UPDATE = 4
 AHEAD = 2 * 2 * RUNNERS  # what "auto" is with two requests at each env runner

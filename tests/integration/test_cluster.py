@@ -93,7 +93,7 @@ class Counting(gym.Env):
         return np.array([self.t], np.float32), 1.0, self.t == 30, False, {}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_machine_is_lost_and_another_joins():
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     done = subprocess.run(

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
 from tiny import tiny_config
 
 from rllib_dreamerv3.reports.history import flat
@@ -11,7 +10,6 @@ from rllib_dreamerv3.reports.history import flat
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
 
-@pytest.mark.slow
 def test_results_have_the_keys_of_the_documentation(build):
     config = tiny_config().evaluation(
         evaluation_interval=1, evaluation_duration=1, evaluation_num_env_runners=0

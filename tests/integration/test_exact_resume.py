@@ -6,12 +6,17 @@ import subprocess
 import sys
 from typing import ClassVar
 
+import compiling
 import numpy as np
 import pytest
+from ray import cloudpickle
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from tiny import tiny_config
 
 from rllib_dreamerv3.agent.networks.model import get_weights
+
+# Env runners' processes cannot import it.
+cloudpickle.register_pickle_by_value(compiling)
 
 ITERATIONS = 25
 
@@ -43,13 +48,24 @@ algorithm.stop()
 """
 
 
-@pytest.mark.parametrize(("variant", "runners"), [("v1", 0), ("v2", 0), ("v1", 2), ("v2", 2)])
+@pytest.mark.compiled
+@pytest.mark.parametrize(
+    ("variant", "runners"),
+    [
+        ("v1", 0),
+        ("v2", 2),
+        pytest.param("v2", 0, marks=pytest.mark.long),
+        pytest.param("v1", 2, marks=pytest.mark.long),
+    ],
+)
 def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, runners):
     config = tiny_config(variant=variant).checkpointing(exact_resume=True)
     config.env_runners(
         num_env_runners=runners, num_envs_per_env_runner=2, num_cpus_per_env_runner=0.5
     )
     algorithm = build(config)
+    # As the process that goes on does.
+    algorithm.env_runner_group.foreach_env_runner(compiling.compile_from_now_on)
     for _ in range(10):
         algorithm.train()
     algorithm.save_to_path(tmp_path / "checkpoint")

@@ -4,7 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import tensorflow as tf
 from ray import cloudpickle
 from tensorflow.python.eager import context
@@ -68,7 +67,6 @@ print("visible:", tf.config.get_visible_devices("GPU"))
 """
 
 
-@pytest.mark.slow
 def test_a_process_that_learns_needs_one_or_sees_none():
     """Ray has one that TensorFlow does not see; then TensorFlow sees one that is not asked for."""
     program = PROGRAM.format(path=[str(Path(__file__).parent), *sys.path])

@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any, NamedTuple
 
+import compiling
 import numpy as np
 import pytest
 import ray
@@ -32,7 +33,7 @@ ROWS = 4
 
 logger = logging.getLogger(__name__)
 
-for module in (synthetic, trainers, sys.modules[__name__]):
+for module in (compiling, synthetic, trainers, sys.modules[__name__]):
     cloudpickle.register_pickle_by_value(module)
 
 
@@ -87,8 +88,6 @@ def two_learners(**training):
 def algorithm():
     """Two learners, and what they have learned in a few updates."""
     algorithm = two_learners().build_algo()
-    # Compiling takes longer than these updates. Learners that are started again do compile.
-    algorithm.learner_group.foreach_learner(lambda _: tf.config.run_functions_eagerly(True))
     while updates_of(algorithm) < 3:
         algorithm.train()
     yield algorithm
@@ -234,6 +233,20 @@ def test_checkpoint_of_two_goes_on_with_one_and_back(algorithm, build, tmp_path,
         assert_equal(state, states_of(alone)[0])
 
 
+def test_learners_compile_and_stay_equal(algorithm):
+    """As they do without the switch of these tests: policy, update and their products by XLA."""
+    algorithm.learner_group.foreach_learner(compiling.compile_from_now_on)
+    before = states_of(algorithm)[0]
+    result = algorithm.train()
+    assert_equal(*states_of(algorithm))
+    assert result["num_grad_updates_lifetime"] == updates_of(algorithm) > before["updates"]
+    counts = algorithm.learner_group.foreach_learner(
+        lambda learner: learner.trainer.update.experimental_get_tracing_count()
+    )
+    assert [count.get() for count in counts] == [1, 1]
+    algorithm.learner_group.foreach_learner(lambda _: tf.config.run_functions_eagerly(True))
+
+
 def test_learners_that_ray_has_no_room_for_say_what_they_wait_for(monkeypatch, caplog):
     monkeypatch.setattr(learner_process, "_PLACING_S", 0.1)
     free = ray.available_resources()["CPU"]
@@ -245,7 +258,6 @@ def test_learners_that_ray_has_no_room_for_say_what_they_wait_for(monkeypatch, c
     ray.get(busy)
 
 
-@pytest.mark.slow
 def test_run_goes_on_when_a_learner_is_killed(algorithm, monkeypatch, caplog):
     before = updates_of(algorithm)
     # What these give is counted; the learner that is left must not bring it once more.
@@ -277,7 +289,6 @@ def test_learners_that_die_too_often_end_the_run(algorithm, tmp_path, monkeypatc
         train_on(algorithm)
 
 
-@pytest.mark.slow
 def test_one_learner_that_is_lost_takes_the_run_back_to_its_checkpoint(
     build, tmp_path, caplog, monkeypatch
 ):

@@ -10,7 +10,8 @@ RATES = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "variant"), [("nested", "v2"), ("two answers", "v2"), ("masked", "v1")]
 )

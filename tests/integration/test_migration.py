@@ -316,8 +316,18 @@ def test_what_is_refused_says_in_a_sentence_what_to_write(name):
     config.validate()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", EXAMPLES)
+def one_of_each_kind() -> list:
+    """All names; those whose kind another has before them are trained in long tests only."""
+    known, names = set(), []
+    for name, example in EXAMPLES.items():
+        kind = type(example.observation), type(example.action)
+        marks = [pytest.mark.long] if kind in known else []
+        names.append(pytest.param(name, marks=marks))
+        known.add(kind)
+    return names
+
+
+@pytest.mark.parametrize("name", one_of_each_kind())
 def test_example_trains(name, build):
     example = EXAMPLES[name]
     config = shrunk(configured(example.settings, example.instead))

@@ -27,19 +27,11 @@ def config_v2(**training):
 
 @pytest.fixture(scope="module")
 def algorithm():
-    """An algorithm whose replay is filled, for all tests to go on with: compiling takes long."""
+    """An algorithm whose replay is filled, for all tests to go on with."""
     built = config_v2().build_algo()
     built.train()
     yield built
     built.stop()
-
-
-@pytest.fixture
-def eager():
-    """For algorithms of which only an update or two are needed."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
 
 
 @pytest.fixture(scope="module")
@@ -243,7 +235,6 @@ def test_rows_of_one_record_more_are_trained_on_and_counted_without_it(algorithm
     assert np.isfinite(learner["CRITIC_L_replay"])
 
 
-@pytest.mark.usefixtures("eager")
 def test_replay_without_context_stores_no_latents():
     algorithm = tiny_config(variant="v2", replay_context=0).build_algo()
     try:
@@ -254,7 +245,6 @@ def test_replay_without_context_stores_no_latents():
         algorithm.stop()
 
 
-@pytest.mark.usefixtures("eager")
 def test_v1_with_a_context_and_a_remote_env_runner():
     config = tiny_config(replay_context=1)
     config.env_runners(num_env_runners=1, num_envs_per_env_runner=2, num_cpus_per_env_runner=0.5)

@@ -110,7 +110,7 @@ def test_pictures_that_cannot_be_written_end_no_run(results_of, caplog):
     assert "The dream of update 1 could not be written to" in caplog.text
 
 
-@pytest.mark.parametrize("filesystem", [None, "remote"])
+@pytest.mark.parametrize("filesystem", [pytest.param(None, marks=pytest.mark.long), "remote"])
 def test_pictures_lie_in_the_directory_of_the_trial(tmp_path, filesystem):
     """Tune gives trials another working directory, which is thrown away."""
     if filesystem:

@@ -6,7 +6,6 @@ import sys
 import gymnasium as gym
 import numpy as np
 import pytest
-import tensorflow as tf
 from changed_options import with_options
 from ray import cloudpickle, tune
 from tiny import tiny_config
@@ -14,8 +13,6 @@ from tiny import tiny_config
 from rllib_dreamerv3 import DreamerV3
 from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.plugin.learners.group import ask_learner
-
-pytestmark = pytest.mark.slow
 
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
@@ -51,15 +48,11 @@ def beside_sampling(*args, on_divergence="stop", **training):
     return config.fault_tolerance(on_divergence=on_divergence)
 
 
-def learn_eagerly(algorithm):
-    """Compiling would take longer than the updates of a test."""
-    algorithm.learner_group.foreach_learner(lambda _: tf.config.run_functions_eagerly(True))
-
-
 def updates_of(algorithm):
     return ask_learner(algorithm.learner_group, lambda learner: int(learner.trainer.updates))
 
 
+@pytest.mark.long
 def test_tune_places_learners_env_runners_and_evaluation(tmp_path):
     config = tiny_config().learners(num_learners=2, num_cpus_per_learner=0.25)
     config.env_runners(num_env_runners=1, num_cpus_per_env_runner=0.25, sampling="asynchronous")
@@ -105,7 +98,6 @@ def test_evaluation_goes_on_beside_a_learner_of_its_own_process(build):
     )
     config.reporting(min_time_s_per_iteration=1)
     algorithm = build(config)
-    learn_eagerly(algorithm)
     for unit, duration in (("episodes", 2), ("timesteps", "auto")):
         options = {"evaluation_duration": duration, "evaluation_duration_unit": unit}
         with with_options(algorithm, **options):
@@ -125,7 +117,6 @@ def test_evaluation_goes_on_beside_a_learner_of_its_own_process(build):
 def test_updates_that_are_not_finite_are_left_out_and_the_run_goes_on(build):
     config = beside_sampling(NowAndThenExtreme, symlog_obs=False, on_divergence="ignore")
     algorithm = build(config)
-    learn_eagerly(algorithm)
     ignored = good = 0
     for _ in range(300):
         result = algorithm.train()
@@ -143,7 +134,6 @@ def test_updates_that_are_not_finite_are_left_out_and_the_run_goes_on(build):
 
 def test_a_run_is_rewound_to_its_checkpoint(build, tmp_path):
     algorithm = build(beside_sampling(world_model_lr=DIVERGING, on_divergence="rewind"))
-    learn_eagerly(algorithm)
     while updates_of(algorithm) < 2:
         algorithm.train()
     algorithm.save_to_path(tmp_path / "checkpoint")

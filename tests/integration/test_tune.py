@@ -19,8 +19,6 @@ from rllib_dreamerv3 import CompleteCSVLoggerCallback, DreamerV3
 RETURN = "env_runners/episode_return_mean"
 LOSS = "learners/default_policy/WORLD_MODEL_L_total"
 
-pytestmark = pytest.mark.slow
-
 # Trials' processes cannot import them.
 for _module in (paying, sys.modules[__name__]):
     cloudpickle.register_pickle_by_value(_module)
@@ -125,6 +123,7 @@ class SaysItsProcess(RLlibCallback):
         result["process"] = os.getpid()
 
 
+@pytest.mark.long
 def test_an_actor_that_is_reused_trains_as_a_new_one_does(tmp_path):
     """With ``tune.run``, whose results are the same."""
     config = tiny_config(paying.Paying).callbacks(SaysItsProcess)
@@ -151,6 +150,7 @@ def test_an_actor_that_is_reused_trains_as_a_new_one_does(tmp_path):
     ]
 
 
+@pytest.mark.long
 def test_asha_stops_the_worse_trial_early(tmp_path):
     config = tiny_config(paying.Paying)
     config.environment(env_config={"pays": tune.grid_search([1.0, 0.5])})
@@ -177,6 +177,7 @@ def test_asha_stops_the_worse_trial_early(tmp_path):
     assert best.config["env_config"]["pays"] == 1.0
 
 
+@pytest.mark.long
 def test_optuna_searches_sizes_and_nested_options(tmp_path):
     config = tiny_config(
         paying.Paying,

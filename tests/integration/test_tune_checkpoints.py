@@ -21,8 +21,6 @@ from rllib_dreamerv3 import CompleteCSVLoggerCallback, DreamerV3
 
 RETURN = "env_runners/episode_return_mean"
 
-pytestmark = pytest.mark.slow
-
 # Trials' processes cannot import them.
 for _module in (paying, sys.modules[__name__]):
     cloudpickle.register_pickle_by_value(_module)
@@ -46,7 +44,9 @@ def of_fsspec(directory):
     return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(directories))
 
 
-@pytest.mark.parametrize("filesystem_of", [of_pyarrow, of_fsspec])
+@pytest.mark.parametrize(
+    "filesystem_of", [pytest.param(of_pyarrow, marks=pytest.mark.long), of_fsspec]
+)
 def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path, filesystem_of):
     filesystem = filesystem_of(tmp_path)
     run_config = tune.RunConfig(

@@ -185,7 +185,20 @@ def specs_of(file: Path) -> Specs:
     return record_specs(*layouts, latents_of)
 
 
-@pytest.mark.parametrize("file", YAML_FILES, ids=lambda file: file.stem)
+def one_of_each_kind() -> list:
+    """All files; those whose kind another has before them are trained in long tests only."""
+    known, files = [], []
+    for file in (file for file in YAML_FILES if file.stem in LEARNED):
+        variant, observations, actions = LEARNED[file.stem]
+        kind = variant, {type(x) for x in observations}, {type(x) for x in actions}
+        files.append(
+            pytest.param(file, id=file.stem, marks=[pytest.mark.long] if kind in known else [])
+        )
+        known.append(kind)
+    return files
+
+
+@pytest.mark.parametrize("file", one_of_each_kind())
 def test_example_learns_what_it_says(file):
     """By its variant, from its spaces, with all networks; and what it stops by is reported."""
     config = first_config(file)
@@ -237,6 +250,7 @@ def weights_of(algorithm: DreamerV3) -> dict[str, np.ndarray]:
     return ask_learner(algorithm.learner_group, lambda learner: get_weights(learner.trainer.model))
 
 
+@pytest.mark.long
 def test_sweep_from_python_runs(tmp_path, monkeypatch):
     spec = importlib.util.spec_from_file_location("tune_sweep", EXAMPLES / "tune_sweep.py")
     sweep = importlib.util.module_from_spec(spec)

@@ -211,8 +211,8 @@ def elsewhere():
     ("size", "column"),
     [
         *itertools.product(("XS", "S"), range(len(COLUMNS))),
-        *(pytest.param(s, i, marks=pytest.mark.slow) for s in ("M", "L") for i in range(2)),
-        pytest.param("XL", 0, marks=pytest.mark.slow),
+        *(pytest.param(s, i, marks=pytest.mark.long) for s in ("M", "L") for i in range(2)),
+        pytest.param("XL", 0, marks=pytest.mark.long),
     ],
 )
 def test_parameter_counts_of_the_2023_code(elsewhere, size, column):
@@ -228,10 +228,10 @@ def test_parameter_counts_of_the_2023_code(elsewhere, size, column):
     ("size", "column"),
     [
         *itertools.product(("1M", "12M"), range(len(COLUMNS_V2))),
-        *(pytest.param("25M", i, marks=pytest.mark.slow) for i in range(len(COLUMNS_V2))),
+        *(pytest.param("25M", i, marks=pytest.mark.long) for i in range(len(COLUMNS_V2))),
         # Of those that take gigabytes and many seconds, one each.
-        *(pytest.param(s, 3, marks=pytest.mark.slow) for s in ("50M", "100M", "200M")),
-        pytest.param("400M", 0, marks=pytest.mark.slow),
+        *(pytest.param(s, 3, marks=pytest.mark.long) for s in ("50M", "100M", "200M")),
+        pytest.param("400M", 0, marks=pytest.mark.long),
     ],
 )
 def test_parameter_counts_of_the_2025_code(elsewhere, size, column):

@@ -19,14 +19,6 @@ UNIFORM = synthetic.uniform(B, T, NANO.categoricals, seed=5)
 SEED = tf.constant([0, 1])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def eager():
-    """Each function is called a few times only: compiling takes longer."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
 def scrambled(observations=synthetic.IMAGE, actions=synthetic.DISCRETE, settings=NANO):
     model = synthetic.model(observations, actions, settings)
     synthetic.scramble(model)

@@ -136,7 +136,7 @@ def test_a_run_that_has_just_begun_has_a_page(tmp_path):
     assert read.headings == SECTIONS
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.skipif(not CHROMIUM, reason="Chromium is not installed")
 def test_a_browser_shows_it_without_complaint(page, tmp_path):
     (tmp_path / "page.html").write_text(page)

@@ -29,21 +29,6 @@ CAMERA = synthetic.IMAGE.images[0].key
 UNIFORM = synthetic.uniform(B, T, NANO.categoricals, seed=5)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def eager():
-    """Each function is called a few times only: compiling takes longer."""
-    tf.config.run_functions_eagerly(True)
-    yield
-    tf.config.run_functions_eagerly(False)
-
-
-@pytest.fixture
-def compiled():
-    tf.config.run_functions_eagerly(False)
-    yield
-    tf.config.run_functions_eagerly(True)
-
-
 def scrambled(observations=synthetic.IMAGE, actions=synthetic.DISCRETE):
     model = synthetic.model(observations, actions)
     synthetic.scramble(model)
@@ -208,7 +193,7 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
 # Reports and updates
 
 
-@pytest.mark.usefixtures("compiled")
+@pytest.mark.compiled
 def test_reports_change_nothing():
     parts = (synthetic.IMAGE, synthetic.DISCRETE, NANO, SETTINGS, 0)
     batch = records()

@@ -73,7 +73,8 @@ def test_no_cache_where_none_can_be_made(tmp_path):
     assert FLAGS_VARIABLE not in environment
 
 
-@pytest.mark.slow
+@pytest.mark.compiled
+@pytest.mark.long
 def test_a_second_run_finds_what_the_first_has_compiled_and_computes_the_same(tmp_path):
     environment = {name: x for name, x in os.environ.items() if name != FLAGS_VARIABLE}
     environment |= {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(REPOSITORY)}

@@ -1,4 +1,7 @@
-"""What importing the package does and what its name means, whatever was imported before it."""
+"""What importing the package does and what its name means, whatever was imported before it.
+
+Each process of its own costs seconds of imports: what can be asked in one is asked in one.
+"""
 
 import os
 import subprocess
@@ -6,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.compiled
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -36,17 +41,54 @@ assert tf.compat.v1.control_flow_v2_enabled()
 assert float(tf.function(lambda x: x + 1.0)(tf.Variable(1.0))) == 2.0
 assert "torch" not in sys.modules
 """
+LIGHT = """
+import sys, rllib_dreamerv3
+assert not {'ray', 'tensorflow', 'numpy', 'gymnasium', 'PIL'} & set(sys.modules)
+assert {'DreamerV3', 'DreamerV3Config', 'count_parameters'} <= set(dir(rllib_dreamerv3))
+# Tune alone, which looks names up, loads neither RLlib nor TensorFlow.
+import ray.tune.registry
+assert not {'ray.rllib', 'tensorflow', 'rllib_dreamerv3.plugin'} & set(sys.modules)
+# Pictures are drawn with what is loaded only then, but for matplotlib and pillow, which Keras
+# loads where they are installed.
+import rllib_dreamerv3.reports.dream_files
+assert not {'imageio', 'imageio_ffmpeg'} & set(sys.modules)
+# RLlib leaves TensorFlow in version-2 mode, although no name of the package has been used.
+import ray.rllib.algorithms.ppo
+import tensorflow as tf
+assert tf.executing_eagerly()
+assert tf.compat.v1.control_flow_v2_enabled()
+"""
+# A driver that uses Tune, which hands its table to all workers; a worker needs nothing but the
+# name. RLlib's own class of this name cannot be imported without pillow.
 ORDERS = {
-    "before Ray": "import rllib_dreamerv3",
-    "after RLlib": "import ray.rllib.algorithms.ppo\nimport rllib_dreamerv3",
-    "after another class got the name": (
-        "from ray.rllib.algorithms.ppo import PPO\n"
+    "before Ray, which is used by workers": (
+        "import ray, ray.tune, rllib_dreamerv3\n"
+        "ray.init(num_cpus=1)\n"
+        "@ray.remote\n"
+        "def look_up(name):\n"
+        "    from ray.tune.registry import get_trainable_cls\n"
+        "    found = get_trainable_cls(name).__module__\n"
+        "    import tensorflow as tf\n"
+        "    return found, tf.executing_eagerly(), tf.compat.v1.control_flow_v2_enabled()\n"
+        "found = ray.get(look_up.remote('DreamerV3'))\n"
+        "assert found == ('rllib_dreamerv3.plugin.algorithm', True, True), found\n"
+    ),
+    "after RLlib, without pillow": (
+        WITHOUT_PILLOW + "import ray.rllib.algorithms.ppo\nimport rllib_dreamerv3\n"
+    ),
+    "after another class got the name, without pillow": (
+        WITHOUT_PILLOW + "from ray.rllib.algorithms.ppo import PPO\n"
         "from ray.tune.registry import get_trainable_cls, register_trainable\n"
         "register_trainable('DreamerV3', PPO)\n"
         "assert get_trainable_cls('DreamerV3') is PPO\n"
         "import rllib_dreamerv3\n"
     ),
-    "after Ray was started": "import ray\nray.init(num_cpus=1)\nimport rllib_dreamerv3",
+    "after RLlib's own and after Ray was started": (
+        "import ray\nray.init(num_cpus=1)\n"
+        "from ray.tune.registry import get_trainable_cls\n"
+        "assert get_trainable_cls('DreamerV3').__module__.startswith('ray.rllib')\n"
+        "import rllib_dreamerv3\n"
+    ),
 }
 
 
@@ -68,66 +110,15 @@ def check(code):
     assert finished.returncode == 0, finished.stderr
 
 
-def test_the_import_alone_is_light():
-    check(
-        "import sys, rllib_dreamerv3\n"
-        "assert not {'ray', 'tensorflow', 'numpy', 'gymnasium', 'PIL'} & set(sys.modules)\n"
-        "assert {'DreamerV3', 'DreamerV3Config', 'count_parameters'} <= set(dir(rllib_dreamerv3))\n"
-    )
+def test_imports_bring_no_more_than_they_need():
+    check(LIGHT)
 
 
-def test_tune_alone_loads_neither_rllib_nor_tensorflow():
-    check(
-        "import sys, rllib_dreamerv3, ray.tune.registry\n"
-        "assert not {'ray.rllib', 'tensorflow', 'rllib_dreamerv3.plugin'} & set(sys.modules)\n"
-    )
-
-
-@pytest.mark.slow
-def test_pictures_are_drawn_with_what_is_loaded_only_then():
-    """But for matplotlib and pillow, which Keras loads where they are installed."""
-    check(
-        "import sys, rllib_dreamerv3.reports.dream_files\n"
-        "assert not {'imageio', 'imageio_ffmpeg'} & set(sys.modules)\n"
-    )
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("order", ORDERS)
-def test_the_name_is_ours_without_pillow(order):
-    """RLlib's own class of this name cannot be imported then."""
-    check(WITHOUT_PILLOW + ORDERS[order] + IS_OURS)
+def test_the_name_is_ours(order):
+    check(ORDERS[order] + IS_OURS)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("order", [*ORDERS, "after RLlib's own"])
-def test_the_name_is_ours_with_pillow(order):
-    rllibs_own = (
-        "from ray.tune.registry import get_trainable_cls\n"
-        "assert get_trainable_cls('DreamerV3').__module__.startswith('ray.rllib')\n"
-        "import rllib_dreamerv3\n"
-    )
-    check({**ORDERS, "after RLlib's own": rllibs_own}[order] + IS_OURS)
-
-
-@pytest.mark.slow
-def test_a_worker_needs_nothing_but_the_name():
-    """Of a driver that uses Tune, which hands its table to all workers."""
-    check(
-        "import ray, ray.tune, rllib_dreamerv3\n"
-        "ray.init(num_cpus=1)\n"
-        "@ray.remote\n"
-        "def look_up(name):\n"
-        "    from ray.tune.registry import get_trainable_cls\n"
-        "    found = get_trainable_cls(name).__module__\n"
-        "    import tensorflow as tf\n"
-        "    return found, tf.executing_eagerly(), tf.compat.v1.control_flow_v2_enabled()\n"
-        "found = ray.get(look_up.remote('DreamerV3'))\n"
-        "assert found == ('rllib_dreamerv3.plugin.algorithm', True, True), found\n"
-    )
-
-
-@pytest.mark.slow
 def test_too_late_an_import_says_what_to_do():
     finished = run(
         "import ray.rllib.algorithms.ppo\n"
@@ -139,7 +130,6 @@ def test_too_late_an_import_says_what_to_do():
     assert "Import rllib_dreamerv3 before ray.rllib" in finished.stderr
 
 
-@pytest.mark.slow
 def test_rllib_leaves_tensorflow_in_version_2_mode_once_the_package_is_imported():
     """Although no name of it has been used; and nobody imports TensorFlow Probability unused."""
     check(
@@ -148,7 +138,7 @@ def test_rllib_leaves_tensorflow_in_version_2_mode_once_the_package_is_imported(
         "import tensorflow as tf\n"
         "assert tf.executing_eagerly()\n"
         "assert tf.compat.v1.control_flow_v2_enabled()\n"
-        "import rllib_cli.running, rllib_dreamerv3.plugin.algorithm\n"
+        "import rllib_cli.tune_run, rllib_dreamerv3.plugin.algorithm\n"
         "import rllib_dreamerv3.plugin.learners.learner\n"
         "import rllib_dreamerv3.plugin.sampling.env_runner\n"
         "assert not {'tensorflow_probability', 'tf_keras'} & set(sys.modules)\n"

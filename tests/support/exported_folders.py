@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import exported
+from compiling import compiling
 
 from rllib_dreamerv3.exporting.acting import load_policy
 from rllib_dreamerv3.exporting.folder import FORMATS, export_policy
@@ -36,7 +37,8 @@ def exported_folder(tmp_path_factory, name):
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (root / "exported").exists():
             checkpoint = exported.write_checkpoint(root / "checkpoint", *exported.SPACES[name])
-            export_policy(checkpoint, root / "exported", formats_of(name))
+            with compiling():
+                export_policy(checkpoint, root / "exported", formats_of(name))
     return root / "exported"
 
 

@@ -32,7 +32,12 @@ RECORDS, EPISODE = 40, 8
 
 
 def write_checkpoint(
-    path: Path, observation_space: gym.Space, action_space: gym.Space, **training: Any
+    path: Path,
+    observation_space: gym.Space,
+    action_space: gym.Space,
+    *,
+    records: int = RECORDS,
+    **training: Any,
 ) -> DreamerModel:
     """Writes what playing and dreaming read, episodes of 8 records of which each second is cut.
 
@@ -40,6 +45,7 @@ def write_checkpoint(
         path: A directory that is not there yet.
         observation_space: Of one environment.
         action_space: Of one environment.
+        records: How many replay has.
         **training: Options beside those of the tiny config.
 
     Returns:
@@ -54,24 +60,24 @@ def write_checkpoint(
     synthetic.scramble(model)
     tensors.save(path / NETWORKS_FILE, get_weights(model))
 
-    rng, at = np.random.default_rng(0), np.arange(RECORDS) % EPISODE
-    batched = batch_space(observation_space, RECORDS)
+    rng, at = np.random.default_rng(0), np.arange(records) % EPISODE
+    batched = batch_space(observation_space, records)
     batched.seed(0)
     is_last = at == EPISODE - 1
-    columns = observations.encode(batched.sample(), ended=np.ones(RECORDS, bool)) | {
-        ACTION: synthetic.action_vectors(actions.layout, RECORDS) * ~is_last[:, None],
-        REWARD: rng.normal(size=RECORDS).astype(np.float32),
+    columns = observations.encode(batched.sample(), ended=np.ones(records, bool)) | {
+        ACTION: synthetic.action_vectors(actions.layout, records) * ~is_last[:, None],
+        REWARD: rng.normal(size=records).astype(np.float32),
         IS_FIRST: at == 0,
         IS_LAST: is_last,
-        IS_TERMINAL: is_last & (np.arange(RECORDS) // EPISODE % 2 == 0),
+        IS_TERMINAL: is_last & (np.arange(records) // EPISODE % 2 == 0),
     }
     context = config.resolved("replay_context")
     if context:
-        columns[LATENT_H] = rng.uniform(-1, 1, (RECORDS, settings.deterministic)).astype("f4")
-        shape = (RECORDS, settings.categoricals)
+        columns[LATENT_H] = rng.uniform(-1, 1, (records, settings.deterministic)).astype("f4")
+        shape = (records, settings.categoricals)
         columns[LATENT_INDEX] = rng.integers(0, settings.classes, shape).astype(np.uint8)
-    buffer = ReplayBuffer(length=8, context=context, capacity_records=RECORDS, seed=0)
+    buffer = ReplayBuffer(length=8, context=context, capacity_records=records, seed=0)
     buffer.add(RecordChunk("t0", 0, columns))
     replay_checkpoint.save(buffer, path / REPLAY_DIRECTORY)
-    manifest.write(path, env_steps=RECORDS, updates=0)
+    manifest.write(path, env_steps=records, updates=0)
     return model

@@ -5,6 +5,8 @@ import tensorflow as tf
 from rllib_dreamerv3.agent.kernels.class_sampling import plain_sample_classes, sample_classes
 from rllib_dreamerv3.agent.math.categorical import inverse_cdf_sample, unimix_probs
 
+pytestmark = pytest.mark.compiled
+
 S, C = 4, 8
 BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 

@@ -10,6 +10,8 @@ from rllib_dreamerv3.agent.kernels.norm_silu import layer_norm, norm_silu, plain
 from rllib_dreamerv3.agent.networks.layers import NormSilu
 from rllib_dreamerv3.options.model_sizes import LayerStyle
 
+pytestmark = pytest.mark.compiled
+
 STYLES = [LayerStyle(norm, bias) for norm in ("layer", "rms") for bias in (False, True)]
 
 

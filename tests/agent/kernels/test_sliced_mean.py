@@ -42,6 +42,7 @@ def gradients(size, compiled):
     return [x.numpy() for x in function(rows.h, rows.index, data["weight"])]
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("size", [1, 3, 6])
 def test_slices_give_the_mean_and_its_gradients(size, compiled):
@@ -50,6 +51,7 @@ def test_slices_give_the_mean_and_its_gradients(size, compiled):
         np.testing.assert_allclose(part, whole, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.compiled
 def test_one_slice_is_after_the_other():
     """No operation of a slice may run before the gradients of the one before are there."""
     rows, data = inputs(4)

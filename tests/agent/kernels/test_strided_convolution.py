@@ -18,6 +18,8 @@ from rllib_dreamerv3.agent.kernels.strided_convolution import (
     plain_convolve_up,
 )
 
+pytestmark = pytest.mark.compiled
+
 # What one rounding to bfloat16 may change, relative to the largest result.
 TOLERANCE = {"float32": 1e-6, "bfloat16": 2**-8}
 DTYPES = pytest.mark.parametrize("dtype", list(TOLERANCE))

@@ -9,6 +9,8 @@ from rllib_dreamerv3.agent.kernels.upsampled_convolution import (
     plain_convolve_upsampled,
 )
 
+pytestmark = pytest.mark.compiled
+
 
 def value_and_gradients(function, x, kernel):
     with tf.GradientTape() as tape:

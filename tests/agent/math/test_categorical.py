@@ -190,6 +190,7 @@ def test_ends_of_the_unit_interval_give_the_first_and_last_possible_class():
     np.testing.assert_array_equal(sample, [1, 2, 3, 3])
 
 
+@pytest.mark.compiled
 def test_sampling_with_unknown_batch_shape():
     @tf.function(
         input_signature=[

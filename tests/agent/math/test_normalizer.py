@@ -48,6 +48,7 @@ def test_state_is_two_variables_that_no_optimizer_finds():
     assert set(map(id, normalizer.variables)) == {id(normalizer.low), id(normalizer.high)}
 
 
+@pytest.mark.compiled
 def test_inside_a_function_with_unknown_shape():
     normalizer, twin = ReturnNormalizer(), ReturnNormalizer()
 

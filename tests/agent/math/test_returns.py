@@ -62,6 +62,7 @@ def test_gradient_flows_through_returns():
     np.testing.assert_allclose(by_value[:, 0], [0, 0.05, 0.05 * 0.45, 0.5 * 0.45**2], rtol=1e-6)
 
 
+@pytest.mark.compiled
 def test_unknown_number_of_trajectories():
     @tf.function(input_signature=[tf.TensorSpec([5, None], tf.float32)] * 3)
     def run(reward, discount, value):

@@ -111,6 +111,7 @@ def test_mean_vector(variant):
     np.testing.assert_allclose(mean, [expected["pred"]], rtol, atol)
 
 
+@pytest.mark.compiled
 @both
 @pytest.mark.parametrize("shape", [(), (1,), (7,), (16, 64), (3, 5, 2)])
 @pytest.mark.parametrize("logit", [0.0, -3.7, 12.3])
@@ -192,6 +193,7 @@ def test_loss_at_initialisation(variant):
     )
 
 
+@pytest.mark.compiled
 @both
 def test_loss_and_gradient_agree_with_a_dense_target(variant):
     rng = np.random.default_rng(2)
@@ -257,6 +259,7 @@ def test_loss_of_extreme_logits_is_finite(variant):
     np.testing.assert_allclose(loss, [0.0, 1e4 + np.log(254)], rtol=1e-6)
 
 
+@pytest.mark.compiled
 @both
 @pytest.mark.parametrize("target", [np.nan, np.inf, -np.inf])
 def test_loss_of_a_target_that_is_not_finite_is_not_a_number(variant, target):

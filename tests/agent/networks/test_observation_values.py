@@ -13,6 +13,8 @@ from rllib_dreamerv3.agent.networks.observation_values import (
 )
 from rllib_dreamerv3.spaces.layout import Categorical, Vector
 
+pytestmark = pytest.mark.compiled
+
 NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2
 NO_SYMLOG = dataclasses.replace(NANO, symlog_obs=False)
 

@@ -12,6 +12,8 @@ from rllib_dreamerv3.spaces.layout import ContinuousAction
 
 NANO, NANO_V2 = synthetic.NANO, model_settings("nano", "v2")
 
+COMPILED = pytest.mark.compiled
+
 
 def make_policy(
     observations=synthetic.VECTOR, actions=synthetic.MIXED, seed=0, settings=synthetic.NANO
@@ -154,9 +156,9 @@ def test_sampled_actions_have_the_actors_distribution():
     ("settings", "layout"),
     [
         pytest.param(NANO, synthetic.VECTOR, id="v1-vector"),
-        pytest.param(NANO, synthetic.EVERYTHING, id="v1-everything"),
+        pytest.param(NANO, synthetic.EVERYTHING, id="v1-everything", marks=COMPILED),
         pytest.param(NANO_V2, synthetic.VECTOR, id="v2-vector"),
-        pytest.param(NANO_V2, synthetic.EVERYTHING_48, id="v2-everything"),
+        pytest.param(NANO_V2, synthetic.EVERYTHING_48, id="v2-everything", marks=COMPILED),
     ],
 )
 @pytest.mark.parametrize("n", [1, 3])

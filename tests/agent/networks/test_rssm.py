@@ -370,6 +370,7 @@ MIXTURES = {
 }
 
 
+@pytest.mark.compiled
 @pytest.mark.parametrize("rows_of_a_group", [B, 1])
 @pytest.mark.parametrize("settings", MIXTURES.values(), ids=MIXTURES)
 def test_observe_and_its_gradients_equal_the_reference(settings, rows_of_a_group, monkeypatch):

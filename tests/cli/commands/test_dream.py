@@ -9,9 +9,8 @@ from pathlib import Path
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-import ray
 from click.testing import CliRunner
-from tiny import tiny_config
+from trained import trained_checkpoint
 
 from rllib_cli.main import cli
 from rllib_dreamerv3.checkpoints import manifest
@@ -34,20 +33,11 @@ main()
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
-    """Checkpoints of trained algorithms, by name."""
+    """Trials with a checkpoint each, by name."""
     folder = tmp_path_factory.mktemp("saved")
-    configs = {
-        "vectors": tiny_config(),
-        # With stored latents.
-        "images": tiny_config("ale_py:ALE/Pong-v5", variant="v2"),
-    }
-    for name, config in configs.items():
-        algorithm = config.build_algo()
-        for _ in range(2):
-            algorithm.train()
-        algorithm.save_to_path(folder / name / "checkpoint_000000")
-        algorithm.stop()
-    ray.shutdown()
+    for name, variant in (("vectors", "v1"), ("images", "v2")):
+        trial = trained_checkpoint(tmp_path_factory, variant).parent
+        (folder / name).symlink_to(trial, target_is_directory=True)
     return folder
 
 
@@ -117,7 +107,6 @@ def test_fewer_sequences_than_asked_for_are_told(saved):
     assert f"Request sequences of at most {records} records (--length)" in output
 
 
-@pytest.mark.slow
 def test_neither_ray_nor_the_environment_is_needed(saved):
     """In a process of its own, in which neither can be imported."""
     finished = subprocess.run(

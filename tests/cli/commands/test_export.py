@@ -11,6 +11,8 @@ from rllib_cli.commands.export import FORMATS
 from rllib_cli.main import cli
 from rllib_dreamerv3.exporting import folder
 
+pytestmark = pytest.mark.compiled
+
 
 def export(*arguments):
     done = CliRunner().invoke(cli, ["export", *map(str, arguments)])

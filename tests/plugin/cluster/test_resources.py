@@ -220,7 +220,6 @@ for options in (
 """
 
 
-@pytest.mark.slow
 def test_workers_compute_with_their_share_of_cpus():
     done = subprocess.run(
         [sys.executable, "-c", THREADS_IN_WORKERS], capture_output=True, text=True
