@@ -46,7 +46,6 @@ def batch(variant, actions, seed):
     return synthetic.batch_with_context(synthetic.VECTOR, actions, *shape)
 
 
-@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("variant", "actions", "options"),
     [

@@ -138,7 +138,6 @@ def test_losses_of_v2_add_up():
     np.testing.assert_allclose(metrics["WORLD_MODEL_L_total"], total, rtol=1e-5)
 
 
-@pytest.mark.usefixtures("eager")
 def test_rewards_are_predicted_where_they_were_recorded():
     trainer, batch = make_v2(with_laprop(lr=0.0)), v2_batch()
     update = trainer.update(batch)
@@ -359,7 +358,6 @@ def test_update_takes_batches_of_any_size_and_repeats_itself():
     assert int(first.updates) == 2
 
 
-@pytest.mark.usefixtures("eager")
 def test_bins_that_are_no_targets_stay_mirror_images():
     """As both of a pair have equal gradients; what they weigh then cancels to the last bit."""
     trainer = make_v2(with_laprop(lr=1e-3, lr_warmup=0), scramble=False)
