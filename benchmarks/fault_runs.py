@@ -108,7 +108,7 @@ def runs(
             else:
                 wrong["ended wrongly"] += running.wait() != 0
         if saved is not None:
-            told = f"goes on from {saved.path.name}." in run.log.read_text()
+            told = f"continues from {saved.path.name}." in run.log.read_text()
             went_on = run.iterations()[done:][:1] == [iteration + 1]
             wrong["not from the newest"] += not (told and went_on)
         if not saves_in_time:

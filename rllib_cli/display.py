@@ -134,14 +134,14 @@ class Display:
         need = look_up(result, "replay_buffer/num_bytes_at_capacity")
         if need and not trial.result and len(self.trials) == 1:
             disk = look_up(result, "replay_buffer/num_bytes_of_disk")
-            room = look_up(result, "replay_buffer/num_bytes_of_machine") or disk or 0.0
+            available = look_up(result, "replay_buffer/num_bytes_of_machine") or disk or 0.0
             where = "free disk space" if disk else "memory"
             checkpoint = look_up(result, "replay_buffer/num_bytes_of_checkpoint") or 0.0
             self.print(
-                f"Replay may grow to {need / 1e9:.3g} GB, of {room / 1e9:.3g} GB {where}, and adds "
-                f"up to {checkpoint / 1e9:.3g} GB to each checkpoint on disk; an old checkpoint is "
-                "deleted after the next one is saved. capacity_bytes in replay_buffer_config "
-                "limits both."
+                f"Replay may grow to {need / 1e9:.3g} GB, of {available / 1e9:.3g} GB {where}, and "
+                f"adds up to {checkpoint / 1e9:.3g} GB to each checkpoint on disk; an old one is "
+                "deleted after the next is saved. capacity_bytes in replay_buffer_config limits "
+                "both."
             )
         trial.update(result)
 
@@ -327,8 +327,8 @@ class LiveDisplay(Display):
         table.add_column("", no_wrap=True, style="dim")
         rank = {"running": 0, "pending": 1, "failed": 2, "finished": 3}
         trials = sorted(trials, key=lambda trial: rank[trial.state])
-        room = max(3, self.console.height - 6)
-        for trial in trials[:room]:
+        most = max(3, self.console.height - 6)
+        for trial in trials[:most]:
             style = {"failed": "red", "finished": "dim"}.get(trial.state, "")
             waits = f"{trial.waits_for} ({time.monotonic() - trial.since:.0f} s)"
             cells = dict(zip((name for name, _ in _COLUMNS), self.cells(trial), strict=True))
@@ -338,8 +338,8 @@ class LiveDisplay(Display):
                 waits if trial.phase else trial.state,
                 style=style,
             )
-        if len(trials) > room:
-            table.add_row(f"and {len(trials) - room} more")
+        if len(trials) > most:
+            table.add_row(f"and {len(trials) - most} more")
         return table
 
 

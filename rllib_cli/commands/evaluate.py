@@ -23,7 +23,7 @@ _QUANTILES = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "max": 1.0}
 @click.command()
 @click.argument("checkpoint")
 @click.option(
-    "--algo", "--run", "-a", "-r", "algorithm", help="Ignored: checkpoints name their algorithm."
+    "--algo", "--run", "-a", "-r", "algorithm", help="Not needed: checkpoints name their algorithm."
 )
 @click.option(
     "--env",

@@ -38,7 +38,10 @@ def ended(*arguments):
     [
         ("  config: {lambda: 0.9}", "Unknown option 'lambda'. Did you mean 'gae_lambda'?"),
         ("  config: {env_config: }", "env_config must be a mapping.*, not empty"),
-        ("  config: {training_ratio: {grid_search: []}}", "config/training_ratio: grid_search must"),
+        (
+            "  config: {training_ratio: {grid_search: []}}",
+            "config/training_ratio: grid_search must",
+        ),
         ("  config: {trainin_ratio: 4}", "Unknown option 'trainin_ratio'.*'training_ratio'"),
         ("  config: {num_env_runer: 1}", "Unknown option 'num_env_runer'.*'num_env_runners'"),
         ("  config: {batch_size_B: 0}", "batch_size_B must be a whole number of at least 1"),
