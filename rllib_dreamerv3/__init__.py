@@ -1,12 +1,12 @@
 """DreamerV3 for RLlib, on TensorFlow 2.
 
-Two halves. ``plugin`` is what RLlib sees: config, algorithm, env runner, learner, RLModule. All
-else is a core that imports without Ray: ``options``, ``spaces``, ``envs``, ``replay``,
-``networks``, ``imagination``, ``losses``, ``learning``, ``reports`` and ``dream_env``. What a
-record is stands in ``records``, what the letters of shapes mean in ``networks``.
+``plugin`` is the interface to RLlib: config, algorithm, env runner, learner, RLModule. The rest is
+a core that imports without Ray: ``agent`` (networks, losses, the update), ``options``, ``spaces``,
+``envs``, ``replay``, ``checkpoints``, ``reports``, ``exporting`` and ``dream_env``. ``records``
+defines a record, ``agent.networks`` the letters of shapes.
 
-Importing the package imports neither Ray nor TensorFlow; its public names do. "DreamerV3" means
-this algorithm, in RLlib and in Tune, as soon as the package is imported.
+Importing the package imports neither Ray nor TensorFlow; its public names do. It registers
+"DreamerV3" as the name of this algorithm in RLlib and Tune.
 """
 
 from importlib import import_module

@@ -141,7 +141,7 @@ def test_what_cannot_be_is_refused(written, env):
     for wrong in ({"horizon": 0}, {"begin": "last"}, {"render_mode": "human"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             DreamEnv(written.path, **wrong)
-    with pytest.raises(CheckpointError, match="no 99 consecutive records"):
+    with pytest.raises(CheckpointError, match="not have 99 consecutive records"):
         DreamEnv(written.path, context=99)
 
 

@@ -21,8 +21,8 @@ class Trial:
             logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").warning("%s", text)
             logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").info("nobody needs this")
 
-    def leave(self, words):
-        post_status(words)
+    def leave(self, status):
+        post_status(status)
 
 
 def test_warnings_are_read_once_and_the_last_are_kept():
@@ -35,7 +35,7 @@ def test_warnings_are_read_once_and_the_last_are_kept():
     assert sorted(map(int, take_warnings())) == list(range(80, 100))
 
 
-def test_each_env_runner_has_words_of_its_own():
+def test_each_env_runner_has_its_own_status():
     one, other = Trial.remote(), Trial.remote()
     ray.get(one.leave.remote("it hangs"))
     assert take_status(other) is None

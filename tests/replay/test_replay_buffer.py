@@ -144,7 +144,7 @@ def test_context_counts_as_part_of_a_row():
     buffer = make_buffer(length=4, context=1)
     buffer.add(make_chunk("a", 0, 4))
     assert not buffer.can_sample
-    with pytest.raises(ValueError, match="no 5 consecutive records yet: 4 records"):
+    with pytest.raises(ValueError, match="not have 5 consecutive records yet: of its 4 records"):
         buffer.sample(1)
     buffer.add(make_chunk("a", 4, 2))
     assert buffer.num_windows == 2
@@ -182,7 +182,7 @@ def test_gap_and_restart_begin_a_new_segment():
 
 def test_sampling_too_early_is_a_clear_error_and_draws_nothing():
     early, late = make_buffer(), make_buffer()
-    with pytest.raises(ValueError, match="no 4 consecutive records yet: 0 records"):
+    with pytest.raises(ValueError, match="not have 4 consecutive records yet: of its 0 records"):
         early.sample(1)
     early.add(make_chunk("a", 0, 3))
     with pytest.raises(ValueError, match="at most 3 are consecutive"):

@@ -53,9 +53,11 @@ def test_sequences_do_not_cross_a_gap(tmp_path):
     for seed in range(5):
         columns = drawn(sequences, rows=2, length=14, seed=seed)
         assert sorted(columns[POSITION][:, 0]) == [0, 14]
-    with pytest.raises(CheckpointError, match=r"no 15 .* has 14\. Ask .* at most 14 \(--length\)"):
+    with pytest.raises(
+        CheckpointError, match=r"not have 15 .* at most 14 are .* at most 14 records \(--length\)"
+    ):
         sequences.draw(1, 15, 0, 0)
-    with pytest.raises(CheckpointError, match=r"no 15 consecutive records.*at most 13"):
+    with pytest.raises(CheckpointError, match=r"not have 15 consecutive records.*at most 13"):
         sequences.draw(1, 14, 1, 0)
 
 
