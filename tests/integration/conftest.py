@@ -3,6 +3,9 @@
 import pytest
 import ray
 
+# Before any test file imports RLlib: else MuJoCo could not draw in this process.
+import rllib_dreamerv3.plugin  # noqa: F401
+
 
 @pytest.fixture(scope="session", autouse=True)
 def ray_cluster():

@@ -52,8 +52,8 @@ algorithm.stop()
 @pytest.mark.parametrize(
     ("variant", "runners"),
     [
-        ("v1", 0),
         ("v2", 2),
+        pytest.param("v1", 0, marks=pytest.mark.long),
         pytest.param("v2", 0, marks=pytest.mark.long),
         pytest.param("v1", 2, marks=pytest.mark.long),
     ],

@@ -86,6 +86,7 @@ def test_tune_places_learners_env_runners_and_evaluation(tmp_path):
     assert results[0].checkpoint is not None
 
 
+@pytest.mark.long
 def test_evaluation_goes_on_beside_a_learner_of_its_own_process(build):
     """Sampling in turn with learning, in this process."""
     config = tiny_config().learners(num_learners=1, num_cpus_per_learner=0.5)

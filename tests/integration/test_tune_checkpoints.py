@@ -102,6 +102,7 @@ class SaysWhatCounts(RLlibCallback):
         result["reward_replayed"] = algorithm.replay_buffer.sample(50).columns["reward"].mean()
 
 
+@pytest.mark.long
 def test_pbt_copies_checkpoints_with_replay_and_perturbed_options_count(tmp_path):
     perturbed = {
         "world_model_lr": 5e-4,
