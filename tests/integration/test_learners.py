@@ -150,6 +150,9 @@ def test_two_learners_are_one_learner_with_all_rows(algorithm, name):
         assert first[1][bound] == pytest.approx(state[bound], rel=1e-5)
     logger.info("%s: %d updates, networks within %.1e", name, UPDATES, worst)
     for key, x in metrics.items():
+        # Relative to the median of each learner's own rows.
+        if "reward_signal" in key:
+            continue
         assert first[3][key] == pytest.approx(x, rel=1e-3, abs=1e-5), key
     if latents:
         both = {key: np.concatenate([first[2][key], second[2][key]]) for key in latents}
@@ -196,13 +199,9 @@ def test_results_are_those_of_the_whole_batch(algorithm):
     assert_equal(acting, {name: states_of(algorithm)[0][name] for name in acting})
 
 
-@pytest.mark.parametrize(
-    ("seconds", "calls"),
-    [(600, "draw draw store draw store store"), (0, "draw store")],
-    ids=["time enough", "time is up"],
-)
-def test_next_batch_is_drawn_while_an_update_runs(algorithm, monkeypatch, seconds, calls):
-    """But only if that update follows: none is left drawn, which a checkpoint would not hold."""
+@pytest.mark.parametrize("seconds", [600, 0], ids=["time enough", "time is up"])
+def test_next_batch_is_drawn_while_an_update_runs(algorithm, monkeypatch, seconds):
+    """Whatever the clock says, and none is left drawn, which a checkpoint would not hold."""
     found, replay = [], algorithm.replay_buffer
     sample, write_back = replay.sample, replay.write_back
     monkeypatch.setattr(replay, "sample", lambda n: found.append("draw") or sample(n))
@@ -210,7 +209,7 @@ def test_next_batch_is_drawn_while_an_update_runs(algorithm, monkeypatch, second
     monkeypatch.setattr(algorithm, "_pending_updates", 3)
     monkeypatch.setattr(algorithm, "_this_iteration", Iteration(seconds))
     algorithm._update_from_replay()
-    assert " ".join(found) == calls
+    assert " ".join(found) == "draw draw store draw store store"
     assert algorithm._drawn_ahead is None
     assert algorithm._pending_updates == 3 - found.count("store")
 

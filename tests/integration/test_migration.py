@@ -214,7 +214,7 @@ EXAMPLES = {
             "learners": {"num_learners": 1, "num_gpus_per_learner": 0},
             "debugging": {"log_level": "INFO"},
         },
-        {"framework": r"TensorFlow 2 alone; leave .framework\(\) out"},
+        {"framework": r"only on TensorFlow 2: leave .framework\(\) out"},
         {"framework": {"framework": "tf2"}},
         Vector("obs/vector", 4),
         DiscreteAction(2),

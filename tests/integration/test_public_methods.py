@@ -75,7 +75,7 @@ def test_env_runners_can_be_added_and_removed(algorithm):
 def test_module_weights_and_state(algorithm):
     weights = algorithm.get_weights()
     algorithm.set_weights(weights)
-    with pytest.raises(ValueError, match=r"of 'default_policy', not \['foo'\]"):
+    with pytest.raises(ValueError, match=r"one key 'default_policy', not \['foo'\]"):
         algorithm.set_weights({"foo": 1})
     part = algorithm.get_state(components="learner_group")
     assert "replay_buffer" not in part

@@ -59,7 +59,7 @@ def test_later_records_are_imagined_from_the_recorded_actions():
     model, batch = scrambled(), records()
     prediction = predict(model, batch)
     world = model.world_model
-    posterior = world(batch, UNIFORM).state
+    posterior = world.observe(batch, UNIFORM).state
     for row in range(B):
         last = row * T + OBSERVED - 1
         state = State(posterior.h[last : last + 1], posterior.index[last : last + 1])

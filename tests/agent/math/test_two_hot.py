@@ -269,6 +269,7 @@ def test_loss_of_a_target_that_is_not_finite_is_not_a_number(variant, target):
     np.testing.assert_array_equal(np.isnan(loss), [False, True, False])
 
 
+@pytest.mark.compiled
 @both
 def test_unknown_batch_shape(variant):
     code = CODES[variant]

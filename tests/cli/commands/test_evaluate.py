@@ -92,7 +92,7 @@ def test_foreign_directories_are_refused():
     with pytest.raises(RunError, match=r"no directory .*missing"):
         find_checkpoint("missing")
     Path("photos").mkdir()
-    with pytest.raises(RunError, match="photos is no checkpoint") as info:
+    with pytest.raises(RunError, match="photos is not a checkpoint") as info:
         find_checkpoint("photos")
     assert info.value.exit_code == 1
 
