@@ -131,7 +131,7 @@ def test_too_late_an_import_says_what_to_do():
 
 
 def test_rllib_leaves_tensorflow_in_version_2_mode_once_the_package_is_imported():
-    """Although no name of it has been used; and nobody imports TensorFlow Probability unused."""
+    """Before any of its names is used; and TensorFlow Probability stays unimported."""
     check(
         "import sys, rllib_dreamerv3\n"
         "import ray.rllib.algorithms.ppo\n"

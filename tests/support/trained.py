@@ -1,6 +1,6 @@
 """Checkpoints that were trained, for every test that needs no more than one of them.
 
-Each is made once in a session, even if several processes run its tests. Nobody may change it.
+Each is made once in a test session, even with several processes. Tests must not change it.
 """
 
 import fcntl

@@ -1,6 +1,6 @@
 """How much of the rewards in a batch the reward head predicts.
 
-The loss does not tell: where rewards are rare, it is near 0 for a head that knows none of them.
+The loss does not show it: with rare rewards it is near 0 for a head that predicts none of them.
 """
 
 import tensorflow as tf
