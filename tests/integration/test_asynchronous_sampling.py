@@ -24,7 +24,8 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 # Hundreds of updates: compiling one takes less time.
 pytestmark = pytest.mark.compiled
 
-RUNNERS, STEP_S, LENGTH = 4, 0.01, 25
+# So slow that updates keep up on two busy cores.
+RUNNERS, STEP_S, LENGTH = 4, 0.04, 25
 RECORDS_AN_UPDATE = 4
 AHEAD = 2 * 2 * RUNNERS  # what "auto" is with two requests at each env runner
 BROADCAST_INTERVAL = 3
