@@ -81,7 +81,7 @@ def test_results_repeat_an_evaluation_until_the_next(build):
 
 
 def test_an_environment_has_to_be_named(build):
-    with pytest.raises(ConfigError, match="names no environment"):
+    with pytest.raises(ConfigError, match="has no environment"):
         build(tiny_config(None))
     with pytest.raises(ConfigError, match="env must be a name, a class or a function"):
         build(tiny_config(Base()))
