@@ -41,7 +41,10 @@ def checkpoints(experiment: str = "results/mine") -> list[Path]:
 
 def wait_for_checkpoints(process, number: int) -> None:
     deadline = time.monotonic() + 300
-    while len([path for path in checkpoints() if (path / manifest.MANIFEST).exists()]) < number:
+    # The driver writes the trial's options; a quick trial saves before that.
+    while len(
+        [path for path in checkpoints() if (path / manifest.MANIFEST).exists()]
+    ) < number or not [*Path("results/mine").glob("*/params.json")]:
         assert process.poll() is None, process.stdout.read()
         assert time.monotonic() < deadline
         time.sleep(0.1)
