@@ -40,7 +40,7 @@ def test_dm_control_is_recorded_as_it_is():
     from dm_control import suite
 
     runner = DreamerV3EnvRunner(config=tiny_config(FINGER), worker_index=0)
-    (seed,), _ = runner._place.seeds(runner.config.seed, 1)
+    (seed,), _ = runner._seed_key.seeds(runner.config.seed, 1)
     (chunk,) = runner.sample(num_timesteps=503, random_actions=True)
     actions = runner.module.actions.decode(chunk.columns[ACTION])
     runner.stop()
