@@ -57,7 +57,7 @@ class Image:
         """Why ``[N, *env_shape]`` are no pixels of this kind; None if they are.
 
         Whole numbers of other dtypes, such as lists of a server's client, are pixels if they are
-        within uint8. Floats are not, for nobody knows whether they are meant to be up to 1 or 255.
+        within uint8. Floats are rejected: their range could be 1 or 255.
         """
         if self.dtype != "uint8" or value.dtype in (np.uint8, np.bool_):
             return None

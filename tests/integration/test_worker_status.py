@@ -19,7 +19,7 @@ class Trial:
         forward_warnings()
         for text in texts:
             logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").warning("%s", text)
-            logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").info("nobody needs this")
+            logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").info("not a warning")
 
     def leave(self, status):
         post_status(status)
