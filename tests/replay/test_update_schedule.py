@@ -63,3 +63,10 @@ def test_reached_ratio_counts_what_is_done():
     assert schedule.reached(28) == 0.2
     # What was cancelled is not made up for.
     assert schedule.due(30) == 1
+
+
+def test_no_update_is_lost_to_rounding():
+    """Ten records at 0.3 updates each: the third is due with the last, not with the eleventh."""
+    schedule = UpdateSchedule(0.3)
+    assert schedule.due(0) == 1
+    assert [schedule.due(record) for record in range(1, 31)] == [0, 0, 0, 1, 0, 0, 1, 0, 0, 1] * 3
