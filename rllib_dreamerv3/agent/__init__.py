@@ -23,5 +23,6 @@ one update; Adam                                       ``trainer.py``, ``optimiz
 =====================================================  ============================================
 
 ``kernels/`` has optimised forms of the slow operations, each beside the plain formula that it is
-tested against. ``replicas.py`` joins several trainers into one update.
+tested against. ``replicas.py`` joins several trainers into one update;
+``assignments.py`` leaves out steps that are not finite.
 """

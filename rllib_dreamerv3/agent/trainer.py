@@ -4,12 +4,13 @@ Knows nothing of Ray: ``Trainer(model, ...).update(batch)`` is all there is to i
 not finite are left out, so that a diverging run keeps its last good parameters.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from rllib_dreamerv3.agent.assignments import all_finite, either, follow, only_if
 from rllib_dreamerv3.agent.imagination import flat_mask, imagine
 from rllib_dreamerv3.agent.kernels.chunked_loss import mean_by_slices
 from rllib_dreamerv3.agent.losses.actor_critic import (
@@ -44,67 +45,6 @@ from rllib_dreamerv3.records import (
     REWARD,
 )
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
-
-
-def all_finite(scalars: Iterable[tf.Tensor]) -> tf.Tensor:
-    """Whether none of these float32 scalars is infinite or no number; bool scalar."""
-    return tf.reduce_all(tf.math.is_finite(tf.stack(list(scalars))))
-
-
-def either(condition: tf.Tensor, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
-    """Runs one of two functions for what it assigns.
-
-    A branch costs nothing. A choice for each number between its old and its new value would: it
-    is one more pass through all parameters and moments, whose step reads and writes them once.
-    """
-
-    def run(assign: Callable[[], None]) -> Callable[[], tf.Tensor]:
-        def branch() -> tf.Tensor:
-            assign()
-            # Branches must give something, and both the same.
-            return tf.constant(0)
-
-        return branch
-
-    tf.cond(condition, run(then), run(otherwise))
-
-
-def only_if(condition: tf.Tensor, step: Callable[[], None]) -> None:
-    """Runs a function for what it assigns, or leaves everything as it is."""
-    either(condition, step, lambda: None)
-
-
-def follow(
-    slow: Sequence[tf.Variable],
-    fast: Sequence[tf.Variable],
-    decay: float,
-    wholly: tf.Tensor | None = None,
-) -> None:
-    """Moves the slow critic's weights towards those of the critic, which has stepped already.
-
-    Args:
-        slow: The slow critic's weights.
-        fast: The critic's, in the same order.
-        decay: What the slow ones keep of themselves.
-        wholly: bool scalar, whether they become the critic's instead; None for never.
-
-    Source: arXiv 2301.04104v1, critic learning, after eq. 10; the whole copy is of the 2023 code.
-    """
-    pairs = list(zip(slow, fast, strict=True))
-
-    def copy() -> None:
-        for s, f in pairs:
-            s.assign(f)
-
-    def mix() -> None:
-        for s, f in pairs:
-            s.assign_sub((1.0 - decay) * (s - f))
-
-    if wholly is None:
-        mix()
-    else:
-        either(wholly, copy, mix)
-
 
 Batch = Mapping[str, tf.Tensor]
 Metrics = dict[str, tf.Tensor]

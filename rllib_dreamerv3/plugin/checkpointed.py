@@ -230,7 +230,7 @@ class CheckpointedAlgorithm(Algorithm):
             CheckpointError: If the directory is not a checkpoint of this algorithm, or is damaged.
         """
         with CheckpointLocation.of(path, filesystem).reading() as directory:
-            manifest.verify(directory)
+            _require_unpickling(directory, manifest.verify(directory).files)
             return super().from_checkpoint(str(directory), **kwargs)
 
     @property
@@ -313,11 +313,24 @@ def _put_back(
 
 
 def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
-    """Unpickles RLlib's files, to fail before anything is restored, e.g. with another version."""
+    """Unpickles RLlib's files, to fail before anything is built or restored.
+
+    Raises:
+        CheckpointError: If one needs a module or a name that cannot be imported here.
+    """
     for name in names:
-        if name.endswith(".pkl"):
+        if not name.endswith(".pkl"):
+            continue
+        try:
             with open(directory / name, "rb") as file:
                 pickle.load(file)
+        except (ImportError, AttributeError) as error:
+            raise CheckpointError(
+                f"{directory / name} needs what cannot be imported here: {error}. It may be your "
+                "own code, or the checkpoint was written by another version of this package or of "
+                "Ray: train on with that one. `rllib evaluate`, `rllib export` and load_policy() "
+                "read the checkpoint without this file."
+            ) from error
 
 
 def may_replace(directory: Path) -> bool:

@@ -339,6 +339,15 @@ def test_what_cannot_be_unpickled_here_changes_nothing(build, saved, tmp_path):
     assert algorithm.iteration == 0
 
 
+def test_building_from_another_versions_checkpoint_says_what_is_missing(saved, tmp_path):
+    path = tmp_path / "checkpoint"
+    shutil.copytree(saved, path)
+    (path / "class_and_ctor_args.pkl").write_bytes(b"cnot_here\nWhatever\n.")
+    sign(path)
+    with pytest.raises(CheckpointError, match=r"class_and_ctor_args.pkl needs.*not_here.*version"):
+        DreamerV3.from_checkpoint(path)
+
+
 def test_acting_imports_nothing_that_a_checkpoint_names(saved, tmp_path, monkeypatch):
     (tmp_path / "evil.py").write_text("raise SystemError('was executed')")
     monkeypatch.syspath_prepend(tmp_path)

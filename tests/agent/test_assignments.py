@@ -6,8 +6,8 @@ import synthetic
 import tensorflow as tf
 from trainers import make_trainer, make_v2, run, v2_batch, with_laprop, with_rates
 
+from rllib_dreamerv3.agent.assignments import all_finite, only_if
 from rllib_dreamerv3.agent.networks.model import get_weights
-from rllib_dreamerv3.agent.trainer import all_finite, only_if
 
 
 def make(variant, **options):
