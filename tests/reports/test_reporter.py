@@ -55,7 +55,7 @@ def test_dream_data_are_means_over_all_trajectories():
     horizon, n = SETTINGS.horizon_H, B * T
     world, mean = model.world_model, make_two_hot("symlog").mean
     uniform = tf.random.stateless_uniform([B, T, NANO.categoricals], [0, 7])
-    start = world(batch, uniform).state.stop_gradient()
+    start = world.observe(batch, uniform).state.stop_gradient()
     trajectory = imagine(
         world,
         model.actor,
