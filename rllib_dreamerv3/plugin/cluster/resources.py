@@ -229,8 +229,9 @@ def threads_for_this_process() -> int | None:
     """Returns the number of threads that this process should compute with.
 
     Returns:
-        In a Ray worker process the CPUs assigned to it, rounded up, at least 1. None elsewhere:
-        all cores may be used.
+        In a Ray worker process the CPUs assigned to it, rounded up, at least 1, and at most those
+        that the system lets it run on: with ``taskset``, or in a batch job that is bound to cores,
+        more threads than cores wait for each other. None elsewhere: all cores may be used.
     """
     import ray
 
@@ -239,7 +240,14 @@ def threads_for_this_process() -> int | None:
     context = ray.get_runtime_context()
     if context.worker.mode != ray.WORKER_MODE:
         return None
-    return max(1, math.ceil(context.get_assigned_resources().get("CPU", 0) - 1 / _UNITS))
+    assigned = math.ceil(context.get_assigned_resources().get("CPU", 0) - 1 / _UNITS)
+    return max(1, min(assigned, _usable_cores()))
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # Linux
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _refusal(parts: list[Part], resource: str, asked: float, have: float) -> str:

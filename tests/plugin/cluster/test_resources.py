@@ -205,7 +205,10 @@ ray.init(num_cpus=6, include_dashboard=False, log_to_driver=False)
 
 @ray.remote
 class Worker:
-    def threads(self):
+    def threads(self, cores=None):
+        import os
+        if cores:
+            os.sched_setaffinity(0, cores)
         from rllib_dreamerv3.plugin.cluster.resources import threads_for_this_process
         return threads_for_this_process()
 
@@ -217,11 +220,13 @@ for options in (
     {"num_cpus": 2, "scheduling_strategy": PlacementGroupSchedulingStrategy(group)},
 ):
     print(ray.get(Worker.options(**options).remote().threads.remote()))
+bound = Worker.options(num_cpus=2).remote()
+print(ray.get(bound.threads.remote(cores={0})))
 """
 
 
-def test_workers_compute_with_their_share_of_cpus():
+def test_workers_compute_with_their_share_of_cpus_and_at_most_the_cores_they_are_bound_to():
     done = subprocess.run(
         [sys.executable, "-c", THREADS_IN_WORKERS], capture_output=True, text=True
     )
-    assert done.stdout.split() == ["2", "1", "1", "2"], done.stderr
+    assert done.stdout.split() == ["2", "1", "1", "2", "1"], done.stderr
