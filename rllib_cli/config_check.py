@@ -3,10 +3,7 @@
 RLlib would reject the same options later; this check only answers sooner.
 """
 
-import ast
-import importlib.util
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from rllib_cli.errors import InputError, unknown
@@ -14,15 +11,27 @@ from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.option import Option
 from rllib_dreamerv3.options.option_checks import check_options
+from rllib_dreamerv3.options.rllibs import HONOURED, RLLIBS_FORMER_NAMES
+from rllib_dreamerv3.options.rllibs_refused import IDLE, REFUSED
 from rllib_dreamerv3.options.table import OPTIONS, REPLAY_BUFFER
 
 NAME = "DreamerV3"
 
-# Keys of RLlib's config dicts that are not attributes of its config object.
-DICT_ONLY_KEYS = {"env", "model_config", "multiagent"}
+# Keys of config dicts that are neither attributes of the config object nor their former names.
+_DICT_ONLY = {"class", "model_config", "multiagent"}
 
-# An option of other algorithms; DreamerV3 has gae_lambda.
-LEFT_OUT = {"lambda"}
+# DreamerV3's is gae_lambda.
+_OF_OTHERS = {"lambda"}
+
+_NAMES = (
+    OPTIONS.keys()
+    | FORMER_OPTIONS.keys()
+    | HONOURED.keys()
+    | IDLE.keys()
+    | REFUSED.keys()
+    | RLLIBS_FORMER_NAMES.keys() - _OF_OTHERS
+    | _DICT_ONLY
+)
 
 
 def checked(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,14 +70,10 @@ def _whole(value: Any) -> Any:
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    if not config.keys() <= OPTIONS.keys() | FORMER_OPTIONS.keys() | DICT_ONLY_KEYS:
-        rllibs = rllib_option_names()
-        if rllibs is not None:
-            names = OPTIONS.keys() | FORMER_OPTIONS.keys() | DICT_ONLY_KEYS | rllibs - LEFT_OUT
-            for key in config:
-                if key not in names:
-                    public = {name for name in names if not name.startswith("_")}
-                    raise unknown("option", str(key), public)
+    for key in config:
+        if key not in _NAMES:
+            public = {name for name in _NAMES if not name.startswith("_")}
+            raise unknown("option", str(key), public)
     env_config = config.get("env_config", {})
     if not isinstance(env_config, Mapping):
         given = "empty" if env_config is None else repr(env_config)
@@ -90,45 +95,6 @@ def _check(config: Mapping[str, Any]) -> None:
         check_options(own, max(1, runners) * per_runner if counts else 1)
     except ConfigError as error:
         raise InputError(str(error)) from None
-
-
-def rllib_option_names() -> set[str] | None:
-    """Reads the names of RLlib's own options, and their former names, from its source.
-
-    Returns:
-        The names; None if the installed Ray's source does not have them in the expected place.
-    """
-    spec = importlib.util.find_spec("ray")
-    if spec is None or spec.origin is None:
-        return None
-    file = Path(spec.origin).parent / "rllib" / "algorithms" / "algorithm_config.py"
-    if not file.is_file():
-        return None
-    methods = {
-        method.name: method
-        for node in ast.parse(file.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.ClassDef) and node.name == "AlgorithmConfig"
-        for method in node.body
-        if isinstance(method, ast.FunctionDef)
-    }
-    if not {"__init__", "_translate_special_keys"} <= methods.keys():
-        return None
-    translated = methods["_translate_special_keys"]
-    return {*_attributes_set(methods["__init__"]), *_compared_with(translated)} | {"class"}
-
-
-def _attributes_set(function: ast.FunctionDef) -> Iterator[str]:
-    for node in ast.walk(function):
-        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
-            yield node.attr
-
-
-def _compared_with(function: ast.FunctionDef) -> Iterator[str]:
-    for node in ast.walk(function):
-        if isinstance(node, ast.Compare):
-            for other in node.comparators:
-                if isinstance(other, ast.Constant):
-                    yield str(other.value)
 
 
 def _is_searched(value: Any) -> bool:

@@ -24,6 +24,18 @@ _USERS_NAMES = {
     "_train_batch_size_per_learner": "train_batch_size_per_learner",
 }
 
+RLLIBS_FORMER_NAMES = {
+    "callbacks": "callbacks_class",
+    "create_env_on_driver": "create_env_on_local_worker",
+    "custom_eval_function": "custom_evaluation_function",
+    "framework": "framework_str",
+    "input": "input_",
+    "lambda": "lambda_",
+    "num_cpus_for_driver": "num_cpus_for_main_process",
+    "num_workers": "num_env_runners",
+}
+"""Names in config dicts that RLlib translates -> the attribute."""
+
 
 def users_name(attribute: str) -> str:
     """What a method of the config, or a file, calls an attribute of RLlib's config."""
