@@ -4,7 +4,7 @@
         --full-disks 20 --flips 200 --truncations 50 --signals 20 --out faults.json
 
 Each number says how often a fault is made; without it, the fault is left out. After every fault
-the run has to go on, or the damage has to be named. The table counts what went wrong: it should
+the run has to continue, or the damage has to be named. The table counts failures: it should
 hold zeros alone. Parts may be run one after the other: each adds its row to the file. Full disks
 need the right to mount a tmpfs.
 """

@@ -12,7 +12,7 @@ from pathlib import Path
 
 @contextmanager
 def process(arguments: list[str], log: Path) -> Iterator[subprocess.Popen]:
-    """A Python process in a session of its own, of which nothing is left at the end.
+    """A Python process in its own session. All its processes are ended with it.
 
     Args:
         arguments: What follows ``python``.

@@ -64,7 +64,7 @@ class Group(NamedTuple):
     Attributes:
         series: Its name.
         xs: The ``x`` of each row.
-        measure: Gives the rows of those ``x`` that it is told.
+        measure: Returns the rows of the given ``x``.
     """
 
     series: str

@@ -35,7 +35,7 @@ class Outcome(NamedTuple):
         columns: Observation columns ``[N, ...]`` as they are recorded; ``action_mask`` too, if
             there are masks.
         reward: The reward head's mean, float32 ``[N]``.
-        go_on: Probability that the episode goes on, float32 ``[N]``.
+        go_on: Probability that the episode continues, float32 ``[N]``.
     """
 
     latents: Latents
@@ -45,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 class Dynamics:
-    """Filters records with the posterior, and goes on with the prior."""
+    """Filters records with the posterior, and continues with the prior."""
 
     def __init__(self, world: WorldModel, saved: SavedNetworks):
         """Takes a world model that has its parameters.
@@ -180,7 +180,7 @@ class Dynamics:
         }
         for image, predicted in zip(layout.images, images, strict=True):
             columns[image.key] = stored_image(image, predicted)
-        # In the 2025 code the head learns gamma instead of 1 where an episode goes on.
+        # In the 2025 code the head learns gamma instead of 1 where an episode continues.
         go_on = np.minimum(go_on / np.float32(self._saved.continue_label), np.float32(1.0))
         return Outcome(Latents(h, classes.astype(np.int32)), columns, reward, go_on)
 

@@ -87,7 +87,7 @@ class DreamEnv(gym.Env):
         """Begins a dream.
 
         Args:
-            seed: Begins the random numbers anew.
+            seed: Restarts the random numbers.
             options: May have an ``observation`` to begin with, as the first of an episode.
 
         Returns:
@@ -118,7 +118,7 @@ class DreamEnv(gym.Env):
             probability with which the episode went on.
 
         Raises:
-            ResetNeeded: If there is no episode to go on with.
+            ResetNeeded: If no episode is running.
             ValueError: If the action is not in its space.
         """
         if self._dreams.get_state().ended[0]:
@@ -139,7 +139,7 @@ class DreamEnv(gym.Env):
         return None if pictures is None else pictures[0]
 
     def get_state(self) -> DreamState:
-        """All that decides how the dream goes on; see :meth:`DreamVectorEnv.get_state`."""
+        """The complete state of the dream; see :meth:`DreamVectorEnv.get_state`."""
         return self._dreams.get_state()
 
     def set_state(self, state: DreamState) -> None:

@@ -19,7 +19,7 @@ Begin = Literal["anywhere", "first"]
 
 
 class Starts(NamedTuple):
-    """M records from which dreams go on.
+    """M records from which dreams start.
 
     Attributes:
         latents: Posterior states at them, ``[M, ...]``.

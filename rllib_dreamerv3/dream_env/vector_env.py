@@ -29,14 +29,14 @@ OBSERVATION = "observation"
 
 
 class DreamState(NamedTuple):
-    """All that decides how N dreams go on: arrays, which are never changed in place.
+    """The complete state of N dreams: arrays, which are never changed in place.
 
     Attributes:
         latents: Model states ``[N, ...]``.
         columns: Current observations, as columns ``[N, ...]``.
         steps: Since each began, int64 ``[N]``.
         ended: Which have ended, bool ``[N]``.
-        random: State of the random numbers; None to go on with those that are there, so that
+        random: State of the random numbers; None keeps the current ones, so that
             another outcome is drawn each time.
     """
 
@@ -146,7 +146,7 @@ class DreamVectorEnv(VectorEnv):
         """Begins all dreams.
 
         Args:
-            seed: Begins the random numbers of all of them anew.
+            seed: Restarts the random numbers of all of them.
             options: May have an ``observation`` of all of them to begin with, ``[N, ...]``.
 
         Returns:
@@ -179,7 +179,7 @@ class DreamVectorEnv(VectorEnv):
 
         Returns:
             Observations, rewards float64 ``[N]``, terminated and truncated bool ``[N]``, and an
-            info with ``continue``, the probability that the episode goes on, float32 ``[N]``.
+            info with ``continue``, the probability that the episode continues, float32 ``[N]``.
 
         Raises:
             ResetNeeded: If the dreams have not begun.
@@ -214,7 +214,7 @@ class DreamVectorEnv(VectorEnv):
         )
 
     def get_state(self) -> DreamState:
-        """All that decides how the dreams go on.
+        """Returns the complete state of the dreams.
 
         Raises:
             ResetNeeded: If they have not begun.

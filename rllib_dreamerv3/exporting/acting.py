@@ -1,4 +1,4 @@
-"""Acts with the policy of a checkpoint: no Ray, no environment, nothing of it executed."""
+"""Acts with the policy of a checkpoint, without Ray or an environment. Executes no code from it."""
 
 from pathlib import Path
 from typing import Any, Literal, NamedTuple

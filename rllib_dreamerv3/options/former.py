@@ -1,4 +1,4 @@
-"""Options of RLlib's former DreamerV3 that do nothing here, and what they are told.
+"""Options of RLlib's former DreamerV3 that have no effect here, and the messages for them.
 
 Each is accepted where it asks for what happens anyway, so that configs move over unchanged.
 """

@@ -40,10 +40,10 @@ class Option:
         above: Value that it must exceed.
         most: Largest value.
         unit: Of a number, in the plural.
-        only_with: Another option, and the value without which this one has no meaning.
+        only_with: Another option, and the value that this one requires.
         common: Whether it is among the few that most users meet first.
         also: Values that it may have beside those of its kind.
-        idle: Whether it has no meaning in a new config, where ``only_with`` is not what is needed.
+        idle: Whether it has no effect in a new config, because ``only_with`` is not met.
     """
 
     name: str
@@ -77,12 +77,12 @@ class Option:
         return None if self.is_late else self.v1
 
     def default(self, variant: str) -> Any:
-        """What the option is where nobody sets it."""
+        """The value of an option that is not set."""
         return self.v2 if variant == "v2" else self.v1
 
     @property
     def words(self) -> str:
-        """What it may be, in words."""
+        """The allowed values, for messages."""
         none = ["None"] if self.optional else []
         if self.choices:
             return " or ".join([*map(_as_written, self.choices), *none])

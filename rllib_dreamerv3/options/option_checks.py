@@ -131,7 +131,7 @@ def _check_that_learning_starts(
 
 def _check_contradictions(options: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     for name, row in OPTIONS.items():
-        # A config's own default, with which users may reckon, asks for nothing.
+        # The config's own default requests nothing.
         if row.only_with is None or given.get(name) in (None, row.config_default):
             continue
         other, needed = row.only_with
@@ -139,12 +139,12 @@ def _check_contradictions(options: Mapping[str, Any], given: Mapping[str, Any]) 
             instead = [x.name for x in OPTIONS.values() if x.only_with == (other, options[other])]
             which = f", which has {', '.join(instead)}" if instead else ""
             raise ConfigError(
-                f"{name} has no meaning with {other}: {options[other]!r}{which}. Leave it out, or "
+                f"{name} has no effect with {other}: {options[other]!r}{which}. Leave it out, or "
                 f"set {other}: {needed!r}."
             )
     if options["discount_in_continue"] and options["imagined_continues"] == "mode":
         raise ConfigError(
-            "discount_in_continue puts the discount into the predicted probability to go on, which "
+            "discount_in_continue puts the discount into the predicted continue probability, which "
             'imagined_continues: "mode" does not use: nothing would be discounted. Set '
             'imagined_continues: "probability", or discount_in_continue: false.'
         )

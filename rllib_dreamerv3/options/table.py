@@ -3,7 +3,7 @@
 A row is a field of one of the groups below: its name, its type or choices, the default of v1 (and
 of v2, where the two published versions differ), range, unit, and a sentence. From it follow the
 defaults and checks of the config, the documentation of its methods, `docs/options.md`, and what
-networks and trainer are told. A new option is a new row, and the place that uses it.
+networks and trainer read. A new option is a new row, and the place that uses it.
 
 ``v1`` is arXiv 2301.04104v1 with the authors' code of 2023, ``v2`` the revision in Nature (2025)
 with their code of 2025. Nothing else in the package knows of variants.
@@ -246,7 +246,7 @@ class LearningOptions:
 
     @property
     def continue_label(self) -> float:
-        """What the continue head learns where an episode goes on."""
+        """Label of the continue head where an episode continues."""
         return self.gamma if self.discount_in_continue else 1.0
 
     @property

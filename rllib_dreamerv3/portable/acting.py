@@ -80,7 +80,7 @@ class ExportedPolicy:
         """Begins episodes in all environments.
 
         Args:
-            seed: Begins the random numbers anew; None to go on with them.
+            seed: Restarts the random numbers; None continues them.
         """
         if seed is not None:
             self._rng = np.random.default_rng(seed)

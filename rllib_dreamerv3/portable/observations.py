@@ -77,7 +77,7 @@ class Observations:
 
 
 def require_environments(n: int) -> None:
-    """Raises ValueError where there is nobody to act for."""
+    """Raises ValueError for an empty batch."""
     if n == 0:
         raise ValueError("The observation is that of 0 environments: there is nothing to act in.")
 

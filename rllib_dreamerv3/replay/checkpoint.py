@@ -216,7 +216,7 @@ def _parse(raw: dict[str, Any]) -> Index:
         queue=[(_count(segment), _count(start)) for segment, start in raw["online_queue"]["rows"]],
         queue_sequence_length=_count(raw["online_queue"]["row_length"]),
         lifetime={name: _count(value) for name, value in raw["lifetime"].items()},
-        # Older checkpoints lack it: the range begins anew.
+        # Older checkpoints lack it: the range starts empty.
         rewards={name: float(value) for name, value in raw.get("rewards", {}).items()},
         rng=raw["rng"],
     )

@@ -9,7 +9,7 @@ class RewardRange:
     """Follows the rewards of records; those of first records, 0 by convention, do not count."""
 
     def __init__(self, reward_min: float = np.inf, reward_max: float = -np.inf):
-        """Begins without records, or goes on from what `metrics` gave."""
+        """Begins without records, or continues from what `metrics` returned."""
         self._least, self._greatest = reward_min, reward_max
 
     def add(self, columns: Columns) -> None:

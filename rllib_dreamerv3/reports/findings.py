@@ -104,7 +104,7 @@ def _continues_unpredicted(history: History) -> Finding | None:
     rate = history.latest("replay_buffer/num_episodes_stored") / records
     if loss is None or not 0 < rate < 0.5:
         return None
-    # What the head learns where an episode goes on may be the discount, which leaves a loss.
+    # The label where an episode continues may be the discount, whose entropy remains as loss.
     label = option(history, "gamma") if option(history, "discount_in_continue") else 1.0
     ends = 1.0 - (1.0 - rate) * label
     unaware = -ends * math.log(ends) - (1 - ends) * math.log(1 - ends)

@@ -85,7 +85,7 @@ class History:
         return {name for name, column in self._columns.items() if not all(map(math.isnan, column))}
 
     def rows(self, *names: str) -> list[tuple[float, ...]]:
-        """What was reported under several names, where all of them were reported."""
+        """Returns the values of several names, from results that have all of them."""
         if not self._columns.keys() >= set(names):
             return []
         rows = zip(*(self._columns[name] for name in names), strict=True)
@@ -96,10 +96,10 @@ class History:
 
         Args:
             name: Of the value.
-            by: Name of what it is told by.
+            by: Name of the value on the other axis.
 
         Returns:
-            Both, where both were reported.
+            Axis and values, from results that have both.
         """
         pairs = self.rows(by, name)
         return [x for x, _ in pairs], [y for _, y in pairs]

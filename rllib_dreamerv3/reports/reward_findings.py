@@ -133,6 +133,6 @@ def rewards_have_ended(history: History) -> Finding | None:
         "Rewards have ended",
         f"There were {1000 * rate:.2g} in 1,000 env steps at first, and none in the last "
         f"{steps:,.0f}.",
-        "Begin anew with more steps before learning (num_steps_sampled_before_learning_starts), "
+        "Start again with more steps before learning (num_steps_sampled_before_learning_starts), "
         f"or a higher entropy_scale (now {option(history, 'entropy_scale'):g}).",
     )

@@ -48,7 +48,7 @@ class ObservationBounds:
         left: Any = False
         for i, path, box in self._boxes:
             outside = (values[i] < box.low) | (values[i] > box.high)
-            # NaN and infinity are errors, which are told of elsewhere.
+            # NaN and infinity are errors, which are reported elsewhere.
             if outside.any() and np.isfinite(values[i]).all():
                 left |= outside.reshape(len(outside), -1).any(-1)
                 if not self._told:

@@ -317,7 +317,7 @@ class ActionCodec:
 
         Returns:
             ``float32 [n, A]``: one-hot parts, and numbers in [-1, 1] (for elements without two
-            bounds too, for want of a scale).
+            bounds too, because they have no scale).
 
         Raises:
             ValueError: If a mask allows no choice of a part, or is not of that shape.

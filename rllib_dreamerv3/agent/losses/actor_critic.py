@@ -36,7 +36,7 @@ class Returns(NamedTuple):
 def imagined_continues(
     logits: tf.Tensor, start_is_terminal: tf.Tensor, kind: ImaginedContinues
 ) -> tf.Tensor:
-    """Whether an imagined episode goes on after each state; carries no gradient.
+    """Whether an imagined episode continues after each state; carries no gradient.
 
     Args:
         logits: The continue head's, float32 ``[H + 1, N]``.

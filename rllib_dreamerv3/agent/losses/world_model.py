@@ -78,8 +78,8 @@ def continue_loss(logits: tf.Tensor, is_terminal: tf.Tensor, discount: float = 1
     Args:
         logits: float32 ``[N]``.
         is_terminal: bool ``[N]``.
-        discount: Label where the episode goes on: 1, or the discount factor, which the head then
-            predicts together with the chance to go on (2025 code).
+        discount: Label where the episode continues: 1, or the discount factor, which the head then
+            multiplies into the continue probability (2025 code).
     """
     label = discount * (1.0 - tf.cast(is_terminal, tf.float32))
     return tf.nn.sigmoid_cross_entropy_with_logits(label, logits)

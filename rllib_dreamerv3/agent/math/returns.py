@@ -20,7 +20,7 @@ def lambda_returns(
 
     Args:
         reward: Raw reward at each state, float32 ``[H + 1, N]``, H known statically.
-        discount: Discount factor times probability that the episode goes on, float32
+        discount: Discount factor times probability that the episode continues, float32
             ``[H + 1, N]``.
         value: Raw value of each state, float32 ``[H + 1, N]``.
         lam: 0 gives one-step returns, 1 Monte-Carlo returns with the last value as bootstrap.
@@ -45,7 +45,7 @@ def trajectory_weights(continues: tf.Tensor, gamma: float = 1.0) -> tf.Tensor:
     predicted continues already contain the discount factor, as in the 2025 code, gamma is 1.
 
     Args:
-        continues: Probability (or 0 and 1) that the episode goes on, float32 ``[H + 1, N]``.
+        continues: Probability (or 0 and 1) that the episode continues, float32 ``[H + 1, N]``.
         gamma: Discount factor.
 
     Returns:

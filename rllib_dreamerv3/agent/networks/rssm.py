@@ -159,7 +159,7 @@ class Rssm(tf.Module):
         Args:
             tokens: float32 ``[B, T, E]``.
             action: float32 ``[B, T, A]``, action of the *previous* record.
-            is_first: bool ``[B, T]``; where set, a row goes on from the initial state.
+            is_first: bool ``[B, T]``; where set, a row restarts from the initial state.
             uniform: float32 ``[B, T, S]`` in [0, 1), decides the samples.
             start: State before the first record of each row, ``[B, ...]``, taken as data; not used
                 where ``is_first[:, 0]`` is set.

@@ -31,7 +31,7 @@ class SavedNetworks(NamedTuple):
         policy: ``policy.json``.
         settings: What the networks are built from.
         two_hot_bins: Code of rewards and values, see :func:`make_two_hot`.
-        continue_label: What the continue head learned where an episode goes on: 1, or gamma.
+        continue_label: Label of the continue head where an episode continued: 1, or gamma.
         observations: Codec of the observations.
         actions: Codec of the actions.
     """

@@ -55,7 +55,7 @@ class WorldModelOutput(NamedTuple):
 
 
 class Context(NamedTuple):
-    """What the record before each row left behind: the rows go on from there (2025 code).
+    """State and action before each row, from which the row continues (2025 code).
 
     Attributes:
         state: Its latents as they were stored, ``[B, ...]``, data.

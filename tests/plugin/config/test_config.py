@@ -114,16 +114,16 @@ def test_choice_that_does_not_exist_is_refused_with_those_that_do(name):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"lr": 1e-4}, "lr has no meaning.*world_model_lr.*'laprop'"),
+        ({"lr": 1e-4}, "lr has no effect.*world_model_lr.*'laprop'"),
         # Its default says so just as well: it was set.
-        ({"lr": 4e-5}, "lr has no meaning"),
-        ({"lr_warmup": 10}, "lr_warmup has no meaning"),
-        ({"variant": "v2", "optimizer_type": "adam", "lr": 1e-4}, "lr has no meaning"),
+        ({"lr": 4e-5}, "lr has no effect"),
+        ({"lr_warmup": 10}, "lr_warmup has no effect"),
+        ({"variant": "v2", "optimizer_type": "adam", "lr": 1e-4}, "lr has no effect"),
         (
             {"variant": "v2", "world_model_lr": 1e-3},
-            "world_model_lr has no meaning.*lr, lr_warmup, adaptive_grad_clip.*'adam'",
+            "world_model_lr has no effect.*lr, lr_warmup, adaptive_grad_clip.*'adam'",
         ),
-        ({"model_size": "1M", "actor_lr": 1e-3}, "actor_lr has no meaning"),
+        ({"model_size": "1M", "actor_lr": 1e-3}, "actor_lr has no effect"),
         ({"optimizer_type": "laprop", "critic_grad_clip_by_global_norm": 1.0}, "critic_grad_clip"),
         ({"discount_in_continue": True}, "nothing would be discounted"),
         ({"variant": "v2", "imagined_continues": "mode"}, "nothing would be discounted"),
@@ -142,7 +142,7 @@ BESIDE = {"sampling": "asynchronous", "num_env_runners": 2}
     [
         ({"sampling": "asynchronous"}, "needs remote env runners.*num_env_runners"),
         ({"sampling": "asynchronus"}, "Did you mean 'asynchronous'"),
-        ({"broadcast_interval": 2}, "broadcast_interval has no meaning with sampling"),
+        ({"broadcast_interval": 2}, "broadcast_interval has no effect with sampling"),
         ({"max_records_ahead": 100}, "max_records_ahead has no effect.*asynchronous"),
         ({"max_records_ahead": None}, "max_records_ahead has no effect.*asynchronous"),
         ({**BESIDE, "batch_mode": "complete_episodes"}, "complete_episodes.*None"),
