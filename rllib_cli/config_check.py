@@ -38,11 +38,17 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: If an option is unknown or has a wrong value.
     """
+    config = with_ints(config)
+    _check(config)
+    return config
+
+
+def with_ints(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Converts floats such as 1e6 to ints where an option of DreamerV3 needs one."""
     config = with_whole_numbers(config, OPTIONS)
     if isinstance(config.get("replay_buffer_config"), Mapping):
         replay = with_whole_numbers(config["replay_buffer_config"], REPLAY_BUFFER)
         config["replay_buffer_config"] = replay
-    _check(config)
     return config
 
 

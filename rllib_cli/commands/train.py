@@ -193,17 +193,18 @@ def train(
 
 @train.command("file")
 @click.argument("file")
+@click.option("--config", type=JSON, help="Options of RLlib's config that differ from the file's.")
 @_run_options
 def train_file(file: str, **options: Any) -> None:
     """Train the experiments of FILE, one after the other.
 
     A YAML file contains experiments by name, each with the keys run, env, stop, config and more. A
     Python file defines `config`, a DreamerV3Config, and optionally `stop`. Options override the
-    file; stop criteria are merged.
+    file; --stop, --config and --env-config are merged with what the file says.
     """
     from rllib_cli.experiment_files import from_file
 
-    env = options.pop("env")
+    env = options.pop("env") or (options["config"] or {}).get("env")
     sys.exit(_train(lambda: from_file(file, options["verbosity"], env), options, f"reading {file}"))
 
 
@@ -235,6 +236,7 @@ def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -
         experiments = [
             experiment.changed(
                 name=options["experiment_name"],
+                config=options.get("config"),
                 env_config=options["env_config"],
                 stop=options["stop"],
                 num_samples=options["num_samples"],

@@ -85,6 +85,20 @@ def test_train_by_file_says_at_once_what_will_run(ran):
     assert "DreamerV3 on Pendulum-v1, until training_iteration >= 5 or" in done.output
 
 
+def test_options_of_a_config_may_stand_beside_a_file(ran):
+    Path("x.yaml").write_text(
+        "x:\n  run: DreamerV3\n  config: {model_size: nano, seed: 1}\n"
+        "  checkpoint_config: {checkpoint_at_end: false}\n"
+    )
+    done = call("train", "file", "x.yaml", "--config", '{"seed": 3, "env": "CartPole-v1"}')
+    assert done.exit_code == 0, done.output
+    (((experiment,), _),) = ran
+    assert experiment.config == {"model_size": "nano", "seed": 3, "env": "CartPole-v1"}
+    done = call("train", "file", "x.yaml", "--env", "A", "--config", '{"sed": 3}')
+    assert done.exit_code == 2
+    assert "Unknown option 'sed'. Did you mean 'seed'?" in done.output
+
+
 def test_options_of_older_versions_say_why_they_do_nothing(ran):
     arguments = ["train", "--algo", "DreamerV3", "--env", "CartPole-v1"]
     for option in ("--ray-ui", "--local-mode", "--trace", "--eager"):
