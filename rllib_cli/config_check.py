@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from rllib_cli.errors import InputError, unknown
+from rllib_cli.errors import InputError
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.option import Option
 from rllib_dreamerv3.options.option_checks import check_options
 from rllib_dreamerv3.options.table import OPTIONS, REPLAY_BUFFER
+from rllib_dreamerv3.options.unknown_options import unknown_options
 
 NAME = "DreamerV3"
 
@@ -71,10 +72,8 @@ def _check(config: Mapping[str, Any]) -> None:
         rllibs = rllib_option_names()
         if rllibs is not None:
             names = OPTIONS.keys() | FORMER_OPTIONS.keys() | DICT_ONLY_KEYS | rllibs - LEFT_OUT
-            for key in config:
-                if key not in names:
-                    public = {name for name in names if not name.startswith("_")}
-                    raise unknown("option", str(key), public)
+            if wrong := [str(key) for key in config if key not in names]:
+                raise InputError(str(unknown_options("option", wrong, names)))
     env_config = config.get("env_config", {})
     if not isinstance(env_config, Mapping):
         given = "empty" if env_config is None else repr(env_config)
