@@ -1,5 +1,6 @@
 """What the command understands, and what it answers to what it does not."""
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rllib_cli import tune_run
+from rllib_cli import stop_criteria, tune_run
 from rllib_cli.main import cli
 
 
@@ -137,6 +138,11 @@ def write_several():
         (["evaluate", ".", "--algo", "PPO"], "not of PPO"),
         (["trian"], "No such command 'trian'"),
         (["train", "a.yaml"], "Did you mean: rllib train file a.yaml"),
+        # Neither is told of --eager and --trace, which are hidden and do nothing.
+        (["train", "--eeger"], "No such option '--eeger'. *$"),
+        (["train", "file", "two.yaml", "--trase"], "No such option '--trase'. *$"),
+        (["rollout", "checkpoint"], "now called evaluate: rllib evaluate CHECKPOINT"),
+        (["example", "list"], "rllib train file tuned_examples/"),
     ],
 )
 def test_wrong_use_is_told_in_a_message_with_exit_code_2(ran, arguments, message):
@@ -228,6 +234,23 @@ def test_help_shows_each_example_on_lines_of_its_own():
     lines = [line.strip() for line in told.splitlines()]
     assert "rllib train file tuned_examples/cartpole.yaml" in lines
     assert "rllib train --algo DreamerV3 --env CartPole-v1 \\" in lines
+
+
+@pytest.mark.parametrize("command", [["train"], ["train", "file"]])
+def test_help_says_what_stop_criteria_and_schedulers_there_are(command):
+    from ray.tune.schedulers import SCHEDULER_IMPORT
+
+    told = call(*command, "--help").output
+    stops = re.findall(r"^ *--stop '(.*)'$", told, re.MULTILINE)
+    assert stops
+    assert {name for stop in stops for name in json.loads(stop)} <= set(stop_criteria.KNOWN)
+    (scheduler,) = re.findall(r"--scheduler-config '(.*?)'", told, re.DOTALL)
+    assert json.loads(scheduler).keys() == {"time_attr", "grace_period", "max_t"}
+    (others,) = re.findall(r"Others: ([^.]*)\.", told)
+    assert {name.strip() for name in others.split(",")} <= set(stop_criteria.KNOWN)
+    (listed,) = re.findall(r"Tune scheduler: (.*)\.\n *--scheduler-config", told, re.DOTALL)
+    names = set(re.sub(r"\(.*?\)", "", listed, flags=re.DOTALL).replace(" or ", ",").split(","))
+    assert {name.strip() for name in names} - {"asha"} <= SCHEDULER_IMPORT.keys()
 
 
 def test_an_environment_of_ones_own_is_named_with_options_and_directory(ran):
