@@ -73,7 +73,7 @@ def test_options_of_a_config_win_over_the_files_and_merge_with_its_mappings():
         "replay_buffer_config": {"capacity": 100_000, "storage": "disk"},
         "env_config": {"b": 3},
     }
-    with pytest.raises(InputError, match="'sed'. Did you mean 'seed'"):
+    with pytest.raises(InputError, match=r"'sed'\. Did you mean 'seed'"):
         said.changed(config={"sed": 3})
     with pytest.raises(InputError, match="gamma"):
         Experiment("x", "DreamerV3", {"env": "A-v1"}).changed(config={"gamma": 2.0})

@@ -166,7 +166,7 @@ def test_options_of_replay_are_told_where_they_belong():
 
 
 def test_refused_options_are_named_all_at_once():
-    with pytest.raises(ConfigError, match="(?s)num_epochs: 3 is not.*grad_clip: 0.5 is not"):
+    with pytest.raises(ConfigError, match=r"(?s)num_epochs: 3 is not.*grad_clip: 0.5 is not"):
         tiny_config().training(num_epochs=3, grad_clip=0.5).validate()
 
 
