@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from rllib_cli.progress import TrialProgress, look_up
+from rllib_cli.progress import TrialProgress
 from rllib_dreamerv3.reports.findings import findings
 from rllib_dreamerv3.reports.history import UPDATES, History
 
-# Updates, and results with updates, before their rate is estimated.
-_MIN_UPDATES = 3
-_MIN_RESULTS = 3
 # Shorter runs get no estimate; the table's time to go is enough.
 _LONG_RUN_S = 3600.0
 # Results between two searches for findings.
@@ -46,10 +43,9 @@ class Advice:
         """
         history = self._histories.setdefault(trial_id, History())
         history.add(result)
-        if len(history.values(UPDATES)) >= _MIN_RESULTS:
-            estimate = self._estimate(result, trial, stop)
-            if estimate and self._is_new(trial_id, "estimate"):
-                yield estimate
+        estimate = self._estimate(result, trial, stop)
+        if estimate and self._is_new(trial_id, "estimate"):
+            yield estimate
         if len(history) % _FINDINGS_EVERY == 0:
             for finding in findings(history):
                 if self._is_new(trial_id, finding.name):
@@ -66,9 +62,8 @@ class Advice:
     def _estimate(
         result: Mapping[str, Any], trial: TrialProgress, stop: Mapping[str, Any]
     ) -> str | None:
-        updates = look_up(result, UPDATES)
         rate, to_go = trial.rate(UPDATES), trial.time_to_go(stop)
-        if not updates or updates < _MIN_UPDATES or not rate or to_go is None:
+        if not rate or to_go is None:
             return None
         seconds, criterion = to_go
         if seconds < _LONG_RUN_S:

@@ -6,7 +6,7 @@ RLlib would reject the same options later; this check only answers sooner.
 from collections.abc import Mapping
 from typing import Any
 
-from rllib_cli.errors import InputError, unknown
+from rllib_cli.errors import InputError
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.option import Option
@@ -14,6 +14,7 @@ from rllib_dreamerv3.options.option_checks import check_options
 from rllib_dreamerv3.options.rllibs import HONOURED, RLLIBS_FORMER_NAMES
 from rllib_dreamerv3.options.rllibs_refused import IDLE, REFUSED
 from rllib_dreamerv3.options.table import OPTIONS, REPLAY_BUFFER
+from rllib_dreamerv3.options.unknown_options import unknown_options
 
 NAME = "DreamerV3"
 
@@ -47,11 +48,17 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         InputError: If an option is unknown or has a wrong value.
     """
+    config = with_ints(config)
+    _check(config)
+    return config
+
+
+def with_ints(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Converts floats such as 1e6 to ints where an option of DreamerV3 needs one."""
     config = with_whole_numbers(config, OPTIONS)
     if isinstance(config.get("replay_buffer_config"), Mapping):
         replay = with_whole_numbers(config["replay_buffer_config"], REPLAY_BUFFER)
         config["replay_buffer_config"] = replay
-    _check(config)
     return config
 
 
@@ -70,10 +77,8 @@ def _whole(value: Any) -> Any:
 
 
 def _check(config: Mapping[str, Any]) -> None:
-    for key in config:
-        if key not in _NAMES:
-            public = {name for name in _NAMES if not name.startswith("_")}
-            raise unknown("option", str(key), public)
+    if wrong := [str(key) for key in config if key not in _NAMES]:
+        raise InputError(str(unknown_options("option", wrong, _NAMES)))
     env_config = config.get("env_config", {})
     if not isinstance(env_config, Mapping):
         given = "empty" if env_config is None else repr(env_config)

@@ -112,13 +112,14 @@ class Experiment:
 
         Args:
             **changes: New values; None leaves a value as it is. ``stop``, ``checkpoint`` and
-                ``env_config`` are merged, ``env`` goes into the config.
+                ``config`` are merged; ``env`` and ``env_config`` go into the config.
 
         Returns:
             The changed experiment.
 
         Raises:
-            InputError: If a stop criterion or checkpoint setting is unknown or has a wrong value.
+            InputError: If a stop criterion, an option or a checkpoint setting is unknown or has a
+                wrong value.
         """
         changes = {key: value for key, value in changes.items() if value is not None}
         notes = list(self.notes)
@@ -127,13 +128,17 @@ class Experiment:
         if "checkpoint" in changes:
             settings = _checkpoint_settings(changes["checkpoint"], notes)
             changes["checkpoint"] = {**self.checkpoint, **settings}
+        given = dict(changes.pop("config", {}))
         if "env_config" in changes:
-            before = self.config.get("env_config") or {}
-            # A grid search over complete env_configs cannot be merged with one.
-            merged = {**({} if "grid_search" in before else before), **changes.pop("env_config")}
-            changes["config"] = {**self.config, "env_config": merged}
+            given = _merged(given, {"env_config": changes.pop("env_config")})
         if "env" in changes:
-            changes["config"] = {**changes.get("config", self.config), "env": changes.pop("env")}
+            given["env"] = changes.pop("env")
+        if given:
+            merged = _merged(self.config, config_check.with_ints(given))
+            # The config of a Python file is a complete one, which RLlib checks.
+            if isinstance(self.algorithm, str):
+                merged = _checked_config(self.algorithm, merged)
+            changes["config"] = merged
         return replace(self, **{**changes, "notes": tuple(notes)})
 
 
@@ -214,6 +219,19 @@ def from_mapping(name: str, spec: Any, env: str | None) -> Experiment:
         notes=tuple(notes),
         **_checked_values(spec, _ROWS),
     )
+
+
+def _merged(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A config with given options, which are merged with mappings such as ``env_config``.
+
+    A grid search over complete mappings cannot be merged with one, and is replaced.
+    """
+    merged = {**config, **given}
+    for name in config.keys() & given.keys():
+        both = config[name], given[name]
+        if all(isinstance(one, Mapping) and "grid_search" not in one for one in both):
+            merged[name] = {**config[name], **given[name]}
+    return merged
 
 
 def _checked_config(algorithm: str, config: dict[str, Any]) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The ``rllib`` command. Each of its commands has a file in ``commands``."""
 
 import sys
+from typing import Any
 
 import click
 
@@ -35,7 +36,26 @@ def _print_versions(ctx: click.Context, param: click.Parameter, wanted: bool) ->
         ctx.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+# Commands of RLlib's former command line, and what to use instead.
+_FORMER = {
+    "rollout": "rollout is now called evaluate: rllib evaluate CHECKPOINT",
+    "example": "Examples are files in tuned_examples: rllib train file "
+    "tuned_examples/first_look.yaml",
+    "tune": "A sweep is an experiment with a grid search: rllib train file "
+    "tuned_examples/sweep.yaml",
+}
+
+
+class _Commands(click.Group):
+    """Says what commands of RLlib's former command line are called now."""
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        if args and args[0] in _FORMER:
+            raise click.UsageError(_FORMER[args[0]], ctx)
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version",
     is_flag=True,

@@ -9,8 +9,13 @@ from typing import Any
 
 from rllib_cli.stop_criteria import COUNTERS
 
-# Results over which rates are averaged: about a minute and a half with RLlib's intervals.
-_WINDOW = 10
+# Rates are averaged over the last minute, and over at least so many intervals between results.
+_WINDOW_S = 60.0
+_FEWEST_INTERVALS = 3
+# The first intervals of a run, or after a restart, compile: their rate is below this share of the
+# later ones.
+_COMPILING = 0.5
+_TIME, _UPDATES = "time_total_s", "num_grad_updates_lifetime"
 
 _LEARNER = "learners/default_policy"
 LOSSES = {
@@ -54,7 +59,8 @@ class TrialProgress:
     since: float = field(default_factory=time.monotonic)
     state: str = "pending"
     result: Mapping[str, Any] = field(default_factory=dict)
-    _history: deque[dict[str, float]] = field(default_factory=lambda: deque(maxlen=_WINDOW))
+    _history: deque[dict[str, float]] = field(default_factory=deque)
+    _is_stable: bool = False
 
     def enter(self, phase: str, detail: str = "") -> None:
         """Sets phase and detail."""
@@ -82,8 +88,32 @@ class TrialProgress:
         )
         if bool(self.grad_updates) != had_updates or went_back:
             self._history.clear()
+            self._is_stable = False
         self._history.append(counters)
+        self._forget_compiling()
+        self._forget_old()
         self._read_phase()
+
+    def _forget_compiling(self) -> None:
+        """Drops the first interval if updates were far slower in it than in the next ones.
+
+        Later slow intervals, e.g. with an evaluation, belong to the rate.
+        """
+        if self._is_stable or len(self._history) <= _FEWEST_INTERVALS:
+            return
+        first, second, *_, last = self._history
+        rate, later = _rate(_UPDATES, first, second), _rate(_UPDATES, second, last)
+        if rate is not None and later is not None and rate < _COMPILING * later:
+            self._history.popleft()
+        else:
+            self._is_stable = True
+
+    def _forget_old(self) -> None:
+        now = self._history[-1].get(_TIME, math.inf)
+        while len(self._history) > 1 + _FEWEST_INTERVALS:
+            if self._history[1].get(_TIME, -math.inf) > now - _WINDOW_S:
+                break
+            self._history.popleft()
 
     def _read_phase(self) -> None:
         target = look_up(self.result, "replay_buffer/prefill_target")
@@ -140,15 +170,10 @@ class TrialProgress:
         return {name: look_up(self.result, path) for name, path in LOSSES.items()}
 
     def rate(self, counter: str) -> float | None:
-        """Growth of a counter per second; None before two comparable results."""
+        """Recent growth of a counter per second; None before two comparable results."""
         if len(self._history) < 2:
             return None
-        first = self._history[0]
-        seconds = self._history[-1].get("time_total_s", 0) - first.get("time_total_s", 0)
-        last = self._history[-1]
-        if counter not in last or not seconds:
-            return None
-        return (last[counter] - first.get(counter, 0)) / seconds
+        return _rate(counter, self._history[0], self._history[-1])
 
     def time_to_go(self, stop: Mapping[str, float]) -> tuple[float, str] | None:
         """Estimates the time until the first stop criterion is reached.
@@ -157,14 +182,25 @@ class TrialProgress:
             stop: Result name -> value at which the trial ends. Only counters are considered.
 
         Returns:
-            Seconds and the criterion's name; None if there is no estimate.
+            Seconds and the criterion's name; None if there is no estimate, e.g. because there are
+            too few results since the first update.
         """
         estimates: list[tuple[float, str]] = []
         if self.phase:
             return None
         for name, target in stop.items():
             value = look_up(self.result, name)
-            rate = 1.0 if name == "time_total_s" else self.rate(name)
+            rate = 1.0 if name == _TIME else self.rate(name) if self._is_stable else None
             if name in COUNTERS and value is not None and rate:
                 estimates.append((max(0.0, (target - value) / rate), name))
         return min(estimates) if estimates else None
+
+
+def _rate(
+    counter: str, first: Mapping[str, float], last: Mapping[str, float]
+) -> float | None:
+    """Growth of a counter per second between two results; None if it is unknown."""
+    seconds = last.get(_TIME, 0.0) - first.get(_TIME, 0.0)
+    if counter not in last or seconds <= 0:
+        return None
+    return (last[counter] - first.get(counter, 0.0)) / seconds

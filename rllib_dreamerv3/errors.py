@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 # Display limit.
 _MOST_NAMES = 16
+# Less similar names are not meant: clip_param is no misspelt lr_warmup.
+_SIMILAR = 0.6
 
 
 class ConfigError(ValueError):
@@ -54,24 +56,32 @@ def describe(error: BaseException) -> str:
 
 
 def unknown_name(what: str, name: str, valid: Iterable[str]) -> ConfigError:
-    """Builds the error for an unknown name, suggesting the most similar valid one.
+    """Builds the error for an unknown name.
 
     Args:
         what: Kind of the name, e.g. ``"option"``.
-        name: The given name. For a nested one, as in ``outer/inner``, the message shows the syntax.
+        name: The given name.
+        valid: All valid names.
+    """
+    return ConfigError(f"Unknown {what} {name!r}. {suggestion(name, valid)}")
+
+
+def suggestion(name: str, valid: Iterable[str]) -> str:
+    """Returns a sentence that names the valid name which is probably meant.
+
+    Args:
+        name: The given name. For a nested one, as in ``outer/inner``, the sentence shows the
+            syntax.
         valid: All valid names.
     """
     names = sorted(valid)
     lower = {n.lower(): n for n in names}
-    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_SIMILAR)
     outer, _, inner = name.replace(".", "/").partition("/")
     if inner and outer in names:
-        hint = f"Options of {outer!r} are nested: {{{outer!r}: {{{inner!r}: ...}}}}."
-    elif near:
-        hint = f"Did you mean {lower[near[0]]!r}?"
-    elif len(names) <= _MOST_NAMES:
-        hint = f"Valid: {', '.join(names)}."
-    else:
-        nearest = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.0)
-        hint = f"The most similar of {len(names)}: {', '.join(lower[n] for n in nearest)}."
-    return ConfigError(f"Unknown {what} {name!r}. {hint}")
+        return f"Options of {outer!r} are nested: {{{outer!r}: {{{inner!r}: ...}}}}."
+    if near:
+        return f"Did you mean {lower[near[0]]!r}?"
+    if len(names) <= _MOST_NAMES:
+        return f"Valid: {', '.join(names)}."
+    return "No valid name is similar."

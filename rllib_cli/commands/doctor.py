@@ -27,7 +27,7 @@ _MAX_START_SHARE = 0.2
 @click.option("--env", "-e", help="Environment instead of a file: an id or module:Class.")
 @env_config
 @pythonpath
-@click.option("--config", type=JSON, default="{}", help="RLlib's config, for --env.")
+@click.option("--config", type=JSON, default="{}", help="RLlib's config; over that of the file.")
 @click.option("--stop", "-s", type=JSON, help="Stop criteria: result name -> value.")
 @click.option("-v", "verbosity", count=True, help="Show the libraries' messages.")
 def doctor(
@@ -66,7 +66,7 @@ def examine(
         target: A file for ``rllib train file``, or a directory of results; None with ``env``.
         env: An environment instead of a file.
         env_config: Options of the environment; they override those of the file.
-        config: RLlib's config, for ``env``.
+        config: RLlib's config; its options override those of the file.
         stop: Stop criteria; they override those of the file.
         verbosity: From 1, print tracebacks of errors.
 
@@ -88,11 +88,11 @@ def examine(
         loaded = (
             [from_options("DreamerV3", env, dict(config))]
             if env
-            else from_file(str(target), verbosity, None)
+            else from_file(str(target), verbosity, config.get("env"))
         )
         warnings = 0
         for experiment in loaded:
-            changed = experiment.changed(env_config=env_config, stop=stop)
+            changed = experiment.changed(config=config, env_config=env_config, stop=stop)
             warnings += _estimate(changed, display, verbosity)
         return int(warnings > 0)
 

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from difflib import get_close_matches
 from importlib.util import find_spec
 from typing import Any
 
@@ -56,7 +57,12 @@ def _tracker(ctx: click.Context, param: click.Parameter, name: str | None) -> st
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of both forms of ``train``."""
     decorators = [
-        click.option("--stop", "-s", type=JSON, help="Stop criteria: result name -> value."),
+        click.option(
+            "--stop",
+            "-s",
+            type=JSON,
+            help="Stop criteria: result name -> value. A trial ends as soon as one is reached.",
+        ),
         click.option("--env", "-e", help="Environment to train in: an id or module:Class."),
         env_config,
         pythonpath,
@@ -115,8 +121,17 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="PATH",
             help="Start a new run with the networks, replay and counters of a checkpoint.",
         ),
-        click.option("--scheduler", default="fifo", help="Tune scheduler, e.g. asha."),
-        click.option("--scheduler-config", type=JSON, help="Arguments of the scheduler."),
+        click.option(
+            "--scheduler",
+            default="fifo",
+            help="Tune scheduler: fifo (default: every trial to its end), asha, hyperband, "
+            "median_stopping_rule or pbt.",
+        ),
+        click.option(
+            "--scheduler-config",
+            type=JSON,
+            help="Arguments of the scheduler, as in Ray's documentation.",
+        ),
         click.option(
             "--wandb",
             metavar="PROJECT",
@@ -143,6 +158,21 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 # Keeps click from rewrapping a paragraph.
 _NO_REWRAP = "\b\n"
+_EXAMPLES = f"""
+Stop criteria, of which the first one that is reached counts:
+
+{_NO_REWRAP}--stop '{{"num_env_steps_sampled_lifetime": 10000}}'
+--stop '{{"env_runners/episode_return_mean": 450, "time_total_s": 3600}}'
+
+Others: training_iteration, num_grad_updates_lifetime, env_runners/num_episodes_lifetime,
+evaluation/env_runners/episode_return_mean.
+
+A sweep, whose worse trials end early:
+
+{_NO_REWRAP}--config '{{"entropy_scale": {{"grid_search": [1e-4, 3e-4, 1e-3]}}}}' \\
+--scheduler asha --scheduler-config '{{"grace_period": 5000, "max_t": 20000,
+  "time_attr": "num_env_steps_sampled_lifetime"}}'
+"""
 _TRAIN_HELP = f"""Train an experiment from a file or from options.
 
 {_NO_REWRAP}rllib train file tuned_examples/cartpole.yaml
@@ -150,10 +180,33 @@ _TRAIN_HELP = f"""Train an experiment from a file or from options.
 {_NO_REWRAP}rllib train --algo DreamerV3 --env CartPole-v1 \\
     --config '{{"model_size": "XS"}}' \\
     --stop '{{"env_runners/episode_return_mean": 450}}'
-"""
+{_EXAMPLES}"""
+_FILE_HELP = f"""Train the experiments of FILE, one after the other.
+
+A YAML file contains experiments by name, each with the keys run, env, stop, config and more. A
+Python file defines `config`, a DreamerV3Config, and optionally `stop`. Options override the file;
+--stop, --config and --env-config are merged with what the file says.
+{_EXAMPLES}"""
 
 
-class _TrainGroup(click.Group):
+class _WithoutHidden(click.Command):
+    """Suggests only options that are not hidden for an unknown one."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            shown = [
+                name
+                for one in self.get_params(ctx)
+                if not getattr(one, "hidden", False)
+                for name in (*one.opts, *one.secondary_opts)
+            ]
+            near = get_close_matches(error.option_name, shown)
+            raise click.NoSuchOption(error.option_name, possibilities=near, ctx=ctx) from None
+
+
+class _TrainGroup(_WithoutHidden, click.Group):
     """Suggests ``file`` where it is missing before a file's name."""
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
@@ -191,19 +244,15 @@ def train(
     sys.exit(_train(lambda: [from_options(algorithm, env, config)], options, phase))
 
 
-@train.command("file")
+@train.command("file", cls=_WithoutHidden, help=_FILE_HELP)
 @click.argument("file")
+@click.option("--config", type=JSON, help="Options of RLlib's config that differ from the file's.")
 @_run_options
 def train_file(file: str, **options: Any) -> None:
-    """Train the experiments of FILE, one after the other.
-
-    A YAML file contains experiments by name, each with the keys run, env, stop, config and more. A
-    Python file defines `config`, a DreamerV3Config, and optionally `stop`. Options override the
-    file; stop criteria are merged.
-    """
+    """Train the experiments of FILE, one after the other."""
     from rllib_cli.experiment_files import from_file
 
-    env = options.pop("env")
+    env = options.pop("env") or (options["config"] or {}).get("env")
     sys.exit(_train(lambda: from_file(file, options["verbosity"], env), options, f"reading {file}"))
 
 
@@ -235,6 +284,7 @@ def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -
         experiments = [
             experiment.changed(
                 name=options["experiment_name"],
+                config=options.get("config"),
                 env_config=options["env_config"],
                 stop=options["stop"],
                 num_samples=options["num_samples"],

@@ -120,6 +120,50 @@ def test_rates_leave_out_the_filling_of_the_buffer_and_compiling():
     assert trial.rate("num_env_steps_sampled_lifetime") == pytest.approx(137 / 2.009, rel=1e-3)
 
 
+def run_with(rates, seconds=10.0):
+    """A trial whose intervals between results have these updates a second."""
+    trial, time, updates = TrialProgress("00000"), 20.0, 1.0
+    trial.update({"time_total_s": 10.0})
+    for rate in (0.0, *rates):
+        time, updates = time + seconds, updates + seconds * rate
+        trial.update(
+            {
+                "time_total_s": time,
+                "num_grad_updates_lifetime": updates,
+                "num_env_steps_sampled_lifetime": 1000 + updates,
+            }
+        )
+        yield trial
+
+
+UPDATES = "num_grad_updates_lifetime"
+
+
+def test_the_time_to_go_waits_until_rates_are_stable():
+    stop = {"num_env_steps_sampled_lifetime": 3000}
+    told = [trial.time_to_go(stop) for trial in run_with([10.0] * 5)]
+    assert told[:3] == [None] * 3
+    assert told[3] == (pytest.approx((3000 - 1301) / 10), "num_env_steps_sampled_lifetime")
+    # An update was compiled in the first interval.
+    told = [trial.time_to_go(stop) for trial in run_with([0.1, *[10.0] * 5])]
+    assert told[:4] == [None] * 4
+    assert told[4][0] == pytest.approx((3000 - 1302) / 10)
+
+
+def test_rates_are_those_of_the_last_minute():
+    rates = [trial.rate(UPDATES) for trial in run_with([*[10.0] * 10, *[2.0] * 6])]
+    assert rates[10] == pytest.approx(10)
+    assert rates[-1] == pytest.approx(2)
+    # Intervals that take longer are averaged, too.
+    rates = [trial.rate(UPDATES) for trial in run_with([10.0, 10.0, 1.0, 2.0, 3.0], seconds=100.0)]
+    assert rates[-1] == pytest.approx(2)
+
+
+def test_a_slow_interval_later_belongs_to_the_rate():
+    *_, trial = run_with([10.0, 10.0, 10.0, 1.0, 10.0], seconds=60.0)
+    assert trial.rate(UPDATES) == pytest.approx(7)
+
+
 def test_rates_begin_anew_after_a_restart_from_an_earlier_checkpoint():
     trial = TrialProgress("00000")
     for result in [*RESULTS, RESULTS[3]]:

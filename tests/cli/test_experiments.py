@@ -48,3 +48,39 @@ def test_options_win_over_the_file_and_merge_where_they_can():
     assert changed.num_samples == 3
     assert changed.directory() == "s3://bucket/results/y"
     assert "timesteps_total" in changed.notes[0]
+
+
+def test_options_of_a_config_win_over_the_files_and_merge_with_its_mappings():
+    said = Experiment(
+        "x",
+        "DreamerV3",
+        {
+            "env": "A-v1",
+            "gamma": {"grid_search": [0.9, 0.99]},
+            "seed": 1,
+            "replay_buffer_config": {"capacity": 1000, "storage": "disk"},
+            "env_config": {"grid_search": [{"a": 1}, {"a": 2}]},
+        },
+    )
+    changed = said.changed(
+        config={"seed": 3, "gamma": 0.5, "replay_buffer_config": {"capacity": 1e5}},
+        env_config={"b": 3},
+    )
+    assert changed.config == {
+        "env": "A-v1",
+        "gamma": 0.5,
+        "seed": 3,
+        "replay_buffer_config": {"capacity": 100_000, "storage": "disk"},
+        "env_config": {"b": 3},
+    }
+    with pytest.raises(InputError, match=r"'sed'\. Did you mean 'seed'"):
+        said.changed(config={"sed": 3})
+    with pytest.raises(InputError, match="gamma"):
+        Experiment("x", "DreamerV3", {"env": "A-v1"}).changed(config={"gamma": 2.0})
+
+
+def test_options_of_a_config_win_over_those_of_a_python_file():
+    class Algorithm: ...
+
+    changed = Experiment("x", Algorithm, {"env": "A-v1", "seed": None}).changed(config={"seed": 3})
+    assert changed.config == {"env": "A-v1", "seed": 3}

@@ -1,5 +1,6 @@
 """What the command understands, and what it answers to what it does not."""
 
+import json
 import os
 import re
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rllib_cli import tune_run
+from rllib_cli import stop_criteria, tune_run
 from rllib_cli.main import cli
 
 
@@ -85,6 +86,20 @@ def test_train_by_file_says_at_once_what_will_run(ran):
     assert "DreamerV3 on Pendulum-v1, until training_iteration >= 5 or" in done.output
 
 
+def test_options_of_a_config_may_stand_beside_a_file(ran):
+    Path("x.yaml").write_text(
+        "x:\n  run: DreamerV3\n  config: {model_size: nano, seed: 1}\n"
+        "  checkpoint_config: {checkpoint_at_end: false}\n"
+    )
+    done = call("train", "file", "x.yaml", "--config", '{"seed": 3, "env": "CartPole-v1"}')
+    assert done.exit_code == 0, done.output
+    (((experiment,), _),) = ran
+    assert experiment.config == {"model_size": "nano", "seed": 3, "env": "CartPole-v1"}
+    done = call("train", "file", "x.yaml", "--env", "A", "--config", '{"sed": 3}')
+    assert done.exit_code == 2
+    assert "Unknown option 'sed'. Did you mean 'seed'?" in done.output
+
+
 def test_options_of_older_versions_say_why_they_do_nothing(ran):
     arguments = ["train", "--algo", "DreamerV3", "--env", "CartPole-v1"]
     for option in ("--ray-ui", "--local-mode", "--trace", "--eager"):
@@ -123,6 +138,11 @@ def write_several():
         (["evaluate", ".", "--algo", "PPO"], "not of PPO"),
         (["trian"], "No such command 'trian'"),
         (["train", "a.yaml"], "Did you mean: rllib train file a.yaml"),
+        # Neither is told of --eager and --trace, which are hidden and do nothing.
+        (["train", "--eeger"], "No such option '--eeger'. *$"),
+        (["train", "file", "two.yaml", "--trase"], "No such option '--trase'. *$"),
+        (["rollout", "checkpoint"], "now called evaluate: rllib evaluate CHECKPOINT"),
+        (["example", "list"], "rllib train file tuned_examples/"),
     ],
 )
 def test_wrong_use_is_told_in_a_message_with_exit_code_2(ran, arguments, message):
@@ -214,6 +234,23 @@ def test_help_shows_each_example_on_lines_of_its_own():
     lines = [line.strip() for line in told.splitlines()]
     assert "rllib train file tuned_examples/cartpole.yaml" in lines
     assert "rllib train --algo DreamerV3 --env CartPole-v1 \\" in lines
+
+
+@pytest.mark.parametrize("command", [["train"], ["train", "file"]])
+def test_help_says_what_stop_criteria_and_schedulers_there_are(command):
+    from ray.tune.schedulers import SCHEDULER_IMPORT
+
+    told = call(*command, "--help").output
+    stops = re.findall(r"^ *--stop '(.*)'$", told, re.MULTILINE)
+    assert stops
+    assert {name for stop in stops for name in json.loads(stop)} <= set(stop_criteria.KNOWN)
+    (scheduler,) = re.findall(r"--scheduler-config '(.*?)'", told, re.DOTALL)
+    assert json.loads(scheduler).keys() == {"time_attr", "grace_period", "max_t"}
+    (others,) = re.findall(r"Others: ([^.]*)\.", told)
+    assert {name.strip() for name in others.split(",")} <= set(stop_criteria.KNOWN)
+    (listed,) = re.findall(r"Tune scheduler: (.*)\.\n *--scheduler-config", told, re.DOTALL)
+    names = set(re.sub(r"\(.*?\)", "", listed, flags=re.DOTALL).replace(" or ", ",").split(","))
+    assert {name.strip() for name in names} - {"asha"} <= SCHEDULER_IMPORT.keys()
 
 
 def test_an_environment_of_ones_own_is_named_with_options_and_directory(ran):

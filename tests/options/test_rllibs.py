@@ -159,8 +159,15 @@ def test_evaluation_has_no_other_networks():
 
 
 def test_options_of_replay_are_told_where_they_belong():
-    with pytest.raises(ConfigError, match="'capacity' is a key of replay_buffer_config"):
+    with pytest.raises(ConfigError, match="'capacity': set it in replay_buffer_config"):
         DreamerV3Config().update_from_dict({"capacity": 3})
+    with pytest.raises(ConfigError, match="'capacity': set it in replay_buffer_config"):
+        DreamerV3Config().training(capacity=3)
+
+
+def test_refused_options_are_named_all_at_once():
+    with pytest.raises(ConfigError, match=r"(?s)num_epochs: 3 is not.*grad_clip: 0.5 is not"):
+        tiny_config().training(num_epochs=3, grad_clip=0.5).validate()
 
 
 def test_misspelt_attribute_names_the_nearest():

@@ -11,7 +11,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 
 import rllib_dreamerv3
-from rllib_dreamerv3.errors import ConfigError, unknown_name
+from rllib_dreamerv3.errors import unknown_name
 from rllib_dreamerv3.options.docstrings import with_options
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.model_sizes import ModelSettings, settings_of, variant_of
@@ -22,7 +22,6 @@ from rllib_dreamerv3.options.option_checks import (
     records_to_start,
     resolve,
 )
-from rllib_dreamerv3.options.rllibs_refused import REFUSED
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
     ENVIRONMENT,
@@ -44,7 +43,8 @@ from rllib_dreamerv3.options.table import (
     SamplingOptions,
     Variant,
 )
-from rllib_dreamerv3.plugin.config.rllib_options import checked_method, unknown_option
+from rllib_dreamerv3.options.unknown_options import unknown_options
+from rllib_dreamerv3.plugin.config.rllib_options import checked_method, unknown_in_method
 from rllib_dreamerv3.plugin.config.validation import check
 from rllib_dreamerv3.plugin.learners.group import LocalLearnerGroup, RemoteLearnerGroup
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
@@ -231,9 +231,9 @@ class DreamerV3Config(AlgorithmConfig):
             elif value is not NotProvided:
                 (own if name in rows else others)[name] = value
         known = {*rows, *inspect.signature(rllibs).parameters} - {"kwargs"}
+        if unknown := [name for name in others if name not in known]:
+            raise unknown_in_method(unknown, rllibs.__name__, known)
         for name in others:
-            if name not in known:
-                raise unknown_option(name, rllibs.__name__, known)
             check_mapping(name, others[name])
         for name in own.keys() & {"replay_buffer_config"}:
             check_mapping(name, own[name])
@@ -255,12 +255,13 @@ class DreamerV3Config(AlgorithmConfig):
         for key in FORMER_OPTIONS.keys() & options.keys():
             check_former_option(key, options.pop(key))
         valid = set(vars(self)) | _DICT_ONLY_KEYS | {"framework", "callbacks"}
-        for key in options:
-            if self._translate_special_keys(key, warn_deprecated=False) not in valid:
-                if key in REPLAY_BUFFER:
-                    raise ConfigError(f"{key!r} is a key of replay_buffer_config: set it there.")
-                public = {name for name in valid if not name.startswith("_")}
-                raise unknown_name("option", key, public - REFUSED.keys())
+        unknown = [
+            key
+            for key in options
+            if self._translate_special_keys(key, warn_deprecated=False) not in valid
+        ]
+        if unknown:
+            raise unknown_options("option", unknown, valid)
         model_config = options.pop("model_config", None)
         if isinstance(options.get("replay_buffer_config"), dict):
             # RLlib would try to import the type as a class path.

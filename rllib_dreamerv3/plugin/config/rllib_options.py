@@ -14,11 +14,12 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils import force_list
 
 import rllib_dreamerv3
-from rllib_dreamerv3.errors import ConfigError, unknown_name
+from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.option import Option, options_of
 from rllib_dreamerv3.options.rllibs import HONOURED, users_name
 from rllib_dreamerv3.options.rllibs_refused import IDLE, REFUSED
 from rllib_dreamerv3.options.table import NetworkOptions, SizeOptions
+from rllib_dreamerv3.options.unknown_options import unknown_options
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 
@@ -31,7 +32,7 @@ _METHODS = (
 
 
 def checked_method(name: str) -> Callable[..., Any]:
-    """Wraps a method of RLlib's config to raise :func:`unknown_option` for unknown options.
+    """Wraps a method of RLlib's config to raise :func:`unknown_in_method` for unknown options.
 
     Python's own error does not suggest a name.
     """
@@ -40,32 +41,34 @@ def checked_method(name: str) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def checked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        for option in kwargs:
-            if option not in known:
-                raise unknown_option(option, name, known)
+        if unknown := [option for option in kwargs if option not in known]:
+            raise unknown_in_method(unknown, name, known)
         return method(self, *args, **kwargs)
 
     return checked
 
 
-def unknown_option(option: str, method: str, known: Iterable[str]) -> ConfigError:
-    """Builds the error for an option that a method does not have.
+def unknown_in_method(options: Iterable[str], method: str, known: Iterable[str]) -> ConfigError:
+    """Builds the error for options that a method does not have.
 
     Args:
-        option: Name of the option.
+        options: Names of the options.
         method: Name of the config's method.
         known: Names of the method's options.
 
     Returns:
-        An error that names the method that has the option, or else the most similar option.
+        An error that names all of them, each with the method that has it, or else with the most
+        similar option.
     """
-    for other in _METHODS:
-        takes = inspect.signature(getattr(rllib_dreamerv3.DreamerV3Config, other)).parameters
-        if other != method and option in takes:
-            return ConfigError(
-                f"{option!r} is not an option of .{method}(): set it with .{other}({option}=...)."
-            )
-    return unknown_name(f"{method} option", option, known)
+    config_class = rllib_dreamerv3.DreamerV3Config
+    takes = {name: inspect.signature(getattr(config_class, name)).parameters for name in _METHODS}
+    elsewhere = {
+        option: f"set it with .{other}({option}=...)."
+        for option in options
+        for other in _METHODS
+        if other != method and option in takes[other]
+    }
+    return unknown_options(f"{method} option", options, known, elsewhere)
 
 
 NETWORKS = options_of(SizeOptions, NetworkOptions)
@@ -85,10 +88,13 @@ def check_rllib_options(config: Any) -> None:
     for name, row in HONOURED.items():
         if hasattr(config, name):
             _check_honoured(row, getattr(config, name))
-    for name, instead in REFUSED.items():
-        if _is_set(config, name):
-            value = _SHORT.repr(getattr(config, name))
-            raise ConfigError(f"{users_name(name)}: {value} is not supported: {instead}")
+    refused = [
+        f"{users_name(name)}: {_SHORT.repr(getattr(config, name))} is not supported: {instead}"
+        for name, instead in REFUSED.items()
+        if _is_set(config, name)
+    ]
+    if refused:
+        raise ConfigError("\n".join(refused))
     for name, why in IDLE.items():
         if _is_set(config, name):
             _warn_once(f"{users_name(name)} has no effect with DreamerV3: {why}")
@@ -110,11 +116,9 @@ def _check_names(config: Any) -> None:
     """Rejects attributes that no config has, such as misspelt names."""
     config_class: Any = type(config)
     known = _fresh(config_class)
-    for name in vars(config):
-        # RLlib's from_state() leaves the config's class among its options.
-        if name not in known and name != "class":
-            public = [x for x in known if not x.startswith("_")]
-            raise unknown_name("option", name, public)
+    # RLlib's from_state() leaves the config's class among its options.
+    if unknown := vars(config).keys() - known.keys() - {"class"}:
+        raise unknown_options("option", sorted(unknown), known)
 
 
 def _check_honoured(row: Option, value: Any) -> None:

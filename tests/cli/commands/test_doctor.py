@@ -23,9 +23,11 @@ def test_says_what_a_file_will_take(tmp_path):
     lines = ["try:", "  run: DreamerV3", "  env: CartPole-v1", "  config:"]
     lines += [f"    {key}: {json.dumps(value)}" for key, value in TINY.items()]
     (tmp_path / "try.yaml").write_text("\n".join(lines))
-    code, output = run("doctor", tmp_path / "try.yaml", "--stop", STOP)
+    options = ("--stop", STOP, "--config", '{"batch_size_B": 3}')
+    code, output = run("doctor", tmp_path / "try.yaml", *options)
     assert code == 0, output
     for words in (
+        f" for {3 * TINY['batch_length_T']} records",
         "CartPole-v1 with model_size nano",
         "observations:   obs/vector 4; actions: a vector of 2",
         "parameters:     ",
