@@ -7,7 +7,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers.vector import DictInfoToList
 from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
@@ -105,7 +104,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         context = env_context(self.config, self.worker_index or 0, self.num_workers)
         env = make_environments(self.config, context)
         self._autoreset = autoreset_mode(env, self.config.env)
-        self.env, self.num_envs = DictInfoToList(env), env.num_envs
+        self.env, self.num_envs = env, env.num_envs
         if self._bounds is None:
             self._bounds = ObservationBounds(
                 env.single_observation_space,

@@ -16,6 +16,7 @@ from ray.tune.registry import ENV_CREATOR, _global_registry, register_env
 
 from rllib_dreamerv3.envs.checked import CheckedEnv, failed_call, name_of_env
 from rllib_dreamerv3.envs.env_config import unknown_environment
+from rllib_dreamerv3.envs.infos import InfoList
 from rllib_dreamerv3.envs.named_class import call_maker, find_maker, make_named
 from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark, vectorize
 from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError, EnvironmentFailedError
@@ -180,7 +181,8 @@ def make_environments(config: Any, context: EnvContext) -> VectorEnv:
         context: Its ``env_config``, with the index of the env runner.
 
     Returns:
-        ``num_envs_per_env_runner`` environments. Single ones are checked, see :class:`CheckedEnv`.
+        ``num_envs_per_env_runner`` environments, whose infos are a list with each environment's
+        dict. Single ones are checked, see :class:`CheckedEnv`.
 
     Raises:
         ConfigError: If the environment's name is unknown, its package is missing, or its spaces
@@ -198,7 +200,7 @@ def make_environments(config: Any, context: EnvContext) -> VectorEnv:
         given = f" with env_config {dict(context)}" if context else ""
         raise failed_call(f"Making {name_of_env(config.env)}{given}", error) from error
     check_spaces(config, env)
-    return env
+    return InfoList(env)
 
 
 def _make(config: Any, context: EnvContext) -> VectorEnv:

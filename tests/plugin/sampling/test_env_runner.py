@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from faulty_environments import Base
 from ray.rllib.utils.metrics import SAMPLE_TIMER, TIME_BETWEEN_SAMPLING, WEIGHTS_SEQ_NO
 from tiny import tiny_config
 
@@ -109,6 +110,15 @@ def test_a_failed_step_begins_new_streams():
         assert old.stream != new.stream
         assert old.start == new.start == 0
         assert new.columns[IS_FIRST][0]
+
+
+def test_each_environment_has_the_numbers_of_its_own_info():
+    values = [1, 2.7, None]
+    config = tiny_config(lambda context: Base(info={"x": values[context.vector_index]}))
+    runner = make_runner(config)
+    runner.sample(num_timesteps=ENVS * 21)
+    numbers = [episode.numbers for episode in runner.take_done_episodes()]
+    assert numbers == [{"x": (1, 20)}, {"x": (2.7, pytest.approx(54))}, {}]
 
 
 @pytest.mark.parametrize(
