@@ -236,7 +236,7 @@ def vectorize(make: Sequence[Callable[[], gym.Env]], mode: gym.VectorizeMode) ->
         mode: ``SYNC`` or ``ASYNC``.
 
     Returns:
-        A vector environment in ``AutoresetMode.NEXT_STEP``, for :class:`InfoList`, which lists its infos.
+        A vector environment in ``AutoresetMode.NEXT_STEP``; :class:`InfoList` lists its infos.
     """
     makers = [partial(make_unmerged, make_one) for make_one in make]
     if mode == gym.VectorizeMode.ASYNC:
