@@ -74,7 +74,7 @@ def call_maker(maker: Callable[..., Any], env_config: Mapping[str, Any]) -> Any:
 
     RLlib's passes ``env_config`` as the only argument. It is used if the first parameter has no
     default or is named ``config``, ``env_config`` or similar. Gymnasium's passes the options as
-    keyword arguments.
+    keyword arguments, for a vector environment also ``num_envs``.
 
     Args:
         maker: A class or a function.
@@ -159,3 +159,5 @@ def _takes_config(maker: Callable[..., Any]) -> bool:
         return bool(parameters) and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL
     first = parameters[0]
     return first.default is inspect.Parameter.empty or first.name in _RLLIBS_ARGUMENT
+    if first.name == "num_envs":
+        return False

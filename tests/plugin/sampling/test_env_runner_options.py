@@ -239,3 +239,46 @@ def test_the_environment_is_made_by_what_it_is_named(make, given):
         gym.register(given, lambda: FiveSteps({}))
     runner = make(DreamerV3Config().update_from_dict(tiny_config(given).to_dict()))
     assert type(runner.env.unwrapped.envs[0].unwrapped) is FiveSteps
+
+
+class OwnVector(SyncVectorEnv):
+    """A vector environment with Gymnasium's arguments."""
+
+    def __init__(self, num_envs, size=1, max_episode_steps=None):
+        super().__init__([lambda: FiveSteps(None)] * num_envs)
+        self.size = size
+
+
+def takes_rllibs_config(config):
+    return OwnVector(**config)
+
+
+def with_num_envs(num_envs=1, **options):
+    return OwnVector(num_envs, **options)
+
+
+@pytest.mark.parametrize(
+    "env", ["OwnVector-v0", OwnVector, takes_rllibs_config, with_num_envs], ids=str
+)
+def test_vector_environments_are_made_as_they_are_registered(make, env):
+    gym.register("OwnVector-v0", vector_entry_point=OwnVector, max_episode_steps=9)
+    config = tiny_config(env).environment(env_config={"size": 7})
+    config.env_runners(num_envs_per_env_runner=3, gym_env_vectorize_mode="vector_entry_point")
+    runner = make(config)
+    assert (runner.num_envs, runner.env.unwrapped.size) == (3, 7)
+    assert len(runner.sample(num_records=3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("env", "mode", "says"),
+    [
+        (FiveSteps, "vector_entry_point", "leave the option out for a single environment"),
+        ("FrozenLake-v1", "vector_entry_point", "doesn't have a vector entry point"),
+        ("OwnVector-v0", "sync", "entry_point is not specified"),
+    ],
+)
+def test_the_wrong_kind_of_environment_is_told(make, env, mode, says):
+    gym.register("OwnVector-v0", vector_entry_point=OwnVector)
+    config = tiny_config(env).env_runners(gym_env_vectorize_mode=mode)
+    with pytest.raises((EnvironmentDataError, EnvironmentFailedError), match=says):
+        make(config)
