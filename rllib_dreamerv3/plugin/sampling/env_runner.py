@@ -129,6 +129,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         *,
         num_timesteps: int | None = None,
         num_episodes: int | None = None,
+        num_records: int | None = None,
         explore: bool | None = None,
         random_actions: bool = False,
         force_reset: bool = False,
@@ -136,10 +137,12 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         """Steps all environments.
 
         Args:
-            num_timesteps: Minimum number of records of all environments together. By default one
+            num_timesteps: Minimum number of env steps of all environments together. By default one
                 rollout fragment of each environment, or as many complete episodes as there are
                 environments if ``batch_mode`` is "complete_episodes".
             num_episodes: Minimum number of complete episodes instead, after a reset.
+            num_records: Minimum number of records instead, which include the last records of
+                episodes.
             explore: False to act as in evaluation; by default as configured.
             random_actions: Whether to act uniformly at random.
             force_reset: Whether to reset all environments first.
@@ -149,7 +152,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
 
         Raises:
             ValueError: If there is no environment, as on a local env runner if there are remote
-                ones, if both numbers are given, or if one of them is negative.
+                ones, if several numbers are given, or if one of them is negative.
         """
         if self.env is None:
             raise ValueError(
@@ -157,18 +160,19 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
                 "evaluate, set .evaluation(evaluation_interval=...) or evaluation_num_env_runners; "
                 "or give it one with .env_runners(create_env_on_local_worker=True)."
             )
-        if num_timesteps is not None and num_episodes is not None:
-            raise ValueError("sample() takes num_timesteps or num_episodes, not both.")
-        if min(num_timesteps or 0, num_episodes or 0) < 0:
-            raise ValueError("sample() cannot take a negative number of records or episodes.")
+        numbers = [n for n in (num_timesteps, num_episodes, num_records) if n is not None]
+        if len(numbers) > 1:
+            raise ValueError("sample() takes num_timesteps, num_episodes or num_records: only one.")
+        if numbers and numbers[0] < 0:
+            raise ValueError("sample() cannot take a negative number.")
         # As in RLlib, num_episodes resets all environments before and after, which cuts running
         # episodes short. Training continues its episodes, so that no last record is missing.
         from_reset = num_episodes is not None
         self._needs_initial_reset |= force_reset or from_reset
-        if num_timesteps is None and num_episodes is None:
+        if not numbers:
             if self.config.batch_mode == "truncate_episodes":
                 fragment = self.config.get_rollout_fragment_length(self.worker_index)
-                num_timesteps = fragment * self.num_envs
+                num_records = fragment * self.num_envs
             else:
                 num_episodes = self.num_envs
         # DreamerV3 samples its actions in evaluation too, unless configured otherwise (2023 code).
@@ -176,7 +180,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         self._takes_mode = not explore and self.config.evaluation_action == "mode"
 
         self._totals.begin_call()
-        chunks, episodes = self._collect(num_timesteps, num_episodes, random_actions)
+        chunks, episodes = self._collect(num_timesteps, num_episodes, num_records, random_actions)
         self._needs_initial_reset = from_reset
         make_callback(
             "on_sample_end",
@@ -188,30 +192,35 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         return chunks
 
     def _collect(
-        self, num_timesteps: int | None, num_episodes: int | None, random_actions: bool
+        self,
+        num_timesteps: int | None,
+        num_episodes: int | None,
+        num_records: int | None,
+        random_actions: bool,
     ) -> tuple[list[RecordChunk], int]:
         """Returns chunks, and the number of episodes that ended."""
         if self._needs_initial_reset:
             self._start_streams()
-        steps = episodes = 0
+        env_steps = records = episodes = 0
         chunks: list[RecordChunk] = []
         while (
-            episodes < num_episodes
-            if num_episodes is not None
-            else steps * self.num_envs < (num_timesteps or 0)
+            env_steps < (num_timesteps or 0)
+            or episodes < (num_episodes or 0)
+            or records < (num_records or 0)
         ):
             action = self._choose(random_actions)
-            taken = np.where(self._now[IS_LAST][:, None], np.float32(0.0), action)
+            is_last = self._now[IS_LAST]
+            taken = np.where(is_last[:, None], np.float32(0.0), action)
             self._streams.add({**self._now, **self._latents(), ACTION: taken})
-            steps += 1
             ended = self._step(action)
             if ended is None:
                 # The environments were recreated. The actions of the last records have no outcome,
                 # so these are dropped. (RLlib drops all records of the call.)
-                steps -= 1
                 chunks += self._streams.take(but_last=True)
                 self._start_streams()
                 continue
+            env_steps += self.num_envs - int(is_last.sum())
+            records += self.num_envs
             episodes += ended
             self._failures.succeeded(self.num_envs, ended)
         return chunks + self._streams.take(), episodes

@@ -136,13 +136,13 @@ def test_without_exploration_the_action_of_evaluation_is_taken(make, explore):
     state["actor/outputs/0/0/kernel"] *= 0
     state["actor/outputs/0/0/bias"] = np.array([0, 0, 0.1, 0], np.float32)
     runner.module.set_state(state)
-    (chunk,) = runner.sample(num_timesteps=100)
+    (chunk,) = runner.sample(num_records=100)
     actions = chunk.columns[ACTION][~chunk.columns[IS_LAST]].argmax(-1)
     assert set(actions) == ({0, 1, 2, 3} if explore else {2})
 
 
 def drawn(runner):
-    (chunk,) = runner.sample(num_timesteps=12, random_actions=True)
+    (chunk,) = runner.sample(num_records=12, random_actions=True)
     (name,) = (column for column in chunk.columns if column.startswith("obs/"))
     weights = [x.tolist() for x in runner.module.get_state().values() if x.std() > 0]
     return chunk.columns[name].tolist(), chunk.columns[ACTION].tolist(), weights
@@ -195,7 +195,7 @@ def test_callbacks_of_env_runners_are_called_in_time_with_what_rllib_documents(m
 
     seen.clear()
     # An episode, and the first record of the next.
-    chunks = runner.sample(num_timesteps=STEPS + 1, random_actions=True)
+    chunks = runner.sample(num_records=STEPS + 1, random_actions=True)
     assert [event for event, _ in seen] == [
         "created",
         "start",
@@ -228,7 +228,7 @@ def test_a_list_of_callback_classes_is_called_one_after_the_other(make):
 
     Noted.calls.clear()
     make(tiny_config(FiveSteps).callbacks([Noted, Second])).sample(
-        num_timesteps=1, random_actions=True
+        num_records=1, random_actions=True
     )
     assert Noted.calls == ["start", "second start"]
 
