@@ -3,6 +3,7 @@
 ``docs/environment_errors.md`` is written from this table.
 """
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,28 @@ def _with_action_space(space: Any) -> Callable[..., Any]:
     return make
 
 
+class RawTurns:
+    """What PettingZoo's environments with turns (AECEnv) look like."""
+
+    possible_agents = ("first", "second")
+
+    def observation_space(self, agent):
+        return Discrete(3)
+
+    def action_space(self, agent):
+        return Discrete(3)
+
+    def reset(self, seed=None, options=None):
+        self.agent_selection = "first"
+
+
+class Key(str, enum.Enum):
+    """Keys of a Dict that are texts, too."""
+
+    CAMERA = "camera"
+    SPEED = "speed"
+
+
 NESTED = Dict({"a": Box(-1, 1, (2,)), "b": Tuple([Discrete(3), Discrete(2)])})
 IMAGE = Box(0, 255, (64, 64, 3), np.uint8)
 MASKED = Dict({"x": Box(-1, 1, (2,)), "action_mask": MultiBinary(2)})
@@ -130,6 +153,11 @@ FAULTS = (
     # Observations.
     _fault("another shape", r"shape \(4,\); .* declares \(3,\)", obs=lambda e: np.zeros(4, "f4")),
     _fault(
+    _fault(
+        "a Dict with a key that is a tuple",
+        r"the observation space at .*: the key \(0, 1\) cannot be written to checkpoints",
+        space=Dict({(0, 1): Discrete(2)}),
+    ),
         "another shape, later",
         r"step\(\) 5 of episode 1 .*: the observation has the shape \(4,\)",
         obs=lambda e: np.zeros(4 if e.time == 5 else 3, "f4"),
