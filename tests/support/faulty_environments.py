@@ -169,9 +169,22 @@ FAULTS = (
     _fault("infinity", "returned infinity in", obs=lambda e: THREE + np.float32("inf")),
     _fault(
         "an image of floats where bytes are declared",
-        r"dtype float64; its space declares uint8: convert it with \.astype\(np\.uint8\)",
+        r"dtype float64; its space declares uint8: if its values are in \[0, 1\], scale them, "
+        r"\(255 \* values\)\.astype\(np\.uint8\), or declare its Box",
         space=IMAGE,
-        obs=lambda e: np.zeros((64, 64, 3)),
+        obs=lambda e: np.full((64, 64, 3), 0.9),
+    ),
+    _fault(
+        "an image of floats up to 255 where bytes are declared",
+        r"dtype float32; its space declares uint8: convert it with \.astype\(np\.uint8\)",
+        space=IMAGE,
+        obs=lambda e: np.full((64, 64, 3), 254.5, np.float32),
+    ),
+    _fault(
+        "an image of floats from -1 to 1 where bytes are declared",
+        r"its space declares uint8: its values are outside the bounds of its space: declare its",
+        space=IMAGE,
+        obs=lambda e: np.full((64, 64, 3), -0.5),
     ),
     _fault(
         "a dict without one of its keys",
