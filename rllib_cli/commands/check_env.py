@@ -9,14 +9,15 @@ import click
 from rllib_cli.errors import InputError, RunError, reraise_as
 from rllib_cli.inputs import JSON, env_config, extend_import_path, pythonpath
 from rllib_cli.libraries import loading_libraries
+from rllib_dreamerv3.errors import EnvironmentDataError
 
 if TYPE_CHECKING:
     import gymnasium as gym
 
     from rllib_cli.display import Display
     from rllib_cli.env_probe import Findings
-    from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
     from rllib_dreamerv3 import DreamerV3Config
+    from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 
 
 @click.command("check-env")
@@ -185,8 +186,8 @@ def _make_environment(settings: "DreamerV3Config") -> "tuple[gym.Env, bool]":
         make_vector,
     )
 
-    if is_benchmark(env) and not is_registered_with_tune(env):
     env, context = settings.env, EnvContext(settings.env_config, worker_index=0)
+    if is_benchmark(env) and not is_registered_with_tune(env):
         return FirstOf(make_benchmark(env, 1, context)), True
     if settings.gym_env_vectorize_mode == "vector_entry_point":
         return FirstOf(make_vector(env, 1, context)), True

@@ -87,7 +87,7 @@ class CheckedEnv(gym.Wrapper):
             name: Its name in messages.
 
         Raises:
-            EnvironmentDataError: If it is not an environment, or has no spaces.
+            EnvironmentDataError: If it has no spaces.
         """
         if not isinstance(env, gym.Env):
             raise EnvironmentDataError(f"{name} made {env!r:.200}, {_advice(env)}")
@@ -182,3 +182,15 @@ def _advice(env: Any) -> str:
         "which is no gymnasium.Env. Environments of the former package gym need "
         "gymnasium.make('GymV21Environment-v0') of shimmy."
     )
+def require_environment(env: Any, name: str) -> None:
+    """Raises EnvironmentDataError for an object that is not an environment of Gymnasium."""
+    if not isinstance(env, gym.Env):
+        raise EnvironmentDataError(f"{name} made {env!r:.200}, {_advice(env)}")
+
+
+    # Of PettingZoo, and of RLlib itself.
+    if hasattr(env, "possible_agents"):
+        return (
+            "a multi-agent environment; DreamerV3 trains a single agent. Wrap it in a "
+            "gymnasium.Env that plays the other agents."
+        )

@@ -136,6 +136,11 @@ FAULTS = (
         "multi-agent environment; DreamerV3 trains a single agent",
         lambda env_config: MultiAgentCartPole({"num_agents": 2}),
     ),
+    Fault(
+        "a multi-agent environment of PettingZoo",
+        "made .*, a multi-agent environment; DreamerV3 trains a single agent. Wrap it",
+        lambda env_config: RawTurns(),
+    ),
     Fault("a function that returns nothing", "made None, which is no", lambda env_config: None),
     Fault(
         "its class does not take an option",
@@ -148,16 +153,16 @@ FAULTS = (
     Fault("a Text action", "the action space: Text spaces are not", _with_action_space(Text(3))),
     _fault("a Text observation", "Text spaces are not supported", space=Text(5)),
     _fault("a Sequence", "Sequence spaces are not supported", space=Sequence(Discrete(2))),
-    _fault("a Box of four dimensions", "4 dimensions is neither", space=Box(0, 1, (2, 2, 2, 2))),
-    _fault("a Box that holds nothing", "holds no values", space=Box(0, 1, (0,))),
-    # Observations.
-    _fault("another shape", r"shape \(4,\); .* declares \(3,\)", obs=lambda e: np.zeros(4, "f4")),
-    _fault(
     _fault(
         "a Dict with a key that is a tuple",
         r"the observation space at .*: the key \(0, 1\) cannot be written to checkpoints",
         space=Dict({(0, 1): Discrete(2)}),
     ),
+    _fault("a Box of four dimensions", "4 dimensions is neither", space=Box(0, 1, (2, 2, 2, 2))),
+    _fault("a Box that holds nothing", "holds no values", space=Box(0, 1, (0,))),
+    # Observations.
+    _fault("another shape", r"shape \(4,\); .* declares \(3,\)", obs=lambda e: np.zeros(4, "f4")),
+    _fault(
         "another shape, later",
         r"step\(\) 5 of episode 1 .*: the observation has the shape \(4,\)",
         obs=lambda e: np.zeros(4 if e.time == 5 else 3, "f4"),

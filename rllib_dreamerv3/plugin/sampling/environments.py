@@ -14,7 +14,7 @@ from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.tune.registry import ENV_CREATOR, _global_registry, register_env
 
-from rllib_dreamerv3.envs.checked import CheckedEnv, failed_call, name_of_env
+from rllib_dreamerv3.envs.checked import CheckedEnv, failed_call, name_of_env, require_environment
 from rllib_dreamerv3.envs.env_config import unknown_environment
 from rllib_dreamerv3.envs.infos import InfoList
 from rllib_dreamerv3.envs.named_class import call_maker, find_maker, make_named
@@ -256,7 +256,7 @@ def make_single(env: Any, context: EnvContext) -> gym.Env:
         context: Its ``env_config``.
 
     Raises:
-        EnvironmentDataError: If it is an environment of several agents.
+        EnvironmentDataError: If it is an environment of several agents, or none of Gymnasium.
     """
     creator = _creator(env)
     if creator is not None:
@@ -265,6 +265,7 @@ def make_single(env: Any, context: EnvContext) -> gym.Env:
             raise EnvironmentDataError(
                 f"{name_of_env(env)} is a multi-agent environment; DreamerV3 trains a single agent."
             )
+        require_environment(made, name_of_env(env))
         return made
     return gym.make(env, disable_env_checker=True, **context)
 
