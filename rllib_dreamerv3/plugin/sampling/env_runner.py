@@ -7,7 +7,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
-from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import ENV_STEP_FAILURE
@@ -19,13 +18,14 @@ from rllib_dreamerv3.envs.atari import AtariVector
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SeedKey, fresh_incarnation
 from rllib_dreamerv3.errors import EnvironmentDataError
+from rllib_dreamerv3.plugin.cluster.worker_status import fatal_errors_posted
 from rllib_dreamerv3.plugin.sampling.environments import (
     autoreset_mode,
     env_context,
     last_observations,
     make_environments,
 )
-from rllib_dreamerv3.plugin.sampling.episode_callbacks import EpisodeCallbacks
+from rllib_dreamerv3.plugin.sampling.episode_callbacks import EpisodeCallbacks, call_callbacks
 from rllib_dreamerv3.plugin.sampling.episodes import INFO, INFO_LAST, INFO_SUM
 from rllib_dreamerv3.plugin.sampling.faults import (
     FaultTolerantEnvRunner,
@@ -112,17 +112,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
                 clip=self.config.clip_observations,
             )
         self._needs_initial_reset = True
-        make_callback(
-            "on_environment_created",
-            callbacks_objects=self._callbacks,
-            callbacks_functions=self.config.callbacks_on_environment_created,
-            kwargs={
-                "env_runner": self,
-                "metrics_logger": self.metrics,
-                "env": self.env.unwrapped,
-                "env_context": context,
-            },
-        )
+        call_callbacks(self, "on_environment_created", env=self.env.unwrapped, env_context=context)
 
     def sample(
         self,
@@ -151,6 +141,8 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
             One chunk for each environment; more if environments were recreated during the call.
 
         Raises:
+            CallbackFailedError: If a callback raises an exception.
+            EnvironmentDataError: If an environment returns values that its spaces do not declare.
             ValueError: If there is no environment, as on a local env runner if there are remote
                 ones, if several numbers are given, or if one of them is negative.
         """
@@ -180,14 +172,13 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         self._takes_mode = not explore and self.config.evaluation_action == "mode"
 
         self._totals.begin_call()
-        chunks, episodes = self._collect(num_timesteps, num_episodes, num_records, random_actions)
-        self._needs_initial_reset = from_reset
-        make_callback(
-            "on_sample_end",
-            callbacks_objects=self._callbacks,
-            callbacks_functions=self.config.callbacks_on_sample_end,
-            kwargs={"env_runner": self, "metrics_logger": self.metrics, "samples": chunks},
-        )
+        # In evaluation RLlib would restart this process and go on.
+        with fatal_errors_posted():
+            chunks, episodes = self._collect(
+                num_timesteps, num_episodes, num_records, random_actions
+            )
+            self._needs_initial_reset = from_reset
+            call_callbacks(self, "on_sample_end", samples=chunks)
         self._totals.end_call(sum(chunk.env_steps() for chunk in chunks), episodes)
         return chunks
 

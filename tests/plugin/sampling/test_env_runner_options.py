@@ -11,7 +11,12 @@ from ray.rllib.env.env_context import EnvContext
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3Config
-from rllib_dreamerv3.errors import ConfigError, EnvironmentFailedError
+from rllib_dreamerv3.errors import (
+    CallbackFailedError,
+    ConfigError,
+    EnvironmentDataError,
+    EnvironmentFailedError,
+)
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.sampling.episode_callbacks import RecentEpisode
@@ -219,6 +224,20 @@ def test_callbacks_of_env_runners_are_called_in_time_with_what_rllib_documents(m
     assert ends[0]["prev_episode_chunks"] == []
     assert ends[0]["episode"].get_return() == STEPS
     assert seen[-1][1]["samples"] is chunks
+
+
+@pytest.mark.parametrize("event", ["episode_start", "episode_step", "episode_end", "sample_end"])
+def test_a_callback_that_raises_is_told_with_its_lines(make, event):
+    def goal_of(**arguments):
+        return {}["goal"]
+
+    runner = make(tiny_config(FiveSteps).callbacks(**{f"on_{event}": goal_of}))
+    with pytest.raises(CallbackFailedError) as caught:
+        runner.sample(num_episodes=1, random_actions=True)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"The callback on_{event} failed: KeyError: 'goal'"
+    assert lines[1].endswith("in goal_of")
+    assert lines[2:] == ['    return {}["goal"]']
 
 
 def test_a_list_of_callback_classes_is_called_one_after_the_other(make):
