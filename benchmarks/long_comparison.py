@@ -70,7 +70,7 @@ def record(variant: str, model: Mapping[str, Any], records: int, seed: int):
     config.training(variant=variant, **model)
     config.env_runners(num_envs_per_env_runner=ENVIRONMENTS)
     runner = DreamerV3EnvRunner(config=config, worker_index=0)
-    return runner, runner.sample(num_timesteps=records, random_actions=True)
+    return runner, runner.sample(num_records=records, random_actions=True)
 
 
 def apart(ours: Mapping[str, float], plain: Mapping[str, float]) -> dict[str, float]:

@@ -26,7 +26,7 @@ from rllib_dreamerv3.records import ACTION_MASK
 from rllib_dreamerv3.spaces.action_masks import split_action_mask
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec, make_codecs
 from rllib_dreamerv3.spaces.layout import Image
-from rllib_dreamerv3.spaces.nesting import flatten, leaves
+from rllib_dreamerv3.spaces.nesting import flatten, leaves, paths, place, unflatten
 
 STEPS = 200
 # An image whose values cover less than this share of its bounds is probably declared wrongly.
@@ -70,6 +70,7 @@ class Findings:
         rewards: Rewards of all steps.
         returns: Returns of the episodes that ended.
         seconds: Time spent in ``reset()`` and ``step()``.
+        converted: Whether training converts observations that Gymnasium's checker rejects.
     """
 
     errors: dict[str, tuple[str, int]] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class Findings:
     rewards: list[float] = field(default_factory=list)
     returns: list[float] = field(default_factory=list)
     seconds: float = 0.0
+    converted: bool = False
 
     def add(self, message: str, where: str = "") -> None:
         """Counts an error; keeps the place of its first occurrence."""
@@ -165,10 +167,31 @@ def format_range(values: Sequence[float]) -> str:
     return f"{min(values):.6g} to {max(values):.6g}"
 
 
+class _AsInTraining(gym.ObservationWrapper):
+    """Converts observations as vector environments do, so that the checker judges as training does.
+
+    Values are clipped to their bounds, which :func:`compare_ranges` checks with a tolerance.
+    """
+
+    def observation(self, observation: Any) -> Any:
+        space = self.observation_space
+        if next(wrong_value(space, observation), None):
+            return observation
+        batch = concatenate(space, [observation], create_empty_array(space, 1))
+        values = flatten(space, next(iter(iterate(batch_space(space, 1), batch))))
+        return unflatten(space, map(_clipped, (part for _, part in paths(space)), values))
+
+
+def _clipped(space: gym.Space, value: Any) -> Any:
+    return np.clip(value, space.low, space.high) if isinstance(space, gym.spaces.Box) else value
+
+
 def run_gymnasiums_checker(env: gym.Env, findings: Findings) -> None:
     """Adds the findings of Gymnasium's checker; no errors if there are errors already."""
     from gymnasium.utils.env_checker import check_env
 
+    if findings.converted:
+        env = _AsInTraining(env)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
@@ -254,6 +277,7 @@ def _store(
     if wrong:
         return True
     space = codec.space
+    _note_conversions(space, observation, findings)
     batch = concatenate(space, [observation], create_empty_array(space, 1))
     observed, mask = split_action_mask(space)
     parts = flatten(observed, observation)
@@ -267,6 +291,23 @@ def _store(
         findings.add(str(error).rstrip("."), where)
         return mask is None
     return True
+
+
+def _note_conversions(space: gym.Space, observation: Any, findings: Findings) -> None:
+    """Notes dtypes that training converts, although the space does not contain them."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Of lists.
+        findings.converted |= not space.contains(observation)
+    for (path, part), value in zip(paths(space), flatten(space, observation), strict=True):
+        dtype = getattr(value, "dtype", part.dtype)
+        if not np.can_cast(dtype, part.dtype):
+            note = (
+                f"{place('observation', path).capitalize()} has the dtype {dtype}, and its space "
+                f"declares {part.dtype}: training converts it. Convert it with "
+                f".astype(np.{part.dtype}), or declare its dtype."
+            )
+            if note not in findings.notes:
+                findings.notes.append(note)
 
 
 def _random_action(

@@ -25,6 +25,10 @@ class EnvironmentFailedError(RuntimeError):
     """An environment, or the process that steps it, failed, or failed too often."""
 
 
+class CallbackFailedError(RuntimeError):
+    """A callback of the user's raised an exception in an env runner."""
+
+
 class CheckpointError(ValueError):
     """A directory is not a checkpoint, or not one that can be restored here."""
 

@@ -9,12 +9,14 @@ import click
 from rllib_cli.errors import InputError, RunError, reraise_as
 from rllib_cli.inputs import JSON, env_config, extend_import_path, pythonpath
 from rllib_cli.libraries import loading_libraries
+from rllib_dreamerv3.errors import EnvironmentDataError
 
 if TYPE_CHECKING:
     import gymnasium as gym
 
     from rllib_cli.display import Display
     from rllib_cli.env_probe import Findings
+    from rllib_dreamerv3 import DreamerV3Config
     from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 
 
@@ -76,7 +78,9 @@ def check_environment(
         display.set_phase("")
         display.print(f"Checking {env}")
         try:
-            environment, is_benchmark = _make_environment(env, settings.env_config)
+            environment, is_vector = _make_environment(settings)
+        except EnvironmentDataError as error:
+            raise RunError(str(error)) from error
         except Exception as error:
             raise RunError(
                 f"{env} cannot be created with env_config {dict(env_config)}: "
@@ -88,7 +92,7 @@ def check_environment(
         if codecs is not None:
             env_probe.take_random_steps(environment, codecs, findings)
             env_probe.compare_ranges(codecs[0], findings)
-            if not is_benchmark:
+            if not is_vector:
                 env_probe.run_gymnasiums_checker(environment, findings)
         return _report(display, codecs, findings)
 
@@ -170,14 +174,21 @@ def _actions(codec: "ActionCodec") -> Iterator[str]:
             yield f"{leaf.size} numbers" if leaf.size > 1 else "1 number"
 
 
-def _make_environment(env: str, env_config: Mapping[str, Any]) -> "tuple[gym.Env, bool]":
-    """Creates the environment; also returns whether it is one of this package's benchmarks."""
+def _make_environment(settings: "DreamerV3Config") -> "tuple[gym.Env, bool]":
+    """Creates one environment; also returns whether it is of a vector environment."""
     from ray.rllib.env.env_context import EnvContext
 
     from rllib_cli.env_probe import FirstOf
     from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
-    from rllib_dreamerv3.plugin.sampling.environments import is_registered_with_tune, make_single
+    from rllib_dreamerv3.plugin.sampling.environments import (
+        is_registered_with_tune,
+        make_single,
+        make_vector,
+    )
 
+    env, context = settings.env, EnvContext(settings.env_config, worker_index=0)
     if is_benchmark(env) and not is_registered_with_tune(env):
-        return FirstOf(make_benchmark(env, 1, env_config)), True
-    return make_single(env, EnvContext(dict(env_config), worker_index=0)), False
+        return FirstOf(make_benchmark(env, 1, context)), True
+    if settings.gym_env_vectorize_mode == "vector_entry_point":
+        return FirstOf(make_vector(env, 1, context)), True
+    return make_single(env, context), False

@@ -1,5 +1,6 @@
 """Wraps environments to report their errors where they occur, with messages for their authors."""
 
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,14 @@ from rllib_dreamerv3.envs.returned_values import (
     wrong_step,
     wrong_value,
 )
-from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError
+from rllib_dreamerv3.errors import (
+    CallbackFailedError,
+    EnvironmentDataError,
+    EnvironmentFailedError,
+)
 
-# Parts of the paths of code that is not the user's.
-_LIBRARIES = {"gymnasium", "numpy", "ray", "rllib_cli", "rllib_dreamerv3"}
+# Packages whose code is not the user's.
+_LIBRARIES = ("gymnasium", "numpy", "ray", "rllib_cli", "rllib_dreamerv3")
 _MOST_FRAMES = 3
 _MOST_LETTERS = 200
 
@@ -34,13 +39,18 @@ def name_of_env(env: Any) -> str:
 
 def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
     """Returns the frames of an exception's traceback that are in the user's code."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return [frame for frame in frames if not {*Path(frame.filename).parts} & _LIBRARIES]
+    modules = [sys.modules.get(name) for name in _LIBRARIES]
+    libraries = [Path(module.__file__).parent for module in modules if module and module.__file__]
+    return [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not any(Path(frame.filename).is_relative_to(library) for library in libraries)
+    ]
 
 
 def user_location(error: BaseException) -> str:
     """Returns the last line of the user's code as " (file, line 3)"; empty if there is none."""
-    if isinstance(error, EnvironmentFailedError | EnvironmentDataError):
+    if isinstance(error, EnvironmentFailedError | EnvironmentDataError | CallbackFailedError):
         return ""
     frames = user_frames(error)[-1:]
     return f" ({frames[0].filename}, line {frames[0].lineno})" if frames else ""
@@ -58,6 +68,19 @@ def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
     """
     if isinstance(error, EnvironmentFailedError):
         return error
+    text = in_lines(what, error)
+    if not user_frames(error) and "unpack" in str(error):
+        text += f"\nstep() has to return five values ({FIVE_VALUES}), reset() two."
+    return EnvironmentFailedError(text)
+
+
+def in_lines(what: str, error: Exception) -> str:
+    """Describes an exception of the user's code in at most six lines, with frames of that code.
+
+    Args:
+        what: What failed.
+        error: The exception.
+    """
     first, *more = str(error).splitlines() or [""]
     message = first if len(first) <= _MOST_LETTERS else f"{first[:_MOST_LETTERS]}..."
     lines = [f"{what} failed: {type(error).__name__}: {message}{' ...' if more else ''}"]
@@ -66,9 +89,7 @@ def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
         lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
     if frames and frames[-1].line:
         lines.append(f"    {frames[-1].line}")
-    if not frames and "unpack" in str(error):
-        lines.append(f"step() has to return five values ({FIVE_VALUES}), reset() two.")
-    return EnvironmentFailedError("\n".join(lines))
+    return "\n".join(lines)
 
 
 class CheckedEnv(gym.Wrapper):
@@ -87,10 +108,8 @@ class CheckedEnv(gym.Wrapper):
             name: Its name in messages.
 
         Raises:
-            EnvironmentDataError: If it is not an environment, or has no spaces.
+            EnvironmentDataError: If it has no spaces.
         """
-        if not isinstance(env, gym.Env):
-            raise EnvironmentDataError(f"{name} made {env!r:.200}, {_advice(env)}")
         for space in ("observation_space", "action_space"):
             found = getattr(env, space, None)
             if not isinstance(found, gym.Space):
@@ -171,12 +190,24 @@ class CheckedEnv(gym.Wrapper):
         )
 
 
+def require_environment(env: Any, name: str) -> None:
+    """Raises EnvironmentDataError for an object that is not an environment of Gymnasium."""
+    if not isinstance(env, gym.Env):
+        raise EnvironmentDataError(f"{name} made {env!r:.200}, {_advice(env)}")
+
+
 def _advice(env: Any) -> str:
     """Describes an object that is not an environment of Gymnasium, with advice."""
     if isinstance(env, gym.vector.VectorEnv):
         return (
             "several environments in one: return one of them, or set gym_env_vectorize_mode: "
             "vector_entry_point for a function that takes num_envs."
+        )
+    # Of PettingZoo, and of RLlib itself.
+    if hasattr(env, "possible_agents"):
+        return (
+            "a multi-agent environment; DreamerV3 trains a single agent. Wrap it in a "
+            "gymnasium.Env that plays the other agents."
         )
     return (
         "which is no gymnasium.Env. Environments of the former package gym need "

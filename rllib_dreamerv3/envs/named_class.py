@@ -1,6 +1,7 @@
-"""Environments named by their class or function: ``module:Class`` or ``module:function``.
+"""Classes and functions named as ``module:Class`` or ``module:function``, above all environments.
 
-Gymnasium's ``module:Name-v0``, which imports a module that registers the id, takes precedence.
+Of environments, Gymnasium's ``module:Name-v0``, which imports a module that registers the id, takes
+precedence.
 """
 
 import importlib
@@ -36,25 +37,41 @@ def find_maker(env: str) -> Callable[..., Any] | None:
     name_of_module, _, name = env.partition(":")
     if not name_of_module or not name:
         return None
-    module = _imported(env, name_of_module)
+    _imported(env, name_of_module)
     try:
         gym.spec(name)
     except (gym.error.Error, ValueError):
         pass
     else:
         return None
-    try:
-        maker: Any = module
-        for part in name.split("."):
-            maker = getattr(maker, part)
-    except AttributeError:
-        raise _unknown_class(env, module, name) from None
+    maker = find_object(env, "environment")
     if not callable(maker):
         raise ConfigError(
             f"{env!r} is {type(maker).__name__} {maker!r}; it has to be a class or a function that "
             "makes an environment."
         )
     return maker
+
+
+def find_object(given: str, what: str) -> Any:
+    """Imports what ``module:name`` names.
+
+    Args:
+        given: The name; ``module:Outer.Inner`` for a nested class.
+        what: What it should be, in messages.
+
+    Raises:
+        ConfigError: If the module cannot be imported, or has no such attribute.
+    """
+    name_of_module, _, name = given.partition(":")
+    module = _imported(given, name_of_module)
+    found: Any = module
+    try:
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        raise _unknown_class(given, what, module, name) from None
+    return found
 
 
 def make_named(env: str, env_config: Mapping[str, Any]) -> gym.Env:
@@ -74,7 +91,7 @@ def call_maker(maker: Callable[..., Any], env_config: Mapping[str, Any]) -> Any:
 
     RLlib's passes ``env_config`` as the only argument. It is used if the first parameter has no
     default or is named ``config``, ``env_config`` or similar. Gymnasium's passes the options as
-    keyword arguments.
+    keyword arguments, for a vector environment also ``num_envs``.
 
     Args:
         maker: A class or a function.
@@ -132,7 +149,7 @@ def _imported(env: str, name: str) -> ModuleType:
         ) from error
 
 
-def _unknown_class(env: str, module: ModuleType, name: str) -> ConfigError:
+def _unknown_class(given: str, what: str, module: ModuleType, name: str) -> ConfigError:
     own = {
         key
         for key, value in vars(module).items()
@@ -142,11 +159,11 @@ def _unknown_class(env: str, module: ModuleType, name: str) -> ConfigError:
     }
     file = getattr(module, "__file__", None) or module.__name__
     if not own:
+        registers = " registers no such id with Gymnasium, and" * (what == "environment")
         return ConfigError(
-            f"Unknown environment {env!r}: {file} registers no such id with Gymnasium, and defines "
-            "no class or function."
+            f"Unknown {what} {given!r}: {file}{registers} defines no class or function."
         )
-    return unknown_name(f"environment of {file}:", name, own)
+    return unknown_name(f"{what} of {file}:", name, own)
 
 
 def _takes_config(maker: Callable[..., Any]) -> bool:
@@ -158,4 +175,6 @@ def _takes_config(maker: Callable[..., Any]) -> bool:
     if not parameters or parameters[0].kind not in positional:
         return bool(parameters) and parameters[0].kind is inspect.Parameter.VAR_POSITIONAL
     first = parameters[0]
+    if first.name == "num_envs":
+        return False
     return first.default is inspect.Parameter.empty or first.name in _RLLIBS_ARGUMENT

@@ -31,6 +31,7 @@ from rllib_dreamerv3.envs.dm_control import (
     make_dm_control,
 )
 from rllib_dreamerv3.envs.env_config import EnvOptions, unknown_environment
+from rllib_dreamerv3.envs.infos import make_unmerged
 from rllib_dreamerv3.envs.minigrid import MiniGridOptions, make_minigrid, minigrid_ids
 from rllib_dreamerv3.envs.rllib_ids import replacement_of_rllib_id
 from rllib_dreamerv3.errors import ConfigError
@@ -211,7 +212,8 @@ def make_benchmark(
 
     Returns:
         A vector environment in ``AutoresetMode.NEXT_STEP``: the step after an end ignores the
-        action and returns the observation of a reset with reward 0.
+        action and returns the observation of a reset with reward 0. :class:`InfoList` lists its
+        infos.
 
     Raises:
         ConfigError: As :func:`check_environment`.
@@ -234,12 +236,13 @@ def vectorize(make: Sequence[Callable[[], gym.Env]], mode: gym.VectorizeMode) ->
         mode: ``SYNC`` or ``ASYNC``.
 
     Returns:
-        A vector environment in ``AutoresetMode.NEXT_STEP``.
+        A vector environment in ``AutoresetMode.NEXT_STEP``; :class:`InfoList` lists its infos.
     """
+    makers = [partial(make_unmerged, make_one) for make_one in make]
     if mode == gym.VectorizeMode.ASYNC:
         # A process forked from one with threads of TensorFlow and Ray may hang.
-        return AsyncVectorEnv(make, context="forkserver", autoreset_mode=AutoresetMode.NEXT_STEP)
-    return SyncVectorEnv(make, autoreset_mode=AutoresetMode.NEXT_STEP)
+        return AsyncVectorEnv(makers, context="forkserver", autoreset_mode=AutoresetMode.NEXT_STEP)
+    return SyncVectorEnv(makers, autoreset_mode=AutoresetMode.NEXT_STEP)
 
 
 def _find_suite(env: object) -> Suite | None:

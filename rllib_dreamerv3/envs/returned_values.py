@@ -98,14 +98,30 @@ def _wrong_leaf(space: gym.Space, value: Any, where: str) -> Iterator[str]:
         # The conversion of Gymnasium's vector environments.
         if not np.can_cast(array.dtype, space.dtype, "same_kind"):
             yield (
-                f"{where} has the dtype {array.dtype}; its space declares {space.dtype}: convert "
-                f"it with .astype(np.{space.dtype})"
+                f"{where} has the dtype {array.dtype}; its space declares {space.dtype}: "
+                f"{_conversion(space, array)}"
             )
         elif not np.isfinite(array).all():
             kind = "NaN" if np.isnan(array).any() else "infinity"
             yield f"{where} holds {kind}, which would spoil the networks"
     elif array.dtype.kind == "f" or not space.contains(array.astype(space.dtype)):
         yield f"{where} was {value!r}, which {space} does not contain"
+
+
+def _conversion(space: spaces.Box, array: np.ndarray) -> str:
+    """Advises how to return the declared dtype, which a cast alone may not do."""
+    declared = np.dtype(space.dtype)
+    declare = f"declare its Box with their bounds and dtype=np.{array.dtype}"
+    if array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1 < space.high.max():
+        # A cast would make almost all of them 0.
+        return (
+            f"if its values are in [0, 1], scale them, ({space.high.max()} * values)"
+            f".astype(np.{declared}), or {declare}"
+        )
+    if (array >= space.low).all() and (array <= space.high).all():
+        rounding = ", which drops fractions" if array.dtype.kind == "f" else ""
+        return f"convert it with .astype(np.{declared}){rounding}, or {declare}"
+    return f"its values are outside the bounds of its space: {declare}"
 
 
 def _below(path: str, key: Any) -> str:

@@ -24,7 +24,11 @@ from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.cluster.resources import check_resources
-from rllib_dreamerv3.plugin.cluster.worker_status import forward_warnings, start_failures_reported
+from rllib_dreamerv3.plugin.cluster.worker_status import (
+    forward_warnings,
+    raise_fatal_error,
+    start_failures_reported,
+)
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.recovery import Divergence, continue_or_end
@@ -33,6 +37,7 @@ from rllib_dreamerv3.plugin.replay_capacity import check_replay_capacity, specs_
 from rllib_dreamerv3.plugin.results import Iteration, complete, report_dream, under_former_names
 from rllib_dreamerv3.plugin.sampling.asynchronous import AsynchronousSampler
 from rllib_dreamerv3.plugin.sampling.episodes import EpisodeStatistics, clip_rewards
+from rllib_dreamerv3.plugin.sampling.faults import name_of
 from rllib_dreamerv3.plugin.sampling.remote import SynchronousSampler
 from rllib_dreamerv3.plugin.sampling.request import SampleRequest, next_request
 from rllib_dreamerv3.plugin.sampling.sampler import LocalSampler, Sampler
@@ -192,9 +197,32 @@ class DreamerV3(CheckpointedAlgorithm):
         return results
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Evaluates as RLlib does; later results repeat its metrics until the next evaluation."""
+        """Evaluates as RLlib does; later results repeat its metrics until the next evaluation.
+
+        Raises:
+            CallbackFailedError: If a callback raises an exception in an env runner.
+            EnvironmentDataError: If an environment returns values that its spaces do not declare.
+        """
         self._this_iteration.evaluated = True
-        return super().evaluate(*args, **kwargs)
+        results = super().evaluate(*args, **kwargs)
+        group = self.eval_env_runner_group
+        for index, actor in group._worker_manager.actors().items() if group else ():
+            raise_fatal_error(actor, name_of(index, evaluation=True))
+        return results
+
+    def _evaluate_with_custom_eval_function(self) -> tuple[dict[str, Any], int, int]:
+        # RLlib would only say that it cannot unpack the result.
+        evaluate = self.config.custom_evaluation_function
+        match evaluate(self, self.eval_env_runner_group):
+            case (dict(results), int(env_steps), int(agent_steps)):
+                return results, env_steps, agent_steps
+            case returned:
+                raise ConfigError(
+                    "custom_evaluation_function has to return three values, ({}, env_steps, "
+                    f"agent_steps) with two ints, and returned {returned!r:.200}. Results are what "
+                    "it gives to algorithm.metrics.aggregate([...], key=('evaluation', "
+                    "'env_runners')), such as get_metrics() of env runners."
+                )
 
     def training_step(self) -> None:
         """Repeats: sample until an update is due, then run all due updates.

@@ -9,6 +9,7 @@ from rllib_dreamerv3.reports.curve import Points
 from rllib_dreamerv3.reports.drawing import By, Line, as_svg, colours_of, draw_lines, return_lines
 from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS
 from rllib_dreamerv3.reports.losses import LOSSES, MEMORY, SPEED, Measure
+from rllib_dreamerv3.reports.own_metrics import own_metrics
 from rllib_dreamerv3.reports.published import Published, published
 from rllib_dreamerv3.reports.runs import Run
 
@@ -41,6 +42,21 @@ def losses(runs: Sequence[Run]) -> str:
     return _charts(
         runs, [(each, _lines(runs, partial(_reported, measure=each))) for each in LOSSES], "steps"
     )
+
+
+_MOST_OWN = 60
+
+
+def own(runs: Sequence[Run]) -> str:
+    """Draws the metrics of users' callbacks and numbers of ``info``; empty if there are none."""
+    measures = {each.key: each for run in runs for each in own_metrics(run.history)}
+    if not measures:
+        return ""
+    shown = list(measures.values())[:_MOST_OWN]
+    left = len(measures) - len(shown)
+    rest = f'<p class="faint">{left} more in progress.csv.</p>' if left else ""
+    lines = [(each, _lines(runs, partial(_reported, measure=each))) for each in shown]
+    return _charts(runs, lines, "steps") + rest
 
 
 def speed_and_memory(runs: Sequence[Run]) -> str:

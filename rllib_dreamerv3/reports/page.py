@@ -29,6 +29,7 @@ def build_page(runs: Sequence[Run]) -> str:
         ("Runs", _summary(runs)),
         ("Findings", "".join(_findings(run) for run in runs)),
         ("Returns", charts.returns(runs)),
+        *([("Own metrics", own)] if (own := charts.own(runs)) else []),
         ("Losses", charts.losses(runs)),
         ("Dreams", _dreams(runs)),
         ("Speed and memory", charts.speed_and_memory(runs)),

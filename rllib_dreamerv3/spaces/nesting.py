@@ -1,6 +1,7 @@
 """Walks through nested ``Dict`` and ``Tuple`` spaces and through values of the same nesting."""
 
 from collections.abc import Iterator
+from numbers import Integral
 from typing import Any
 
 import gymnasium as gym
@@ -15,10 +16,20 @@ dicts and tuples as the space nests."""
 
 
 def children(space: spaces.Dict | spaces.Tuple) -> list[tuple[Any, gym.Space]]:
-    """Keys (of a Dict) or positions (of a Tuple) and the spaces there."""
+    """Keys (of a Dict) or positions (of a Tuple) and the spaces there.
+
+    Keys that equal a text or a whole number, such as those of a ``str`` Enum or of NumPy, are
+    replaced by it: checkpoints have no others.
+    """
     if isinstance(space, spaces.Dict):
-        return list(space.spaces.items())
+        return [(_plain(key), child) for key, child in space.spaces.items()]
     return list(enumerate(space.spaces))
+
+
+def _plain(key: Any) -> Any:
+    if isinstance(key, str):
+        return str.__str__(key)
+    return int(key) if isinstance(key, Integral) else key
 
 
 def place(what: str, path: tuple[Any, ...]) -> str:
@@ -40,6 +51,12 @@ def leaves(space: gym.Space, what: str) -> list[tuple[str, gym.Space]]:
         SpaceError: If a part of the space cannot be used; names the part.
     """
     for path, part in paths(space):
+        for key in path:
+            if type(key) not in (str, int):
+                raise SpaceError(
+                    f"Cannot use {place(what, path)}: the key {key!r} cannot be written to "
+                    "checkpoints. Use texts as keys."
+                )
         if isinstance(part, spaces.Dict | spaces.Tuple):
             raise SpaceError(
                 f"Cannot use {place(what, path)}: it is empty. Remove it from the space."

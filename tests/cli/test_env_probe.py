@@ -4,8 +4,8 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from faulty_environments import IMAGE, MASKED, NESTED, A, Base
-from gymnasium.spaces import Box, Discrete, Text
+from faulty_environments import IMAGE, MASKED, NESTED, A, Base, Key
+from gymnasium.spaces import Box, Dict, Discrete, Text
 
 from rllib_cli import env_probe
 from rllib_cli.main import cli
@@ -90,6 +90,12 @@ HERE = r"\(\S*test_env_probe\.py, line \d+\)"
             },
             "allows no",
         ),
+        (
+            {"space": IMAGE, "obs": lambda e: np.full((64, 64, 3), 0.5)},
+            r"float64; its space declares uint8: if its .*\(255 \* values\)\.astype\(np\.uint8\)",
+        ),
+        ({"space": Dict({(0, 1): Discrete(2)})}, r"the key \(0, 1\) cannot be written"),
+        ({"space": Dict({1.5: Discrete(2)})}, r"the key 1\.5 cannot be written"),
     ],
 )
 def test_each_fault_is_one_sentence(fault, sentence):
@@ -121,6 +127,31 @@ def test_nothing_is_wrong_with_what_is_right():
         assert findings.sentences() == []
         assert len(findings.rewards) == 200
     assert (findings_of(Base()).seen["obs/vector"][1] > 0.9).all()
+
+
+@pytest.mark.parametrize(
+    ("space", "value", "note"),
+    [
+        (Box(-1, 1, (3,), np.float32), np.full(3, 0.5), "The observation has the dtype float64"),
+        (Box(0.1, 1, (3,), np.float32), np.full(3, 0.1), "its space declares float32"),
+        (Box(0, 9, (3,), np.int8), np.full(3, 4), r"Convert it with .astype(np.int8)"),
+        (
+            Dict({"x": Box(-1, 1, (2,)), "action_mask": Box(0, 1, (2,), np.int8)}),
+            {"x": A, "action_mask": np.ones(2, np.int64)},
+            "The observation at 'action_mask' has the dtype int64",
+        ),
+        (Box(-1, 1, (3,), np.float32), [0.0, 0.5, 1.0], None),
+        (Discrete(2), np.bool_(True), None),
+        (Dict({Key.CAMERA: Discrete(2)}), {Key.CAMERA: 1}, None),
+        (Dict({np.int64(3): Discrete(2)}), {3: 1}, None),
+    ],
+)
+def test_what_training_converts_is_at_most_a_note(space, value, note):
+    findings = findings_of(Base(space=space, obs=lambda e: value))
+    assert findings.sentences() == []
+    conversions = [each for each in findings.notes if "training converts" in each]
+    assert len(conversions) == (note is not None)
+    assert note is None or note in conversions[0]
 
 
 def test_masked_choices_are_not_taken():
@@ -172,6 +203,13 @@ class Good(gym.Env):
 class Broken(Good):
     def __init__(self):
         raise RuntimeError("no licence")
+
+class Turns:
+    possible_agents = ["a", "b"]
+
+class Several(gym.vector.SyncVectorEnv):
+    def __init__(self, num_envs):
+        super().__init__([Good] * num_envs)
 """
 
 
@@ -206,6 +244,13 @@ def test_the_command_shows_what_the_model_sees(tmp_path):
     code, told = call("to_check:Broken")
     assert code == 1
     assert "RuntimeError: no licence" in told
+    code, told = call("to_check:Turns")
+    assert code == 1
+    assert "a multi-agent environment; DreamerV3 trains a single agent" in told
+    mode = '{"gym_env_vectorize_mode": "vector_entry_point"}'
+    code, told = call("to_check:Several", "--config", mode)
+    assert code == 0, told
+    assert "200 random steps: " in told
     code, told = call("to_check:God")
     assert code == 2
     assert "Did you mean 'Good'?" in told

@@ -178,7 +178,7 @@ def test_each_second_iteration_evaluates_with_callbacks_around_it(algorithm):
 
 
 def test_evaluation_has_options_of_its_own(algorithm):
-    algorithm.env_runner.sample(num_timesteps=3 * LENGTH, random_actions=True)
+    algorithm.env_runner.sample(num_records=3 * LENGTH, random_actions=True)
     trained = [episode.length for episode in algorithm.env_runner.take_done_episodes()]
     assert set(trained) == {LENGTH}
     assert evaluate(algorithm)["episode_len_max"] == OTHER_LENGTH

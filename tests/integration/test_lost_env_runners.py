@@ -84,7 +84,7 @@ def times_replaced(result):
 
 def sample_for_ever(runner):
     while True:
-        runner.sample(num_timesteps=1)
+        runner.sample(num_records=1)
 
 
 def train_until(algorithm, condition, seconds=120):
@@ -187,7 +187,7 @@ def test_saving_and_restoring_wait_for_no_env_runner_that_hangs(faulty, tmp_path
     algorithm.train()
     # In the middle of what it was asked for, with nobody who asks it for more.
     (directory / "hang1").touch()
-    algorithm.env_runner_group._worker_manager.actors()[1].sample.remote(num_timesteps=4)
+    algorithm.env_runner_group._worker_manager.actors()[1].sample.remote(num_records=4)
     while (directory / "hang1").exists():
         time.sleep(0.1)
     began = time.monotonic()
@@ -225,9 +225,9 @@ def test_a_failure_in_each_episode_ends_the_run_and_a_rare_one_does_not(build, t
     algorithm = build(config(tmp_path, 0, restart_failed_sub_environments=True, **TWO))
     runner = algorithm.env_runner
     for _ in range(4):
-        runner.sample(num_timesteps=STEPS + 2)
+        runner.sample(num_records=STEPS + 2)
         runner.env.unwrapped.envs[0].unwrapped.fails_at = 5
-        runner.sample(num_timesteps=STEPS)
+        runner.sample(num_records=STEPS)
     Faulty.fails_always_at = 5
     try:
         runner.make_env()
@@ -245,6 +245,6 @@ def test_a_local_environment_that_hangs_is_told_of(build, tmp_path, caplog, monk
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 10)))
     with caplog.at_level(logging.WARNING):
-        algorithm.env_runner.sample(num_timesteps=2)
+        algorithm.env_runner.sample(num_records=2)
     (line,) = (record.message for record in caplog.records if "may hang" in record.message)
     assert "Env runner 0 has been in step()" in line

@@ -74,7 +74,7 @@ def transitions(runner, chunks):
 def test_records_carry_the_states_in_which_the_policy_acted(make_runner, random_actions):
     """Each h follows from h, z and action of the record before it, or from an episode's start."""
     runner = make_runner()
-    chunks = runner.sample(num_timesteps=120, random_actions=random_actions)
+    chunks = runner.sample(num_records=120, random_actions=random_actions)
     columns = chunks[0].columns
     assert (columns[LATENT_H].shape, columns[LATENT_H].dtype) == ((40, 16), np.float32)
     assert (columns[LATENT_INDEX].shape, columns[LATENT_INDEX].dtype) == ((40, 4), np.uint8)
@@ -83,7 +83,7 @@ def test_records_carry_the_states_in_which_the_policy_acted(make_runner, random_
     for following, stored in transitions(runner, chunks):
         np.testing.assert_allclose(stored, following, atol=1e-5)
     # The first record of a later call goes on from the last one of the call before.
-    (again, *_) = runner.sample(num_timesteps=30, random_actions=random_actions)
+    (again, *_) = runner.sample(num_records=30, random_actions=random_actions)
     assert again.start == 40
     rows = {name: np.concatenate([columns[name][-1:], x]) for name, x in again.columns.items()}
     joined = type(again)(again.stream, 39, rows)
@@ -100,7 +100,7 @@ def test_last_records_carry_states_where_environments_reset_themselves_at_once()
     config.env_runners(num_envs_per_env_runner=3, gym_env_vectorize_mode="vector_entry_point")
     runner = DreamerV3EnvRunner(config=config, worker_index=0)
     synthetic.scramble(runner.module.model)
-    chunks = runner.sample(num_timesteps=120)
+    chunks = runner.sample(num_records=120)
     runner.stop()
     assert all(chunk.columns[IS_LAST].any() for chunk in chunks)
     for following, stored in transitions(runner, chunks):
@@ -113,7 +113,7 @@ def test_training_recomputes_the_states_that_were_stored(make_runner, variant):
     runner = make_runner(variant=variant)
     _, noise_seed = runner._seed_key.seeds(runner.config.seed, runner.num_envs)
     rng = np.random.default_rng(noise_seed)
-    chunks = [chunk.columns for chunk in runner.sample(num_timesteps=120)]
+    chunks = [chunk.columns for chunk in runner.sample(num_records=120)]
     records = {name: tf.constant(np.stack([x[name] for x in chunks])) for name in chunks[0]}
     assert np.any(records[IS_FIRST][:, 1:])
     module = runner.module
@@ -141,7 +141,7 @@ def test_evaluation_takes_the_best_action_only_if_told_to(
     """In each state acted in; the states themselves are sampled from posteriors either way."""
     runner = make_runner(evaluation_action=evaluation_action)
     best = []
-    for chunk in runner.sample(num_timesteps=150, explore=explore):
+    for chunk in runner.sample(num_records=150, explore=explore):
         index = tf.constant(chunk.columns[LATENT_INDEX].astype(np.int32))
         policy = runner.module.model.actor(State(chunk.columns[LATENT_H], index))
         same = (policy.mode().numpy() == chunk.columns[ACTION]).all(-1)
@@ -159,7 +159,7 @@ def test_rows_of_replay_go_on_from_the_record_before_them(make_runner):
     runner = make_runner()
     module = runner.module
     buffer = ReplayBuffer(length=8, context=1, online_queue=True, capacity_records=1000, seed=0)
-    for chunk in runner.sample(num_timesteps=150):
+    for chunk in runner.sample(num_records=150):
         buffer.add(chunk)
     model = DreamerModel(module.observations.layout, module.actions.layout, module.settings)
     set_weights(model, get_weights(model) | get_weights(module.model))

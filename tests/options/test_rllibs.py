@@ -319,7 +319,7 @@ def test_action_mask_has_the_name_that_the_config_gives_it():
     config = tiny_config("Bandit-v0").environment(action_mask_key="legal")
     config.validate()
     for arguments in ({"random_actions": True}, {}):
-        (chunk,) = sampled(config, num_timesteps=60, **arguments)
+        (chunk,) = sampled(config, num_records=60, **arguments)
         assert set(chunk.columns) >= {"obs/seen", ACTION_MASK}
         assert "obs/legal" not in chunk.columns
         acted = chunk.columns[ACTION][~chunk.columns[IS_LAST]]
@@ -386,7 +386,7 @@ def recorded_actions(**options):
     config.validate()
     Recorder.actions.clear()
     for arguments in ({"random_actions": True}, {}):
-        sampled(config, num_timesteps=200, **arguments)
+        sampled(config, num_records=200, **arguments)
     return Recorder.actions
 
 

@@ -3,6 +3,7 @@
 ``docs/environment_errors.md`` is written from this table.
 """
 
+import enum
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -90,6 +91,28 @@ def _with_action_space(space: Any) -> Callable[..., Any]:
     return make
 
 
+class RawTurns:
+    """What PettingZoo's environments with turns (AECEnv) look like."""
+
+    possible_agents = ("first", "second")
+
+    def observation_space(self, agent):
+        return Discrete(3)
+
+    def action_space(self, agent):
+        return Discrete(3)
+
+    def reset(self, seed=None, options=None):
+        self.agent_selection = "first"
+
+
+class Key(str, enum.Enum):
+    """Keys of a Dict that are texts, too."""
+
+    CAMERA = "camera"
+    SPEED = "speed"
+
+
 NESTED = Dict({"a": Box(-1, 1, (2,)), "b": Tuple([Discrete(3), Discrete(2)])})
 IMAGE = Box(0, 255, (64, 64, 3), np.uint8)
 MASKED = Dict({"x": Box(-1, 1, (2,)), "action_mask": MultiBinary(2)})
@@ -113,6 +136,11 @@ FAULTS = (
         "multi-agent environment; DreamerV3 trains a single agent",
         lambda env_config: MultiAgentCartPole({"num_agents": 2}),
     ),
+    Fault(
+        "a multi-agent environment of PettingZoo",
+        "made .*, a multi-agent environment; DreamerV3 trains a single agent. Wrap it",
+        lambda env_config: RawTurns(),
+    ),
     Fault("a function that returns nothing", "made None, which is no", lambda env_config: None),
     Fault(
         "its class does not take an option",
@@ -125,6 +153,11 @@ FAULTS = (
     Fault("a Text action", "the action space: Text spaces are not", _with_action_space(Text(3))),
     _fault("a Text observation", "Text spaces are not supported", space=Text(5)),
     _fault("a Sequence", "Sequence spaces are not supported", space=Sequence(Discrete(2))),
+    _fault(
+        "a Dict with a key that is a tuple",
+        r"the observation space at .*: the key \(0, 1\) cannot be written to checkpoints",
+        space=Dict({(0, 1): Discrete(2)}),
+    ),
     _fault("a Box of four dimensions", "4 dimensions is neither", space=Box(0, 1, (2, 2, 2, 2))),
     _fault("a Box that holds nothing", "holds no values", space=Box(0, 1, (0,))),
     # Observations.
@@ -141,9 +174,22 @@ FAULTS = (
     _fault("infinity", "returned infinity in", obs=lambda e: THREE + np.float32("inf")),
     _fault(
         "an image of floats where bytes are declared",
-        r"dtype float64; its space declares uint8: convert it with \.astype\(np\.uint8\)",
+        r"dtype float64; its space declares uint8: if its values are in \[0, 1\], scale them, "
+        r"\(255 \* values\)\.astype\(np\.uint8\), or declare its Box",
         space=IMAGE,
-        obs=lambda e: np.zeros((64, 64, 3)),
+        obs=lambda e: np.full((64, 64, 3), 0.9),
+    ),
+    _fault(
+        "an image of floats up to 255 where bytes are declared",
+        r"dtype float32; its space declares uint8: convert it with \.astype\(np\.uint8\)",
+        space=IMAGE,
+        obs=lambda e: np.full((64, 64, 3), 254.5, np.float32),
+    ),
+    _fault(
+        "an image of floats from -1 to 1 where bytes are declared",
+        r"its space declares uint8: its values are outside the bounds of its space: declare its",
+        space=IMAGE,
+        obs=lambda e: np.full((64, 64, 3), -0.5),
     ),
     _fault(
         "a dict without one of its keys",

@@ -16,7 +16,11 @@ from ray.experimental.internal_kv import (
     _internal_kv_put,
 )
 
-from rllib_dreamerv3.errors import EnvironmentFailedError
+from rllib_dreamerv3.errors import (
+    CallbackFailedError,
+    EnvironmentDataError,
+    EnvironmentFailedError,
+)
 
 _WARNINGS = "rllib_dreamerv3/warnings/"
 # Limit on stored warnings per process, as there may be no reader.
@@ -51,6 +55,43 @@ def take_status(env_runner: ray.actor.ActorHandle) -> str | None:
             _internal_kv_put(key, b"", overwrite=True)
             return str(text.decode())
     return None
+
+
+_FATAL: dict[str, type[Exception]] = {
+    each.__name__: each for each in (CallbackFailedError, EnvironmentDataError)
+}
+"""Errors that a restart of the env runner would only repeat."""
+
+
+@contextmanager
+def fatal_errors_posted() -> Iterator[None]:
+    """Posts an error of the user's code, which a restart of this env runner would only repeat."""
+    try:
+        yield
+    except tuple(_FATAL.values()) as error:
+        actor = _this_actor()
+        if actor:
+            with suppress(Exception):
+                _internal_kv_put(_fatal_key(actor), f"{type(error).__name__}\n{error}")
+        raise
+
+
+def raise_fatal_error(env_runner: ray.actor.ActorHandle, name: str) -> None:
+    """Raises the error that an env runner has posted with :func:`fatal_errors_posted`, if any.
+
+    Args:
+        env_runner: The env runner.
+        name: Its name in messages.
+
+    Raises:
+        CallbackFailedError: If a callback has raised an exception.
+        EnvironmentDataError: If an environment has returned invalid values.
+    """
+    key = _fatal_key(env_runner._actor_id.hex())
+    if text := _internal_kv_get(key):
+        _internal_kv_del(key)
+        kind, _, message = text.decode().partition("\n")
+        raise _FATAL[kind](f"{name}: {message}")
 
 
 def post_start_failure(text: str) -> None:
@@ -142,6 +183,10 @@ def _this_actor() -> str | None:
 def _key(actor: str) -> str:
     # By actor id, since every trial of a sweep has an env runner 1.
     return f"rllib_dreamerv3/status/{actor}"
+
+
+def _fatal_key(actor: str) -> str:
+    return f"rllib_dreamerv3/fatal/{actor}"
 
 
 class _WarningForwarder(logging.Handler):

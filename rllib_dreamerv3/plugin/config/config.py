@@ -44,7 +44,11 @@ from rllib_dreamerv3.options.table import (
     Variant,
 )
 from rllib_dreamerv3.options.unknown_options import unknown_options
-from rllib_dreamerv3.plugin.config.rllib_options import checked_method, unknown_in_method
+from rllib_dreamerv3.plugin.config.rllib_options import (
+    checked_method,
+    unknown_in_method,
+    with_named_classes,
+)
 from rllib_dreamerv3.plugin.config.validation import check
 from rllib_dreamerv3.plugin.learners.group import LocalLearnerGroup, RemoteLearnerGroup
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
@@ -247,8 +251,11 @@ class DreamerV3Config(AlgorithmConfig):
     def update_from_dict(self, config_dict: dict[str, Any]) -> "DreamerV3Config":
         """Sets options by name, as YAML files and Tune pass them.
 
+        Classes and functions may be named as ``module:Class``.
+
         Raises:
-            ConfigError: If an option is unknown; names the most similar one.
+            ConfigError: If an option is unknown; names the most similar one. If a class or function
+                cannot be imported.
         """
         # Tune adds keys such as __trial_info__ for itself.
         options = {key: x for key, x in config_dict.items() if not key.startswith("__")}
@@ -262,6 +269,7 @@ class DreamerV3Config(AlgorithmConfig):
         ]
         if unknown:
             raise unknown_options("option", unknown, valid)
+        options = with_named_classes(options)
         model_config = options.pop("model_config", None)
         if isinstance(options.get("replay_buffer_config"), dict):
             # RLlib would try to import the type as a class path.

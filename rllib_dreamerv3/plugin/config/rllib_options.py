@@ -14,6 +14,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.rllib.utils import force_list
 
 import rllib_dreamerv3
+from rllib_dreamerv3.envs.named_class import find_object
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.option import Option, options_of
 from rllib_dreamerv3.options.rllibs import HONOURED, users_name
@@ -121,6 +122,39 @@ def _check_names(config: Any) -> None:
         raise unknown_options("option", sorted(unknown), known)
 
 
+def with_named_classes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Replaces ``module:Class`` and ``module:function`` by what they name, also in lists.
+
+    Files and the command line have no other names for classes and functions. RLlib's
+    ``module.Class`` is left to RLlib.
+
+    Args:
+        options: Option name -> value.
+
+    Raises:
+        ConfigError: If a module cannot be imported, or has no such class or function.
+    """
+    return {
+        name: _named(name, value) if name in _CLASSES else value for name, value in options.items()
+    }
+
+
+_CLASSES = {
+    name
+    for attribute, row in HONOURED.items()
+    if row.kind in (type, Callable)
+    for name in (attribute, users_name(attribute))
+}
+
+
+def _named(option: str, value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_named(option, each) for each in value]
+    if isinstance(value, str) and ":" in value:
+        return find_object(value, f"class or function for {option}")
+    return value
+
+
 def _check_honoured(row: Option, value: Any) -> None:
     if isinstance(value, enum.Enum):
         value = value.value
@@ -186,9 +220,10 @@ def _check_classes(config: Any) -> None:
 
 def _check_subclass(name: str, given: Any, needed: type) -> None:
     if not (isinstance(given, type) and issubclass(given, needed)):
+        hint = " Name a class as 'module:Class'." if isinstance(given, str) else ""
         raise ConfigError(
             f"{name} must be a subclass of {needed.__module__}.{needed.__qualname__}, not "
-            f"{_SHORT.repr(given)}."
+            f"{_SHORT.repr(given)}.{hint}"
         )
 
 

@@ -7,8 +7,6 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
-from gymnasium.wrappers.vector import DictInfoToList
-from ray.rllib.callbacks.utils import make_callback
 from ray.rllib.core import DEFAULT_MODULE_ID
 from ray.rllib.env import INPUT_ENV_SINGLE_SPACES, INPUT_ENV_SPACES
 from ray.rllib.env.env_runner import ENV_STEP_FAILURE
@@ -20,13 +18,14 @@ from rllib_dreamerv3.envs.atari import AtariVector
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.envs.seeds import EVALUATION, TRAINING, SeedKey, fresh_incarnation
 from rllib_dreamerv3.errors import EnvironmentDataError
+from rllib_dreamerv3.plugin.cluster.worker_status import fatal_errors_posted
 from rllib_dreamerv3.plugin.sampling.environments import (
     autoreset_mode,
     env_context,
     last_observations,
     make_environments,
 )
-from rllib_dreamerv3.plugin.sampling.episode_callbacks import EpisodeCallbacks
+from rllib_dreamerv3.plugin.sampling.episode_callbacks import EpisodeCallbacks, call_callbacks
 from rllib_dreamerv3.plugin.sampling.episodes import INFO, INFO_LAST, INFO_SUM
 from rllib_dreamerv3.plugin.sampling.faults import (
     FaultTolerantEnvRunner,
@@ -105,7 +104,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         context = env_context(self.config, self.worker_index or 0, self.num_workers)
         env = make_environments(self.config, context)
         self._autoreset = autoreset_mode(env, self.config.env)
-        self.env, self.num_envs = DictInfoToList(env), env.num_envs
+        self.env, self.num_envs = env, env.num_envs
         if self._bounds is None:
             self._bounds = ObservationBounds(
                 env.single_observation_space,
@@ -113,23 +112,14 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
                 clip=self.config.clip_observations,
             )
         self._needs_initial_reset = True
-        make_callback(
-            "on_environment_created",
-            callbacks_objects=self._callbacks,
-            callbacks_functions=self.config.callbacks_on_environment_created,
-            kwargs={
-                "env_runner": self,
-                "metrics_logger": self.metrics,
-                "env": self.env.unwrapped,
-                "env_context": context,
-            },
-        )
+        call_callbacks(self, "on_environment_created", env=self.env.unwrapped, env_context=context)
 
     def sample(
         self,
         *,
         num_timesteps: int | None = None,
         num_episodes: int | None = None,
+        num_records: int | None = None,
         explore: bool | None = None,
         random_actions: bool = False,
         force_reset: bool = False,
@@ -137,10 +127,12 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         """Steps all environments.
 
         Args:
-            num_timesteps: Minimum number of records of all environments together. By default one
+            num_timesteps: Minimum number of env steps of all environments together. By default one
                 rollout fragment of each environment, or as many complete episodes as there are
                 environments if ``batch_mode`` is "complete_episodes".
             num_episodes: Minimum number of complete episodes instead, after a reset.
+            num_records: Minimum number of records instead, which include the last records of
+                episodes.
             explore: False to act as in evaluation; by default as configured.
             random_actions: Whether to act uniformly at random.
             force_reset: Whether to reset all environments first.
@@ -149,8 +141,10 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
             One chunk for each environment; more if environments were recreated during the call.
 
         Raises:
+            CallbackFailedError: If a callback raises an exception.
+            EnvironmentDataError: If an environment returns values that its spaces do not declare.
             ValueError: If there is no environment, as on a local env runner if there are remote
-                ones, if both numbers are given, or if one of them is negative.
+                ones, if several numbers are given, or if one of them is negative.
         """
         if self.env is None:
             raise ValueError(
@@ -158,18 +152,19 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
                 "evaluate, set .evaluation(evaluation_interval=...) or evaluation_num_env_runners; "
                 "or give it one with .env_runners(create_env_on_local_worker=True)."
             )
-        if num_timesteps is not None and num_episodes is not None:
-            raise ValueError("sample() takes num_timesteps or num_episodes, not both.")
-        if min(num_timesteps or 0, num_episodes or 0) < 0:
-            raise ValueError("sample() cannot take a negative number of records or episodes.")
+        numbers = [n for n in (num_timesteps, num_episodes, num_records) if n is not None]
+        if len(numbers) > 1:
+            raise ValueError("sample() takes num_timesteps, num_episodes or num_records: only one.")
+        if numbers and numbers[0] < 0:
+            raise ValueError("sample() cannot take a negative number.")
         # As in RLlib, num_episodes resets all environments before and after, which cuts running
         # episodes short. Training continues its episodes, so that no last record is missing.
         from_reset = num_episodes is not None
         self._needs_initial_reset |= force_reset or from_reset
-        if num_timesteps is None and num_episodes is None:
+        if not numbers:
             if self.config.batch_mode == "truncate_episodes":
                 fragment = self.config.get_rollout_fragment_length(self.worker_index)
-                num_timesteps = fragment * self.num_envs
+                num_records = fragment * self.num_envs
             else:
                 num_episodes = self.num_envs
         # DreamerV3 samples its actions in evaluation too, unless configured otherwise (2023 code).
@@ -177,42 +172,46 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         self._takes_mode = not explore and self.config.evaluation_action == "mode"
 
         self._totals.begin_call()
-        chunks, episodes = self._collect(num_timesteps, num_episodes, random_actions)
-        self._needs_initial_reset = from_reset
-        make_callback(
-            "on_sample_end",
-            callbacks_objects=self._callbacks,
-            callbacks_functions=self.config.callbacks_on_sample_end,
-            kwargs={"env_runner": self, "metrics_logger": self.metrics, "samples": chunks},
-        )
+        # In evaluation RLlib would restart this process and go on.
+        with fatal_errors_posted():
+            chunks, episodes = self._collect(
+                num_timesteps, num_episodes, num_records, random_actions
+            )
+            self._needs_initial_reset = from_reset
+            call_callbacks(self, "on_sample_end", samples=chunks)
         self._totals.end_call(sum(chunk.env_steps() for chunk in chunks), episodes)
         return chunks
 
     def _collect(
-        self, num_timesteps: int | None, num_episodes: int | None, random_actions: bool
+        self,
+        num_timesteps: int | None,
+        num_episodes: int | None,
+        num_records: int | None,
+        random_actions: bool,
     ) -> tuple[list[RecordChunk], int]:
         """Returns chunks, and the number of episodes that ended."""
         if self._needs_initial_reset:
             self._start_streams()
-        steps = episodes = 0
+        env_steps = records = episodes = 0
         chunks: list[RecordChunk] = []
         while (
-            episodes < num_episodes
-            if num_episodes is not None
-            else steps * self.num_envs < (num_timesteps or 0)
+            env_steps < (num_timesteps or 0)
+            or episodes < (num_episodes or 0)
+            or records < (num_records or 0)
         ):
             action = self._choose(random_actions)
-            taken = np.where(self._now[IS_LAST][:, None], np.float32(0.0), action)
+            is_last = self._now[IS_LAST]
+            taken = np.where(is_last[:, None], np.float32(0.0), action)
             self._streams.add({**self._now, **self._latents(), ACTION: taken})
-            steps += 1
             ended = self._step(action)
             if ended is None:
                 # The environments were recreated. The actions of the last records have no outcome,
                 # so these are dropped. (RLlib drops all records of the call.)
-                steps -= 1
                 chunks += self._streams.take(but_last=True)
                 self._start_streams()
                 continue
+            env_steps += self.num_envs - int(is_last.sum())
+            records += self.num_envs
             episodes += ended
             self._failures.succeeded(self.num_envs, ended)
         return chunks + self._streams.take(), episodes

@@ -14,8 +14,9 @@ from ray.rllib.env.env_context import EnvContext
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from ray.tune.registry import ENV_CREATOR, _global_registry, register_env
 
-from rllib_dreamerv3.envs.checked import CheckedEnv, failed_call, name_of_env
+from rllib_dreamerv3.envs.checked import CheckedEnv, failed_call, name_of_env, require_environment
 from rllib_dreamerv3.envs.env_config import unknown_environment
+from rllib_dreamerv3.envs.infos import InfoList
 from rllib_dreamerv3.envs.named_class import call_maker, find_maker, make_named
 from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark, vectorize
 from rllib_dreamerv3.errors import ConfigError, EnvironmentDataError, EnvironmentFailedError
@@ -58,7 +59,7 @@ def register_spec(env: str) -> None:
     if spec is None or is_benchmark(env) or _is_gymnasiums(spec):
         return
     # A name that the user registered with register_env takes precedence.
-    if not is_registered_with_tune(env) or _is_spec(_global_registry.get(ENV_CREATOR, env)):
+    if not is_registered_with_tune(env) or _spec_of(_global_registry.get(ENV_CREATOR, env)):
         register_env(env, partial(_make_spec, spec))
 
 
@@ -66,8 +67,12 @@ def _is_gymnasiums(spec: EnvSpec) -> bool:
     return isinstance(spec.entry_point, str) and spec.entry_point.startswith("gymnasium.")
 
 
-def _is_spec(creator: Any) -> bool:
-    return isinstance(creator, partial) and creator.func is _make_spec
+def _spec_of(creator: Any) -> EnvSpec | None:
+    """Returns the spec that :func:`register_spec` registered; None for another function."""
+    if isinstance(creator, partial) and creator.func is _make_spec:
+        spec: EnvSpec = creator.args[0]
+        return spec
+    return None
 
 
 def _make_spec(spec: EnvSpec, env_config: Mapping[str, Any]) -> gym.Env:
@@ -180,7 +185,8 @@ def make_environments(config: Any, context: EnvContext) -> VectorEnv:
         context: Its ``env_config``, with the index of the env runner.
 
     Returns:
-        ``num_envs_per_env_runner`` environments. Single ones are checked, see :class:`CheckedEnv`.
+        ``num_envs_per_env_runner`` environments, whose infos are a list with each environment's
+        dict. Single ones are checked, see :class:`CheckedEnv`.
 
     Raises:
         ConfigError: If the environment's name is unknown, its package is missing, or its spaces
@@ -198,7 +204,7 @@ def make_environments(config: Any, context: EnvContext) -> VectorEnv:
         given = f" with env_config {dict(context)}" if context else ""
         raise failed_call(f"Making {name_of_env(config.env)}{given}", error) from error
     check_spaces(config, env)
-    return env
+    return InfoList(env)
 
 
 def _make(config: Any, context: EnvContext) -> VectorEnv:
@@ -206,13 +212,36 @@ def _make(config: Any, context: EnvContext) -> VectorEnv:
     if is_benchmark(config.env) and not is_registered_with_tune(config.env):
         return make_benchmark(config.env, n, context, mode)
     if mode == gym.VectorizeMode.VECTOR_ENTRY_POINT:
-        creator = _creator(config.env)
-        if creator is not None:
-            return creator(EnvContext(context | {"num_envs": n}, context.worker_index))
-        return gym.make_vec(config.env, n, vectorization_mode=mode, **context)
+        return make_vector(config.env, n, context)
     contexts = [context.copy_with_overrides(vector_index=i) for i in range(n)]
     makers = [partial(_make_checked, config.env, its_context) for its_context in contexts]
     return vectorize(makers, mode)
+
+
+def make_vector(env: Any, n: int, context: EnvContext) -> VectorEnv:
+    """Creates a vector environment of the user's own.
+
+    Args:
+        env: An id with a ``vector_entry_point``, or the class or function of a vector environment.
+        n: Number of environments; an argument ``num_envs``, or a key of RLlib's ``env_config``.
+        context: Its ``env_config``.
+
+    Raises:
+        EnvironmentDataError: If it is no vector environment.
+    """
+    creator = _creator(env)
+    spec = env if creator is None else _spec_of(creator)
+    if spec is not None:
+        return gym.make_vec(spec, n, vectorization_mode="vector_entry_point", **context)
+    assert creator is not None
+    made = call_maker(creator, EnvContext(context | {"num_envs": n}, context.worker_index))
+    if not isinstance(made, VectorEnv):
+        raise EnvironmentDataError(
+            f"{name_of_env(env)} made {made!r:.200}, which is no gymnasium.vector.VectorEnv. "
+            "gym_env_vectorize_mode: vector_entry_point needs one; leave the option out for a "
+            "single environment."
+        )
+    return made
 
 
 def _make_checked(env: Any, context: EnvContext) -> CheckedEnv:
@@ -227,7 +256,7 @@ def make_single(env: Any, context: EnvContext) -> gym.Env:
         context: Its ``env_config``.
 
     Raises:
-        EnvironmentDataError: If it is an environment of several agents.
+        EnvironmentDataError: If it is an environment of several agents, or none of Gymnasium.
     """
     creator = _creator(env)
     if creator is not None:
@@ -236,6 +265,7 @@ def make_single(env: Any, context: EnvContext) -> gym.Env:
             raise EnvironmentDataError(
                 f"{name_of_env(env)} is a multi-agent environment; DreamerV3 trains a single agent."
             )
+        require_environment(made, name_of_env(env))
         return made
     return gym.make(env, disable_env_checker=True, **context)
 

@@ -1,4 +1,4 @@
-"""Episode objects for RLlib's callbacks, with only the most recent observations.
+"""Calls RLlib's callbacks in an env runner, with episode objects that keep only the last steps.
 
 Sampling itself needs no episode objects; they are kept only if a callback uses them.
 """
@@ -14,8 +14,14 @@ from ray.rllib.env.single_agent_episode import SingleAgentEpisode
 from ray.rllib.env.utils.infinite_lookback_buffer import InfiniteLookbackBuffer
 from ray.rllib.utils.spaces.space_utils import unbatch
 
-KEPT_STEPS = 16
-"""Number of last steps whose observations, infos and actions an episode keeps."""
+from rllib_dreamerv3.envs.checked import in_lines
+from rllib_dreamerv3.errors import CallbackFailedError
+
+KEPT_OBSERVATIONS = 17
+"""Number of last observations that an episode keeps: they may be images."""
+
+KEPT_STEPS = 1024
+"""Number of last infos and actions that an episode keeps."""
 
 
 class RecentBuffer(InfiniteLookbackBuffer):
@@ -76,8 +82,9 @@ class RecentBuffer(InfiniteLookbackBuffer):
             return i  # Out of range: RLlib raises its own error.
         raise IndexError(
             f"{self._name} {i} of this episode of {len(self)} is no longer available: callbacks "
-            f"see only the last {self._kept}, so that memory does not grow with an episode. Store "
-            "what you need in episode.custom_data during on_episode_step."
+            f"see only the last {self._kept}, so that memory does not grow with an episode. Take "
+            "what you need in on_episode_step, where index -1 is the newest, and keep it in "
+            "episode.custom_data or give it to metrics_logger."
         )
 
 
@@ -86,9 +93,31 @@ class RecentEpisode(SingleAgentEpisode):
 
     def __init__(self, observation_space: gym.Space, action_space: gym.Space):
         super().__init__(observation_space=observation_space, action_space=action_space)
-        self.observations = RecentBuffer("Observation", KEPT_STEPS + 1, observation_space)
-        self.infos = RecentBuffer("Info", KEPT_STEPS + 1)
+        self.observations = RecentBuffer("Observation", KEPT_OBSERVATIONS, observation_space)
+        self.infos = RecentBuffer("Info", KEPT_STEPS)
         self.actions = RecentBuffer("Action", KEPT_STEPS, action_space)
+
+
+def call_callbacks(runner: SingleAgentEnvRunner, event: str, **arguments: Any) -> None:
+    """Calls the callbacks of an env runner.
+
+    Args:
+        runner: The env runner.
+        event: Name of the callback's method.
+        **arguments: Of the callback, besides ``env_runner`` and ``metrics_logger``.
+
+    Raises:
+        CallbackFailedError: If one of them raises an exception, with its lines.
+    """
+    try:
+        make_callback(
+            event,
+            callbacks_objects=runner._callbacks,
+            callbacks_functions=getattr(runner.config, f"callbacks_{event}"),
+            kwargs={"env_runner": runner, "metrics_logger": runner.metrics, **arguments},
+        )
+    except Exception as error:
+        raise CallbackFailedError(in_lines(f"The callback {event}", error)) from error
 
 
 _EVENTS = ("on_episode_created", "on_episode_start", "on_episode_step", "on_episode_end")
@@ -175,19 +204,12 @@ class EpisodeCallbacks:
 
     def _call(self, event: str, env_index: int) -> None:
         runner = self._runner
-        arguments = {
+        arguments: dict[str, Any] = {
             "episode": self._episodes[env_index],
-            "env_runner": runner,
-            "metrics_logger": runner.metrics,
             "env": runner.env.unwrapped,
             "rl_module": runner.module,
             "env_index": env_index,
         }
         if event == "on_episode_end":
             arguments["prev_episode_chunks"] = []
-        make_callback(
-            event,
-            callbacks_objects=runner._callbacks,
-            callbacks_functions=getattr(runner.config, f"callbacks_{event}"),
-            kwargs=arguments,
-        )
+        call_callbacks(runner, event, **arguments)

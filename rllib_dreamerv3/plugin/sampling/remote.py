@@ -12,7 +12,12 @@ from ray.rllib.env.env_runner_group import EnvRunnerGroup
 from ray.rllib.utils.typing import ResultDict
 
 from rllib_dreamerv3.envs.checked import user_location
-from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, describe
+from rllib_dreamerv3.errors import (
+    CallbackFailedError,
+    EnvironmentDataError,
+    EnvironmentFailedError,
+    describe,
+)
 from rllib_dreamerv3.plugin.cluster.resources import this_machine
 from rllib_dreamerv3.plugin.cluster.worker_status import post_status, take_status
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
@@ -158,14 +163,14 @@ class RemoteSampler(Sampler):
             return None
         self._pop(index)
         try:
-            answer: Answer | EnvironmentDataError = ray.get(ready[0])
+            answer: Answer | CallbackFailedError | EnvironmentDataError = ray.get(ready[0])
         except ray.exceptions.RayError as error:
             self._lose(index, self._status_of(index) or _death(error), error)
             return None
-        if isinstance(answer, EnvironmentDataError):
+        if isinstance(answer, CallbackFailedError | EnvironmentDataError):
             # Repeating the request would not help.
             name = name_of(index, evaluation=False)
-            raise EnvironmentDataError(f"{name}: {answer}") from answer
+            raise type(answer)(f"{name}: {answer}") from answer
         if self._incarnations.setdefault(index, answer.incarnation) != answer.incarnation:
             # The new process has no weights yet.
             self._lose(index, "its process has died between two calls", None)
@@ -296,14 +301,14 @@ def _death(error: Exception) -> str:
 
 def _sample(
     runner: DreamerV3EnvRunner, *, arguments: dict[str, Any], state: dict[str, Any] | None
-) -> Answer | EnvironmentDataError:
+) -> Answer | CallbackFailedError | EnvironmentDataError:
     """Samples in an env runner's process. On failure, posts the error for the driver."""
     try:
         if state is not None:
             runner.set_state(state)
         chunks = runner.sample(**arguments)
         return Answer(runner.incarnation, this_machine(), chunks, runner.get_metrics())
-    except EnvironmentDataError as error:
+    except (CallbackFailedError, EnvironmentDataError) as error:
         # Returned, since RLlib restarts this process if it raises.
         return error
     except Exception as error:

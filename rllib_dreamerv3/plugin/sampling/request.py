@@ -59,7 +59,7 @@ def next_request(
     room = schedule.room(records, pending_updates, most_ahead)
     if missing:
         each = max(1, PREFILL_RECORDS // max(1, env_runners))
-        arguments = {"num_timesteps": each, "random_actions": random_prefill}
+        arguments = {"num_records": each, "random_actions": random_prefill}
         # Few records should arrive after updates have begun.
         room = missing - 1 + each if math.isfinite(most_ahead) else math.inf
     updates = schedule.updates - pending_updates

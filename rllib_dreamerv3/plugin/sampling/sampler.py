@@ -38,6 +38,7 @@ class Sampler(ABC):
             request: The request to send to env runners.
 
         Raises:
+            CallbackFailedError: If a callback raises an exception.
             EnvironmentDataError: If an environment returns values that its spaces do not declare.
             EnvironmentFailedError: If an env runner failed too often in a row, or all have died.
         """

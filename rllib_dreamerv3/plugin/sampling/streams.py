@@ -1,5 +1,6 @@
 """Collects an env runner's output: chunks of records, ended episodes, and totals."""
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -60,11 +61,23 @@ class RunningEpisodes:
         info: Mapping[str, Any], last: dict[str, float], total: dict[str, float]
     ) -> None:
         for name, value in info.items():
-            if not isinstance(value, float | int | np.number | np.bool_) or not np.isfinite(value):
-                continue
-            if name in last or len(last) < _MOST_NUMBERS:
-                last[name] = float(value)
-                total[name] = total.get(name, 0.0) + last[name]
+            number = _finite_number(value)
+            if number is not None and (name in last or len(last) < _MOST_NUMBERS):
+                last[name] = number
+                total[name] = total.get(name, 0.0) + number
+
+
+def _finite_number(value: Any) -> float | None:
+    """Returns a number, also one in an array without dimensions; None for anything else."""
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
+    if not isinstance(value, float | int | np.integer | np.floating | np.bool_):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # Python's ints have no limit.
+        return None
+    return number if math.isfinite(number) else None
 
 
 class SamplingTotals:

@@ -148,3 +148,66 @@ def test_former_options_pass_where_they_ask_for_nothing(name):
         # A sentence of its own, and no list of all options.
         assert len(str(info.value)) < 250
         assert "Valid" not in str(info.value)
+
+
+CALLBACKS = """
+from ray.rllib.callbacks.callbacks import RLlibCallback
+
+class Reach(RLlibCallback):
+    class Inner(RLlibCallback):
+        pass
+
+def on_result(**arguments):
+    pass
+"""
+
+
+@pytest.fixture
+def callbacks(tmp_path, monkeypatch):
+    (tmp_path / "my_callbacks.py").write_text(CALLBACKS)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+@pytest.mark.usefixtures("callbacks")
+@pytest.mark.parametrize(
+    ("option", "named", "names"),
+    [
+        ("callbacks", "my_callbacks:Reach", "Reach"),
+        ("callbacks_class", ["my_callbacks:Reach.Inner"], "Inner"),
+        ("callbacks", "my_callbacks.Reach", "Reach"),
+        ("callbacks_on_train_result", "my_callbacks:on_result", "on_result"),
+        ("callbacks_on_episode_end", ["my_callbacks:on_result"], "on_result"),
+        ("custom_evaluation_function", "my_callbacks:on_result", "on_result"),
+        (
+            "env_runner_cls",
+            "rllib_dreamerv3.plugin.sampling.env_runner:DreamerV3EnvRunner",
+            "DreamerV3EnvRunner",
+        ),
+    ],
+)
+def test_classes_and_functions_are_named_as_environments_are(option, named, names):
+    config = tiny_config().update_from_dict({option: named})
+    config.validate()
+    found = getattr(config, "callbacks_class" if option == "callbacks" else option)
+    assert (found[0] if isinstance(found, list) else found).__name__ == names
+
+
+@pytest.mark.usefixtures("callbacks")
+def test_evaluation_may_have_callbacks_of_its_own():
+    config = tiny_config().evaluation(evaluation_config={"callbacks": "my_callbacks:Reach"})
+    assert config.get_evaluation_config_object().callbacks_class.__name__ == "Reach"
+
+
+@pytest.mark.usefixtures("callbacks")
+@pytest.mark.parametrize(
+    ("option", "named", "says"),
+    [
+        ("callbacks", "my_callbacks:Reech", "Did you mean 'Reach'"),
+        ("callbacks", "my_calbacks:Reach", "'my_calbacks' of 'my_calbacks:Reach' is neither"),
+        ("callbacks", "my_callbacks:on_result", "must be a subclass of .*RLlibCallback"),
+        ("env_runner_cls", "my_callbacks.Reach", "Name a class as 'module:Class'"),
+    ],
+)
+def test_names_of_no_class_are_told(option, named, says):
+    with pytest.raises(ConfigError, match=says):
+        tiny_config().update_from_dict({option: named}).validate()

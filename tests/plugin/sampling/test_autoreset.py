@@ -73,7 +73,7 @@ def make():
 
 def records(runner, calls, steps):
     """Columns of each environment, and what was said of its episodes, over several calls."""
-    chunks = [runner.sample(num_timesteps=steps * len(LENGTHS)) for _ in range(calls)]
+    chunks = [runner.sample(num_records=steps * len(LENGTHS)) for _ in range(calls)]
     joined = []
     for i in range(len(LENGTHS)):
         mine = [call[i] for call in chunks]
@@ -115,7 +115,7 @@ def test_callbacks_see_the_last_observation_and_the_next_first(make):
     runner = make(
         AutoresetMode.SAME_STEP, callbacks={"on_episode_step": on_step, "on_episode_end": on_end}
     )
-    runner.sample(num_timesteps=2 * 12)
+    runner.sample(num_records=2 * 12)
     for i, length in enumerate(LENGTHS):
         steps = [(t, info) for index, t, info in seen if index == i]
         assert steps == [(1 + s % length, 1 + s % length) for s in range(12)]
@@ -125,7 +125,7 @@ def test_callbacks_see_the_last_observation_and_the_next_first(make):
 def test_a_missing_last_observation_is_named(make):
     runner = make(AutoresetMode.SAME_STEP, Forgetful)
     with pytest.raises(EnvironmentDataError, match=r"Environment 0 .*lacks 'final_obs'"):
-        runner.sample(num_timesteps=20)
+        runner.sample(num_records=20)
 
 
 def test_environments_that_nobody_would_reset_are_refused(make):

@@ -3,6 +3,7 @@
 import gymnasium as gym
 import numpy as np
 import pytest
+from faulty_environments import Base
 from ray.rllib.utils.metrics import SAMPLE_TIMER, TIME_BETWEEN_SAMPLING, WEIGHTS_SEQ_NO
 from tiny import tiny_config
 
@@ -39,7 +40,7 @@ def shared_runner():
 @pytest.fixture
 def runner(shared_runner):
     """As a new one: reset, with nothing to report."""
-    shared_runner.sample(num_timesteps=0, force_reset=True)
+    shared_runner.sample(num_records=0, force_reset=True)
     shared_runner.get_metrics()
     return shared_runner
 
@@ -60,7 +61,7 @@ def test_streams_go_on_from_call_to_call(runner):
 
 
 def test_records_are_consistent(runner):
-    for chunk in runner.sample(num_timesteps=ENVS * 80):
+    for chunk in runner.sample(num_records=ENVS * 80):
         columns = chunk.columns
         is_first, is_last = columns[IS_FIRST], columns[IS_LAST]
         assert is_last.any()
@@ -80,6 +81,13 @@ def test_samples_whole_episodes(runner):
     (again, *_) = runner.sample()
     assert again.stream != chunks[0].stream
     assert again.columns[IS_FIRST][0]
+
+
+def test_time_steps_are_env_steps_without_the_resets(runner):
+    for wanted in (1, 23, 100):
+        chunks = runner.sample(num_timesteps=wanted, random_actions=True)
+        assert wanted <= sum(chunk.env_steps() for chunk in chunks) < wanted + ENVS
+        assert any(chunk.columns[IS_LAST].any() for chunk in chunks) or wanted < 100
 
 
 def test_reports_what_was_sampled_since_the_last_report(runner):
@@ -102,7 +110,7 @@ def test_a_failed_step_begins_new_streams():
     runner = make_runner(config)
     # Three environments: the tenth step ever is in the fourth of their common steps. What was seen
     # before it is kept, without the action whose outcome nobody knows.
-    chunks = runner.sample(num_timesteps=6 * ENVS)
+    chunks = runner.sample(num_records=6 * ENVS)
     before, after = chunks[:ENVS], chunks[ENVS:]
     assert [len(chunk) for chunk in before] == [len(chunk) for chunk in after] == [3] * ENVS
     for old, new in zip(before, after, strict=True):
@@ -111,11 +119,22 @@ def test_a_failed_step_begins_new_streams():
         assert new.columns[IS_FIRST][0]
 
 
+def test_each_environment_has_the_numbers_of_its_own_info():
+    values = [1, 2.7, None]
+    config = tiny_config(lambda context: Base(info={"x": values[context.vector_index]}))
+    runner = make_runner(config)
+    runner.sample(num_records=ENVS * 21)
+    numbers = [episode.numbers for episode in runner.take_done_episodes()]
+    assert numbers == [{"x": (1, 20)}, {"x": (2.7, pytest.approx(54))}, {}]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"num_timesteps": 1, "num_episodes": 1}, "not both"),
+        ({"num_timesteps": 1, "num_episodes": 1}, "only one"),
+        ({"num_timesteps": 1, "num_records": 0}, "only one"),
         ({"num_timesteps": -1}, "negative"),
+        ({"num_records": -1}, "negative"),
         ({"num_episodes": -1}, "negative"),
     ],
 )

@@ -11,7 +11,12 @@ from ray.rllib.env.env_context import EnvContext
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3Config
-from rllib_dreamerv3.errors import ConfigError, EnvironmentFailedError
+from rllib_dreamerv3.errors import (
+    CallbackFailedError,
+    ConfigError,
+    EnvironmentDataError,
+    EnvironmentFailedError,
+)
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.plugin.sampling.episode_callbacks import RecentEpisode
@@ -136,13 +141,13 @@ def test_without_exploration_the_action_of_evaluation_is_taken(make, explore):
     state["actor/outputs/0/0/kernel"] *= 0
     state["actor/outputs/0/0/bias"] = np.array([0, 0, 0.1, 0], np.float32)
     runner.module.set_state(state)
-    (chunk,) = runner.sample(num_timesteps=100)
+    (chunk,) = runner.sample(num_records=100)
     actions = chunk.columns[ACTION][~chunk.columns[IS_LAST]].argmax(-1)
     assert set(actions) == ({0, 1, 2, 3} if explore else {2})
 
 
 def drawn(runner):
-    (chunk,) = runner.sample(num_timesteps=12, random_actions=True)
+    (chunk,) = runner.sample(num_records=12, random_actions=True)
     (name,) = (column for column in chunk.columns if column.startswith("obs/"))
     weights = [x.tolist() for x in runner.module.get_state().values() if x.std() > 0]
     return chunk.columns[name].tolist(), chunk.columns[ACTION].tolist(), weights
@@ -195,7 +200,7 @@ def test_callbacks_of_env_runners_are_called_in_time_with_what_rllib_documents(m
 
     seen.clear()
     # An episode, and the first record of the next.
-    chunks = runner.sample(num_timesteps=STEPS + 1, random_actions=True)
+    chunks = runner.sample(num_records=STEPS + 1, random_actions=True)
     assert [event for event, _ in seen] == [
         "created",
         "start",
@@ -221,6 +226,20 @@ def test_callbacks_of_env_runners_are_called_in_time_with_what_rllib_documents(m
     assert seen[-1][1]["samples"] is chunks
 
 
+@pytest.mark.parametrize("event", ["episode_start", "episode_step", "episode_end", "sample_end"])
+def test_a_callback_that_raises_is_told_with_its_lines(make, event):
+    def goal_of(**arguments):
+        return {}["goal"]
+
+    runner = make(tiny_config(FiveSteps).callbacks(**{f"on_{event}": goal_of}))
+    with pytest.raises(CallbackFailedError) as caught:
+        runner.sample(num_episodes=1, random_actions=True)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == f"The callback on_{event} failed: KeyError: 'goal'"
+    assert lines[1].endswith("in goal_of")
+    assert lines[2:] == ['    return {}["goal"]']
+
+
 def test_a_list_of_callback_classes_is_called_one_after_the_other(make):
     class Second(Noted):
         def on_episode_start(self, **arguments):
@@ -228,7 +247,7 @@ def test_a_list_of_callback_classes_is_called_one_after_the_other(make):
 
     Noted.calls.clear()
     make(tiny_config(FiveSteps).callbacks([Noted, Second])).sample(
-        num_timesteps=1, random_actions=True
+        num_records=1, random_actions=True
     )
     assert Noted.calls == ["start", "second start"]
 
@@ -239,3 +258,46 @@ def test_the_environment_is_made_by_what_it_is_named(make, given):
         gym.register(given, lambda: FiveSteps({}))
     runner = make(DreamerV3Config().update_from_dict(tiny_config(given).to_dict()))
     assert type(runner.env.unwrapped.envs[0].unwrapped) is FiveSteps
+
+
+class OwnVector(SyncVectorEnv):
+    """A vector environment with Gymnasium's arguments."""
+
+    def __init__(self, num_envs, size=1, max_episode_steps=None):
+        super().__init__([lambda: FiveSteps(None)] * num_envs)
+        self.size = size
+
+
+def takes_rllibs_config(config):
+    return OwnVector(**config)
+
+
+def with_num_envs(num_envs=1, **options):
+    return OwnVector(num_envs, **options)
+
+
+@pytest.mark.parametrize(
+    "env", ["OwnVector-v0", OwnVector, takes_rllibs_config, with_num_envs], ids=str
+)
+def test_vector_environments_are_made_as_they_are_registered(make, env):
+    gym.register("OwnVector-v0", vector_entry_point=OwnVector, max_episode_steps=9)
+    config = tiny_config(env).environment(env_config={"size": 7})
+    config.env_runners(num_envs_per_env_runner=3, gym_env_vectorize_mode="vector_entry_point")
+    runner = make(config)
+    assert (runner.num_envs, runner.env.unwrapped.size) == (3, 7)
+    assert len(runner.sample(num_records=3)) == 3
+
+
+@pytest.mark.parametrize(
+    ("env", "mode", "says"),
+    [
+        (FiveSteps, "vector_entry_point", "leave the option out for a single environment"),
+        ("FrozenLake-v1", "vector_entry_point", "doesn't have a vector entry point"),
+        ("OwnVector-v0", "sync", "entry_point is not specified"),
+    ],
+)
+def test_the_wrong_kind_of_environment_is_told(make, env, mode, says):
+    gym.register("OwnVector-v0", vector_entry_point=OwnVector)
+    config = tiny_config(env).env_runners(gym_env_vectorize_mode=mode)
+    with pytest.raises((EnvironmentDataError, EnvironmentFailedError), match=says):
+        make(config)

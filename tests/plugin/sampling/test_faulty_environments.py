@@ -21,7 +21,7 @@ def message_of(env, vectorize_mode="sync"):
         num_envs_per_env_runner=2, gym_env_vectorize_mode=vectorize_mode
     )
     with pytest.raises((EnvironmentDataError, EnvironmentFailedError, SpaceError)) as caught:
-        DreamerV3EnvRunner(config=config, worker_index=0).sample(num_timesteps=60)
+        DreamerV3EnvRunner(config=config, worker_index=0).sample(num_records=60)
     return str(caught.value)
 
 
@@ -102,5 +102,5 @@ def test_numbers_are_taken_as_gymnasium_takes_them():
         Base(space=Discrete(3), obs=lambda e: 2, reward=1, terminated=False),
     ):
         config = tiny_config(lambda env_config, env=env: env)
-        (chunk,) = DreamerV3EnvRunner(config=config, worker_index=0).sample(num_timesteps=30)
+        (chunk,) = DreamerV3EnvRunner(config=config, worker_index=0).sample(num_records=30)
         assert len(chunk) == 30

@@ -9,9 +9,13 @@ from ray.rllib.callbacks.callbacks import RLlibCallback
 from tiny import tiny_config
 
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
-from rllib_dreamerv3.plugin.sampling.episode_callbacks import KEPT_STEPS, RecentEpisode
+from rllib_dreamerv3.plugin.sampling.episode_callbacks import (
+    KEPT_OBSERVATIONS,
+    KEPT_STEPS,
+    RecentEpisode,
+)
 
-STEPS = 1000
+STEPS = 3000
 
 
 @pytest.fixture(scope="module")
@@ -38,24 +42,33 @@ def test_what_is_cheap_is_whole(episode):
     assert episode.get_return() == sum(range(STEPS))
     assert len(episode.get_rewards()) == STEPS
     assert episode.is_done
-    assert "1000" in repr(episode)
+    assert str(STEPS) in repr(episode)
 
 
 def test_the_last_steps_are_there_by_every_kind_of_index(episode):
     assert episode.get_observations(-1).tolist() == [STEPS] * 3
     assert episode.get_observations(STEPS).tolist() == [STEPS] * 3
     assert episode.get_actions([-2, -1]) == [STEPS - 2, STEPS - 1]
-    assert episode.get_infos(STEPS - KEPT_STEPS) == {"i": STEPS - KEPT_STEPS}
-    assert episode.get_infos(-KEPT_STEPS - 1) == {"i": STEPS - KEPT_STEPS}
+    assert episode.get_infos(STEPS - KEPT_STEPS + 1) == {"i": STEPS - KEPT_STEPS + 1}
+    assert episode.get_infos(-KEPT_STEPS) == {"i": STEPS - KEPT_STEPS + 1}
     assert episode.get_actions(slice(-3, None)) == [STEPS - 3, STEPS - 2, STEPS - 1]
     assert episode.get_actions(slice(STEPS - 2, STEPS)) == [STEPS - 2, STEPS - 1]
-    assert len(episode.observations.data) == len(episode.infos.data) == KEPT_STEPS + 1
+    assert len(episode.observations.data) == KEPT_OBSERVATIONS
+    assert len(episode.infos.data) == KEPT_STEPS
 
 
-@pytest.mark.parametrize("indices", [0, STEPS - KEPT_STEPS - 1, -KEPT_STEPS - 2, [0], None])
+@pytest.mark.parametrize(
+    "indices", [0, STEPS - KEPT_OBSERVATIONS, -KEPT_OBSERVATIONS - 1, [0], None]
+)
 def test_older_ones_are_refused_in_plain_words(episode, indices):
     with pytest.raises(IndexError, match=r"no longer available.*custom_data"):
         episode.get_observations(indices)
+
+
+def test_older_infos_are_refused_too(episode):
+    """What is left alone would be a wrong sum."""
+    with pytest.raises(IndexError, match=r"the last 1024, .*in on_episode_step, where index -1"):
+        episode.get_infos()
 
 
 def test_parts_that_need_all_steps_are_refused(episode):
@@ -77,6 +90,15 @@ def test_a_short_episode_is_whole():
         episode.get_observations(7)
 
 
+def test_an_episode_of_a_thousand_steps_has_all_its_infos():
+    episode = RecentEpisode(gym.spaces.Discrete(9), gym.spaces.Discrete(2))
+    episode.add_env_reset(observation=0, infos={"x": 0})
+    for i in range(1000):
+        episode.add_env_step(observation=0, action=0, reward=1.0, infos={"x": i})
+    assert sum(info["x"] for info in episode.get_infos()) == sum(range(1000))
+    assert len(episode.get_actions()) == 1000
+
+
 class Sizes(RLlibCallback):
     """Notes how long an episode is, and how many observations it has."""
 
@@ -92,4 +114,4 @@ def test_callbacks_get_such_episodes():
     runner.sample(num_episodes=5, random_actions=True)
     runner.stop()
     steps, observations = zip(*Sizes.seen, strict=True)
-    assert max(steps) > KEPT_STEPS + 1 == max(observations)
+    assert max(steps) > KEPT_OBSERVATIONS == max(observations)

@@ -38,7 +38,7 @@ def recorded(request):
     synthetic.scramble(runner.module.model)
     # Means near 1 and -1, deviations near 0.9: half of the samples lie beyond.
     runner.module.model.actor.outputs[0][0].bias.assign([4.0, -4.0])
-    (chunk,) = runner.sample(num_timesteps=60)
+    (chunk,) = runner.sample(num_records=60)
     yield runner, chunk.columns
     runner.stop()
 
@@ -82,7 +82,7 @@ def test_the_rssm_sees_them_clipped(recorded):
 
 def test_random_actions_fill_the_bounds(recorded):
     runner, _ = recorded
-    (chunk,) = runner.sample(num_timesteps=400, random_actions=True)
+    (chunk,) = runner.sample(num_records=400, random_actions=True)
     action = chunk.columns[ACTION][~chunk.columns[IS_LAST]]
     assert np.abs(action).max() <= 1.0
     assert (action.min(0) < -0.95).all()

@@ -32,9 +32,13 @@ def test_numbers_are_kept_and_nothing_else():
             "position": np.zeros(3),
             "nothing": None,
             "unknown": float("nan"),
+            "huge": 10**400,
+            "complex": np.complex64(1),
+            "array": np.array(2.5),
         }
         episodes.step(one, first, [info])
-    assert episodes.end(0).numbers == {"x": (2, 3), "won": (1, 1), "speed": (0.5, 1.5)}
+    numbers = {"x": (2, 3), "won": (1, 1), "speed": (0.5, 1.5), "array": (2.5, 7.5)}
+    assert episodes.end(0).numbers == numbers
     episodes.step(one, first, [{}])
     assert episodes.end(0).numbers == {}
 

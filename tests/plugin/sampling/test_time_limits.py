@@ -26,7 +26,7 @@ def test_time_limit_of_gymnasium():
         "ShortPendulum-v0", "gymnasium.envs.classic_control:PendulumEnv", max_episode_steps=12
     )
     runner = DreamerV3EnvRunner(config=tiny_config("ShortPendulum-v0"), worker_index=0)
-    (chunk,) = runner.sample(num_timesteps=15)
+    (chunk,) = runner.sample(num_records=15)
     runner.stop()
     assert_ends_by_truncation(chunk.columns, 12)
     # Pendulum's rewards are costs: what led to the last record has one.
@@ -41,7 +41,7 @@ def test_dm_control_is_recorded_as_it_is():
 
     runner = DreamerV3EnvRunner(config=tiny_config(FINGER), worker_index=0)
     (seed,), _ = runner._seed_key.seeds(runner.config.seed, 1)
-    (chunk,) = runner.sample(num_timesteps=503, random_actions=True)
+    (chunk,) = runner.sample(num_records=503, random_actions=True)
     actions = runner.module.actions.decode(chunk.columns[ACTION])
     runner.stop()
     columns = chunk.columns

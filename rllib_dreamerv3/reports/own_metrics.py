@@ -1,0 +1,41 @@
+"""Metrics of users: those of their callbacks, and numbers of ``info``."""
+
+import re
+
+from rllib_dreamerv3.reports.history import History
+from rllib_dreamerv3.reports.losses import Measure
+
+_GROUP = re.compile(r"(evaluation/)?env_runners/(.+)")
+_INFO = re.compile(r"info/(.+)/(last|sum)_mean")
+_NOT_OWN = re.compile(
+    r"episode_(return|len)_(mean|min|max|last)"
+    r"|episode_duration_sec_mean"
+    r"|(agent|module)_(episode_return_mean|steps)\b.*"
+    r"|num_(agent|module|env)_steps_sampled.*|num_episodes.*"
+    r"|num_(env_step_failures|env_runners_replaced|observations_outside)_lifetime"
+    r"|num_try_env_step.*|num_records_in_flight|weights_(seq_no|age_max)"
+    r"|sample|(env_reset|env_step)_timer|time_between_sampling"
+)
+_SENTENCES = {
+    "last": "From info: the last value of an episode, averaged over episodes.",
+    "sum": "From info: the sum over an episode, averaged over episodes.",
+}
+
+
+def own_metrics(history: History) -> list[Measure]:
+    """Returns the user's own metrics of a run, by name.
+
+    Numbers of ``info`` that never change are left out: environments have many of them.
+    """
+    found = []
+    for key in sorted(history.names()):
+        group = _GROUP.fullmatch(key)
+        if not group or _NOT_OWN.fullmatch(group[2]):
+            continue
+        title, sentence = group[2], "Reported by a callback."
+        if info := _INFO.fullmatch(title):
+            if len(set(history.values(key))) == 1:
+                continue
+            title, sentence = info[1], _SENTENCES[info[2]]
+        found.append(Measure(key, f"{title}, evaluation" if group[1] else title, sentence))
+    return found
