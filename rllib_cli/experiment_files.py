@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from rllib_cli import stop_criteria
+from rllib_cli import example_files, stop_criteria
 from rllib_cli.errors import InputError, describe
 from rllib_cli.experiments import Experiment, from_mapping
 from rllib_cli.inputs import extend_import_path
@@ -30,9 +30,9 @@ def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Exp
     """Reads the experiments of a YAML file, or the one of a Python file.
 
     Args:
-        path: A local file. Reading a YAML file executes nothing: environments
-            (``module:Name-v0``, ``module:Class``) and callbacks are imported when the experiment
-            starts, from the working directory too. A Python file is executed here.
+        path: A local file, or the name of a tuned example. Reading a YAML file executes nothing:
+            environments (``module:Name-v0``, ``module:Class``) and callbacks are imported when the
+            experiment starts. A Python file is executed here.
         verbosity: Whether to show the libraries' messages while a Python file is executed.
         env: Replaces the environment of the file.
 
@@ -46,7 +46,12 @@ def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Exp
         raise InputError(f"{path} is a URL; download the file, read it, and give its path.")
     file = Path(path).expanduser()
     if not file.is_file():
-        raise InputError(f"There is no file {path}.")
+        found = example_files.find(path)
+        if found is None:
+            raise InputError(
+                f"There is no file {path}, and no tuned example of this name: rllib example list"
+            )
+        file = found
     if file.suffix in (".yaml", ".yml"):
         return _from_yaml(file, env)
     if file.suffix == ".py":

@@ -9,6 +9,7 @@ from rllib_cli.commands.check_env import check_env
 from rllib_cli.commands.doctor import doctor
 from rllib_cli.commands.dream import dream
 from rllib_cli.commands.evaluate import evaluate
+from rllib_cli.commands.example import example
 from rllib_cli.commands.export import export
 from rllib_cli.commands.plot import plot
 from rllib_cli.commands.report import report
@@ -39,10 +40,7 @@ def _print_versions(ctx: click.Context, param: click.Parameter, wanted: bool) ->
 # Commands of RLlib's former command line, and what to use instead.
 _FORMER = {
     "rollout": "rollout is now called evaluate: rllib evaluate CHECKPOINT",
-    "example": "Examples are files in tuned_examples: rllib train file "
-    "tuned_examples/first_look.yaml",
-    "tune": "A sweep is an experiment with a grid search: rllib train file "
-    "tuned_examples/sweep.yaml",
+    "tune": "A sweep is an experiment with a grid search: rllib train file sweep.yaml",
 }
 
 
@@ -68,7 +66,7 @@ def cli() -> None:
     """Train and evaluate RLlib algorithms from files or options."""
 
 
-for command in (train, evaluate, check_env, doctor, dream, export, plot, report):
+for command in (train, evaluate, example, check_env, doctor, dream, export, plot, report):
     cli.add_command(command)
 
 

@@ -183,9 +183,10 @@ _TRAIN_HELP = f"""Train an experiment from a file or from options.
 {_EXAMPLES}"""
 _FILE_HELP = f"""Train the experiments of FILE, one after the other.
 
-A YAML file contains experiments by name, each with the keys run, env, stop, config and more. A
-Python file defines `config`, a DreamerV3Config, and optionally `stop`. Options override the file;
---stop, --config and --env-config are merged with what the file says.
+FILE is a path, or the name of a tuned example (rllib example list). A YAML file contains
+experiments by name, each with the keys run, env, stop, config and more. A Python file defines
+`config`, a DreamerV3Config, and optionally `stop`. Options override the file; --stop, --config and
+--env-config are merged with what the file says.
 {_EXAMPLES}"""
 
 

@@ -142,7 +142,6 @@ def write_several():
         (["train", "--eeger"], "No such option '--eeger'. *$"),
         (["train", "file", "two.yaml", "--trase"], "No such option '--trase'. *$"),
         (["rollout", "checkpoint"], "now called evaluate: rllib evaluate CHECKPOINT"),
-        (["example", "list"], "rllib train file tuned_examples/"),
     ],
 )
 def test_wrong_use_is_told_in_a_message_with_exit_code_2(ran, arguments, message):
