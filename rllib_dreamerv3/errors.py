@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 
 # Display limit.
-_MOST_NAMES = 16
+_MAX_NAMES = 16
 
 
 class ConfigError(ValueError):
@@ -69,7 +69,7 @@ def unknown_name(what: str, name: str, valid: Iterable[str]) -> ConfigError:
         hint = f"Options of {outer!r} are nested: {{{outer!r}: {{{inner!r}: ...}}}}."
     elif near:
         hint = f"Did you mean {lower[near[0]]!r}?"
-    elif len(names) <= _MOST_NAMES:
+    elif len(names) <= _MAX_NAMES:
         hint = f"Valid: {', '.join(names)}."
     else:
         nearest = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.0)
