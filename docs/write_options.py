@@ -12,7 +12,7 @@ from typing import Any
 from rllib_dreamerv3.options.docstrings import default_text, unit_text, value_text
 from rllib_dreamerv3.options.model_sizes import MODEL_SIZES
 from rllib_dreamerv3.options.option import Option, options_of
-from rllib_dreamerv3.options.rllibs import HONOURED, RLLIB_GROUPS, users_name
+from rllib_dreamerv3.options.rllibs import RLLIB_GROUPS, SUPPORTED, users_name
 from rllib_dreamerv3.options.rllibs_refused import IDLE, IDLE_GROUPS, REFUSED, REFUSED_GROUPS, Names
 from rllib_dreamerv3.options.table import (
     OPTIONS,
@@ -89,8 +89,8 @@ def _rllibs_options() -> str:
     """The part of the page about options that come with RLlib's config."""
     parts = [
         "## RLlib's own options\n",
-        f"RLlib's `AlgorithmConfig` (Ray 2.60) has {len(HONOURED) + len(REFUSED) + len(IDLE)} "
-        f"other attributes. {len(HONOURED)} are supported. {len(REFUSED)} are rejected, with a "
+        f"RLlib's `AlgorithmConfig` (Ray 2.60) has {len(SUPPORTED) + len(REFUSED) + len(IDLE)} "
+        f"other attributes. {len(SUPPORTED)} are supported. {len(REFUSED)} are rejected, with a "
         "reason, if they are set to anything but their default. "
         f"{len(IDLE)} have no effect, which is logged once.\n",
     ]

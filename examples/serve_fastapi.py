@@ -22,7 +22,7 @@ import uvicorn
 from fastapi import FastAPI, HTTPException
 from pydantic import BaseModel
 
-MOST_EPISODES = 1000
+MAX_EPISODES = 1000
 
 
 class Request(BaseModel):
@@ -51,7 +51,7 @@ class Episodes:
             action = self._policy(observation)
             self._states[episode] = self._policy.state
             self._states.move_to_end(episode)
-            if len(self._states) > MOST_EPISODES:
+            if len(self._states) > MAX_EPISODES:
                 self._states.popitem(last=False)
         return action
 

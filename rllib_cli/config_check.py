@@ -11,7 +11,7 @@ from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
 from rllib_dreamerv3.options.option import Option
 from rllib_dreamerv3.options.option_checks import check_options
-from rllib_dreamerv3.options.rllibs import HONOURED, RLLIBS_FORMER_NAMES
+from rllib_dreamerv3.options.rllibs import RLLIBS_FORMER_NAMES, SUPPORTED
 from rllib_dreamerv3.options.rllibs_refused import IDLE, REFUSED
 from rllib_dreamerv3.options.table import OPTIONS, REPLAY_BUFFER
 from rllib_dreamerv3.options.unknown_options import unknown_options
@@ -27,7 +27,7 @@ _OF_OTHERS = {"lambda"}
 _NAMES = (
     OPTIONS.keys()
     | FORMER_OPTIONS.keys()
-    | HONOURED.keys()
+    | SUPPORTED.keys()
     | IDLE.keys()
     | REFUSED.keys()
     | RLLIBS_FORMER_NAMES.keys() - _OF_OTHERS

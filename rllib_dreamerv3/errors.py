@@ -4,9 +4,9 @@ import difflib
 from collections.abc import Iterable
 
 # Display limit.
-_MOST_NAMES = 16
-# Less similar names are not meant: clip_param is no misspelt lr_warmup.
-_SIMILAR = 0.6
+_MAX_NAMES = 16
+# Less similar names are not suggested: clip_param is not a misspelt lr_warmup.
+_MIN_SIMILARITY = 0.6
 
 
 class ConfigError(ValueError):
@@ -80,12 +80,12 @@ def suggestion(name: str, valid: Iterable[str]) -> str:
     """
     names = sorted(valid)
     lower = {n.lower(): n for n in names}
-    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_SIMILAR)
+    near = difflib.get_close_matches(name.lower(), lower, n=1, cutoff=_MIN_SIMILARITY)
     outer, _, inner = name.replace(".", "/").partition("/")
     if inner and outer in names:
         return f"Options of {outer!r} are nested: {{{outer!r}: {{{inner!r}: ...}}}}."
     if near:
         return f"Did you mean {lower[near[0]]!r}?"
-    if len(names) <= _MOST_NAMES:
+    if len(names) <= _MAX_NAMES:
         return f"Valid: {', '.join(names)}."
     return "No valid name is similar."

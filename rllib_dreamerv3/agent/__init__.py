@@ -1,6 +1,6 @@
-"""The paper: networks, losses, imagination, and one update of all of them. Knows no Ray.
+"""The paper: networks, losses, imagination, and one update of all of them. Independent of Ray.
 
-Equations are those of arXiv 2301.04104v1; what the 2025 revision adds stands below them.
+Equations are those of arXiv 2301.04104v1; the additions of the 2025 revision follow below.
 
 =====================================================  ============================================
 symlog, eq. 1                                          ``math/scalars.py``
@@ -22,7 +22,7 @@ one update; Adam                                       ``trainer.py``, ``optimiz
 2025: LaProp with adaptive gradient clipping           ``optimizers.py``
 =====================================================  ============================================
 
-``kernels/`` has optimised forms of the slow operations, each beside the plain formula that it is
-tested against. ``replicas.py`` joins several trainers into one update;
-``assignments.py`` leaves out steps that are not finite.
+``kernels/`` has optimised forms of the slow operations, each with a reference implementation.
+``replicas.py`` combines several trainers into one update; ``assignments.py`` skips non-finite
+steps.
 """

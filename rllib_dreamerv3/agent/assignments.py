@@ -6,21 +6,23 @@ import tensorflow as tf
 
 
 def all_finite(scalars: Iterable[tf.Tensor]) -> tf.Tensor:
-    """Whether none of these float32 scalars is infinite or no number; bool scalar."""
+    """Whether all of these float32 scalars are finite; bool scalar."""
     return tf.reduce_all(tf.math.is_finite(tf.stack(list(scalars))))
 
 
-def either(condition: tf.Tensor, then: Callable[[], None], otherwise: Callable[[], None]) -> None:
-    """Runs one of two functions for what it assigns.
+def cond_assign(
+    condition: tf.Tensor, then: Callable[[], None], otherwise: Callable[[], None]
+) -> None:
+    """Runs one of two functions that assign variables.
 
-    A branch costs nothing. A choice for each number between its old and its new value would: it
-    is one more pass through all parameters and moments, whose step reads and writes them once.
+    ``tf.cond`` avoids an extra pass over all parameters and moments, which ``tf.where`` between
+    old and new values would need.
     """
 
     def run(assign: Callable[[], None]) -> Callable[[], tf.Tensor]:
         def branch() -> tf.Tensor:
             assign()
-            # Branches must give something, and both the same.
+            # Both branches must return the same type.
             return tf.constant(0)
 
         return branch
@@ -29,29 +31,29 @@ def either(condition: tf.Tensor, then: Callable[[], None], otherwise: Callable[[
 
 
 def only_if(condition: tf.Tensor, step: Callable[[], None]) -> None:
-    """Runs a function for what it assigns, or leaves everything as it is."""
-    either(condition, step, lambda: None)
+    """Runs a function that assigns variables, or changes nothing."""
+    cond_assign(condition, step, lambda: None)
 
 
-def follow(
+def update_slow_critic(
     slow: Sequence[tf.Variable],
     fast: Sequence[tf.Variable],
     decay: float,
-    wholly: tf.Tensor | None = None,
+    copy: tf.Tensor | None = None,
 ) -> None:
-    """Moves the slow critic's weights towards those of the critic, which has stepped already.
+    """Updates the slow critic's weights as a moving average of the critic's new weights.
 
     Args:
         slow: The slow critic's weights.
         fast: The critic's, in the same order.
-        decay: What the slow ones keep of themselves.
-        wholly: bool scalar, whether they become the critic's instead; None for never.
+        decay: Decay of the moving average.
+        copy: bool scalar, whether to copy the critic's weights instead; None for never.
 
-    Source: arXiv 2301.04104v1, critic learning, after eq. 10; the whole copy is of the 2023 code.
+    Source: arXiv 2301.04104v1, critic learning, after eq. 10; the copy is from the 2023 code.
     """
     pairs = list(zip(slow, fast, strict=True))
 
-    def copy() -> None:
+    def assign() -> None:
         for s, f in pairs:
             s.assign(f)
 
@@ -59,7 +61,7 @@ def follow(
         for s, f in pairs:
             s.assign_sub((1.0 - decay) * (s - f))
 
-    if wholly is None:
+    if copy is None:
         mix()
     else:
-        either(wholly, copy, mix)
+        cond_assign(copy, assign, mix)

@@ -1,7 +1,7 @@
 """One gradient update of world model, actor and critic, as one compiled step.
 
-Knows nothing of Ray: ``Trainer(model, ...).update(batch)`` is all there is to it. Steps that are
-not finite are left out, so that a diverging run keeps its last good parameters.
+Independent of Ray. The API is ``Trainer(model, ...).update(batch)``. Non-finite steps are skipped,
+so that a diverging run keeps its last good parameters.
 """
 
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,12 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from rllib_dreamerv3.agent.assignments import all_finite, either, follow, only_if
+from rllib_dreamerv3.agent.assignments import (
+    all_finite,
+    cond_assign,
+    only_if,
+    update_slow_critic,
+)
 from rllib_dreamerv3.agent.imagination import flat_mask, imagine
 from rllib_dreamerv3.agent.kernels.chunked_loss import mean_by_slices
 from rllib_dreamerv3.agent.losses.actor_critic import (
@@ -55,12 +60,12 @@ PARTS = ("world_model", "actor", "critic")
 
 
 class Update(NamedTuple):
-    """What an update gives back.
+    """Result of an update.
 
     Attributes:
-        metrics: Scalars worth reporting, under RLlib's names.
-        latents: The posteriors of the batch as record columns ``[B, T, ...]``, for replay to store
-            in place of older ones; empty where rows have no context record.
+        metrics: Metrics to log, under RLlib's names.
+        latents: The posteriors of the batch as record columns ``[B, T, ...]``, which replace those
+            in replay; empty if rows have no context record.
     """
 
     metrics: Metrics
@@ -68,11 +73,11 @@ class Update(NamedTuple):
 
 
 class _Behaviour(NamedTuple):
-    """What imagination gives.
+    """Result of imagination.
 
     Attributes:
-        gradients: Of actor and critic, those of them that learn.
-        metrics: Scalars worth reporting.
+        gradients: Gradients of the trained parts among actor and critic.
+        metrics: Metrics to log.
         start_returns: R_0 of each start ``[N]``.
     """
 
@@ -86,9 +91,8 @@ class Trainer(tf.Module):
 
     Attributes:
         model: The networks that are trained.
-        updates: int64 variable, updates so far, with those that were not finite; also seeds each
-            update's random numbers, so that a restored trainer continues exactly as the saved one
-            would have.
+        updates: int64 variable, updates so far, including skipped ones; also seeds each update's
+            random numbers, so that a restored trainer continues exactly like the saved one.
         optimizers: ``world_model``, ``actor`` and ``critic``; or one for ``all``.
     """
 
@@ -102,16 +106,16 @@ class Trainer(tf.Module):
         seed: int = 0,
         replicas: Replicas = ALONE,
     ):
-        """Creates the optimizers; nothing is compiled before the first update.
+        """Creates the optimizers; the first update compiles.
 
         Args:
-            model: What to train.
-            observations: Its observations.
-            actions: Its actions.
-            model_settings: What it was made of.
-            options: How to train it.
-            seed: Of all random numbers.
-            replicas: The trainers that make each update together with this one.
+            model: The networks to train.
+            observations: Layout of its observations.
+            actions: Layout of its actions.
+            model_settings: Settings of the model.
+            options: Losses and optimizers.
+            seed: Seed of all random numbers.
+            replicas: The trainers that take part in each update.
         """
         super().__init__()
         self.model = model
@@ -132,28 +136,28 @@ class Trainer(tf.Module):
 
     @property
     def in_turn(self) -> bool:
-        """Whether the world model steps first and imagination already uses the updated one.
+        """Whether the world model steps before imagination, which then uses the updated one.
 
-        So it is in the 2023 code. One optimizer for all, or a critic loss that reaches into the
-        world model, ask for all gradients at the same parameters (2025 code).
+        As in the 2023 code. One optimizer for all parts, or a critic loss with gradients for the
+        world model, require all gradients at the same parameters (2025 code).
         """
         options = self._options
         return options.optimizer_type == "adam" and not options.replay_critic_scale
 
     def _update(self, batch: Batch) -> Update:
-        """Does one update, or none if it is not finite.
+        """Does one update; skips it if it is not finite.
 
-        A number among the metrics that is not finite keeps everything that it comes before from
-        stepping: optimizers, slow critic and return normaliser. The world model alone may have
-        stepped, where it does so before imagination (see :meth:`_gradients_in_turn`).
+        If a metric is not finite, everything computed after it is unchanged: optimizers, slow
+        critic and return normaliser. Only the world model may have stepped, if it does so before
+        imagination (see :meth:`_gradients_in_turn`).
 
         Args:
             batch: Record columns ``[B, T, ...]`` with ``is_first`` set in column 0; with a replay
-                context ``[B, 1 + T, ...]`` and stored latents. Where several trainers make the
-                update, the rows of this one.
+                context ``[B, 1 + T, ...]`` and stored latents. With several trainers, the rows of
+                this one.
 
         Returns:
-            Metrics, of all trainers' rows, and new latents of the rows here.
+            Metrics over the rows of all trainers, and new latents of these rows.
         """
         records, context = split_context(batch)
         seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
@@ -161,7 +165,7 @@ class Trainer(tf.Module):
         returns = self.return_normalizer
         averages = returns.averages()
         state, metrics = gradients(records, context, seed)
-        either(
+        cond_assign(
             all_finite(metrics.values()),
             self._update_slow_critic,
             lambda: returns.assign(averages),
@@ -181,11 +185,11 @@ class Trainer(tf.Module):
     def _gradients_in_turn(
         self, records: Batch, context: Context | None, seed: tf.Tensor
     ) -> tuple[State, Metrics]:
-        """World model step, then imagination with the updated one from its posteriors (2023)."""
+        """World-model step, then imagination with the updated world model (2023 code)."""
         with tf.GradientTape() as tape:
             observed, loss, metrics = self._observe(records, context, seed)
         gradients = self._gradients(tape, loss, "world_model")
-        # All losses are means over records, and all trainers have as many.
+        # All losses are means over records, and all trainers have the same number of records.
         metrics = self._apply(*self._replicas.mean((gradients, metrics)))
         state = observed.state.stop_gradient()
         behaviour = self._imagine(state, records, seed)
@@ -195,7 +199,7 @@ class Trainer(tf.Module):
     def _gradients_together(
         self, records: Batch, context: Context | None, seed: tf.Tensor
     ) -> tuple[State, Metrics]:
-        """All gradients at the same parameters, with the critic's loss on replay (2025 code)."""
+        """All gradients at the same parameters, and the critic's loss on replay (2025 code)."""
         scale = self._options.replay_critic_scale
         with tf.GradientTape() as tape:
             observed, loss, metrics = self._observe(records, context, seed)
@@ -216,7 +220,7 @@ class Trainer(tf.Module):
     def _observe(
         self, records: Batch, context: Context | None, seed: tf.Tensor
     ) -> tuple[Observed, tf.Tensor, Metrics]:
-        """The world model's forward pass, its loss, and scalars worth reporting."""
+        """The world model's forward pass, its loss, and metrics to log."""
         world, options = self.model.world_model, self._options
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
         categoricals = self._model_settings.categoricals
@@ -259,7 +263,7 @@ class Trainer(tf.Module):
         )
 
     def _imagine(self, start: State, records: Batch, seed: tf.Tensor) -> _Behaviour:
-        """Imagines from all N = B * T states ``start [N]``; gradients of actor and critic."""
+        """Imagines from all N = B * T states ``start [N]``; computes actor and critic gradients."""
         world, options, two_hot = self.model.world_model, self._options, self._two_hot
         if self._through_dynamics:
             start = start.with_dense_z(self._model_settings.classes)
@@ -278,10 +282,10 @@ class Trainer(tf.Module):
             )
             states = trajectory.state.flat()
             if not self._through_dynamics:
-                # Nothing is trained through imagination, so no way back is built either.
+                # No gradient flows through imagination.
                 states = states.stop_gradient()
             acting_states = states.stop_gradient().first(h * n)
-            # The last state only gives the bootstrap: no loss on its value, no weights to train.
+            # The last state is only the bootstrap: there is no loss on its value.
             critic_logits = self.model.critic(states.first(h * n))
             values = [two_hot.mean(x) for x in (critic_logits, self.model.critic(states.last(n)))]
             rewards = tf.reshape(two_hot.mean(world.reward(states)), [h + 1, n])
@@ -296,7 +300,7 @@ class Trainer(tf.Module):
                 gamma=options.imagination_gamma,
                 gae_lambda=options.gae_lambda,
             )
-            # Percentiles are no means: they are taken of all trainers' returns at once.
+            # Percentiles cannot be averaged: they need the returns of all trainers.
             returns = tf.reshape(tf.stop_gradient(outcome.returns), [-1])
             self.return_normalizer.update(self._replicas.of_all(returns))
             actor_total, actor_metrics = actor_loss(
@@ -310,7 +314,7 @@ class Trainer(tf.Module):
             slow_values = two_hot.mean(self.model.slow_critic(acting_states))
             critic = critic_loss(critic_logits, outcome, slow_values, two_hot)
             critic_total = critic.value + options.slow_critic_scale * critic.slow
-        # Imagination starts from the batch's posteriors: there the true rewards are known.
+        # Imagination starts from the batch's posteriors, whose true rewards are known.
         signal, predicted = reward_signal(
             rewards[0], *(tf.reshape(records[name], [-1]) for name in (REWARD, IS_FIRST))
         )
@@ -340,7 +344,7 @@ class Trainer(tf.Module):
         options, shape = self._options, tf.shape(records[REWARD])
         logits = self.model.critic(state)
         slow_values = self._two_hot.mean(self.model.slow_critic(state.stop_gradient()))
-        # The recursion runs over T, which must therefore be known when the update is compiled.
+        # The recursion over T is unrolled, so T must be static.
         length = records[REWARD].shape[1]
         return replay_critic_loss(
             tf.reshape(logits, [-1, length, logits.shape[-1]]),
@@ -356,26 +360,26 @@ class Trainer(tf.Module):
         )
 
     def _gradients(self, tape: tf.GradientTape, loss: tf.Tensor, *names: str) -> Gradients:
-        """Gradients of those of some parts that learn; for the others nothing is computed."""
+        """Gradients of the trained parts; none are computed for frozen parts."""
         learning = [name for name in names if name in self._learning]
         if not learning:
-            # The tape would go all the way back for nothing.
+            # The tape would run the complete backward pass.
             return {}
         variables = [self._variables[name] for name in learning]
-        # Only where several parts share a loss may it leave one out.
+        # Only a loss that several parts share may be independent of some variables.
         missing = tf.UnconnectedGradients.ZERO if len(names) > 1 else tf.UnconnectedGradients.NONE
         found = tape.gradient(loss, variables, unconnected_gradients=missing)
         return dict(zip(learning, found, strict=True))
 
     def _apply(self, gradients: Gradients, metrics: Metrics) -> Metrics:
-        """Lets the optimizers of some parts step if everything up to here is finite.
+        """Applies the gradients if all metrics so far are finite.
 
         Args:
-            gradients: Those of each part that steps.
-            metrics: All numbers so far.
+            gradients: Gradients of each part to update.
+            metrics: All metrics so far.
 
         Returns:
-            The metrics, with the global norm of each part's gradients before clipping.
+            The metrics, and the global norm of each part's gradients before clipping.
         """
         norms = {name: tf.linalg.global_norm(g) for name, g in gradients.items()}
         metrics = metrics | {
@@ -387,7 +391,7 @@ class Trainer(tf.Module):
                 for name, gradient in gradients.items():
                     self.optimizers[name].apply(gradient, norms[name])
             else:
-                # In the order in which the optimizer was given the variables.
+                # In the optimizer's order of variables.
                 self.optimizers["all"].apply(
                     [g for name in self._learning for g in gradients[name]]
                 )
@@ -400,14 +404,14 @@ class Trainer(tf.Module):
             return
         first = None
         if self._options.first_update_copies_critic:
-            # Updates that were not finite do not count: nothing has stepped in them.
+            # The optimizer's step does not count skipped updates.
             optimizer = self.optimizers["all" if "all" in self.optimizers else "critic"]
             first = optimizer.step.read_value() == 1
         slow, fast = self.model.slow_critic.variables, self.model.critic.variables
-        follow(slow, fast, self._options.slow_critic_decay, wholly=first)
+        update_slow_critic(slow, fast, self._options.slow_critic_decay, copy=first)
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Copies everything but the networks: optimizers, return normaliser, update counter."""
+        """Copies all state except the networks: optimizers, return normaliser, update counter."""
         state = {"updates": self.updates.numpy()}
         state["returns/low"] = self.return_normalizer.low.numpy()
         state["returns/high"] = self.return_normalizer.high.numpy()
@@ -416,7 +420,7 @@ class Trainer(tf.Module):
         return state
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restores what :meth:`get_state` gave."""
+        """Restores the result of :meth:`get_state`."""
         self.updates.assign(state["updates"])
         self.return_normalizer.low.assign(state["returns/low"])
         self.return_normalizer.high.assign(state["returns/high"])
@@ -428,5 +432,5 @@ class Trainer(tf.Module):
 
 
 def _state_entropy(log_probs: tf.Tensor) -> tf.Tensor:
-    """Mean entropy of the S categoricals together, in nats: ``[N, S, C] -> []``."""
+    """Mean joint entropy of the S categoricals, in nats: ``[N, S, C] -> []``."""
     return tf.reduce_mean(tf.reduce_sum(entropy(log_probs), -1))

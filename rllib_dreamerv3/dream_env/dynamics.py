@@ -1,4 +1,4 @@
-"""The learned world model as a function from state and action to what comes next."""
+"""The learned world model as a function from states and actions to predictions."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,7 +20,7 @@ class Latents(NamedTuple):
 
     Attributes:
         h: float32 ``[N, D]``.
-        classes: Of z, int32 ``[N, S]``.
+        classes: Classes of z, int32 ``[N, S]``.
     """
 
     h: np.ndarray
@@ -28,12 +28,12 @@ class Latents(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What the model says of the states that actions led to.
+    """Predictions for the next states.
 
     Attributes:
         latents: The states.
-        columns: Observation columns ``[N, ...]`` as they are recorded; ``action_mask`` too, if
-            there are masks.
+        columns: Observation columns ``[N, ...]`` as they are recorded; with masks also
+            ``action_mask``.
         reward: The reward head's mean, float32 ``[N]``.
         go_on: Probability that the episode continues, float32 ``[N]``.
     """
@@ -48,11 +48,11 @@ class Dynamics:
     """Filters records with the posterior, and continues with the prior."""
 
     def __init__(self, world: WorldModel, saved: SavedNetworks):
-        """Takes a world model that has its parameters.
+        """Takes a world model with its parameters.
 
         Args:
             world: The world model.
-            saved: What it was built from.
+            saved: Its description.
         """
         self._world, self._saved = world, saved
         self._two_hot = make_two_hot(saved.two_hot_bins)
@@ -62,15 +62,15 @@ class Dynamics:
 
     @property
     def categoricals(self) -> int:
-        """S: how many random numbers a sample of z takes."""
+        """S: number of random numbers for a sample of z."""
         return self._saved.settings.categoricals
 
     def filter(self, batch: Columns, uniform: np.ndarray) -> Latents:
-        """The states after whole sequences, which are few and short: nothing is compiled for them.
+        """Filters complete sequences. Not compiled, because they are few and short.
 
         Args:
             batch: Record columns ``[B, T, ...]``, or ``[B, 1 + T, ...]`` with a context record.
-            uniform: float32 ``[B, T, S]`` in [0, 1), decides the samples.
+            uniform: Random numbers of the samples, float32 ``[B, T, S]`` in [0, 1).
 
         Returns:
             The states at their last records, ``[B, ...]``.
@@ -97,11 +97,11 @@ class Dynamics:
         return Latents(state.h.numpy(), state.index.numpy())
 
     def begin(self, columns: Columns, uniform: np.ndarray) -> Latents:
-        """The states at first observations of episodes.
+        """Returns the states at first observations of episodes.
 
         Args:
             columns: Observation columns ``[N, ...]``.
-            uniform: float32 ``[N, S]`` in [0, 1), decides the samples.
+            uniform: Random numbers of the samples, float32 ``[N, S]`` in [0, 1).
 
         Returns:
             The states ``[N, ...]``.
@@ -114,19 +114,19 @@ class Dynamics:
         return self.filter(records, uniform[:, None])
 
     def step(self, latents: Latents, actions: np.ndarray, uniform: np.ndarray) -> Outcome:
-        """Lets actions lead to the next states.
+        """Steps the model.
 
-        Compiles when it first sees a number of dreams.
+        Compiles at the first call for each number of dreams.
 
         Args:
             latents: ``[N, ...]``.
             actions: Action vectors float32 ``[N, A]``.
-            uniform: float32 ``[N, S]`` in [0, 1), decides the samples of z.
+            uniform: Random numbers of the samples of z, float32 ``[N, S]`` in [0, 1).
 
         Returns:
-            What comes of it.
+            Predictions for the next states.
         """
-        # One array for all arguments, one for all results but images: each that is handed over
+        # One array for all arguments, and one for all results except images: passing an array
         # takes as long as a small network.
         packed = np.concatenate([*latents, actions, uniform], -1, dtype=np.float32)
         n = len(packed)
@@ -161,7 +161,7 @@ class Dynamics:
         return function.get_concrete_function(tf.TensorSpec([n, sum(sizes)], tf.float32))
 
     def _packed_parts(self) -> list[tuple[str, int]]:
-        """Names and widths of what is packed after the state."""
+        """Names and widths of the parts that are packed after the state."""
         actions = self._saved.actions.layout
         vectors = [(leaf.key, leaf.shape[0]) for leaf in self._saved.observations.layout.vectors]
         masks = [(ACTION_MASK, len(actions.mask_positions))] if actions.masked else []
@@ -180,13 +180,13 @@ class Dynamics:
         }
         for image, predicted in zip(layout.images, images, strict=True):
             columns[image.key] = stored_image(image, predicted)
-        # In the 2025 code the head learns gamma instead of 1 where an episode continues.
+        # In the 2025 code the label of the continue head is gamma instead of 1.
         go_on = np.minimum(go_on / np.float32(self._saved.continue_label), np.float32(1.0))
         return Outcome(Latents(h, classes.astype(np.int32)), columns, reward, go_on)
 
 
 def stored_image(image: Image, predicted: np.ndarray) -> np.ndarray:
-    """A predicted image, nominally in [0, 1], as it would have been recorded.
+    """Converts a predicted image, nominally in [0, 1], to the form in which it is recorded.
 
     Args:
         image: The part of the observation.

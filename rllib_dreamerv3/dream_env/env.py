@@ -1,4 +1,4 @@
-"""One dream as an environment of Gymnasium: a vector of one."""
+"""A dream as a Gymnasium environment: a vector of one."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -14,17 +14,17 @@ from rllib_dreamerv3.dream_env.vector_env import OBSERVATION, DreamState, DreamV
 class DreamEnv(gym.Env):
     """An environment whose dynamics are the world model of a checkpoint.
 
-    Observations and actions are those of the environment that was trained in, which is not needed,
-    nor is Ray; nothing of the checkpoint is executed. The first observation is a recorded one, of
-    which and of whose past the model has a posterior state; all others are decoded from states of
-    the prior. Rewards are the means of the reward head.
+    Observations and actions are those of the training environment. Neither it nor Ray is needed,
+    and no code from the checkpoint is executed. The first observation is a recorded one, whose
+    posterior state includes the records before it; all others are decoded from states of the
+    prior. Rewards are the means of the reward head.
 
-    An episode terminates with the probability that the continue head gives: it was trained as a
-    probability, and an end that comes with 1 % in each step would never come if only what is
-    likelier than not counted. It is truncated after ``horizon`` steps.
+    Termination is sampled with the probability of the continue head. With a threshold, an end with
+    a probability of 1 % per step would never occur. An episode is truncated after ``horizon``
+    steps.
 
-    Where the environment had action masks, they are those that the model predicts. A choice that
-    is not allowed can be taken all the same; the model has never seen what comes of it.
+    Action masks are predicted by the model. A masked choice can still be taken, but the model has
+    never seen its outcome.
 
     Example:
         >>> env = DreamEnv("~/ray_results/cartpole", horizon=50)
@@ -32,8 +32,8 @@ class DreamEnv(gym.Env):
         >>> observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
 
     Attributes:
-        observation_space: Of the environment that was trained in.
-        action_space: The same of actions.
+        observation_space: Observation space of the training environment.
+        action_space: Its action space.
     """
 
     metadata = {"render_modes": ["rgb_array"], "render_fps": 15}  # noqa: RUF012 (Gymnasium's)
@@ -49,22 +49,22 @@ class DreamEnv(gym.Env):
         seed: int = 0,
         render_mode: Literal["rgb_array"] | None = None,
     ):
-        """Reads the networks, and where dreams can begin.
+        """Reads the networks, and the records from which dreams start.
 
         Args:
-            checkpoint: A checkpoint, or a directory of results that holds some: then the newest
-                that is whole.
+            checkpoint: A checkpoint, or a directory of results: then its newest complete
+                checkpoint.
             horizon: Steps after which an episode is truncated.
-            begin: Where in replay: "anywhere", or "first" where episodes began.
-            context: Records that the model sees of a sequence before its dream begins.
-            starts: Most records of replay to begin with. 0 reads none of it: each reset is given
-                an observation then.
-            seed: Decides which records these are, and the samples of their states.
+            begin: Records of replay to start from: "anywhere", or "first" records of episodes.
+            context: Records of a sequence that the model observes before its dream begins.
+            starts: Maximum number of records to start from. With 0 replay is not read, and each
+                reset needs an observation.
+            seed: Seed of the choice of these records, and of the samples of their states.
             render_mode: "rgb_array": :meth:`render` draws the current observation.
 
         Raises:
-            CheckpointError: If there is no checkpoint, it is damaged or older than what this
-                needs, or its replay has no such sequences.
+            CheckpointError: If there is no checkpoint, it is damaged or too old, or its replay has
+                no such sequences.
             ValueError: If an argument is out of range.
         """
         self._dreams = DreamVectorEnv(
@@ -88,14 +88,14 @@ class DreamEnv(gym.Env):
 
         Args:
             seed: Restarts the random numbers.
-            options: May have an ``observation`` to begin with, as the first of an episode.
+            options: May have an ``observation``, the first of the episode.
 
         Returns:
             The observation, and an empty info.
 
         Raises:
-            ValueError: If there is another option, or nothing to begin with.
-            EnvironmentDataError: If the observation holds what cannot be.
+            ValueError: If there is another option, or no record to start from.
+            EnvironmentDataError: If the observation is invalid.
         """
         if options and options.get(OBSERVATION) is not None:
             options = {
@@ -108,14 +108,14 @@ class DreamEnv(gym.Env):
         return self._first(observations), info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Lets an action lead to the next observation.
+        """Steps the model.
 
         Args:
-            action: Of the action space.
+            action: An element of the action space.
 
         Returns:
             Observation, reward, terminated, truncated, and an info with ``continue``, the
-            probability with which the episode went on.
+            predicted probability that the episode continues.
 
         Raises:
             ResetNeeded: If no episode is running.
@@ -130,7 +130,7 @@ class DreamEnv(gym.Env):
         return self._first(observations), float(reward[0]), *ended, chance
 
     def render(self) -> np.ndarray | None:
-        """Draws the current observation: its images, or else its numbers as bars.
+        """Draws the current observation: its images, or its numbers as bars if it has none.
 
         Returns:
             uint8 ``[height, width, 3]``; None without a render mode.
@@ -139,11 +139,11 @@ class DreamEnv(gym.Env):
         return None if pictures is None else pictures[0]
 
     def get_state(self) -> DreamState:
-        """The complete state of the dream; see :meth:`DreamVectorEnv.get_state`."""
+        """Returns the complete state of the dream; see :meth:`DreamVectorEnv.get_state`."""
         return self._dreams.get_state()
 
     def set_state(self, state: DreamState) -> None:
-        """Goes on from a state; see :meth:`DreamVectorEnv.set_state`."""
+        """Restores a state; see :meth:`DreamVectorEnv.set_state`."""
         self._dreams.set_state(state)
 
     def _first(self, observations: Any) -> Any:
@@ -151,5 +151,5 @@ class DreamEnv(gym.Env):
 
 
 def _with_axis(space: gym.Space, value: Any) -> Any:
-    """A value of a space as that of a vector of one."""
+    """Adds an axis of one environment to a value of a space."""
     return concatenate(space, [value], create_empty_array(space, 1))

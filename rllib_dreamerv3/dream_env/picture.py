@@ -1,4 +1,4 @@
-"""What a dream looks like: its images, or else its numbers as bars."""
+"""Draws a dream's observation: its images, or its numbers as bars if it has none."""
 
 import numpy as np
 
@@ -16,11 +16,11 @@ def dream_picture(layout: ObservationLayout, columns: Columns) -> np.ndarray:
 
     Args:
         layout: Its parts.
-        columns: Key -> value as it is stored, without an axis of dreams.
+        columns: Key -> stored value, without an axis of dreams.
 
     Returns:
-        uint8 ``[height, width, 3]``: the images beside each other; where there are none, a bar for
-        each number x, from the middle to the right or left by x / (1 + abs(x)).
+        uint8 ``[height, width, 3]``: the images beside each other; without images a bar for each
+        number x, from the middle to the right or left by x / (1 + abs(x)).
     """
     if layout.images:
         return picture_of(layout.images, columns)

@@ -1,4 +1,4 @@
-"""Where dreams begin: model states at records of a checkpoint's replay."""
+"""Starts of dreams: model states at records of a checkpoint's replay."""
 
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -22,7 +22,7 @@ class Starts(NamedTuple):
     """M records from which dreams start.
 
     Attributes:
-        latents: Posterior states at them, ``[M, ...]``.
+        latents: Posterior states of the records, ``[M, ...]``.
         columns: Their observations and action masks, ``[M, ...]``.
     """
 
@@ -40,20 +40,19 @@ def read_starts(
     context: int,
     seed: int,
 ) -> Starts:
-    """Reads records of a checkpoint's replay, and filters what came before them.
+    """Reads records of a checkpoint's replay, and filters the sequences that end with them.
 
     Args:
         directory: The checkpoint.
-        saved: What its networks were built from.
+        saved: Description of its networks.
         dynamics: Its world model.
-        begin: "anywhere" for the last records of sequences, "first" for records with which
-            episodes begin.
-        most: How many at most.
-        context: Records of each sequence; of episodes that begin there is but one.
-        seed: Decides which, and the samples of their states.
+        begin: "anywhere" for the last records of sequences, "first" for first records of episodes.
+        most: Maximum number of starts.
+        context: Records of each sequence; first records have only one.
+        seed: Seed of the choice of records, and of the samples of their states.
 
     Returns:
-        The starts: none at which an episode is over.
+        The starts, without terminal records.
 
     Raises:
         CheckpointError: If replay is missing or damaged, or has no such records.
@@ -62,7 +61,7 @@ def read_starts(
     def choose(sequences: SavedSequences, latents: int) -> list[np.ndarray]:
         if begin == "anywhere":
             return sequences.draw(most, context, latents, seed)
-        # What is in front of a first record has no effect on it: the record itself will do.
+        # Records before a first record have no effect on it, so the record itself is repeated.
         return [np.repeat(one, latents + 1) for one in sequences.first_records(most, seed)]
 
     manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
@@ -71,8 +70,8 @@ def read_starts(
     goes_on = ~batch[IS_TERMINAL][:, -1]
     if not goes_on.any():
         raise CheckpointError(
-            f"{directory / REPLAY_DIRECTORY} has no record to begin a dream with: train on, or "
-            "give the observation, reset(options={'observation': ...})."
+            f"{directory / REPLAY_DIRECTORY} has no record from which a dream can start: continue "
+            "training, or pass an observation, reset(options={'observation': ...})."
         )
     batch = {key: column[goes_on] for key, column in batch.items()}
     names = [leaf.key for leaf in observations.leaves] + [ACTION_MASK] * actions.masked

@@ -1,4 +1,4 @@
-"""N dreams as a vector environment of Gymnasium."""
+"""N dreams as a Gymnasium vector environment."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,10 +12,10 @@ from gymnasium.vector.utils import batch_space
 from rllib_dreamerv3.agent.networks.model import DreamerModel, set_weights
 from rllib_dreamerv3.agent.networks.saved import (
     SavedNetworks,
+    mismatch_as_checkpoint_error,
     read_saved_networks,
     read_weights,
     require_world_model,
-    weights_told,
 )
 from rllib_dreamerv3.checkpoints.runs import find_checkpoint
 from rllib_dreamerv3.dream_env.dynamics import Dynamics, Latents
@@ -34,10 +34,10 @@ class DreamState(NamedTuple):
     Attributes:
         latents: Model states ``[N, ...]``.
         columns: Current observations, as columns ``[N, ...]``.
-        steps: Since each began, int64 ``[N]``.
-        ended: Which have ended, bool ``[N]``.
-        random: State of the random numbers; None keeps the current ones, so that
-            another outcome is drawn each time.
+        steps: Steps since the start of each, int64 ``[N]``.
+        ended: Whether each has ended, bool ``[N]``.
+        random: State of the random generator; None keeps the current state, so that each
+            continuation is sampled independently.
     """
 
     latents: Latents
@@ -47,13 +47,13 @@ class DreamState(NamedTuple):
     random: Mapping[str, Any] | None = None
 
     def take(self, which: np.ndarray | list[int]) -> "DreamState":
-        """The states of some dreams; one that is named twice is there twice.
+        """Returns the states of some dreams.
 
         Args:
-            which: Indices ``[M]``.
+            which: Indices ``[M]``, which may repeat.
 
         Returns:
-            M states, without the state of the random numbers.
+            M states, without the state of the random generator.
         """
         which = np.asarray(which, int)
         return DreamState(
@@ -92,16 +92,16 @@ class DreamVectorEnv(VectorEnv):
         seed: int = 0,
         render_mode: Literal["rgb_array"] | None = None,
     ):
-        """Reads the networks, and where dreams can begin.
+        """Reads the networks, and the records from which dreams start.
 
         Args:
-            checkpoint: As for :class:`DreamEnv`, and so are the other arguments.
+            checkpoint: See :class:`DreamEnv`, also for the other arguments.
             num_envs: N.
             horizon: Steps after which an episode is truncated.
-            begin: Where in replay dreams begin.
-            context: Records that the model sees of a sequence before its dream begins.
-            starts: Most records of replay to begin with.
-            seed: Decides which records these are, and the samples of their states.
+            begin: Records of replay to start from.
+            context: Records of a sequence that the model observes before its dream begins.
+            starts: Maximum number of records to start from.
+            seed: Seed of the choice of these records, and of the samples of their states.
             render_mode: "rgb_array", or None.
 
         Raises:
@@ -120,7 +120,7 @@ class DreamVectorEnv(VectorEnv):
         self._saved: SavedNetworks = read_saved_networks(directory)
         observations, actions = self._saved.observations, self._saved.actions
         model = DreamerModel(observations.layout, actions.layout, self._saved.settings, seed)
-        with weights_told(directory):
+        with mismatch_as_checkpoint_error(directory):
             set_weights(model, read_weights(directory))
         self._dynamics = Dynamics(model.world_model, self._saved)
         self._starts: Starts | None = None
@@ -146,15 +146,15 @@ class DreamVectorEnv(VectorEnv):
         """Begins all dreams.
 
         Args:
-            seed: Restarts the random numbers of all of them.
-            options: May have an ``observation`` of all of them to begin with, ``[N, ...]``.
+            seed: Restarts the random numbers of all dreams.
+            options: May have an ``observation``, the first ones of all dreams, ``[N, ...]``.
 
         Returns:
             The observations ``[N, ...]``, and an empty info.
 
         Raises:
-            ValueError: If there is another option, or nothing to begin with.
-            EnvironmentDataError: If the observation holds what cannot be.
+            ValueError: If there is another option, or no record to start from.
+            EnvironmentDataError: If the observation is invalid.
         """
         super().reset(seed=seed)
         unknown = set(options or {}) - {OBSERVATION}
@@ -172,10 +172,10 @@ class DreamVectorEnv(VectorEnv):
         return self._observations(self._state), {}
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Lets actions lead to the next observations.
+        """Steps the model.
 
         Args:
-            actions: Of the action space, ``[N, ...]``.
+            actions: Elements of the action space, ``[N, ...]``.
 
         Returns:
             Observations, rewards float64 ``[N]``, terminated and truncated bool ``[N]``, and an
@@ -222,20 +222,20 @@ class DreamVectorEnv(VectorEnv):
         return self._begun()._replace(random=self.np_random.bit_generator.state)
 
     def set_state(self, state: DreamState) -> None:
-        """Goes on from states, of this environment or of another with the same checkpoint.
+        """Restores states, of this environment or of another with the same checkpoint.
 
         Args:
             state: N states of :meth:`get_state`: the same actions give the same continuation. With
-                ``random=None`` another one is drawn. ``state.take([0] * n)`` makes n of one, to try
-                n ways on.
+                ``random=None`` another one is sampled. ``state.take([0] * n)`` copies one state n
+                times, to try n continuations.
 
         Raises:
-            ValueError: If there are not N of them.
+            ValueError: If the number of states is not N.
         """
         if len(state.steps) != self.num_envs:
             raise ValueError(
-                f"There are {len(state.steps)} states for {self.num_envs} dreams: "
-                "state.take(indices) gives as many as there are indices."
+                f"There are {len(state.steps)} states for {self.num_envs} dreams; "
+                "state.take(indices) returns one state per index."
             )
         if state.random is not None:
             self.np_random.bit_generator.state = state.random
@@ -250,13 +250,13 @@ class DreamVectorEnv(VectorEnv):
         return self._saved.observations.decode(state.columns)
 
     def _draw_uniform(self) -> np.ndarray:
-        """Decides the samples of one step."""
+        """Draws the random numbers of one step."""
         return self.np_random.random((self.num_envs, self._dynamics.categoricals), np.float32)
 
     def _draw_starts(self) -> Starts:
         if self._starts is None:
             raise ValueError(
-                "Without starts there is nothing to begin with: give the observation, "
+                "With starts=0 each reset needs an observation: "
                 "reset(options={'observation': ...})."
             )
         which = self.np_random.integers(len(self._starts.latents.h), size=self.num_envs)
@@ -271,10 +271,10 @@ class DreamVectorEnv(VectorEnv):
         discrete = sum(isinstance(leaf, DiscreteAction) for leaf in codec.layout.leaves)
         chosen = vectors[:, codec.layout.mask_positions].sum(-1)
         if len(vectors) != self.num_envs or (chosen != discrete).any() or np.isnan(vectors).any():
-            raise ValueError(f"{actions!r} holds an action that is not in {codec.space}.")
+            raise ValueError(f"{actions!r} contains an action that is not in {codec.space}.")
         return vectors
 
 
 def _chosen(which: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """What takes rows of one array where ``which`` is set, and of another elsewhere."""
+    """Returns a function that takes rows of one array where ``which``, and of another elsewhere."""
     return lambda one, other: np.where(which.reshape(-1, *[1] * (one.ndim - 1)), one, other)

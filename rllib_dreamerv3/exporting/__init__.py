@@ -1,5 +1,4 @@
-"""Writes policies for other programs: folders that act without this package, see docs/deploying.md.
+"""Exports policies for other programs: folders that act without this package (docs/deploying.md).
 
-``folder.py`` writes all of it; each format has a file of its own, which makes a model of the step
-in ``step.py``.
+``folder.py`` writes the folder; ``formats.py`` converts the step in ``step.py`` to each format.
 """

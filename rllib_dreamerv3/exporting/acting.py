@@ -13,9 +13,9 @@ from rllib_dreamerv3.agent.networks.model import PolicyModel, named_parts, set_w
 from rllib_dreamerv3.agent.networks.policy import PolicyNoise, PolicyState
 from rllib_dreamerv3.agent.networks.saved import (
     SavedNetworks,
+    mismatch_as_checkpoint_error,
     read_saved_networks,
     read_weights,
-    weights_told,
 )
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.checkpoints.runs import find_checkpoint
@@ -29,7 +29,7 @@ Mode = Literal["sample", "mode"]
 
 
 class Spaces(NamedTuple):
-    """What a policy observes and decides, for a single environment."""
+    """Spaces of a single environment."""
 
     observation: gym.Space
     action: gym.Space
@@ -45,35 +45,33 @@ def load_policy(
     """Loads the policy of a checkpoint.
 
     Args:
-        path: A checkpoint, or a directory of results that holds some: then the newest that is
-            whole.
-        mode: "sample" to sample actions, "mode" for the most likely ones; None for what the
-            config's ``evaluation_action`` says.
-        seed: Decides all samples.
-        spaces: Of the environment to act in, if it has other bounds than the one that was trained
-            in; None for the same spaces.
+        path: A checkpoint, or a directory of results: then its newest complete checkpoint.
+        mode: "sample" to sample actions, "mode" for the most likely ones; None for the config's
+            ``evaluation_action``.
+        seed: Seed of all samples.
+        spaces: Spaces of the environment to act in, if their bounds differ from training; None for
+            the same spaces.
 
     Returns:
         The policy.
 
     Raises:
-        CheckpointError: If there is no checkpoint, it is damaged, or it is older than what this
-            needs.
+        CheckpointError: If there is no checkpoint, or it is damaged or too old.
         SpaceError: If the policy does not fit ``spaces``.
-        ValueError: If there is no such mode.
+        ValueError: If the mode is invalid.
     """
     directory, _ = find_checkpoint(Path(path).expanduser().resolve())
     saved = read_saved_networks(directory)
     if spaces is not None:
         saved = saved.in_spaces(*spaces)
     policy = LoadedPolicy(saved, mode, seed)
-    with weights_told(directory):
+    with mismatch_as_checkpoint_error(directory):
         set_weights(policy, read_weights(directory))
     return policy
 
 
 class LoadedPolicy(ExportedPolicy):
-    """Acts in one environment, or in N of them at once, with the networks of training.
+    """Acts in one environment, or in N at once, with the networks of training.
 
     Example:
         >>> policy = load_policy("~/ray_results/cartpole")
@@ -87,7 +85,7 @@ class LoadedPolicy(ExportedPolicy):
     """
 
     def __init__(self, saved: SavedNetworks, mode: Mode | None, seed: int):
-        """Builds the networks; :func:`load_policy` gives them their parameters."""
+        """Builds the networks; :func:`load_policy` sets their parameters."""
         super().__init__(describe_acting(saved), self._step, mode=mode, seed=seed)
         self.spaces = Spaces(saved.observations.space, saved.actions.space)
         self._inputs = input_names(saved.observations.layout)
@@ -103,25 +101,25 @@ class LoadedPolicy(ExportedPolicy):
         return self._networks.named_variables() | named_parts(critic=self._critic)
 
     def value(self, observation: Any, is_first: np.ndarray | None = None) -> Any:
-        """The critic's value of observations, without remembering them.
+        """Returns the critic's value of observations, without changing the state.
 
         Args:
             observation: As for acting.
             is_first: As for acting.
 
         Returns:
-            The expected discounted return from there: a float, or float32 ``[N]``.
+            The expected discounted return: a float, or float32 ``[N]``.
 
         Raises:
             ValueError: As for acting.
         """
-        # Random numbers of its own: the policy's next actions stay the same.
+        # A separate generator: the policy's next actions do not change.
         state, single = self._observe(observation, is_first, np.random.default_rng(0))
         values = self._values(state.h, state.index)
         return float(values[0]) if single else values
 
     def _step(self, inputs: Arrays) -> Arrays:
-        """One step of the networks, with the inputs and outputs of exported models."""
+        """Runs one step of the networks, with the inputs and outputs of exported models."""
         columns = {key: inputs[name] for key, name in self._inputs.items()}
         if ACTION_MASK in inputs:
             columns[ACTION_MASK] = inputs[ACTION_MASK]

@@ -1,4 +1,4 @@
-"""Checks of an export's folder that need no TensorFlow, so that they fail at once."""
+"""Checks of an export's folder that need no TensorFlow, so that they fail early."""
 
 import tempfile
 from pathlib import Path
@@ -16,14 +16,14 @@ def check_folder(out: Path) -> None:
         out: Folder to write; its parents are created.
 
     Raises:
-        CheckpointError: If ``out`` holds something else than an exported policy.
-        ExportError: If ``out`` cannot be written.
+        CheckpointError: If ``out`` contains something other than an exported policy.
+        ExportError: If ``out`` is not writable.
     """
     parent = out.resolve().parent
     try:
         refuse_foreign(out, is_exported)
         parent.mkdir(parents=True, exist_ok=True)
-        # Permissions do not tell: file systems can be full, or read-only, or take no files at all.
+        # Checking permissions is not enough: file systems can be full, read-only or virtual.
         with tempfile.TemporaryDirectory(dir=parent, prefix=f".{out.name}."):
             pass
     except OSError as error:
@@ -33,13 +33,13 @@ def check_folder(out: Path) -> None:
 
 
 def formats_there(out: Path) -> list[str]:
-    """Which models an exported policy has by now, that writing to its folder would replace.
+    """Formats of an existing export that would be overwritten.
 
     Args:
-        out: A folder, which may hold something else, or not be there.
+        out: A folder, which may contain something else or not exist.
 
     Returns:
-        Names in ``policy.json``; none where it cannot be read.
+        Names in ``policy.json``; empty if it cannot be read.
     """
     try:
         return list(read_described(out)["models"])

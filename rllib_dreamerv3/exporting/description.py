@@ -1,4 +1,4 @@
-"""``policy.json`` of an exported policy: all that has to be known beside the model to act."""
+"""``policy.json`` of an exported policy: everything needed to act in addition to the model."""
 
 import dataclasses
 from typing import Any
@@ -12,17 +12,17 @@ from rllib_dreamerv3.spaces.space_json import space_to_json
 
 
 def describe(saved: SavedNetworks, manifest: Manifest) -> dict[str, Any]:
-    """Describes a policy in plain JSON.
+    """Describes a policy as plain JSON.
 
     Args:
-        saved: What the checkpoint says.
-        manifest: That of the checkpoint.
+        saved: The checkpoint's description of its networks.
+        manifest: The checkpoint's manifest.
 
     Returns:
-        The entries of the checkpoint's ``policy.json``, without where its environment was found;
-        when and after how much training it was saved; and for programs without this package: sizes
-        of the ``state``, and how each leaf of an observation and of an action is encoded.
-        ``models`` and ``files`` are added later.
+        The entries of the checkpoint's ``policy.json``, without the directory of its environment;
+        time and amount of training when it was saved; and for programs without this package: sizes
+        of the ``state``, and the encoding of each leaf of observations and actions. ``models`` and
+        ``files`` are added later.
     """
     return {
         "format": FORMAT,
@@ -39,7 +39,7 @@ def describe(saved: SavedNetworks, manifest: Manifest) -> dict[str, Any]:
 
 
 def describe_acting(saved: SavedNetworks) -> dict[str, Any]:
-    """Describes what :class:`ExportedPolicy` needs to know beside the model, in plain JSON."""
+    """Describes what :class:`ExportedPolicy` needs in addition to the model, as plain JSON."""
     names = input_names(saved.observations.layout)
     return {
         "action_space": space_to_json(saved.actions.space),

@@ -1,4 +1,4 @@
-"""Writes the folder of an exported policy: models, description, networks, how to act."""
+"""Writes the folder of an exported policy: models, description, networks, Python code."""
 
 import hashlib
 import shutil
@@ -7,7 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from rllib_dreamerv3 import portable
-from rllib_dreamerv3.agent.networks.saved import read_saved_networks, read_weights, weights_told
+from rllib_dreamerv3.agent.networks.saved import (
+    mismatch_as_checkpoint_error,
+    read_saved_networks,
+    read_weights,
+)
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.files import EXPORTED_CODE, EXPORTED_NETWORKS_FILE, POLICY_FILE
@@ -28,28 +32,28 @@ FORMATS = tuple(_WRITERS)
 
 
 def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[str, Any]:
-    """Exports the policy of a checkpoint. Nothing of it is executed or unpickled.
+    """Exports the policy of a checkpoint. No code from it is executed.
 
     Args:
-        checkpoint: A checkpoint, or a policy that was exported.
-        out: Folder to write; what was exported to it before is replaced as a whole.
+        checkpoint: A checkpoint, or an exported policy.
+        out: Folder to write; an earlier export is replaced completely.
         formats: Some of :data:`FORMATS`.
 
     Returns:
         ``policy.json`` of the folder.
 
     Raises:
-        CheckpointError: If the checkpoint is damaged, or ``out`` holds something else.
-        ExportError: If what writes a format is not installed, or ``out`` cannot be written.
+        CheckpointError: If the checkpoint is damaged, or ``out`` contains something else.
+        ExportError: If the converter of a format is not installed, or ``out`` is not writable.
     """
     check_folder(out)
-    saved, told = read_saved_networks(checkpoint), manifest.read(checkpoint)
+    saved, listed = read_saved_networks(checkpoint), manifest.read(checkpoint)
     weights = read_weights(checkpoint)
-    with weights_told(checkpoint):
+    with mismatch_as_checkpoint_error(checkpoint):
         step = make_step(saved, weights)
     with replacing(out, is_exported) as folder:
-        described = describe(saved, told)
-        # With the critic, so that load_policy() finds all that it needs.
+        described = describe(saved, listed)
+        # load_policy() also needs the critic.
         acting = [*step.networks.named_variables(), *(x for x in weights if _of_critic(x))]
         tensors.save(folder / EXPORTED_NETWORKS_FILE, {name: weights[name] for name in acting})
         described["models"] = {}

@@ -17,7 +17,7 @@ def write_savedmodel(step: ExportedStep, directory: Path) -> dict[str, Any]:
     """Writes the step as ``savedmodel/``, with the signature ``serving_default``.
 
     Returns:
-        What ``policy.json`` says of the model.
+        The model's entry in ``policy.json``.
     """
     module = tf.Module()
     module.networks = step.networks
@@ -31,14 +31,14 @@ LITERT_FILE = "model.tflite"
 
 
 def write_litert(step: ExportedStep, directory: Path) -> dict[str, Any]:
-    """Writes the step as ``model.tflite``, with builtin operations alone.
+    """Writes the step as ``model.tflite``, with builtin operations only.
 
     Returns:
-        What ``policy.json`` says of the model.
+        The model's entry in ``policy.json``.
     """
     with tempfile.TemporaryDirectory() as temporary:
         source = directory / SAVEDMODEL
-        if not source.is_dir():  # As it is if that format has been asked for, too.
+        if not source.is_dir():  # It exists if that format is exported too.
             source = Path(temporary, SAVEDMODEL)
             write_savedmodel(step, Path(temporary))
         converter = tf.lite.TFLiteConverter.from_saved_model(str(source))
@@ -57,7 +57,7 @@ def write_onnx(step: ExportedStep, directory: Path) -> dict[str, Any]:
     """Writes the step as ``model.onnx``.
 
     Returns:
-        What ``policy.json`` says of the model.
+        The model's entry in ``policy.json``.
 
     Raises:
         ExportError: If tf2onnx is not installed.
@@ -69,7 +69,7 @@ def write_onnx(step: ExportedStep, directory: Path) -> dict[str, Any]:
             f"The format {ONNX!r} needs tf2onnx, which cannot be imported ({error}). Install it "
             f"with: pip install '{EXTRA}'"
         ) from error
-    # It hands the specifications over by position.
+    # tf2onnx passes the inputs by position.
     names = list(step.inputs)
     function = tf.function(
         lambda *inputs: step.function(**dict(zip(names, inputs, strict=True))), autograph=False

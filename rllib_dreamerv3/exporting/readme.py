@@ -1,4 +1,4 @@
-"""The README of an exported policy: what is in the folder, and how to act with it."""
+"""The README of an exported policy: contents of the folder, and how to act with it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -39,33 +39,31 @@ exported by rllib-dreamerv3 {described["package_version"]}.
 |---|---|---|---|
 {chr(10).join(rows)}
 
-`policy.json` says what observations and actions look like, how they are encoded and decoded, and
-has the SHA-256 of every file, its own too. `policy_io/` does that with NumPy alone.
-`networks.safetensors` has the networks, for `load_policy()` and `rllib evaluate` of
-rllib-dreamerv3.
+`policy.json` describes observations and actions and their encoding, and has the SHA-256 of every
+file, including its own. `policy_io/` encodes and decodes with NumPy alone. `networks.safetensors`
+has the networks, for `load_policy()` and `rllib evaluate` of rllib-dreamerv3.
 
 ## Acting
 
-With this folder on the path of Python's modules, or `policy_io/` copied beside your program:
+With this folder on Python's module path, or `policy_io/` copied beside your program:
 
 ```python
 from policy_io import load
 
-policy = load(".", format="{first}")  # or another one of the table
-policy.reset()  # where an episode begins
+policy = load(".", format="{first}")  # or another format of the table
+policy.reset()  # at the start of an episode
 action = policy(observation)  # one observation, as the environment returns it
 ```
 
-N environments at once: `policy(observations, is_first=begins)` with arrays `[N, ...]`, nested as
-the space is, and `begins` (`[N]` bool) True where an episode begins. `load(..., mode="mode")` takes
-the likeliest actions, `mode="sample"` draws them, as `seed=` says; by default it is
-"{described["mode"]}". `policy.state` can be copied and put back.
+N environments at once: `policy(observations, is_first=begins)` with arrays `[N, ...]`, nested like
+the space, and `begins` (`[N]` bool) True where an episode begins. `load(..., mode="mode")` chooses
+the most likely actions, `mode="sample"` samples them with the seed `seed=`; the default is
+"{described["mode"]}". `policy.state` can be copied and set again.
 
 ## Without `policy_io`
 
-The model is one step, a function of named arrays with N in front. Inputs: {columns},
+The model is one step, a function of named arrays with a leading axis N. Inputs: {columns},
 `is_first`, the state `h`, `index` and `action`, and random numbers: `latent_noise` in [0, 1);
 `action_noise`, in [0, 1) for each choice and standard normal for each number. Outputs: `next_h`,
-`next_index` and two action vectors, `sample` and `mode`: the one that is taken is the next
-`action`.
+`next_index` and two action vectors, `sample` and `mode`: the chosen one is the next `action`.
 """

@@ -1,4 +1,4 @@
-"""One step of a policy as a TensorFlow function that other runtimes understand.
+"""One step of a policy as a TensorFlow function that other runtimes support.
 
 The networks are those that act in training (:meth:`Policy.step`), traced without XLA and in
 float32.
@@ -19,12 +19,12 @@ from rllib_dreamerv3.spaces.layout import DiscreteAction, ObservationLayout
 
 
 class ExportedStep(NamedTuple):
-    """What every format is made from.
+    """Source of every format.
 
     Attributes:
-        networks: Their parameters.
-        function: A ``tf.function`` of named tensors ``[N, ...]`` that returns named ones.
-        inputs: Shape, dtype and name of each input, with N open.
+        networks: The networks with their parameters.
+        function: A ``tf.function`` of named tensors ``[N, ...]`` that returns named tensors.
+        inputs: Shape, dtype and name of each input; N is unspecified.
     """
 
     networks: PolicyModel
@@ -36,7 +36,7 @@ def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
     """Builds the networks, and the function of one step.
 
     Args:
-        saved: What they look like. Whatever they were trained in, they compute in float32.
+        saved: Description of the networks, which compute in float32 in any case.
         weights: Their parameters.
 
     Returns:
@@ -51,7 +51,7 @@ def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
     set_weights(networks, weights)
     policy = networks.policy
     names = input_names(observations)
-    # As constants: every step would compute them again, for resets are rare.
+    # Constants, because resets are rare and every step would compute them again.
     with plain_operations():
         initial = policy.rssm.initial_state()
     first_h, first_index = initial.h.numpy(), initial.index.numpy()
@@ -98,7 +98,7 @@ def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
 
 
 def input_names(observations: ObservationLayout) -> dict[str, str]:
-    """What the input of each observation column is called: letters, digits and "_" alone."""
+    """Names the input of each observation column, with letters, digits and "_" only."""
     names: dict[str, str] = {}
     for leaf in observations.leaves:
         name = plain = re.sub(r"\W", "_", leaf.key, flags=re.ASCII)

@@ -1,6 +1,6 @@
 """Options of RLlib's former DreamerV3 that have no effect here, and the messages for them.
 
-Each is accepted where it asks for what happens anyway, so that configs move over unchanged.
+Each is accepted if set to its neutral value, so that configs can be reused unchanged.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,14 @@ from rllib_dreamerv3.errors import ConfigError
 
 
 class FormerOption(NamedTuple):
-    """An option that is no longer one.
+    """A former option.
 
     Attributes:
-        is_harmless: Whether a value asks for nothing but what happens anyway.
-        instead: What to do about any other value.
+        is_neutral: Whether a value is neutral.
+        instead: What to do instead of setting any other value.
     """
 
-    is_harmless: Callable[[Any], bool]
+    is_neutral: Callable[[Any], bool]
     instead: str
 
 
@@ -29,25 +29,25 @@ FORMER_OPTIONS = {
     "use_curiosity": FormerOption(
         lambda x: x is False,
         "exploration by disagreement of models (Plan2Explore) is not part of this package; "
-        "entropy_scale is what makes the actor explore.",
+        "entropy_scale sets how much the actor explores.",
     ),
     "intrinsic_rewards_scale": FormerOption(
-        # It had a meaning only together with use_curiosity.
+        # It had an effect only together with use_curiosity.
         lambda x: isinstance(x, int | float),
-        "it has to be a number, which then has no effect.",
+        "it must be a number, which has no effect.",
     ),
     "gc_frequency_train_steps": FormerOption(
         lambda x: x is None or isinstance(x, int),
-        "it has to be a whole number, which then has no effect: memory needs no such care here.",
+        "it must be an integer, which has no effect: garbage collection needs no schedule here.",
     ),
 }
 
 
 def check_former_option(name: str, value: Any) -> None:
-    """Lets a former option pass where it asks for nothing.
+    """Accepts a former option that is set to its neutral value.
 
     Raises:
-        ConfigError: If it asks for something that does not exist here; says what does.
+        ConfigError: If it has another value; says what to do instead.
     """
-    if not FORMER_OPTIONS[name].is_harmless(value):
-        raise ConfigError(f"{name}: {value!r} is not offered: {FORMER_OPTIONS[name].instead}")
+    if not FORMER_OPTIONS[name].is_neutral(value):
+        raise ConfigError(f"{name}: {value!r} is not supported: {FORMER_OPTIONS[name].instead}")

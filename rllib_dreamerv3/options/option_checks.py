@@ -1,4 +1,4 @@
-"""What makes options wrong: each alone, and against each other. Plain values; no Ray."""
+"""Checks of options: of each alone, and of their combinations. Plain values, no Ray."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,8 +16,8 @@ def resolve(rows: Mapping[str, Option], given: Mapping[str, Any], variant: str) 
     """Completes options by a variant's defaults.
 
     Args:
-        rows: The options that are wanted.
-        given: Those that are set; None where a late one is not.
+        rows: The options to return.
+        given: Options that are set; None stands for the variant's default.
         variant: "v1" or "v2".
 
     Returns:
@@ -29,12 +29,12 @@ def resolve(rows: Mapping[str, Option], given: Mapping[str, Any], variant: str) 
     }
 
 
-# Options that are mappings, which RLlib takes apart before it checks them.
+# Mappings that RLlib processes before it checks them.
 _MAPPINGS = ("env_config", "evaluation_config", "replay_buffer_config", "learner_config_dict")
 
 
 def check_mapping(name: str, value: Any) -> None:
-    """Raises ConfigError if an option that has to be a mapping is none."""
+    """Raises ConfigError if an option that must be a mapping is not."""
     is_config = hasattr(value, "to_dict")
     may_be_none = name == "evaluation_config" and value is None
     if name in _MAPPINGS and not (isinstance(value, Mapping) or is_config or may_be_none):
@@ -45,11 +45,11 @@ def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
     """Checks the options of the table.
 
     Args:
-        given: Name -> value of those that are set; others count as unset.
-        environments: Environments that fill the replay buffer at the same time.
+        given: Name -> value of the options that are set.
+        environments: Number of environments that fill the replay buffer.
 
     Raises:
-        ConfigError: For the first one that is wrong; says what it may be.
+        ConfigError: For the first invalid one; names the valid values.
     """
     size = given.get("model_size") or OPTIONS["model_size"].v1
     variant = variant_of(size, given.get("variant"))
@@ -64,21 +64,21 @@ def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
 
 
 def check_rows_of_learners(batch_size: int, learners: int) -> None:
-    """Refuses a batch that learners cannot divide into equal parts.
+    """Rejects a batch that cannot be divided equally among the learners.
 
     Args:
         batch_size: Rows of a batch.
-        learners: Processes that learn; 0 for the main process.
+        learners: Number of learner processes; 0 for the main process.
 
     Raises:
-        ConfigError: If rows are left over; names the nearest sizes without.
+        ConfigError: If the division has a remainder; names the nearest valid sizes.
     """
     left = batch_size % learners if learners else 0
     if left:
         nearest = [x for x in (batch_size - left, batch_size - left + learners) if x]
         raise ConfigError(
             f"batch_size_B: {batch_size} cannot be divided equally among num_learners: {learners}. "
-            f"The nearest that can: {' and '.join(map(str, nearest))}."
+            f"The nearest valid sizes: {' and '.join(map(str, nearest))}."
         )
 
 
@@ -86,7 +86,7 @@ def check_replay_buffer(given: Mapping[str, Any], variant: str) -> dict[str, Any
     """Checks ``replay_buffer_config``, and completes it by a variant's defaults.
 
     Raises:
-        ConfigError: If a key is unknown or cannot have its value.
+        ConfigError: If a key is unknown or its value invalid.
     """
     for key in given:
         if key not in REPLAY_BUFFER:
@@ -103,7 +103,7 @@ def check_replay_buffer(given: Mapping[str, Any], variant: str) -> dict[str, Any
 def records_to_start(options: Mapping[str, Any], environments: int) -> int:
     """Records that replay must be able to hold so that updates begin.
 
-    Of each environment's records a sequence has no start of its own yet.
+    The last ``replay_context + batch_length_T`` records of each environment do not count as starts.
     """
     sequence = options["replay_context"] + options["batch_length_T"]
     return options["num_steps_sampled_before_learning_starts"] + environments * sequence
@@ -119,8 +119,8 @@ def _check_that_learning_starts(
             f"replay_buffer_config capacity must be at least {records} records ({needed}), not "
             f"{replay['capacity']}: training would never start."
         )
-    # Only a lower limit: the size of a record is known when the environment is. Replay checks it
-    # once more then.
+    # Only a lower limit: the size of a record depends on the environment. Replay checks it again
+    # when it is known.
     least, given = records * SMALLEST_RECORD_BYTES, replay["capacity_bytes"]
     if given is not None and given < least:
         raise ConfigError(
@@ -131,7 +131,7 @@ def _check_that_learning_starts(
 
 def _check_contradictions(options: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     for name, row in OPTIONS.items():
-        # The config's own default requests nothing.
+        # The config's default is not a request.
         if row.only_with is None or given.get(name) in (None, row.config_default):
             continue
         other, needed = row.only_with

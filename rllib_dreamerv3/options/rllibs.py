@@ -43,7 +43,7 @@ def users_name(attribute: str) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EnvironmentOptions:
+class RllibEnvironmentOptions:
     """The environment."""
 
     env: Any = option(None, "A name, a class, or a function that returns an environment.")
@@ -248,7 +248,7 @@ class FaultOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions:
+class RllibRunOptions:
     """Results, seeds and resources of the run."""
 
     algo_class: Any = option(None, "DreamerV3, or a subclass.")
@@ -317,15 +317,15 @@ class Notes:
 
 
 RLLIB_GROUPS = (
-    EnvironmentOptions,
+    RllibEnvironmentOptions,
     EnvRunnerOptions,
     LearnerOptions,
     EvaluationRunOptions,
     FaultOptions,
-    RunOptions,
+    RllibRunOptions,
     CallbackOptions,
     Notes,
 )
 
-HONOURED = options_of(*RLLIB_GROUPS)
+SUPPORTED = options_of(*RLLIB_GROUPS)
 """Attribute -> row, of those that work."""

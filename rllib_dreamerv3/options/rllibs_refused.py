@@ -1,8 +1,8 @@
-"""RLlib's own options that do not work here, in groups that one sentence is about.
+"""RLlib's own options that do not work here, in groups with a common message.
 
-Refused are those whose users would miss something: anything but RLlib's default, or ours, is an
-error that says what to do instead. Idle are those that change nothing that anyone could miss; that
-is said once in the log. All others are in :mod:`rllib_dreamerv3.options.rllibs`.
+``REFUSED``: unsupported options; values other than RLlib's default, or ours, raise an error that
+says what to do instead. ``IDLE``: options without effect; logged once. All others are in
+:mod:`rllib_dreamerv3.options.rllibs`.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Names:
-    """Attributes that one sentence is about.
+    """Attributes with a common message.
 
     Attributes:
-        sentence: What to do instead, or why they change nothing.
-        attributes: As RLlib's config calls them.
+        sentence: What to do instead, or why they have no effect.
+        attributes: Names in RLlib's config.
     """
 
     sentence: str
@@ -207,7 +207,7 @@ def _by_attribute(groups: tuple[Names, ...]) -> dict[str, str]:
 
 
 REFUSED = _by_attribute(REFUSED_GROUPS)
-"""Attribute -> what to do instead of setting it to anything but its default."""
+"""Attribute -> what to do instead."""
 
 IDLE = _by_attribute(IDLE_GROUPS)
-"""Attribute -> why setting it changes nothing."""
+"""Attribute -> why it has no effect."""

@@ -3,10 +3,10 @@
 A row is a field of one of the groups below: its name, its type or choices, the default of v1 (and
 of v2, where the two published versions differ), range, unit, and a sentence. From it follow the
 defaults and checks of the config, the documentation of its methods, `docs/options.md`, and what
-networks and trainer read. A new option is a new row, and the place that uses it.
+networks and trainer read. For a new option see "A new option" in ``docs/architecture.md``.
 
 ``v1`` is arXiv 2301.04104v1 with the authors' code of 2023, ``v2`` the revision in Nature (2025)
-with their code of 2025. Nothing else in the package knows of variants.
+with their code of 2025. ``model_sizes.py`` has their sizes and chooses between the defaults.
 """
 
 from dataclasses import dataclass
@@ -458,4 +458,4 @@ OPTIONS = {
     **CHECKPOINTING,
     **FAULT_TOLERANCE,
 }
-"""Name -> option, of all that the config holds beside RLlib's own."""
+"""Name -> option, of all that the config adds to RLlib's own."""

@@ -1,4 +1,4 @@
-"""A policy from a folder: what it remembers, the random numbers it needs, and how it is called."""
+"""Exported policy: state, random numbers, ``__call__``."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,16 +23,16 @@ def load(
     Args:
         directory: The folder that ``rllib export`` wrote.
         format: Which of its models to run; None for the first.
-        mode: "sample" to sample actions, "mode" for the most likely ones; None for what the
-            training's ``evaluation_action`` says.
-        seed: Decides all samples.
+        mode: "sample" to sample actions, "mode" for the most likely ones; None for the
+            ``evaluation_action`` of training.
+        seed: Seed of all samples.
 
     Returns:
         The policy.
 
     Raises:
-        ValueError: If the folder is none of those, damaged, or does not have the format.
-        ImportError: If what runs the model is not installed; says what to install.
+        ValueError: If the folder is not an exported policy, is damaged, or lacks the format.
+        ImportError: If the runtime of the model is not installed; names the package to install.
     """
     path = Path(directory).expanduser()
     described = read_described(path)
@@ -51,7 +51,7 @@ class ExportedPolicy:
     def __init__(
         self, described: Mapping[str, Any], run: Run, *, mode: str | None = None, seed: int = 0
     ):
-        """Takes what ``policy.json`` says, and what computes one step of the model."""
+        """Takes the content of ``policy.json``, and the function that runs one step."""
         self.mode = mode or str(described["mode"])
         if self.mode not in MODES:
             raise ValueError(f"mode must be 'sample' or 'mode', not {mode!r}.")
@@ -64,11 +64,11 @@ class ExportedPolicy:
 
     @property
     def state(self) -> State | None:
-        """What the policy remembers, or None where episodes begin. It can be copied and put back.
+        """The recurrent state; None at the start of episodes. It can be copied and set again.
 
         Raises:
-            TypeError: If what is put back is no state.
-            ValueError: If it is one of another policy, or is not finite.
+            TypeError: If the value to set is not a state.
+            ValueError: If it belongs to another policy, or is not finite.
         """
         return self._state
 
@@ -87,23 +87,22 @@ class ExportedPolicy:
         self._state = None
 
     def __call__(self, observation: Any, is_first: np.ndarray | None = None) -> Any:
-        """Chooses actions, and remembers the observation.
+        """Chooses actions, and updates the state.
 
         Args:
-            observation: From the space of one environment; or of N of them, as a vector
-                environment returns it, arrays ``[N, ...]`` nested as the space is. Keys that the
-                space does not have are not looked at, as in training.
-            is_first: Where an episode begins, ``[N]`` bool; None for nowhere but after
-                :meth:`reset`.
+            observation: An observation of one environment; or of N, as a vector environment
+                returns it, arrays ``[N, ...]`` nested like the space. Keys that the space does not
+                have are ignored, as in training.
+            is_first: Where an episode begins, bool ``[N]``; None: only after :meth:`reset`.
 
         Returns:
             The action of one environment, or those of N as a vector environment takes them, arrays
             ``[N, ...]``.
 
         Raises:
-            ValueError: If the observation, or ``is_first``, does not have the right shape, or it
-                holds NaN, infinity, a class that does not exist, or pixels that are not uint8; or
-                if the policy's numbers have become NaN or infinite.
+            ValueError: If the observation or ``is_first`` has the wrong shape, or the observation
+                contains NaN, infinity, a class that does not exist, or pixels that are not uint8;
+                or if the action is NaN or infinite.
         """
         state, single = self._observe(observation, is_first, self._rng)
         values = self._decode(state.action)
@@ -113,7 +112,7 @@ class ExportedPolicy:
     def _observe(
         self, observation: Any, is_first: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[State, bool]:
-        """The state at observations, and whether they are of one environment without an axis."""
+        """Returns the new state, and whether observations are of one environment."""
         columns, single = self._observations.encode(observation)
         n = len(next(iter(columns.values())))
         state, begins = self._before(n, is_first)
@@ -121,7 +120,7 @@ class ExportedPolicy:
         return State(out["next_h"], out["next_index"], out[self.mode]), single
 
     def _before(self, n: int, is_first: np.ndarray | None) -> tuple[State, np.ndarray]:
-        """The state before N observations, and which of these begin an episode."""
+        """Returns the state before N observations, and which of them begin an episode."""
         state, begins = self._state, np.zeros(n, bool)
         if state is None:
             begins[:] = True
@@ -131,8 +130,8 @@ class ExportedPolicy:
             )
         if len(state.h) != n:
             raise ValueError(
-                f"The policy has acted in {len(state.h)} environments, and is given observations "
-                f"of {n}: call reset() first."
+                f"The policy has acted in {len(state.h)} environments, but the observations are of "
+                f"{n}: call reset() first."
             )
         if is_first is not None:
             given = np.asarray(is_first, bool)
@@ -142,7 +141,7 @@ class ExportedPolicy:
         return state, begins
 
     def _noise(self, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
-        """Drawn whatever the mode is, in this order, so that one seed always means the same."""
+        """Draws the noise, in both modes and in a fixed order for reproducibility."""
         latent = latent_noise(rng, n, self._sizes["index"])
         parts = [part for leaf in self._actions for part in leaf.draw_noise(rng, n)]
         return {"latent_noise": latent, "action_noise": np.concatenate(parts, -1)}
@@ -151,8 +150,8 @@ class ExportedPolicy:
         """Action vectors ``[N, A]`` -> values ``[N, ...]`` of all leaves of the action space."""
         if not np.isfinite(vectors).all():
             raise ValueError(
-                "The policy chose an action that is NaN or infinite: its networks multiply "
-                "observations beyond what numbers can hold. Take another checkpoint."
+                "The policy chose an action that is NaN or infinite: its networks overflow for "
+                "this observation. Use another checkpoint."
             )
         ends = np.cumsum([leaf.size for leaf in self._actions])[:-1]
         parts = np.split(vectors, ends, axis=-1)
@@ -160,7 +159,7 @@ class ExportedPolicy:
 
 
 def _nest(space: Mapping[str, Any], values: Iterator[Any]) -> Any:
-    """Values of all leaves, nested as the space that ``policy.json`` describes."""
+    """Nests the values of all leaves like the space in ``policy.json``."""
     if space["type"] == "Dict":
         return {key: _nest(child, values) for key, child in space["spaces"]}
     if space["type"] == "Tuple":

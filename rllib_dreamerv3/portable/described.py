@@ -11,52 +11,52 @@ FORMAT_VERSION = 2
 POLICY_FILE = "policy.json"
 
 _CHECKSUM = "checksum"
-# Stands in the file in place of its own checksum while that is computed.
+# Placeholder of the checksum while it is computed.
 _NO_CHECKSUM = "0" * 64
 
 
 def described_as_text(described: Mapping[str, Any]) -> str:
-    """What :func:`read_described` reads: JSON with a ``checksum``, the SHA-256 of all of it."""
+    """Returns the JSON for :func:`read_described`, with its SHA-256 as ``checksum``."""
     content = {_CHECKSUM: _NO_CHECKSUM, **described}
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     return text.replace(_NO_CHECKSUM, hashlib.sha256(text.encode()).hexdigest(), 1)
 
 
 def read_described(directory: Path) -> dict[str, Any]:
-    """Reads what an exported policy says of itself.
+    """Reads the description of an exported policy.
 
     Args:
-        directory: The folder.
+        directory: The folder of the policy.
 
     Returns:
         The content of ``policy.json``, without its checksum.
 
     Raises:
-        ValueError: If the file is missing or damaged, or describes something else.
+        ValueError: If the file is missing, damaged, or not of an exported policy.
     """
     path = directory / POLICY_FILE
     try:
         data = path.read_bytes()
         described = json.loads(data)
     except FileNotFoundError as error:
-        raise ValueError(
-            f"There is no {path.name} in {directory}: it is no exported policy."
-        ) from (error)
+        message = f"{directory} is not an exported policy: it has no {path.name}."
+        raise ValueError(message) from error
     except (OSError, ValueError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(described, dict) or described.get("format") != FORMAT:
         raise ValueError(
-            f"{directory} is no policy that was exported: {path.name} does not say so."
+            f"{directory} is not an exported policy: the format of {path.name} is not {FORMAT}."
         )
     if described.get("format_version") != FORMAT_VERSION:
         raise ValueError(
-            f"{path} has format version {described.get('format_version')!r}; this policy_io reads "
-            f"{FORMAT_VERSION}. Take the policy_io that lies beside it, or export the policy again."
+            f"{path} has format {described.get('format_version')!r}; this version reads format "
+            f"{FORMAT_VERSION}. Use the policy_io/ folder exported with it, or export the policy "
+            "again."
         )
     checksum = str(described.pop(_CHECKSUM, ""))
     without = data.replace(checksum.encode(), _NO_CHECKSUM.encode(), 1)
     if hashlib.sha256(without).hexdigest() != checksum:
-        raise _damaged(path, "it has another checksum than when it was written")
+        raise _damaged(path, "its checksum does not match")
     return described
 
 

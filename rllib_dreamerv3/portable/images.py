@@ -1,32 +1,32 @@
-"""Resizing images, each axis on its own."""
+"""Resizes images, one axis after the other."""
 
 import numpy as np
 
-# Up to here float32 holds every whole number.
-_WHOLE_NUMBERS = 2**24
+# float32 is exact for integers up to this.
+_EXACT_INTEGERS = 2**24
 
 
 def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes images: shrunk by averaging areas, enlarged by repetition.
+    """Resizes images: downscales by area averaging, upscales by repetition.
 
-    Small images are mostly boards and maps, whose values must not be blended; enlarging keeps
+    Small images are mostly boards and maps, whose values must not be blended; upscaling keeps
     every pixel as a block.
 
     Args:
         images: ``uint8`` or ``float32 [N, h, w, C]``.
-        height: Of the result.
-        width: Of the result.
+        height: Height of the result.
+        width: Width of the result.
 
     Returns:
-        ``[N, height, width, C]`` of the same dtype (``uint8`` is rounded); the very array that was
-        given if it has that size.
+        ``[N, height, width, C]`` of the same dtype (``uint8`` is rounded); the same array if it
+        already has that size.
     """
     smaller = min(height, images.shape[1]), min(width, images.shape[2])
     return nearest(_average(images, *smaller), height, width)
 
 
 def nearest(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Takes the nearest pixel of images ``[N, h, w, C]``; undoes an enlargement exactly."""
+    """Resizes images ``[N, h, w, C]`` to nearest neighbours; inverts an upscaling exactly."""
     for axis, size in ((1, height), (2, width)):
         old = images.shape[axis]
         if old != size:
@@ -38,8 +38,8 @@ def _average(images: np.ndarray, height: int, width: int) -> np.ndarray:
     h, w = images.shape[1:3]
     if (h, w) == (height, width):
         return images
-    # Sums of whole numbers are exact, so that means are rounded rightly on every machine.
-    exact = images.dtype == np.uint8 and 255 * h * w < _WHOLE_NUMBERS
+    # Sums of integers are exact, so that means are rounded alike on every machine.
+    exact = images.dtype == np.uint8 and 255 * h * w < _EXACT_INTEGERS
     sums = images.astype(np.float32 if exact else np.float64)
     for axis, size in ((1, height), (2, width)):
         if sums.shape[axis] == size:
@@ -51,13 +51,13 @@ def _average(images: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _add_up(images: np.ndarray, axis: int, outputs: int) -> np.ndarray:
-    """Adds up old pixels along an axis, each with ``outputs`` times its share in the new one."""
+    """Sums old pixels along an axis, each weighted by ``outputs`` times its share in the new."""
     inputs = images.shape[axis]
     new = np.arange(outputs) * inputs
     shape = [outputs if i == axis else 1 for i in range(images.ndim)]
     total: np.ndarray | float = 0.0
-    # The first old pixel of every new one, then the second of every one, and so on. A product with
-    # the matrix of shares would wait for other threads longer than it computes.
+    # The first old pixel of every new one, then the second of every one, and so on. A matrix
+    # product would wait for other threads longer than it computes.
     for k in range(-(-inputs // outputs) + 1):
         old = new // outputs + k
         shares = np.minimum(new + inputs, (old + 1) * outputs) - np.maximum(new, old * outputs)

@@ -1,8 +1,8 @@
-"""Parts of observations and actions without nesting, which are leaves: one class for each kind.
+"""Leaves of nested observations and actions: one class for each kind.
 
-A leaf is what the environment has, and what it becomes in records and networks: a column of an
-observation, a part of the action vector. Two leaves are equal if networks cannot tell them apart.
-Arrays ``[N, ...]`` are those of N environments. All that a leaf needs to know is plain data, see
+A leaf describes a value in the environment and its form in records and networks: a column of an
+observation, or a part of the action vector. Two leaves are equal if they are the same for networks.
+Arrays ``[N, ...]`` are those of N environments. All attributes are plain data, see
 :func:`leaf_to_json`.
 """
 
@@ -24,12 +24,12 @@ class Image:
         key: Record column, ``obs/<path>``.
         height: Pixels, to which images are resized.
         width: Pixels.
-        channels: Colours or planes; channels are always last in a record.
+        channels: Number of channels, which are always last in a record.
         low: Value that becomes 0.0.
         high: Value that becomes 1.0.
         dtype: NumPy dtype name of the stored column: ``uint8`` or ``float32``.
-        env_shape: Of a single value in the environment.
-        channels_first: Whether the channels come first there.
+        env_shape: Shape of a single value in the environment.
+        channels_first: Whether the channels come first in the environment.
     """
 
     key: str
@@ -49,24 +49,24 @@ class Image:
 
     @property
     def size_in_env(self) -> tuple[int, int]:
-        """Height and width of what the environment returns."""
+        """Height and width of the environment's images."""
         height, width = self.env_shape[1:] if self.channels_first else self.env_shape[:2]
         return height, width
 
     def unfit(self, value: np.ndarray) -> str | None:
-        """Why ``[N, *env_shape]`` are no pixels of this kind; None if they are.
+        """Why ``[N, *env_shape]`` are not valid pixels; None if they are.
 
-        Whole numbers of other dtypes, such as lists of a server's client, are pixels if they are
+        Integers of other dtypes, such as lists in a request to a server, are valid if they are
         within uint8. Floats are rejected: their range could be 1 or 255.
         """
         if self.dtype != "uint8" or value.dtype in (np.uint8, np.bool_):
             return None
         if value.dtype.kind not in "iu":
-            return f"{value.dtype.name} where pixels must be uint8, whole numbers from 0 to 255"
+            return f"{value.dtype.name}, but pixels must be uint8, integers from 0 to 255"
         beyond = value[(value < 0) | (value > 255)]
         if not beyond.size:
             return None
-        return f"the pixel {beyond[0]}, but pixels must be uint8, whole numbers from 0 to 255"
+        return f"the pixel {beyond[0]}, but pixels must be uint8, integers from 0 to 255"
 
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *env_shape]`` -> column."""
@@ -78,8 +78,8 @@ class Image:
         return resize(value.astype(self.dtype, copy=False), self.height, self.width)
 
     def decode(self, column: np.ndarray) -> np.ndarray:
-        """Column -> ``[N, *env_shape]``; sharpness that was lost does not come back."""
-        # Taking the nearest pixel undoes an enlargement exactly.
+        """Column -> ``[N, *env_shape]``; lossy after downscaling."""
+        # Nearest-neighbour sampling inverts an enlargement exactly.
         column = nearest(column, *self.size_in_env)
         if self.channels_first:
             column = np.moveaxis(column, -1, 1)
@@ -92,9 +92,9 @@ class Vector:
 
     Attributes:
         key: Record column, ``obs/<path>``.
-        size: How many numbers.
+        size: Number of elements.
         dtype: NumPy dtype name of the stored column.
-        env_shape: Of a single value in the environment.
+        env_shape: Shape of a single value in the environment.
     """
 
     key: str
@@ -117,7 +117,7 @@ class Vector:
 
 
 class _Classes:
-    """What Discrete, MultiDiscrete and MultiBinary have in common, observed or chosen."""
+    """Common base of Discrete, MultiDiscrete and MultiBinary, in observations or actions."""
 
     classes: tuple[int, ...]
     start: tuple[int, ...]
@@ -125,11 +125,11 @@ class _Classes:
     env_dtype: str
 
     def from_env(self, value: np.ndarray) -> np.ndarray:
-        """``[N, *env_shape]`` of the environment -> classes from 0 on, ``int64 [N, M]``."""
+        """``[N, *env_shape]`` of the environment -> zero-based classes, ``int64 [N, M]``."""
         return value.reshape(len(value), -1).astype(np.int64) - np.array(self.start)
 
     def to_env(self, classes: np.ndarray) -> np.ndarray:
-        """Classes from 0 on ``[N, M]`` -> ``[N, *env_shape]`` of the environment."""
+        """Zero-based classes ``[N, M]`` -> ``[N, *env_shape]`` of the environment."""
         value = classes.astype(np.int64) + np.array(self.start)
         return value.astype(self.env_dtype).reshape(len(classes), *self.env_shape)
 
@@ -143,8 +143,8 @@ class Categorical(_Classes):
         classes: Number of classes of each component, flattened to ``[M]``.
         dtype: NumPy dtype name of the stored column.
         start: First class of each component in the environment, ``[M]``.
-        env_shape: Of a single value in the environment.
-        env_dtype: Of a value in the environment.
+        env_shape: Shape of a single value in the environment.
+        env_dtype: Dtype in the environment.
     """
 
     key: str
@@ -160,12 +160,12 @@ class Categorical(_Classes):
         return (len(self.classes),)
 
     def unknown(self, value: np.ndarray) -> tuple[int, int] | None:
-        """Environment and component of the first class in ``[N, *env_shape]`` that is none."""
+        """Environment and component of the first invalid class in ``[N, *env_shape]``."""
         classes = self.from_env(value)
         return first_where((classes < 0) | (classes >= np.array(self.classes)))
 
     def encode(self, value: np.ndarray) -> np.ndarray:
-        """``[N, *env_shape]`` -> column of classes from 0 on."""
+        """``[N, *env_shape]`` -> column of zero-based classes."""
         return self.from_env(value).astype(self.dtype)
 
     def decode(self, column: np.ndarray) -> np.ndarray:
@@ -195,8 +195,8 @@ class DiscreteActions(_Classes):
     Attributes:
         classes: Number of classes of each component, flattened to ``[M]``.
         start: First class of each component in the environment, ``[M]``.
-        env_shape: Of a single value in the environment.
-        env_dtype: Of a value in the environment.
+        env_shape: Shape of a single value in the environment.
+        env_dtype: Dtype in the environment.
     """
 
     classes: tuple[int, ...]
@@ -225,7 +225,7 @@ class DiscreteActions(_Classes):
         return np.concatenate([one_hot(classes[:, i], n) for i, n in enumerate(self.classes)], -1)
 
     def draw_noise(self, rng: np.random.Generator, n: int) -> list[np.ndarray]:
-        """What N samples of its part of the action vector need, float32 ``[N, 1]`` for each."""
+        """Random numbers for N samples of its part of the vector, float32 ``[N, 1]`` each."""
         return [choice_noise(rng, n) for _ in self.classes]
 
 
@@ -235,11 +235,11 @@ class ContinuousAction:
 
     Attributes:
         size: Width in the action vector.
-        low: Least values in the environment, flattened ``[size]``, of its dtype.
-        high: Greatest values, the same.
-        scaled: Where -1 and 1 of the action vector stand for ``low`` and ``high``, ``[size]``.
-            Elsewhere its numbers are the action's.
-        env_shape: Of a single value in the environment.
+        low: Minimum in the environment, flattened ``[size]``, of its dtype.
+        high: Maximum in the environment, likewise.
+        scaled: Where [-1, 1] of the action vector is scaled to ``low`` and ``high``, ``[size]``.
+            Other elements are passed unscaled.
+        env_shape: Shape of a single value in the environment.
     """
 
     size: int
@@ -255,9 +255,9 @@ class ContinuousAction:
 
     @property
     def _lowest_and_span(self) -> tuple[np.ndarray, np.ndarray]:
-        """What stands for -1, and the range up to what stands for 1; float64 ``[size]``.
+        """The values of -1 and the range up to the values of 1; float64 ``[size]``.
 
-        For elements that are not scaled these are placeholders, which keep the arithmetic finite.
+        For unscaled elements these are placeholders, which keep the arithmetic finite.
         """
         low, high = self.low.astype(np.float64), self.high.astype(np.float64)
         low, high = np.where(self.scaled, low, -1.0), np.where(self.scaled, high, 1.0)
@@ -266,7 +266,7 @@ class ContinuousAction:
     def decode(self, vector: np.ndarray) -> np.ndarray:
         """Its part of the action vectors ``[N, size]``, clipped to [-1, 1] -> ``[N, *env_shape]``.
 
-        Clipped as the authors do (2023 and 2025 code); the world model sees it so, too.
+        Clipped as in the 2023 and 2025 code; the world model gets the clipped action too.
         """
         value = np.clip(vector.astype(np.float64), -1.0, 1.0)
         low, span = self._lowest_and_span
@@ -283,7 +283,7 @@ class ContinuousAction:
         return np.where(self.scaled, unit, np.clip(value, -1.0, 1.0)).astype(np.float32)
 
     def draw_noise(self, rng: np.random.Generator, n: int) -> list[np.ndarray]:
-        """What N samples of its part of the action vector need, float32 ``[N, size]``."""
+        """Random numbers for N samples of its part of the vector, float32 ``[N, size]``."""
         return [number_noise(rng, n, self.size)]
 
 
@@ -294,7 +294,7 @@ _INFINITE = {np.inf: "inf", -np.inf: "-inf"}
 
 
 def leaf_to_json(leaf: ObservationLeaf | ActionPart) -> dict[str, Any]:
-    """Describes in plain JSON how a leaf is encoded or decoded: its kind, and what that takes.
+    """Describes how a leaf is encoded or decoded, as plain JSON.
 
     Infinite numbers, which JSON lacks, become ``"inf"`` and ``"-inf"``.
     """
@@ -315,7 +315,7 @@ def leaf_to_json(leaf: ObservationLeaf | ActionPart) -> dict[str, Any]:
 
 
 def column_to_json(leaf: ObservationLeaf) -> dict[str, Any]:
-    """Describes the column of an observation in plain JSON: all that networks see of it."""
+    """Describes the column of an observation, the input of networks, as plain JSON."""
     seen = {x.name: getattr(leaf, x.name) for x in dataclasses.fields(leaf) if x.compare}
     return {name: list(x) if isinstance(x, tuple) else x for name, x in seen.items()}
 
@@ -350,17 +350,17 @@ def one_hot(classes: np.ndarray, n: int) -> np.ndarray:
 
 
 def choice_noise(rng: np.random.Generator, n: int) -> np.ndarray:
-    """Decides N choices: float32 ``[N, 1]`` in [0, 1)."""
+    """Random numbers for N samples of a class: float32 ``[N, 1]`` in [0, 1)."""
     return rng.random((n, 1), np.float32)
 
 
 def number_noise(rng: np.random.Generator, n: int, size: int) -> np.ndarray:
-    """Decides N times ``size`` numbers: standard normal ones, float32 ``[N, size]``."""
+    """Random numbers for N samples of ``size`` numbers: standard normal, float32 ``[N, size]``."""
     return rng.standard_normal((n, size), np.float32)
 
 
 def latent_noise(rng: np.random.Generator, n: int, categoricals: int) -> np.ndarray:
-    """Decides the sampled classes of N model states: float32 ``[N, categoricals]`` in [0, 1)."""
+    """Random numbers for N samples of z: float32 ``[N, categoricals]`` in [0, 1)."""
     return rng.random((n, categoricals), np.float32)
 
 
@@ -373,12 +373,12 @@ def to_float32(value: np.ndarray) -> np.ndarray:
 
 
 def into_bounds(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Casts floats ``[N, ...]`` to the dtype of the bounds, rounded if needed, and inside them."""
+    """Casts floats ``[N, ...]`` to the dtype of the bounds, rounded if needed, and clips them."""
     value = value.astype(np.float64)
     if low.dtype.kind != "f":
         value = np.rint(value)
-    # The bounds of 64-bit integers are no float64 values: casting those would wrap around, hence
-    # only what is strictly inside is cast. Rounding to a narrow float may still leave the bounds.
+    # The bounds of 64-bit integers are not exact in float64, and casting them would wrap around:
+    # only values strictly inside are cast. Rounding to a narrow float may still exceed the bounds.
     inside = (value > low.astype(np.float64)) & (value < high.astype(np.float64))
     edge = np.where(value <= low.astype(np.float64), low, high)
     cast = np.where(inside, value, 0.0).astype(low.dtype)

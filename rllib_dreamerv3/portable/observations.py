@@ -1,4 +1,4 @@
-"""Observations of an exported policy: found in their nesting, checked, and encoded."""
+"""Observations of an exported policy: flattened, checked, and encoded."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,9 +19,9 @@ MASK = "action_mask"
 
 
 class Observations:
-    """Encodes observations as ``policy.json`` says.
+    """Encodes observations as described in ``policy.json``.
 
-    As in training, only what the space has is looked at: other keys of a dict are ignored.
+    As in training, keys of a dict that the space does not have are ignored.
     """
 
     def __init__(self, described: Mapping[str, Any]):
@@ -41,7 +41,7 @@ class Observations:
             Inputs of the model by name, arrays ``[N, ...]``; and whether it was one environment.
 
         Raises:
-            ValueError: If it does not have the right shape, or holds what it cannot.
+            ValueError: If its shape is wrong or its content invalid.
         """
         values, single = self._batched(observation)
         columns = {}
@@ -55,12 +55,12 @@ class Observations:
         return columns, single
 
     def _batched(self, observation: Any) -> tuple[list[np.ndarray], bool]:
-        """Values of all leaves ``[N, ...]``, and whether they had no axis of environments."""
+        """Returns the values of all leaves ``[N, ...]``, and whether it was one environment."""
         try:
             values = [np.asarray(_at(observation, path)) for path in self._paths]
         except (KeyError, IndexError, TypeError) as error:
             wanted = ", ".join("/".join(map(str, path)) for path in self._paths)
-            raise ValueError(f"The observation is not nested as it must be: {wanted}.") from error
+            raise ValueError(f"The observation must have the parts {wanted}.") from error
         if all(x.shape == shape for x, shape in zip(values, self._shapes, strict=True)):
             return [x[None] for x in values], True
         if len({x.shape[:1] for x in values}) == 1 and all(
@@ -71,15 +71,15 @@ class Observations:
         found = ", ".join(str(x.shape) for x in values)
         raise ValueError(
             f"The observation has parts of the shapes {found} instead of "
-            f"{', '.join(map(str, self._shapes))}, or the same with an axis of N environments in "
-            "front."
+            f"{', '.join(map(str, self._shapes))}, optionally with a leading axis of N "
+            "environments."
         )
 
 
 def require_environments(n: int) -> None:
     """Raises ValueError for an empty batch."""
     if n == 0:
-        raise ValueError("The observation is that of 0 environments: there is nothing to act in.")
+        raise ValueError("The observation is of 0 environments; there must be at least one.")
 
 
 def _at(observation: Any, path: Sequence[Any]) -> Any:
@@ -93,9 +93,9 @@ def _where(path: Sequence[Any]) -> str:
 
 
 def check(value: np.ndarray, leaf: ObservationLeaf, path: Sequence[Any]) -> None:
-    """Raises ValueError for what cannot be observed in a leaf ``[N, ...]``; names its path."""
+    """Raises ValueError for invalid values of a leaf ``[N, ...]``; names its path."""
     if value.dtype.kind not in "buif":
-        raise ValueError(f"The observation has no numbers{_where(path)}, but {value.dtype.name}.")
+        raise ValueError(f"The observation{_where(path)} is {value.dtype.name}, not numeric.")
     if isinstance(leaf, Categorical):
         unknown = leaf.unknown(value)
         if unknown is not None:
@@ -114,7 +114,7 @@ def check(value: np.ndarray, leaf: ObservationLeaf, path: Sequence[Any]) -> None
 
 
 def _mask(values: list[np.ndarray], choices: Sequence[int]) -> np.ndarray:
-    """The action mask ``uint8 [N, M]``; each part of the action needs an allowed choice."""
+    """Returns the action mask ``uint8 [N, M]``; checks that each part has an allowed choice."""
     mask = flat_mask(values)
     wrong = first_where((mask != 0) & (mask != 1))
     if wrong is not None:
@@ -126,8 +126,8 @@ def _mask(values: list[np.ndarray], choices: Sequence[int]) -> np.ndarray:
         empty = ~mask[:, start:end].any(axis=-1)
         if empty.any():
             raise ValueError(
-                f"The action mask of environment {int(np.argmax(empty))} allows no choice at all "
-                f"in its entries {start} to {end - 1}."
+                f"The action mask of environment {int(np.argmax(empty))} allows no choice in its "
+                f"entries {start} to {end - 1}."
             )
     return mask.astype(np.uint8)
 

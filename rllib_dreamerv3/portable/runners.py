@@ -1,6 +1,6 @@
-"""What runs the model of each format: a function of named arrays that returns named arrays.
+"""Runtimes of the model formats: functions of named arrays that return named arrays.
 
-Inputs: the columns of the observation, ``action_mask`` where there is one, ``is_first``, the state
+Inputs: the columns of the observation, ``action_mask`` if there is one, ``is_first``, the state
 ``h``, ``index`` and ``action``, and the random numbers ``latent_noise`` and ``action_noise``.
 Outputs: ``next_h``, ``next_index``, and the action vectors ``sample`` and ``mode``. All have an
 axis of N environments in front.
@@ -19,24 +19,24 @@ Run = Callable[[Arrays], Arrays]
 
 
 def open_runner(directory: Path, described: Mapping[str, Any], format: str | None) -> Run:
-    """Opens a model of a folder.
+    """Opens a model of an exported policy.
 
     Args:
-        directory: The folder.
+        directory: The folder of the policy.
         described: Its ``policy.json``.
-        format: Which of its models; None for the first.
+        format: Format of the model; None for the first.
 
     Returns:
-        What runs it.
+        The function that runs it.
 
     Raises:
         ValueError: If there is no such model, or its files are damaged.
-        ImportError: If what runs it is not installed; says what to install.
+        ImportError: If its runtime is not installed; names the package to install.
     """
     models = {name: model for name, model in described["models"].items() if name in _RUNNERS}
     name = format or next(iter(models), "")
     if name not in models:
-        known = ", ".join(models) or "none that this version runs"
+        known = ", ".join(models) or "none that this version supports"
         raise ValueError(f"{directory} has no model {name!r}; its models: {known}.")
     path = directory / models[name]["path"]
     _verify(directory, models[name]["path"], described["files"])
@@ -59,14 +59,12 @@ def _needs(module: str, distribution: str) -> Any:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f"To run this model, {distribution} is needed: pip install {distribution}"
-        ) from error
+        raise ImportError(f"This model needs {distribution}: pip install {distribution}") from error
 
 
 def _savedmodel(path: Path) -> Run:
     tf = _needs("tensorflow", "tensorflow")
-    # Held as a whole: its variables live as long as it does.
+    # The closure keeps the model: its variables live as long as it does.
     model = tf.saved_model.load(str(path))
 
     def run(inputs: Arrays) -> Arrays:
@@ -79,7 +77,7 @@ def _savedmodel(path: Path) -> Run:
 
 def _litert(path: Path) -> Run:
     interpreter = _needs("ai_edge_litert.interpreter", "ai-edge-litert")
-    # Held as a whole: the signature's runner does not keep it.
+    # The closure keeps the model: the signature's runner does not.
     model = interpreter.Interpreter(str(path))
     step = model.get_signature_runner()
 

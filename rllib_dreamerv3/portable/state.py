@@ -1,4 +1,4 @@
-"""What a policy remembers between two observations."""
+"""Recurrent state of a policy."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,12 +9,12 @@ from .leaves import not_finite
 
 
 class State(NamedTuple):
-    """What a policy remembers of N environments.
+    """Recurrent state in N environments.
 
     Attributes:
         h: float32 ``[N, D]``.
         index: int32 ``[N, S]``.
-        action: float32 ``[N, A]``, the action vector chosen last.
+        action: float32 ``[N, A]``, the last action vector.
     """
 
     h: np.ndarray
@@ -26,24 +26,24 @@ _DTYPES = {"h": np.float32, "index": np.int32, "action": np.float32}
 
 
 def checked_state(given: Any, sizes: Mapping[str, int]) -> State:
-    """Takes a state that somebody puts back.
+    """Validates a user-supplied state.
 
     Args:
-        given: A :class:`State`, or what has the same three parts: a tuple, or a mapping by name.
+        given: A :class:`State`, or a tuple or mapping with the same three parts.
         sizes: D, S and A, by the names of the parts.
 
     Returns:
-        The state, of the right dtypes; arrays that have them are not copied.
+        The state with the right dtypes; arrays that have them are not copied.
 
     Raises:
         TypeError: If it is none of these.
-        ValueError: If a part is missing, does not have the right shape, or is not finite.
+        ValueError: If a part is missing, has the wrong shape, or is not finite.
     """
     if isinstance(given, tuple) and len(given) == len(_DTYPES):
         given = dict(zip(_DTYPES, given, strict=True))
     if not isinstance(given, Mapping):
         raise TypeError(
-            f"A policy's state is None, or what policy.state was before (its parts are "
+            f"A policy's state must be None or an earlier policy.state (with the parts "
             f"{', '.join(_DTYPES)}), not {given!r:.80}."
         )
     missing = [name for name in _DTYPES if name not in given]
@@ -65,7 +65,7 @@ def _part(name: str, given: Any, dtype: Any) -> np.ndarray:
     try:
         array = np.asarray(given, dtype)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"{name!r} of the state holds no numbers: {error}.") from error
+        raise ValueError(f"{name!r} of the state is not numeric: {error}.") from error
     if array.ndim and not_finite(array) is not None:
-        raise ValueError(f"{name!r} of the state holds NaN or infinity.")
+        raise ValueError(f"{name!r} of the state contains NaN or infinity.")
     return array

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from rllib_dreamerv3.agent.networks.model import DreamerModel, set_weights
 from rllib_dreamerv3.agent.networks.saved import (
+    mismatch_as_checkpoint_error,
     read_saved_networks,
     read_weights,
     require_world_model,
-    weights_told,
 )
 from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE, REPLAY_DIRECTORY
@@ -63,7 +63,7 @@ def dream_of_checkpoint(
     saved = read_saved_networks(directory)
     observations, actions = saved.observations.layout, saved.actions.layout
     model = DreamerModel(observations, actions, saved.settings, seed)
-    with weights_told(directory):
+    with mismatch_as_checkpoint_error(directory):
         set_weights(model, read_weights(directory))
     batch = read_sequences(
         directory,

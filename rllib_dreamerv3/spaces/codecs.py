@@ -125,7 +125,7 @@ class ObservationCodec:
         Raises:
             SpaceError: If a part of the space cannot be learnt from; names the part.
             ConfigError: If the CNN cannot take ``image_size``.
-            ValueError: If ``actions`` is missing, or was not told that there is a mask.
+            ValueError: If ``actions`` is missing, or was created without a mask.
         """
         self.space = space
         self._observed, mask = split_action_mask(space, mask_key)

@@ -53,7 +53,7 @@ def space_from_json(content: Any) -> gym.Space:
     """Builds the space that was described.
 
     Args:
-        content: What :func:`space_to_json` gave. Nothing of it is executed, whoever wrote it.
+        content: Result of :func:`space_to_json`; may be untrusted, no code from it is executed.
 
     Returns:
         A space that equals the one described.

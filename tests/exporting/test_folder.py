@@ -151,5 +151,5 @@ def test_misuse_is_told(folder, tmp_path):
     with pytest.raises(ValueError, match="mode must be"):
         load(folder, mode="best")
     (tmp_path / "policy.json").write_text("{}")
-    with pytest.raises(ValueError, match="no policy that was exported"):
+    with pytest.raises(ValueError, match="not an exported policy"):
         load(tmp_path)

@@ -18,7 +18,7 @@ from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.options.rllibs import HONOURED, users_name
+from rllib_dreamerv3.options.rllibs import SUPPORTED, users_name
 from rllib_dreamerv3.options.rllibs_refused import IDLE, REFUSED
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.plugin.config import rllib_options
@@ -35,14 +35,14 @@ NOT_IN_THE_TABLE = {"algo_class", "env_runner_cls", "callbacks_class", "stats_cl
 def test_every_attribute_of_rllibs_config_stands_in_one_table():
     """Fails when a version of Ray brings an attribute, or takes one away."""
     rllibs = vars(AlgorithmConfig()).keys() - OPTIONS.keys()
-    tables = [*HONOURED, *REFUSED, *IDLE]
+    tables = [*SUPPORTED, *REFUSED, *IDLE]
     assert set(tables) == rllibs
     assert len(tables) == len(set(tables))
 
 
 def test_defaults_are_what_a_config_holds_and_pass():
     config = vars(DreamerV3Config())
-    for name, row in HONOURED.items():
+    for name, row in SUPPORTED.items():
         row.check(config[name])
         if name not in NOT_IN_THE_TABLE:
             assert config[name] == row.v1, name
@@ -83,12 +83,12 @@ def wrong_values(row):
     return ["foo", 7]
 
 
-CHECKED = [name for name, row in HONOURED.items() if "what RLlib" not in row.words]
+CHECKED = [name for name, row in SUPPORTED.items() if "what RLlib" not in row.words]
 
 
 def test_honoured_options_say_what_they_may_be():
     for name in CHECKED:
-        row = HONOURED[name]
+        row = SUPPORTED[name]
         for value in wrong_values(row) if row.kind is not str else ():
             with pytest.raises(ConfigError) as info:
                 set_and_validate(**{name: value})

@@ -35,7 +35,7 @@ def test_what_was_changed_is_noticed(tmp_path, change):
     ("text", "told"),
     [
         ('{"format": "rll', r"policy\.json is damaged.*Export the policy again"),
-        ("[]", "no policy that was exported"),
+        ("[]", "not an exported policy"),
         (json.dumps(DESCRIBED), "is damaged"),
         (described_as_text(DESCRIBED | {"format_version": 1}), "format version 1; .* reads 2"),
     ],

@@ -85,8 +85,8 @@ def test_classes_that_do_not_exist_are_told():
 @pytest.mark.parametrize(
     ("pixel", "dtype", "told"),
     [
-        (0.5, np.float32, "float32 where pixels must be uint8"),
-        (255.0, np.float64, "float64 where pixels must be uint8"),
+        (0.5, np.float32, "float32, but pixels must be uint8"),
+        (255.0, np.float64, "float64, but pixels must be uint8"),
         (300, np.int64, "the pixel 300, but pixels must be uint8"),
         (-1, np.int8, "the pixel -1, but pixels must be uint8"),
     ],
@@ -113,5 +113,5 @@ def test_keys_that_the_space_does_not_have_are_ignored_as_in_training():
 
 
 def test_nobody_is_told_apart_from_somebody():
-    with pytest.raises(ValueError, match="0 environments: there is nothing to act in"):
+    with pytest.raises(ValueError, match="0 environments"):
         alone(spaces.Box(-1, 1, (2,))).encode(np.zeros((0, 2)))

@@ -39,7 +39,7 @@ def test_a_state_goes_on_as_it_did(policy):
         (lambda s: s._replace(h=np.float32(1)), ValueError, "shapes"),
         (lambda s: type(s)(*(x[:0] for x in s)), ValueError, "shapes"),
         (lambda s: s._replace(h=s.h * np.nan), ValueError, "'h' of the state holds NaN"),
-        (lambda s: s._replace(h=[["a"]]), ValueError, "'h' of the state holds no numbers"),
+        (lambda s: s._replace(h=[["a"]]), ValueError, "'h' of the state is not numeric"),
         (lambda s: s._replace(index=[[2**40, 0]]), ValueError, "'index' of the state holds no"),
     ],
 )

@@ -18,7 +18,7 @@ def observations():
     }
 
 
-def test_are_counted_told_once_and_passed(caplog):
+def test_observations_outside_are_counted_and_logged_once(caplog):
     bounds = ObservationBounds(SPACE, "my_env:Reach", clip=False)
     given = observations()
     with caplog.at_level(logging.WARNING):
@@ -39,7 +39,7 @@ def test_are_clipped_if_asked():
     np.testing.assert_array_equal(clipped["a"][0], [[0, 1], [0, 0], [-1, 1]])
     np.testing.assert_array_equal(clipped["a"][1], [0, 1, 2])
     np.testing.assert_array_equal(clipped["b"], [1, 5, 0])
-    assert bounds.left == 2
+    assert bounds.num_outside == 2
 
 
 @pytest.mark.parametrize(
@@ -49,11 +49,11 @@ def test_are_clipped_if_asked():
         (Box(-np.inf, np.inf, (2,)), np.full((1, 2), 1e30, np.float32)),
         (Discrete(3), np.array([1])),
         (Box(-1, 1, (2,)), np.array([[-1, 1]], np.float32)),
-        # Another part's to tell of.
+        # Reported by another check.
         (Box(-1, 1, (2,)), np.array([[np.nan, np.inf]], np.float32)),
     ],
 )
 def test_nothing_else_is_counted(space, value):
     bounds = ObservationBounds(space, "x", clip=True)
     assert bounds.check(value) is value
-    assert bounds.left == 0
+    assert bounds.num_outside == 0

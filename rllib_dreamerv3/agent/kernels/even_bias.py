@@ -1,18 +1,18 @@
-"""A bias whose gradient treats all outputs alike, to the last bit."""
+"""A bias with bit-identical gradients for outputs with equal gradients."""
 
 import tensorflow as tf
 
 
 @tf.custom_gradient
 def add_even_bias(y: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """Adds a bias; equal columns of the gradient give it equal numbers, wherever they stand.
+    """Adds a bias; equal gradient columns give bit-identical bias gradients at any position.
 
-    TensorFlow's sum over rows adds up the last few columns on CPUs, those beyond a multiple of the
-    vector length, in another order than all others. For two-hot outputs in raw space these are the
-    bins of up to 4.9e8. In the 2025 code each cancels with its opposite until it is a target: both
-    have the same logits as long as both have had the same gradients. With a difference of one
-    part in a million between the biases of the two, what is left of such bins was larger than the
-    values of a new critic. A product with ones adds up all columns in the same order.
+    On CPUs TensorFlow's sum over rows adds the last few columns, those beyond a multiple of the
+    vector length, in another order than the others. For two-hot outputs in raw space these are the
+    bins of up to 4.9e8. In the 2025 code each cancels with its opposite until it is a target,
+    because both have the same logits as long as they have had the same gradients. A difference of
+    one part in a million between their biases left a remainder larger than the values of a new
+    critic. A product with ones adds all columns in the same order.
 
     Args:
         y: float32 ``[N, n]``.

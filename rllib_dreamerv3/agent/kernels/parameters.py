@@ -1,7 +1,7 @@
-"""How layers read their parameters and multiply with their kernels.
+"""Reading of parameters and multiplication with kernels, by all layers.
 
-Always through :func:`read` and :func:`multiply`. While a recurrence runs, it does
-both in its own way (see ``recurrence.py``); the layers inside of its step need not know.
+A recurrence replaces both while it runs (see ``recurrence.py``), without changes to the layers in
+its step.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,18 +16,18 @@ from rllib_dreamerv3.options.table import ComputeDtype
 
 
 class View:
-    """A part of a variable, or the whole in another shape.
+    """A part of a variable, or the complete variable in another shape.
 
-    For a layer on several inputs at once, of which each is multiplied with its own rows of the
-    kernel at a different time.
+    For a layer with several inputs that are multiplied with their own rows of the kernel at
+    different times.
     """
 
     def __init__(self, variable: tf.Variable, function: Callable[[tf.Tensor], tf.Tensor]):
-        """Takes the variable, and what makes the part of it."""
+        """Takes the variable, and the function that computes the part from it."""
         self._variable, self._function = variable, function
 
     def value(self) -> tf.Tensor:
-        """The part; gradient flows to the variable."""
+        """Returns the part; the gradient flows to the variable."""
         return self._function(tf.convert_to_tensor(self._variable))
 
 
@@ -35,7 +35,7 @@ Parameter: TypeAlias = tf.Variable | View
 
 
 class Access(Protocol):
-    """A way to read parameters and to multiply with kernels."""
+    """An implementation of :func:`read` and :func:`multiply`."""
 
     def read(self, parameter: Parameter) -> tf.Tensor:
         """See :func:`read`."""
@@ -49,7 +49,7 @@ _access: ContextVar[Access | None] = ContextVar("access", default=None)
 
 @contextmanager
 def accessed_by(access: Access) -> Iterator[None]:
-    """Lets ``access`` serve all that is read and multiplied inside of the block."""
+    """Routes reads and matmuls in this block through ``access``."""
     token = _access.set(access)
     try:
         yield
@@ -58,24 +58,24 @@ def accessed_by(access: Access) -> Iterator[None]:
 
 
 def value_of(parameter: Parameter) -> tf.Tensor:
-    """A parameter's value, read from its variable."""
+    """Returns a parameter's value, read from its variable."""
     return parameter.value() if isinstance(parameter, View) else tf.convert_to_tensor(parameter)
 
 
 def read(parameter: Parameter) -> tf.Tensor:
-    """A parameter's value."""
+    """Returns a parameter's value."""
     access = _access.get()
     return value_of(parameter) if access is None else access.read(parameter)
 
 
 def multiply(x: tf.Tensor, kernel: Parameter, dtype: ComputeDtype = "float32") -> tf.Tensor:
-    """Product with a dense or a block kernel.
+    """Multiplies with a dense or a block kernel.
 
     Args:
-        x: ``[..., in]``; inside of a recurrence ``[N, in]``.
+        x: ``[..., in]``; in a recurrence ``[N, in]``.
         kernel: See :mod:`~rllib_dreamerv3.agent.kernels.products`.
-        dtype: In which the product is computed. Recurrences multiply in float32 whatever it says:
-            with their few rows nothing else is faster.
+        dtype: Dtype of the product. Recurrences ignore it and use float32, which is the fastest for
+            their few rows.
 
     Returns:
         float32 ``[..., out]``.

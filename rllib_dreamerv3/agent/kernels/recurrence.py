@@ -70,7 +70,7 @@ def _key(parameter: Parameter) -> Any:
     return parameter if isinstance(parameter, View) else parameter.ref()
 
 
-class _Noting:
+class _Tracer:
     """Notes which parameters a step reads, and which kernels it multiplies with, in order."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class _Noting:
         return product(x, value_of(kernel), "float32")
 
 
-class _Keeping:
+class _Recorder:
     """Multiplies, and keeps the products."""
 
     def __init__(self, values: dict[Any, tf.Tensor]):
@@ -104,7 +104,7 @@ class _Keeping:
         return self.products[-1]
 
 
-class _Replaying:
+class _Replayer:
     """Gives back the products that were kept, with the gradient of a product by x."""
 
     def __init__(self, values: dict[Any, tf.Tensor], products: Iterable[tf.Tensor]):
@@ -138,7 +138,7 @@ class Recurrence:
     def __init__(self, step: Step):
         """Compiles nothing yet."""
         self._step = step
-        self._used: _Noting | None = None
+        self._used: _Tracer | None = None
         self._forward = tf.function(self._run_forward, jit_compile=True, autograph=False)
         self._backward = tf.function(self._run_backward, jit_compile=True, autograph=False)
 
@@ -175,14 +175,14 @@ class Recurrence:
         initial = (start, tf.nest.map_structure(tf.zeros_like, like[1]))
         return tf.scan(one, by_time, initial)
 
-    def _used_parameters(self, start: Nest, by_time: Nest, constants: Nest) -> _Noting:
+    def _used_parameters(self, start: Nest, by_time: Nest, constants: Nest) -> _Tracer:
         """Traces the step once, to find out what it reads and multiplies with."""
         if self._used is None:
-            noting = _Noting()
+            tracer = _Tracer()
 
             def one_step(start: Nest, by_time: Nest, constants: Nest) -> tuple[Nest, Nest]:
                 inputs, data = _at(by_time, 0)
-                with accessed_by(noting):
+                with accessed_by(tracer):
                     return self._step(start, inputs, data, constants)
 
             with tf.init_scope():
@@ -190,7 +190,7 @@ class Recurrence:
                     lambda x: tf.TensorSpec(x.shape, x.dtype), (start, by_time, constants)
                 )
                 tf.function(one_step, autograph=False).get_concrete_function(*specs)
-            self._used = noting
+            self._used = tracer
         return self._used
 
     def _differentiable(
@@ -199,7 +199,7 @@ class Recurrence:
         by_time: tuple[Nest, Nest],
         constants: Nest,
         values: list[tf.Tensor],
-        used: _Noting,
+        used: _Tracer,
     ) -> tuple[Nest, Nest]:
         """Forward pass of all rows, time-major, and the backward pass as its gradient."""
         inputs, data = by_time
@@ -256,10 +256,10 @@ class Recurrence:
         by_key = self._by_key(values)
 
         def one(state: Nest, x: tuple[Nest, Nest]) -> _Forward:
-            keeping = _Keeping(by_key)
-            with accessed_by(keeping):
+            recorder = _Recorder(by_key)
+            with accessed_by(recorder):
                 state, output = self._step(state, *x, constants)
-            return _Forward(state, output, tuple(keeping.products))
+            return _Forward(state, output, tuple(recorder.products))
 
         xs = (inputs, data)
         like = one(start, _at(xs, 0))
@@ -286,8 +286,8 @@ class Recurrence:
             watched = (state, inputs, tuple(_floating(constants)), read, products)
             with tf.GradientTape() as tape:
                 tape.watch(tf.nest.flatten(watched))
-                replaying = _Replaying(by_key, products)
-                with accessed_by(replaying):
+                replayer = _Replayer(by_key, products)
+                with accessed_by(replayer):
                     following, output = self._step(state, inputs, data, constants)
                 results = tf.nest.flatten(following) + _floating(output)
             # What a state does later comes back from the next step.
@@ -298,7 +298,7 @@ class Recurrence:
                 [*by_state, *upstream[states:]],
                 unconnected_gradients=tf.UnconnectedGradients.ZERO,
             )
-            factors = tuple(replaying.factors)
+            factors = tuple(replayer.factors)
             return _Backward(by_state, by_inputs, by_constants, by_read, by_products, factors)
 
         before = tf.nest.map_structure(

@@ -13,7 +13,7 @@ _BELOW_ONE = float(np.nextafter(np.float32(1), np.float32(0)))
 
 # Beyond, the product with a C x C matrix is slower than a cumulative sum, and each use of it keeps
 # such a matrix: 0.4 GB for 10,000 classes.
-_MOST_CLASSES_OF_A_PRODUCT = 512
+_MAX_PRODUCT_CLASSES = 512
 
 
 def unimix_probs(
@@ -64,7 +64,7 @@ def inverse_cdf_sample(probs: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
     """
     classes = probs.shape[-1]
     rows = tf.reshape(probs, [-1, classes])
-    if only_plain_operations() or classes > _MOST_CLASSES_OF_A_PRODUCT:
+    if only_plain_operations() or classes > _MAX_PRODUCT_CLASSES:
         cumulative = tf.cumsum(rows, -1)
     else:
         # As a matrix product: TensorFlow's own cumulative sum is eight times slower on CPUs.

@@ -1,6 +1,6 @@
-"""Reads the networks of a checkpoint from plain files: nothing that it holds is executed.
+"""Reads the networks of a checkpoint from plain files: no code from it is executed.
 
-Neither Ray nor the environment is needed: ``policy.json`` says what networks and spaces look like.
+Needs neither Ray nor the environment: ``policy.json`` describes networks and spaces.
 """
 
 import contextlib
@@ -25,13 +25,13 @@ from rllib_dreamerv3.spaces.space_json import space_from_json
 
 
 class SavedNetworks(NamedTuple):
-    """What a checkpoint says of its networks.
+    """Description of a checkpoint's networks.
 
     Attributes:
         policy: ``policy.json``.
-        settings: What the networks are built from.
-        two_hot_bins: Code of rewards and values, see :func:`make_two_hot`.
-        continue_label: Label of the continue head where an episode continued: 1, or gamma.
+        settings: Settings of the networks.
+        two_hot_bins: Bins of rewards and values, see :func:`make_two_hot`.
+        continue_label: Label of the continue head if an episode continues: 1, or gamma.
         observations: Codec of the observations.
         actions: Codec of the actions.
     """
@@ -44,12 +44,12 @@ class SavedNetworks(NamedTuple):
     actions: ActionCodec
 
     def in_spaces(self, observation_space: gym.Space, action_space: gym.Space) -> "SavedNetworks":
-        """The same networks in an environment whose spaces they cannot tell from their own.
+        """Returns the same with other spaces that have identical network layouts.
 
         Such spaces differ in the bounds of vectors or actions, for example.
 
         Raises:
-            SpaceError: If the networks would see something else, or a space cannot be used.
+            SpaceError: If the layouts differ, or a space is not supported.
         """
         observations, actions = _codecs(
             self.policy.options, observation_space, action_space, self.settings
@@ -66,25 +66,25 @@ class SavedNetworks(NamedTuple):
 
 
 def read_saved_networks(directory: Path) -> SavedNetworks:
-    """Reads all but the parameters.
+    """Reads the description, without the parameters.
 
     Args:
         directory: A checkpoint, or an exported policy; ``policy.json`` is compared with its
             manifest.
 
     Raises:
-        CheckpointError: If it is no checkpoint, is damaged, or is older than what this needs.
+        CheckpointError: If it is not a checkpoint, is damaged, or is too old.
     """
     manifest.verify(directory, only=[POLICY_FILE])
     policy = policy_file.read(directory)
     if policy.observation_space is None or policy.action_space is None:
         raise CheckpointError(
-            f"{directory / POLICY_FILE} does not say what observations and actions look like: the "
-            "checkpoint was saved before that was written down. Restore it once and save it again: "
+            f"{directory / POLICY_FILE} has no spaces: the checkpoint was saved by an older "
+            "version. Restore it once and save it again: "
             "DreamerV3.from_checkpoint(path).save_to_path(new_path)."
         )
     options = policy.options
-    with _told_as_damage(directory / POLICY_FILE):
+    with _invalid_as_damaged(directory / POLICY_FILE):
         settings = settings_of(options)
         variant = variant_of(options["model_size"], options["variant"])
         learning = resolve(options_of(LearningOptions), options, variant)
@@ -104,8 +104,8 @@ def require_world_model(directory: Path) -> None:
     """Raises CheckpointError for an exported policy, which cannot dream."""
     if manifest.is_exported(directory):
         raise CheckpointError(
-            f"{directory} is an exported policy: it has the networks that act, but no decoder, "
-            "rewards or replay to dream of. Give the checkpoint that it was exported from."
+            f"{directory} is an exported policy: it has the acting networks, but no decoder, "
+            "reward head or replay. Use the checkpoint that it was exported from."
         )
 
 
@@ -121,8 +121,8 @@ def read_weights(directory: Path) -> Weights:
 
 
 @contextlib.contextmanager
-def weights_told(directory: Path) -> Iterator[None]:
-    """Says which files do not fit each other where parameters are assigned inside."""
+def mismatch_as_checkpoint_error(directory: Path) -> Iterator[None]:
+    """Raises CheckpointError for parameters that do not fit ``policy.json``."""
     try:
         yield
     except ValueError as error:
@@ -149,8 +149,8 @@ def _codecs(
 
 
 @contextlib.contextmanager
-def _told_as_damage(path: Path) -> Iterator[None]:
-    """A file that verifies but says what cannot be was made by somebody else."""
+def _invalid_as_damaged(path: Path) -> Iterator[None]:
+    """Raises CheckpointError for a file with the right checksum but invalid content."""
     try:
         yield
     except CheckpointError:

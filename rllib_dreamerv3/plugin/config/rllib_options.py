@@ -17,7 +17,7 @@ import rllib_dreamerv3
 from rllib_dreamerv3.envs.named_class import find_object
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.option import Option, options_of
-from rllib_dreamerv3.options.rllibs import HONOURED, users_name
+from rllib_dreamerv3.options.rllibs import SUPPORTED, users_name
 from rllib_dreamerv3.options.rllibs_refused import IDLE, REFUSED
 from rllib_dreamerv3.options.table import NetworkOptions, SizeOptions
 from rllib_dreamerv3.options.unknown_options import unknown_options
@@ -86,7 +86,7 @@ def check_rllib_options(config: Any) -> None:
         ConfigError: For the first unknown, unsupported or invalid option; says what to do.
     """
     _check_names(config)
-    for name, row in HONOURED.items():
+    for name, row in SUPPORTED.items():
         if hasattr(config, name):
             _check_honoured(row, getattr(config, name))
     refused = [

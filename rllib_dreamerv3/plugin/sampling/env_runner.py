@@ -363,7 +363,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
     def get_metrics(self) -> ResultDict:
         for episode in self.take_done_episodes():
             self._log_episode(episode)
-        if self._bounds is not None and self._bounds.left:
+        if self._bounds is not None and self._bounds.num_outside:
             self.metrics.log_value(
                 NUM_OBSERVATIONS_OUTSIDE, self._bounds.take(), reduce="lifetime_sum"
             )

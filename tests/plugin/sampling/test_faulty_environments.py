@@ -12,7 +12,7 @@ from tiny import tiny_config
 from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, SpaceError
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 
-MOST_LINES = 6
+MAX_LINES = 6
 
 
 def message_of(env, vectorize_mode="sync"):
@@ -29,7 +29,7 @@ def message_of(env, vectorize_mode="sync"):
 def test_a_fault_is_told_in_a_few_lines(fault):
     message = message_of(fault.make)
     assert re.search(fault.says, message), message
-    assert len(message.splitlines()) <= MOST_LINES
+    assert len(message.splitlines()) <= MAX_LINES
 
 
 def test_the_page_shows_all_of_them():
