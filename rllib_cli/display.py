@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rllib_cli.progress import TrialProgress, look_up
+from rllib_cli.stop_criteria import ENV_STEP_COUNTERS
 
 # Seconds without output after which a plain display repeats what it waits for.
 _REMINDER_S = 30
@@ -131,19 +132,43 @@ class Display:
             self.print("Processes by machine:")
             for machine, processes in sorted(machines.items()):
                 self.print(f"  {machine}: {processes}")
-        need = look_up(result, "replay_buffer/num_bytes_at_capacity")
-        if need and not trial.result and len(self.trials) == 1:
-            disk = look_up(result, "replay_buffer/num_bytes_of_disk")
-            available = look_up(result, "replay_buffer/num_bytes_of_machine") or disk or 0.0
-            where = "free disk space" if disk else "memory"
-            checkpoint = look_up(result, "replay_buffer/num_bytes_of_checkpoint") or 0.0
-            self.print(
-                f"Replay may grow to {need / 1e9:.3g} GB, of {available / 1e9:.3g} GB {where}, and "
-                f"adds up to {checkpoint / 1e9:.3g} GB to each checkpoint on disk; an old one is "
-                "deleted after the next is saved. capacity_bytes in replay_buffer_config limits "
-                "both."
-            )
+        if not trial.result and len(self.trials) == 1 and (need := self._replay_need(result)):
+            self.print(need)
         trial.update(result)
+
+    def _replay_need(self, result: Mapping[str, Any]) -> str | None:
+        """How large replay gets until the run ends; None if the result does not say it."""
+        replay = {
+            name: look_up(result, f"replay_buffer/{name}") or 0.0
+            for name in (
+                *("num_bytes_at_capacity", "num_bytes_of_checkpoint", "num_bytes_of_machine"),
+                *("num_records_at_capacity", "num_records", "num_env_steps_stored"),
+                "num_bytes_of_disk",
+            )
+        }
+        if not replay["num_bytes_at_capacity"]:
+            return None
+        disk = replay["num_bytes_of_disk"]
+        available = format_bytes(replay["num_bytes_of_machine"] or disk)
+        where = f"of {available} {'free disk space' if disk else 'memory'}"
+        share, until = 1.0, ""
+        steps = min(
+            (self.stop[name] for name in ENV_STEP_COUNTERS if name in self.stop), default=None
+        )
+        if steps is not None and replay["num_records_at_capacity"]:
+            # Episodes have a record more than steps.
+            records = steps * max(
+                1.0, replay["num_records"] / (replay["num_env_steps_stored"] or 1)
+            )
+            if records < replay["num_records_at_capacity"]:
+                share = records / replay["num_records_at_capacity"]
+                until = f" by {steps:,.0f} env steps"
+        return (
+            f"Replay may grow to {format_bytes(share * replay['num_bytes_at_capacity'])}{until}, "
+            f"{where}, and adds up to {format_bytes(share * replay['num_bytes_of_checkpoint'])} to "
+            "each checkpoint on disk; an old one is deleted after the next is saved. "
+            "capacity_bytes in replay_buffer_config limits both."
+        )
 
     def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
         """Marks a trial as ended."""
@@ -346,6 +371,14 @@ class LiveDisplay(Display):
 def format_int(number: float | None) -> str:
     """Formats ``1234567.0`` as ``1,234,567``; None as ``-``."""
     return "-" if number is None else f"{number:,.0f}"
+
+
+def format_bytes(number: float) -> str:
+    """Formats ``8.04e6`` as ``8.04 MB``."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number / 1e3:.3g} KB"
 
 
 def format_number(number: float | None) -> str:

@@ -196,9 +196,7 @@ class TrialProgress:
         return min(estimates) if estimates else None
 
 
-def _rate(
-    counter: str, first: Mapping[str, float], last: Mapping[str, float]
-) -> float | None:
+def _rate(counter: str, first: Mapping[str, float], last: Mapping[str, float]) -> float | None:
     """Growth of a counter per second between two results; None if it is unknown."""
     seconds = last.get(_TIME, 0.0) - first.get(_TIME, 0.0)
     if counter not in last or seconds <= 0:

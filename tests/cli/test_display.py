@@ -94,6 +94,32 @@ def test_what_replay_may_grow_to_is_said_once(place, words):
     assert "up to 14.5 GB to each checkpoint on disk" in told
 
 
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (
+            8000,
+            "Replay may grow to 5.44 MB by 8,000 env steps, of 16 GB memory, and adds up to 5.44",
+        ),
+        (10**9, "Replay may grow to 3.09 GB, of 16 GB memory, and adds up to 3.09 GB to"),
+    ],
+)
+def test_replay_grows_no_further_than_the_run_goes(steps, told):
+    display = PlainDisplay(console())
+    display.begin({"num_env_steps_sampled_lifetime": steps}, expected_trials=1)
+    # Records of 618 bytes, in episodes of ten steps, which have eleven records.
+    room = {
+        "num_bytes_at_capacity": 3.09e9,
+        "num_bytes_of_checkpoint": 3.09e9,
+        "num_records_at_capacity": 5e6,
+        "num_records": 1100,
+        "num_env_steps_stored": 1000,
+        "num_bytes_of_machine": 16e9,
+    }
+    show_all(display, [{"replay_buffer": room}])
+    assert told in display.console.file.getvalue()
+
+
 def test_time_to_go_is_that_of_the_nearest_criterion_that_can_be_told():
     trial = TrialProgress("00000")
     for result in RESULTS:
