@@ -18,6 +18,8 @@ from rllib_cli.stop_criteria import ENV_STEP_COUNTERS
 # Seconds without output after which a plain display repeats what it waits for.
 _REMINDER_S = 30
 
+# Only where there is evaluation.
+_EVALUATION = "eval"
 _COLUMNS = (
     ("iter", 6),
     ("env steps", 11),
@@ -25,6 +27,7 @@ _COLUMNS = (
     ("ratio", 7),
     ("return", 9),
     ("last", 9),
+    (_EVALUATION, 9),
     ("length", 7),
     ("world", 8),
     ("actor", 8),
@@ -34,7 +37,7 @@ _COLUMNS = (
     ("to go", 9),
 )
 # Columns that fit beside trial names on a narrow terminal.
-_SWEEP_COLUMNS = ("env steps", "updates", "return", "steps/s", "to go")
+_SWEEP_COLUMNS = ("env steps", "updates", "return", _EVALUATION, "steps/s", "to go")
 
 
 def open_display(*, plain: bool) -> "Display":
@@ -194,23 +197,31 @@ class Display:
         text = f"{numbers['running']} running, {pending} pending, {numbers['finished']} finished"
         return text + (f", {numbers['failed']} failed" if numbers["failed"] else "")
 
-    def cells(self, trial: TrialProgress) -> list[str]:
-        """The cells of a table row, in the order of ``_COLUMNS``."""
+    @property
+    def columns(self) -> list[tuple[str, int]]:
+        """Names and widths of the columns."""
+        evaluates = any(trial.evaluates for trial in list(self.trials.values()))
+        return [column for column in _COLUMNS if evaluates or column[0] != _EVALUATION]
+
+    def cells(self, trial: TrialProgress) -> dict[str, str]:
+        """The cells of a table row by column."""
         losses = trial.losses()
         to_go = trial.time_to_go(self.stop) if trial.state == "running" else None
-        return [
+        cells = (
             format_int(trial.iteration),
             format_int(trial.env_steps),
             format_int(trial.grad_updates),
             format_number(trial.training_ratio),
             format_number(trial.return_mean),
             format_number(trial.return_last),
+            format_number(trial.evaluation_return),
             format_number(trial.episode_length),
             *(format_number(losses[name]) for name in ("world", "actor", "critic")),
             format_number(trial.rate("num_env_steps_sampled_lifetime")),
             format_number(trial.rate("num_grad_updates_lifetime")),
             format_duration(to_go[0]) if to_go else "-",
-        ]
+        )
+        return dict(zip((name for name, _ in _COLUMNS), cells, strict=True))
 
 
 class PlainDisplay(Display):
@@ -219,6 +230,7 @@ class PlainDisplay(Display):
     def __init__(self, console: Console):
         super().__init__(console)
         self._header_printed = False
+        self._columns = list(_COLUMNS)
         self._last_line = time.monotonic()
 
     def print(self, text: str) -> None:
@@ -248,7 +260,8 @@ class PlainDisplay(Display):
             return
         if not self._header_printed:
             self._header_printed = True
-            self.print(self._row("trial", [name for name, _ in _COLUMNS]))
+            self._columns = self.columns
+            self.print(self._row("trial", {name: name for name, _ in _COLUMNS}))
         self.print(self._row(name, self.cells(trial)))
 
     def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
@@ -274,8 +287,8 @@ class PlainDisplay(Display):
         text = f"{trial.waits_for} ..."
         return f"{trial.name}: {text}" if self.is_sweep else text
 
-    def _row(self, name: str, cells: list[str]) -> str:
-        texts = [cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True)]
+    def _row(self, name: str, cells: Mapping[str, str]) -> str:
+        texts = [cells[column].rjust(width) for column, width in self._columns]
         return " ".join([*([name.ljust(32)] if self.is_sweep else []), *texts])
 
 
@@ -334,6 +347,9 @@ class LiveDisplay(Display):
                 format_number(trial.return_mean),
                 f"mean{last}; length {format_number(trial.episode_length)}",
             ),
+            ("evaluation return", format_number(trial.evaluation_return), "mean")
+            if trial.evaluates
+            else ("", "", ""),
             ("losses", "", losses),
             ("time", format_duration(trial.seconds), f"iteration {format_int(trial.iteration)}"),
             ("time to go", format_duration(to_go[0]), f"until {to_go[1]}")
@@ -347,7 +363,9 @@ class LiveDisplay(Display):
     def _sweep(self, trials: list[TrialProgress]) -> Table:
         table = Table(box=None, padding=(0, 1))
         table.add_column("trial", no_wrap=True)
-        for name in _SWEEP_COLUMNS:
+        shown = {name for name, _ in self.columns}
+        columns = [name for name in _SWEEP_COLUMNS if name in shown]
+        for name in columns:
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("", no_wrap=True, style="dim")
         rank = {"running": 0, "pending": 1, "failed": 2, "finished": 3}
@@ -356,10 +374,10 @@ class LiveDisplay(Display):
         for trial in trials[:most]:
             style = {"failed": "red", "finished": "dim"}.get(trial.state, "")
             waits = f"{trial.waits_for} ({time.monotonic() - trial.since:.0f} s)"
-            cells = dict(zip((name for name, _ in _COLUMNS), self.cells(trial), strict=True))
+            cells = self.cells(trial)
             table.add_row(
                 Text(trial.name),
-                *(cells[name] for name in _SWEEP_COLUMNS),
+                *(cells[name] for name in columns),
                 waits if trial.phase else trial.state,
                 style=style,
             )

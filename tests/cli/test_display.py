@@ -62,6 +62,27 @@ def test_plain_display_prints_waits_then_a_header_and_one_line_per_result():
     ]
 
 
+EVALUATED = {"evaluation": {"env_runners": {"episode_return_mean": 123.4}}}
+
+
+@pytest.mark.parametrize("trials", [1, 2])
+def test_evaluation_has_a_column_where_there_is_one(trials):
+    """From the first line on, though the first evaluation comes later."""
+    evaluates = {"config": {"evaluation_interval": 3}}
+    results = [RESULTS[1] | evaluates, RESULTS[2] | evaluates | EVALUATED]
+    plain = PlainDisplay(console())
+    live = LiveDisplay(console(force_terminal=True, legacy_windows=False))
+    for display in (plain, live):
+        with display:
+            display.begin({}, expected_trials=trials)
+            show_all(display, results)
+    header, first, second = plain.console.file.getvalue().splitlines()[-3:]
+    place = header.index("eval") + 4
+    assert [line[:place].split()[-1] for line in (first, second)] == ["-", "123"]
+    assert any("123" in line for line in drawn(live))
+    assert "eval" in "".join(drawn(live))
+
+
 def test_machines_are_told_when_they_are_known_and_when_they_change():
     display = PlainDisplay(console())
     display.begin({}, expected_trials=1)
