@@ -28,8 +28,8 @@ from rllib_dreamerv3.options.model_sizes import MODEL_SIZES, ModelSettings, mode
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, Columns
 from rllib_dreamerv3.reports.dreams import Dreamer
+from rllib_dreamerv3.reports.labelled_strips import labelled_strips
 from rllib_dreamerv3.reports.picture_files import write_png
-from rllib_dreamerv3.reports.pictures import film_strips
 from rllib_dreamerv3.reports.reporter import DREAM_OBSERVED
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 
@@ -96,7 +96,7 @@ def draw(
     observed = dataclasses.replace(
         imagined, observed=batch[REWARD].shape[1], imagination=imagined.reconstruction
     )
-    return np.concatenate([film_strips(observed), film_strips(imagined)])
+    return np.concatenate([labelled_strips(observed), labelled_strips(imagined)])
 
 
 def main() -> int:

@@ -13,10 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from rllib_cli.progress import TrialProgress, look_up
+from rllib_cli.stop_criteria import ENV_STEP_COUNTERS
 
 # Seconds without output after which a plain display repeats what it waits for.
 _REMINDER_S = 30
 
+# Only where there is evaluation.
+_EVALUATION = "eval"
 _COLUMNS = (
     ("iter", 6),
     ("env steps", 11),
@@ -24,6 +27,7 @@ _COLUMNS = (
     ("ratio", 7),
     ("return", 9),
     ("last", 9),
+    (_EVALUATION, 9),
     ("length", 7),
     ("world", 8),
     ("actor", 8),
@@ -33,7 +37,7 @@ _COLUMNS = (
     ("to go", 9),
 )
 # Columns that fit beside trial names on a narrow terminal.
-_SWEEP_COLUMNS = ("env steps", "updates", "return", "steps/s", "to go")
+_SWEEP_COLUMNS = ("env steps", "updates", "return", _EVALUATION, "steps/s", "to go")
 
 
 def open_display(*, plain: bool) -> "Display":
@@ -131,19 +135,43 @@ class Display:
             self.print("Processes by machine:")
             for machine, processes in sorted(machines.items()):
                 self.print(f"  {machine}: {processes}")
-        need = look_up(result, "replay_buffer/num_bytes_at_capacity")
-        if need and not trial.result and len(self.trials) == 1:
-            disk = look_up(result, "replay_buffer/num_bytes_of_disk")
-            available = look_up(result, "replay_buffer/num_bytes_of_machine") or disk or 0.0
-            where = "free disk space" if disk else "memory"
-            checkpoint = look_up(result, "replay_buffer/num_bytes_of_checkpoint") or 0.0
-            self.print(
-                f"Replay may grow to {need / 1e9:.3g} GB, of {available / 1e9:.3g} GB {where}, and "
-                f"adds up to {checkpoint / 1e9:.3g} GB to each checkpoint on disk; an old one is "
-                "deleted after the next is saved. capacity_bytes in replay_buffer_config limits "
-                "both."
-            )
+        if not trial.result and len(self.trials) == 1 and (need := self._replay_need(result)):
+            self.print(need)
         trial.update(result)
+
+    def _replay_need(self, result: Mapping[str, Any]) -> str | None:
+        """How large replay gets until the run ends; None if the result does not say it."""
+        replay = {
+            name: look_up(result, f"replay_buffer/{name}") or 0.0
+            for name in (
+                *("num_bytes_at_capacity", "num_bytes_of_checkpoint", "num_bytes_of_machine"),
+                *("num_records_at_capacity", "num_records", "num_env_steps_stored"),
+                "num_bytes_of_disk",
+            )
+        }
+        if not replay["num_bytes_at_capacity"]:
+            return None
+        disk = replay["num_bytes_of_disk"]
+        available = format_bytes(replay["num_bytes_of_machine"] or disk)
+        where = f"of {available} {'free disk space' if disk else 'memory'}"
+        share, until = 1.0, ""
+        steps = min(
+            (self.stop[name] for name in ENV_STEP_COUNTERS if name in self.stop), default=None
+        )
+        if steps is not None and replay["num_records_at_capacity"]:
+            # Episodes have a record more than steps.
+            records = steps * max(
+                1.0, replay["num_records"] / (replay["num_env_steps_stored"] or 1)
+            )
+            if records < replay["num_records_at_capacity"]:
+                share = records / replay["num_records_at_capacity"]
+                until = f" by {steps:,.0f} env steps"
+        return (
+            f"Replay may grow to {format_bytes(share * replay['num_bytes_at_capacity'])}{until}, "
+            f"{where}, and adds up to {format_bytes(share * replay['num_bytes_of_checkpoint'])} to "
+            "each checkpoint on disk; an old one is deleted after the next is saved. "
+            "capacity_bytes in replay_buffer_config limits both."
+        )
 
     def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
         """Marks a trial as ended."""
@@ -169,23 +197,31 @@ class Display:
         text = f"{numbers['running']} running, {pending} pending, {numbers['finished']} finished"
         return text + (f", {numbers['failed']} failed" if numbers["failed"] else "")
 
-    def cells(self, trial: TrialProgress) -> list[str]:
-        """The cells of a table row, in the order of ``_COLUMNS``."""
+    @property
+    def columns(self) -> list[tuple[str, int]]:
+        """Names and widths of the columns."""
+        evaluates = any(trial.evaluates for trial in list(self.trials.values()))
+        return [column for column in _COLUMNS if evaluates or column[0] != _EVALUATION]
+
+    def cells(self, trial: TrialProgress) -> dict[str, str]:
+        """The cells of a table row by column."""
         losses = trial.losses()
         to_go = trial.time_to_go(self.stop) if trial.state == "running" else None
-        return [
+        cells = (
             format_int(trial.iteration),
             format_int(trial.env_steps),
             format_int(trial.grad_updates),
             format_number(trial.training_ratio),
             format_number(trial.return_mean),
             format_number(trial.return_last),
+            format_number(trial.evaluation_return),
             format_number(trial.episode_length),
             *(format_number(losses[name]) for name in ("world", "actor", "critic")),
             format_number(trial.rate("num_env_steps_sampled_lifetime")),
             format_number(trial.rate("num_grad_updates_lifetime")),
             format_duration(to_go[0]) if to_go else "-",
-        ]
+        )
+        return dict(zip((name for name, _ in _COLUMNS), cells, strict=True))
 
 
 class PlainDisplay(Display):
@@ -194,6 +230,7 @@ class PlainDisplay(Display):
     def __init__(self, console: Console):
         super().__init__(console)
         self._header_printed = False
+        self._columns = list(_COLUMNS)
         self._last_line = time.monotonic()
 
     def print(self, text: str) -> None:
@@ -223,7 +260,8 @@ class PlainDisplay(Display):
             return
         if not self._header_printed:
             self._header_printed = True
-            self.print(self._row("trial", [name for name, _ in _COLUMNS]))
+            self._columns = self.columns
+            self.print(self._row("trial", {name: name for name, _ in _COLUMNS}))
         self.print(self._row(name, self.cells(trial)))
 
     def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
@@ -249,8 +287,8 @@ class PlainDisplay(Display):
         text = f"{trial.waits_for} ..."
         return f"{trial.name}: {text}" if self.is_sweep else text
 
-    def _row(self, name: str, cells: list[str]) -> str:
-        texts = [cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True)]
+    def _row(self, name: str, cells: Mapping[str, str]) -> str:
+        texts = [cells[column].rjust(width) for column, width in self._columns]
         return " ".join([*([name.ljust(32)] if self.is_sweep else []), *texts])
 
 
@@ -309,6 +347,9 @@ class LiveDisplay(Display):
                 format_number(trial.return_mean),
                 f"mean{last}; length {format_number(trial.episode_length)}",
             ),
+            ("evaluation return", format_number(trial.evaluation_return), "mean")
+            if trial.evaluates
+            else ("", "", ""),
             ("losses", "", losses),
             ("time", format_duration(trial.seconds), f"iteration {format_int(trial.iteration)}"),
             ("time to go", format_duration(to_go[0]), f"until {to_go[1]}")
@@ -322,7 +363,9 @@ class LiveDisplay(Display):
     def _sweep(self, trials: list[TrialProgress]) -> Table:
         table = Table(box=None, padding=(0, 1))
         table.add_column("trial", no_wrap=True)
-        for name in _SWEEP_COLUMNS:
+        shown = {name for name, _ in self.columns}
+        columns = [name for name in _SWEEP_COLUMNS if name in shown]
+        for name in columns:
             table.add_column(name, justify="right", no_wrap=True)
         table.add_column("", no_wrap=True, style="dim")
         rank = {"running": 0, "pending": 1, "failed": 2, "finished": 3}
@@ -331,10 +374,10 @@ class LiveDisplay(Display):
         for trial in trials[:most]:
             style = {"failed": "red", "finished": "dim"}.get(trial.state, "")
             waits = f"{trial.waits_for} ({time.monotonic() - trial.since:.0f} s)"
-            cells = dict(zip((name for name, _ in _COLUMNS), self.cells(trial), strict=True))
+            cells = self.cells(trial)
             table.add_row(
                 Text(trial.name),
-                *(cells[name] for name in _SWEEP_COLUMNS),
+                *(cells[name] for name in columns),
                 waits if trial.phase else trial.state,
                 style=style,
             )
@@ -346,6 +389,14 @@ class LiveDisplay(Display):
 def format_int(number: float | None) -> str:
     """Formats ``1234567.0`` as ``1,234,567``; None as ``-``."""
     return "-" if number is None else f"{number:,.0f}"
+
+
+def format_bytes(number: float) -> str:
+    """Formats ``8.04e6`` as ``8.04 MB``."""
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return f"{number / 1e3:.3g} KB"
 
 
 def format_number(number: float | None) -> str:

@@ -156,6 +156,17 @@ class TrialProgress:
         return look_up(self.result, "env_runners/episode_return_last")
 
     @property
+    def evaluates(self) -> bool:
+        """Whether the trial evaluates its policy."""
+        interval = look_up(self.result, "config/evaluation_interval")
+        return bool(interval) or self.evaluation_return is not None
+
+    @property
+    def evaluation_return(self) -> float | None:
+        """Mean return of the last evaluation."""
+        return look_up(self.result, "evaluation/env_runners/episode_return_mean")
+
+    @property
     def episode_length(self) -> float | None:
         """Mean length of recent episodes, in env steps."""
         return look_up(self.result, "env_runners/episode_len_mean")

@@ -18,6 +18,9 @@ COUNTERS = (
 )
 """Results that only grow, for which the remaining time can be estimated."""
 
+ENV_STEP_COUNTERS = ("num_env_steps_sampled_lifetime", "env_runners/num_env_steps_sampled_lifetime")
+"""Both names of the env steps of a run."""
+
 _EPISODES = tuple(
     f"episode_{what}_{how}" for what in ("return", "len") for how in ("mean", "min", "max")
 )

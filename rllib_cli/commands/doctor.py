@@ -210,9 +210,6 @@ def _warnings(costs: "RunCosts", config: Any, stop: Mapping[str, float]) -> Iter
 
 
 def _env_steps(stop: Mapping[str, float]) -> float | None:
-    from rllib_dreamerv3.reports.history import ENV_STEPS
+    from rllib_cli.stop_criteria import ENV_STEP_COUNTERS
 
-    for name in (ENV_STEPS, f"env_runners/{ENV_STEPS}"):
-        if name in stop:
-            return float(stop[name])
-    return None
+    return min((float(stop[name]) for name in ENV_STEP_COUNTERS if name in stop), default=None)

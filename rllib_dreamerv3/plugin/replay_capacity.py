@@ -51,9 +51,10 @@ class ReplayCapacity(NamedTuple):
     directory: Path | None
 
     def metrics(self) -> dict[str, float]:
-        """Returns bytes when full, of a checkpoint, and available on this machine or disk."""
+        """Returns records and bytes when full, and bytes available on this machine or disk."""
         medium = "machine" if self.directory is None else "disk"
         return {
+            "num_records_at_capacity": float(self.need.records),
             "num_bytes_at_capacity": float(self.need.bytes),
             "num_bytes_of_checkpoint": float(self.need.checkpoint_bytes),
             f"num_bytes_of_{medium}": float(self.available_bytes),

@@ -5,8 +5,8 @@ from pathlib import Path
 from rllib_dreamerv3.reports.dream_plot import plots, still_picture
 from rllib_dreamerv3.reports.dream_video import video_frames
 from rllib_dreamerv3.reports.dreams import Dream
+from rllib_dreamerv3.reports.labelled_strips import labelled_strips
 from rllib_dreamerv3.reports.picture_files import PICTURE_ENDING, write_png, write_video
-from rllib_dreamerv3.reports.pictures import film_strips
 
 
 def write_dream(path: Path, dream: Dream) -> None:
@@ -38,7 +38,7 @@ def write_report(directory: Path, dream: Dream, update: int) -> dict[str, Path]:
         OSError: If a file cannot be written.
     """
     files = {}
-    strips = film_strips(dream)
+    strips = labelled_strips(dream)
     if strips is not None:
         files["open_loop_image"] = directory / "reports" / f"open_loop_{update:08d}.png"
         write_png(files["open_loop_image"], strips)

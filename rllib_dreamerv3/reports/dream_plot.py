@@ -6,7 +6,7 @@ import numpy as np
 
 from rllib_dreamerv3.records import OBS_PREFIX, REWARD
 from rllib_dreamerv3.reports.dreams import CONTINUE, Dream
-from rllib_dreamerv3.reports.pictures import film_strips
+from rllib_dreamerv3.reports.labelled_strips import labelled_strips
 from rllib_dreamerv3.spaces.layout import Categorical
 
 # Limit on plotted numbers of the observation; reward and continue are added.
@@ -102,7 +102,7 @@ def still_picture(dream: Dream) -> np.ndarray:
     """
     length = dream.is_first.shape[1]
     times = np.linspace(0, length - 1, min(MOST_FRAMES, length)).round().astype(int)
-    strips = film_strips(dream, times)
+    strips = labelled_strips(dream, times)
     plotted = plots(dream)
     if strips is None:
         return plotted

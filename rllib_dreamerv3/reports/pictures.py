@@ -11,8 +11,9 @@ from rllib_dreamerv3.spaces.layout import Image
 # gray where it predicts an episode that has already ended.
 BORDER = 2
 OBSERVED_COLOUR, PREDICTED_COLOUR, OVER_COLOUR = (0, 192, 0), (208, 0, 0), (128, 128, 128)
-# Minimum height in pixels of a single observation.
+# Minimum height in pixels of a single observation, and minimum side of a frame in a strip.
 PICTURE_SIDE = 256
+STRIP_SIDE = 16
 
 
 def error_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -90,21 +91,20 @@ def film_strip(frames: np.ndarray, borders: np.ndarray) -> np.ndarray:
     return bordered.swapaxes(1, 2).reshape(rows * height, length * width, 3)
 
 
-def film_strips(dream: Dream, times: slice | np.ndarray = slice(None)) -> np.ndarray | None:
-    """Draws truth, imagination and error of the images of a dream, below each other.
+def film_strip_of(dream: Dream, image: Image, times: np.ndarray) -> np.ndarray:
+    """Draws truth, imagination and error of an image of a dream, below each other.
 
     Args:
         dream: The dream.
-        times: The records to draw; by default all.
+        image: Layout of the image.
+        times: The records to draw.
 
     Returns:
-        A picture uint8 ``[height, width, 3]`` with a film strip for each image of the observation;
-        None if there is no image.
+        A film strip uint8 ``[height, width, 3]``; frames have at least ``STRIP_SIDE`` pixels.
     """
-    strips = []
-    for image in dream.layout.images:
-        truth, imagined = dream.truth[image.key], dream.imagination[image.key]
-        bands = [as_colours(x) for x in (truth, imagined, error_of(truth, imagined))]
-        frames = np.concatenate(bands, 2)[:, times]
-        strips.append(film_strip(frames, border_colours(dream)[:, times]))
-    return np.concatenate(strips) if strips else None
+    truth, imagined = dream.truth[image.key], dream.imagination[image.key]
+    bands = [as_colours(x) for x in (truth, imagined, error_of(truth, imagined))]
+    frames = np.concatenate(bands, 2)[:, times]
+    scale = -(-STRIP_SIDE // min(image.height, image.width))
+    frames = frames.repeat(scale, 2).repeat(scale, 3)
+    return film_strip(frames, border_colours(dream)[:, times])

@@ -62,6 +62,27 @@ def test_plain_display_prints_waits_then_a_header_and_one_line_per_result():
     ]
 
 
+EVALUATED = {"evaluation": {"env_runners": {"episode_return_mean": 123.4}}}
+
+
+@pytest.mark.parametrize("trials", [1, 2])
+def test_evaluation_has_a_column_where_there_is_one(trials):
+    """From the first line on, though the first evaluation comes later."""
+    evaluates = {"config": {"evaluation_interval": 3}}
+    results = [RESULTS[1] | evaluates, RESULTS[2] | evaluates | EVALUATED]
+    plain = PlainDisplay(console())
+    live = LiveDisplay(console(force_terminal=True, legacy_windows=False))
+    for display in (plain, live):
+        with display:
+            display.begin({}, expected_trials=trials)
+            show_all(display, results)
+    header, first, second = plain.console.file.getvalue().splitlines()[-3:]
+    place = header.index("eval") + 4
+    assert [line[:place].split()[-1] for line in (first, second)] == ["-", "123"]
+    assert any("123" in line for line in drawn(live))
+    assert "eval" in "".join(drawn(live))
+
+
 def test_machines_are_told_when_they_are_known_and_when_they_change():
     display = PlainDisplay(console())
     display.begin({}, expected_trials=1)
@@ -92,6 +113,32 @@ def test_what_replay_may_grow_to_is_said_once(place, words):
     assert told.count("Replay may grow to") == 1
     assert f"Replay may grow to 12.3 GB, of 23 GB {words}, and adds" in told
     assert "up to 14.5 GB to each checkpoint on disk" in told
+
+
+@pytest.mark.parametrize(
+    ("steps", "told"),
+    [
+        (
+            8000,
+            "Replay may grow to 5.44 MB by 8,000 env steps, of 16 GB memory, and adds up to 5.44",
+        ),
+        (10**9, "Replay may grow to 3.09 GB, of 16 GB memory, and adds up to 3.09 GB to"),
+    ],
+)
+def test_replay_grows_no_further_than_the_run_goes(steps, told):
+    display = PlainDisplay(console())
+    display.begin({"num_env_steps_sampled_lifetime": steps}, expected_trials=1)
+    # Records of 618 bytes, in episodes of ten steps, which have eleven records.
+    room = {
+        "num_bytes_at_capacity": 3.09e9,
+        "num_bytes_of_checkpoint": 3.09e9,
+        "num_records_at_capacity": 5e6,
+        "num_records": 1100,
+        "num_env_steps_stored": 1000,
+        "num_bytes_of_machine": 16e9,
+    }
+    show_all(display, [{"replay_buffer": room}])
+    assert told in display.console.file.getvalue()
 
 
 def test_time_to_go_is_that_of_the_nearest_criterion_that_can_be_told():

@@ -12,7 +12,7 @@ from rllib_dreamerv3.reports.pictures import (
     border_colours,
     error_of,
     film_strip,
-    film_strips,
+    film_strip_of,
 )
 
 
@@ -56,23 +56,16 @@ def test_borders_tell_what_was_seen_and_where_the_episode_is_over():
 
 def test_strips_show_truth_imagination_and_error_of_each_image():
     dream = dream_of(synthetic.EVERYTHING, rows=2, length=6)
-    strips = film_strips(dream)
     height, width = 3 * 16 + 2 * BORDER, 16 + 2 * BORDER
-    assert strips.shape == (2 * 2 * height, 6 * width, 3)
-    colour, gray = (
-        strips[start + BORDER :][: 3 * 16, 4 * width + BORDER :][:, :16]
-        for start in (0, 2 * height)
-    )
-    for shown, key in ((colour, "obs/b"), (gray, "obs/d")):
+    for image, key in zip(dream.layout.images, ("obs/b", "obs/d"), strict=True):
+        strip = film_strip_of(dream, image, np.arange(6))
+        assert strip.shape == (2 * height, 6 * width, 3)
+        shown = strip[BORDER:][: 3 * 16, 4 * width + BORDER :][:, :16]
         truth, imagination = dream.truth[key][0, 4], dream.imagination[key][0, 4]
         np.testing.assert_array_equal(shown[:16], as_colours(truth))
         np.testing.assert_array_equal(shown[16:32], as_colours(imagination))
         assert shown[32:].std() > 0
     # Where imagination has seen the record, it is right here.
-    assert (strips[BORDER + 32 : BORDER + 48, BORDER : BORDER + 16] == 128).all()
-    chosen = film_strips(dream, np.array([0, 5]))
-    np.testing.assert_array_equal(chosen[:, width:], strips[:, 5 * width :])
-
-
-def test_there_is_no_strip_without_images():
-    assert film_strips(dream_of(synthetic.VECTOR)) is None
+    assert (strip[BORDER + 32 : BORDER + 48, BORDER : BORDER + 16] == 128).all()
+    chosen = film_strip_of(dream, image, np.array([0, 5]))
+    np.testing.assert_array_equal(chosen[:, width:], strip[:, 5 * width :])

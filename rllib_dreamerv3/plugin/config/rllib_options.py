@@ -141,7 +141,7 @@ def with_named_classes(options: Mapping[str, Any]) -> dict[str, Any]:
 
 _CLASSES = {
     name
-    for attribute, row in HONOURED.items()
+    for attribute, row in SUPPORTED.items()
     if row.kind in (type, Callable)
     for name in (attribute, users_name(attribute))
 }
