@@ -61,7 +61,8 @@ def dense_gflop(
     actions: ActionLayout,
     cnn: str,
     options: LearningOptions,
-    records: int,
+    rows: int,
+    length: int,
 ) -> float:
     """Floating point operations of an update's products, all of them dense, in 1e9.
 
@@ -74,7 +75,8 @@ def dense_gflop(
         actions: What they do.
         cnn: Which CNN they have.
         options: What the update consists of.
-        records: B * T.
+        rows: B.
+        length: T.
     """
     side = observations.images[0].height if observations.images else 0
     counts, horizon = products(model, cnn, side), options.horizon_H
@@ -84,11 +86,11 @@ def dense_gflop(
 
     first_layers = ("encoder/cnn/stages/0/", "encoder/mlp/blocks/0/")
     world_model = ("encoder/", "rssm/", "decoder/", "reward/", "continue/")
-    multiplications = 3 * total(*world_model) - total(*first_layers)
+    learned = 3 * total(*world_model) - total(*first_layers)
 
     # Imagination: H steps of the sequence model; the policy and the heads at H + 1 states.
     step = total("rssm/sequence_model", "rssm/prior")
-    multiplications += horizon * step + (horizon + 1) * total("actor/")
+    multiplications = horizon * step + (horizon + 1) * total("actor/")
     multiplications += (horizon + 1) * total("reward/", "continue/", "critic/")
     multiplications += horizon * total("slow_critic/")
     # Training: the policy once more, then both ways back, down to the model states.
@@ -99,7 +101,8 @@ def dense_gflop(
         multiplications += 3 * total("critic/") + total("slow_critic/")
     if options.actor_grad == "auto" and actions.all_continuous:
         multiplications += horizon * (step + total("reward/", "critic/", "actor/outputs/"))
-    return 2.0 * records * multiplications / 1e9
+    starts = options.imag_last or length
+    return 2.0 * rows * (length * learned + starts * multiplications) / 1e9
 
 
 def gemm_gflop_per_s() -> float:

@@ -25,6 +25,7 @@ def main() -> None:
     add_update_arguments(parser)
     parser.add_argument("--compute-dtype", default="float32")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--imag-last", type=int, default=0)
     options = parser.parse_args()
     spaces_name, size_name = split_name(options.workload)
     spaces = SPACES[spaces_name]
@@ -51,6 +52,7 @@ def main() -> None:
     config = DreamerV3Config().training(
         model_size=names.get(size_name, size_name),
         horizon_H=options.horizon,
+        imag_last=options.imag_last,
         compute_dtype=options.compute_dtype,
         lr_warmup=0,
     )
@@ -90,7 +92,8 @@ def main() -> None:
                 actions,
                 sizes.cnn,
                 settings,
-                options.batch * options.length,
+                options.batch,
+                options.length,
             ),
             "sizes": asdict(sizes),
         },

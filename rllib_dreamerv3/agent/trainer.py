@@ -192,7 +192,7 @@ class Trainer(tf.Module):
         # All losses are means over records, and all trainers have the same number of records.
         metrics = self._apply(*self._replicas.mean((gradients, metrics)))
         state = observed.state.stop_gradient()
-        behaviour = self._imagine(state, records, seed)
+        behaviour = self._imagine(*self._starts(state, records), seed)
         gradients, found = self._replicas.mean((behaviour.gradients, behaviour.metrics))
         return state, self._apply(gradients, metrics | found)
 
@@ -205,9 +205,11 @@ class Trainer(tf.Module):
             observed, loss, metrics = self._observe(records, context, seed)
             state = observed.state.stop_gradient()
             with tape.stop_recording():
-                behaviour = self._imagine(state, records, seed)
+                behaviour = self._imagine(*self._starts(state, records), seed)
             if scale:
-                replay = self._replay_critic_loss(observed.state, records, behaviour.start_returns)
+                replay = self._replay_critic_loss(
+                    *self._starts(observed.state, records), behaviour.start_returns
+                )
                 metrics["CRITIC_L_replay"] = replay
                 loss += scale * replay
         gradients = behaviour.gradients | self._gradients(tape, loss, "world_model", "critic")
@@ -261,6 +263,22 @@ class Trainer(tf.Module):
                 "WORLD_MODEL_prior_entropy": _state_entropy(observed.prior),
             },
         )
+
+    def _starts(self, state: State, records: Batch) -> tuple[State, Batch]:
+        """States ``[N]`` and records ``[B, K]`` from which imagination starts (2025 code).
+
+        The last K = ``imag_last`` of each row, or all.
+        """
+        last, length = self._options.imag_last, records[IS_FIRST].shape[1]
+        if not last:
+            return state, records
+
+        def of_rows(x: tf.Tensor) -> tf.Tensor:
+            rows = tf.reshape(x, [-1, length, x.shape[-1]])
+            return tf.reshape(rows[:, -last:], [-1, x.shape[-1]])
+
+        starts = State(*(None if x is None else of_rows(x) for x in state))
+        return starts, {key: x[:, -last:] for key, x in records.items()}
 
     def _imagine(self, start: State, records: Batch, seed: tf.Tensor) -> _Behaviour:
         """Imagines from all N = B * T states ``start [N]``; computes actor and critic gradients."""

@@ -78,7 +78,7 @@ def check_rows_of_learners(batch_size: int, learners: int) -> None:
         nearest = [x for x in (batch_size - left, batch_size - left + learners) if x]
         raise ConfigError(
             f"batch_size_B: {batch_size} cannot be divided equally among num_learners: {learners}. "
-            f"The nearest valid sizes: {' and '.join(map(str, nearest))}."
+            f"The nearest valid: {' and '.join(map(str, nearest))}."
         )
 
 
@@ -142,6 +142,17 @@ def _check_contradictions(options: Mapping[str, Any], given: Mapping[str, Any]) 
                 f"{name} has no effect with {other}: {options[other]!r}{which}. Leave it out, or "
                 f"set {other}: {needed!r}."
             )
+    last, length = options["imag_last"], options["batch_length_T"]
+    if last > length:
+        raise ConfigError(
+            f"imag_last must be at most batch_length_T, {length}, not {last}. Set 0 to start "
+            "imagination from all records."
+        )
+    if last == 1 and options["replay_critic_scale"]:
+        raise ConfigError(
+            "imag_last must be 0 or at least 2 with replay_critic_scale above 0: returns on replay "
+            "need two records in a row."
+        )
     if options["discount_in_continue"] and options["imagined_continues"] == "mode":
         raise ConfigError(
             "discount_in_continue puts the discount into the predicted continue probability, which "

@@ -138,6 +138,13 @@ class LearningOptions:
     """Losses and optimizers."""
 
     horizon_H: int = option(15, "Imagination horizon.", least=1, unit="steps", common=True)
+    imag_last: int = option(
+        0,
+        "Imagination starts from this many last records of each sequence, and the critic loss on "
+        "replay uses the same records; 0: all. Smaller values make updates faster.",
+        least=0,
+        unit="records",
+    )
     gamma: float = option(1.0 - 1.0 / 333.0, "Discount factor.", least=0, most=1, common=True)
     gae_lambda: float = option(0.95, "Lambda of the lambda-return.", least=0, most=1)
     entropy_scale: float = option(

@@ -19,6 +19,7 @@ VALUES = {
     "gamma": 0.9,
     "gae_lambda": 0.5,
     "horizon_H": 2,
+    "imag_last": 2,
     "return_normalization_decay": 0.5,
     "slow_critic_decay": 0.5,
     "free_nats": 0.0,

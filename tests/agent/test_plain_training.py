@@ -51,8 +51,10 @@ def batch(variant, actions, seed):
     [
         ("v1", synthetic.CONTINUOUS, {"world_model_grad_clip_by_global_norm": 2.0}),
         ("v2", synthetic.DISCRETE, {"lr_warmup": 4}),
+        ("v1", synthetic.CONTINUOUS, {"imag_last": 2}),
+        ("v2", synthetic.DISCRETE, {"imag_last": 2, "lr_warmup": 4}),
     ],
-    ids=["v1-dynamics", "v2-reinforce"],
+    ids=["v1-dynamics", "v2-reinforce", "v1-last", "v2-last"],
 )
 def test_ten_updates(variant, actions, options):
     ours, plain = make(variant, actions, **options)

@@ -55,19 +55,22 @@ class RecordingTrainer(Trainer):
         super().__init__(*args, **kwargs)
         horizon = self._options.horizon_H
         s, actions = self._model_settings.categoricals, self._actions.size
-        n = rows * length
+        n = rows * (self._options.imag_last or length)
         self.samples = Samples(
             tf.Variable(tf.zeros([rows, length, s], tf.int32), trainable=False),
             tf.Variable(tf.zeros([horizon + 1, n, s], tf.int32), trainable=False),
             tf.Variable(tf.zeros([horizon + 1, n, actions]), trainable=False),
         )
 
+    def _observe(self, *args: Any) -> Any:
+        observed, *rest = super()._observe(*args)
+        shape = self.samples.posterior.shape
+        self.samples.posterior.assign(tf.reshape(observed.state.index, shape))
+        return observed, *rest
+
     def _imagine(self, *args: Any) -> Any:
         def recorded(*given: Any, **options: Any) -> Trajectory:
             trajectory = imagine(*given, **options)
-            self.samples.posterior.assign(
-                tf.reshape(trajectory.state.index[0], self.samples.posterior.shape)
-            )
             self.samples.imagined.assign(trajectory.state.index)
             self.samples.action.assign(trajectory.action)
             return trajectory
@@ -92,6 +95,7 @@ class PlainTrainer(tf.Module):
         options = trainer._options
         self._variant, self._through_dynamics = variant, trainer._through_dynamics
         self._rates, self._warmup = options.first_rates, options.lr_warmup
+        self._last = options.imag_last
         clips = {part: getattr(options, f"{part}_grad_clip_by_global_norm") for part in PARTS}
         self._clips = clips
         kind = Plain if variant == "v1" else PlainV2
@@ -156,7 +160,7 @@ class PlainTrainer(tf.Module):
         gradients = tape.gradient(world, self._named(*WORLD_MODEL))
         self._adam(gradients, "world_model", 1e-8)
         with tf.GradientTape(persistent=True) as tape:
-            dream = self._dream(feature, samples, records)
+            dream = self._dream(*self._starts(feature, records), samples)
             actor, critic = self._behaviour(dream)
         found = self._found(terms, posterior, dream, samples, seed)
         for part, loss in (("actor", actor), ("critic", critic)):
@@ -167,10 +171,11 @@ class PlainTrainer(tf.Module):
         """One sum of all losses (2025 code)."""
         with tf.GradientTape() as tape:
             world, terms, feature, posterior = self._world_model(records, context, samples)
-            dream = self._dream(feature, samples, records)
+            starts = self._starts(feature, records)
+            dream = self._dream(*starts, samples)
             actor, critic = self._behaviour(dream)
             start_returns = tf.stop_gradient(dream.returns[0])
-            replay = self.plain.replay_critic_loss(feature, records, start_returns)
+            replay = self.plain.replay_critic_loss(*starts, start_returns)
             total = world + actor + critic + 0.3 * replay
         found = self._found(terms, posterior, dream, samples, seed)
         self._laprop(tape.gradient(total, self._named(*WORLD_MODEL, "actor", "critic")))
@@ -186,7 +191,15 @@ class PlainTrainer(tf.Module):
         dynamics += plain.representation_scale * terms["representation"]
         return tf.reduce_mean(prediction + dynamics), terms, feature, posterior
 
-    def _dream(self, feature, samples, records):
+    def _starts(self, feature, records):
+        """Features and records of the last steps of each row, or of all."""
+        rows, length = records[IS_TERMINAL].shape
+        last = self._last or length
+        of_rows = tf.reshape(feature, [rows, length, -1])[:, length - last :]
+        records = {key: x[:, length - last :] for key, x in records.items()}
+        return tf.reshape(of_rows, [rows * last, -1]), records
+
+    def _dream(self, feature, records, samples):
         h = tf.stop_gradient(feature[:, : self.plain.settings.deterministic])
         index = samples.imagined.read_value()
         trajectory = Trajectory(State(h[None], index), samples.action.read_value())

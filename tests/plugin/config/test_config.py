@@ -126,6 +126,8 @@ def test_choice_that_does_not_exist_is_refused_with_those_that_do(name):
         ({"model_size": "1M", "actor_lr": 1e-3}, "actor_lr has no effect"),
         ({"optimizer_type": "laprop", "critic_grad_clip_by_global_norm": 1.0}, "critic_grad_clip"),
         ({"discount_in_continue": True}, "nothing would be discounted"),
+        ({"imag_last": 65}, "imag_last must be at most batch_length_T"),
+        ({"variant": "v2", "imag_last": 1}, "imag_last must be 0 or at least 2"),
         ({"variant": "v2", "imagined_continues": "mode"}, "nothing would be discounted"),
     ],
 )
@@ -273,7 +275,7 @@ def test_replay_settings_that_cannot_work(options, words):
 
 
 @pytest.mark.parametrize(
-    ("rows", "learners", "nearest"), [(16, 3, "15 and 18"), (2, 4, "can: 4"), (9, 2, "8 and 10")]
+    ("rows", "learners", "nearest"), [(16, 3, "15 and 18"), (2, 4, "valid: 4"), (9, 2, "8 and 10")]
 )
 def test_a_batch_that_learners_cannot_divide_is_refused(rows, learners, nearest):
     config = tiny_config(batch_size_B=rows).learners(num_learners=learners)
