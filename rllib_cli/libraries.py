@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from rllib_cli.errors import RunError, reraise_as
-from rllib_cli.interrupts import without_hangup
+from rllib_cli.interrupts import in_own_groups
+from rllib_dreamerv3.startup import import_path
 
 _CONNECT_TIMEOUT_S = 3.0
 
@@ -110,7 +111,7 @@ def start_ray(
             raise RunError(f"{last}: start one with `ray start --head`, or pass its address.")
         show(f"{last}; starting Ray here.")
         arguments["address"] = "local"
-    with reraise_as(RunError, verbosity), without_hangup():
+    with reraise_as(RunError, verbosity), in_own_groups():
         context = ray.init(
             **arguments,
             include_dashboard=False,
