@@ -299,6 +299,7 @@ def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -
                 f"{experiment.algorithm_name} on {experiment.env_name}, "
                 f"{describe(experiment.stop)}; results in {experiment.directory()}"
             )
+            extend_import_path((), experiment.config)
         ray_options = {
             "address": options["ray_address"],
             "num_cpus": options["ray_num_cpus"],
