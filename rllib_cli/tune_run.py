@@ -94,7 +94,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     code = 0
     for experiment, configs in zip(experiments, checked, strict=True):
         display.set_phase("")
-        for note in experiment.notes:
+        for note in [*experiment.notes, *_foreign(experiment, options)]:
             display.print(note)
         with Interrupts() as interrupts:
             results = _run(experiment, configs, scheduler, options, display, interrupts)
@@ -111,6 +111,42 @@ def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
 
     algorithm: Any = experiment.algorithm
     if isinstance(algorithm, str):
+def _foreign(experiment: Experiment, options: RunOptions) -> Iterator[str]:
+    """Yields a warning if the run continues what was not trained in its place."""
+    start = options.from_checkpoint or experiment.config.get("start_checkpoint")
+    if options.resume:
+        continued = place = Path(experiment.directory())
+    elif isinstance(start, str):
+        continued = Path(start).expanduser().resolve()
+        place = continued.parent.parent
+    else:
+        return
+    if resume.is_from_elsewhere(place):
+        yield (
+            f"{continued} does not look like a run of this command in this place. Continuing it "
+            "unpickles files, which can execute code: only continue runs that you trust."
+        )
+
+
+def _close_trackers(interrupted: bool) -> None:
+    from rllib_cli.trackers import close_trackers
+
+    close_trackers(interrupted)
+
+
+def _stopped_at_once(experiment: Experiment, display: Display) -> None:
+    """Prints what is left of a run that was not saved at its end."""
+    display.close()
+    directory = experiment.directory()
+    display.print(f"\nResults:    {directory}")
+    if "://" not in directory:
+        folders = {path.parent for path in Path(directory).glob(f"*/{PATTERN}")}
+        complete = [saved.path for saved, _ in map(newest_complete, folders) if saved]
+        newest = max(complete, key=lambda path: path.stat().st_mtime, default="none was saved")
+        display.print(f"Checkpoint: {newest}")
+    display.print(_RESUME)
+
+
         if algorithm not in ALGORITHMS:
             raise unknown("algorithm", algorithm, ALGORITHMS)
         with reraise_as(InputError, options.verbosity):
