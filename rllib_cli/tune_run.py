@@ -20,9 +20,10 @@ from rllib_cli.interrupts import Interrupts
 from rllib_cli.libraries import loading_libraries, start_ray
 from rllib_cli.progress import look_up
 from rllib_dreamerv3.checkpoints.manifest import verify
-from rllib_dreamerv3.checkpoints.runs import newest_complete
+from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_complete
 
 RETURN_MEAN = "env_runners/episode_return_mean"
+_RESUME = "Resume:     the same command with --resume"
 
 # With less free space, Tune cannot even write its report of a failure.
 _FULL_DISK_BYTES = 1 << 20
@@ -97,20 +98,19 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
         for note in [*experiment.notes, *_foreign(experiment, options)]:
             display.print(note)
         with Interrupts() as interrupts:
-            results = _run(experiment, configs, scheduler, options, display, interrupts)
-            code = max(code, conclude(results, display, logs, interrupted=interrupts.requested))
+            try:
+                results = _run(experiment, configs, scheduler, options, display, interrupts)
+                code = max(code, conclude(results, display, logs, interrupted=interrupts.requested))
+            except KeyboardInterrupt:
+                _stopped_at_once(experiment, display)
+                raise
+            finally:
+                _close_trackers(interrupts.requested)
             if interrupts.requested:
                 return 130
     return code
 
 
-def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
-    """Builds RLlib's config for every point of the grid, as the trials will."""
-    from ray.rllib.algorithms.registry import ALGORITHMS
-    from ray.tune.search.variant_generator import generate_variants
-
-    algorithm: Any = experiment.algorithm
-    if isinstance(algorithm, str):
 def _foreign(experiment: Experiment, options: RunOptions) -> Iterator[str]:
     """Yields a warning if the run continues what was not trained in its place."""
     start = options.from_checkpoint or experiment.config.get("start_checkpoint")
@@ -147,6 +147,13 @@ def _stopped_at_once(experiment: Experiment, display: Display) -> None:
     display.print(_RESUME)
 
 
+def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
+    """Builds RLlib's config for every point of the grid, as the trials will."""
+    from ray.rllib.algorithms.registry import ALGORITHMS
+    from ray.tune.search.variant_generator import generate_variants
+
+    algorithm: Any = experiment.algorithm
+    if isinstance(algorithm, str):
         if algorithm not in ALGORITHMS:
             raise unknown("algorithm", algorithm, ALGORITHMS)
         with reraise_as(InputError, options.verbosity):
@@ -193,7 +200,8 @@ def _run(
 ) -> Any:
     import ray
 
-    from rllib_cli.tune_callback import command_callbacks, trackers
+    from rllib_cli.trackers import trackers
+    from rllib_cli.tune_callback import command_callbacks
     from rllib_dreamerv3.plugin.cluster.resources import (
         check_resources,
         cpus_for_main_process,
@@ -363,7 +371,7 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
         place = results.experiment_path if len(results) > 1 else results[0].path
         display.print(f"Look at it: rllib report {shlex.quote(place)}")
     if interrupted:
-        display.print("Resume:     the same command with --resume")
+        display.print(_RESUME)
     return 1 if failures else 0
 
 

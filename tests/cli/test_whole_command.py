@@ -188,3 +188,28 @@ def test_replay_that_no_machine_can_hold_is_refused_at_the_start():
     assert '"storage": "disk"' in output
     assert iterations(output) == []
     assert "Traceback (most" not in output
+
+
+@pytest.mark.long
+def test_a_run_that_is_stopped_at_once_says_how_it_goes_on():
+    process = start(
+        *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--ray-num-cpus", 2),
+        *("--config", json.dumps(TINY), "--storage-path", "results", "--checkpoint-freq", 1),
+        *("--stop", '{"training_iteration": 1000}'),
+    )
+    seen = ""
+    while len(iterations(seen)) < 2:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    process.send_signal(signal.SIGINT)
+    while "Ctrl-C again" not in seen:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    process.send_signal(signal.SIGINT)
+    seen += process.communicate()[0]
+    assert process.returncode == 130, seen
+    (checkpoint,) = re.findall(r"^Checkpoint: (.*)$", seen, re.MULTILINE)
+    assert (Path(checkpoint) / "rllib_checkpoint.json").is_file()
+    assert "the same command with --resume" in seen
