@@ -20,16 +20,38 @@ from typing import Any
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, HTTPException
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 MAX_EPISODES = 1000
+# As JSON, an image of 210 x 160 pixels takes half of it.
+MAX_BYTES = 1_000_000
 
 
 class Request(BaseModel):
     """One observation of an episode, with lists instead of arrays."""
 
-    episode: str
+    episode: str = Field(max_length=200)
     observation: Any
+
+
+class LimitedBody:
+    """Answers 413 to requests with more than ``MAX_BYTES``, before they are in memory."""
+
+    def __init__(self, app: Any):
+        self._app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        read = 0
+
+        async def limited() -> Any:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > MAX_BYTES:
+                raise HTTPException(413, f"A request has at most {MAX_BYTES:,} bytes.")
+            return message
+
+        await self._app(scope, limited, send)
 
 
 class Episodes:
@@ -46,9 +68,11 @@ class Episodes:
 
     def act(self, episode: str, observation: Any) -> Any:
         with self._lock:
-            self._policy.state = self._states.get(episode)
-            # If the observation is rejected, the episode is unchanged.
-            action = self._policy(observation)
+            state = self._states.get(episode)
+            self._policy.state = state
+            # An episode is that of one environment: observations of several are rejected. If an
+            # observation is rejected, the episode is unchanged.
+            action = self._policy(observation, is_first=np.array([state is None]))
             self._states[episode] = self._policy.state
             self._states.move_to_end(episode)
             if len(self._states) > MAX_EPISODES:
@@ -72,6 +96,7 @@ def as_json(action: Any) -> Any:
 def make_app(policy: Any) -> FastAPI:
     """Creates the server with its two endpoints."""
     app, episodes = FastAPI(title="A policy of DreamerV3"), Episodes(policy)
+    app.add_middleware(LimitedBody)
 
     @app.post("/act")
     def act(request: Request) -> dict[str, Any]:

@@ -22,6 +22,9 @@ from ray import serve
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+# As JSON, an image of 210 x 160 pixels takes half of it.
+MAX_BYTES = 1_000_000
+
 
 @serve.deployment
 class Policy:
@@ -35,7 +38,12 @@ class Policy:
 
     # No await while acting: another request would change the state.
     async def __call__(self, request: Request) -> JSONResponse:
-        body = await request.body()
+        body = b""
+        async for part in request.stream():
+            body += part
+            if len(body) > MAX_BYTES:
+                error = f"A request has at most {MAX_BYTES:,} bytes."
+                return JSONResponse({"error": error}, status_code=413)
         try:
             return JSONResponse(self.act(*read(body)))
         except (TypeError, ValueError) as error:
@@ -44,7 +52,8 @@ class Policy:
     def act(self, observation: Any, state: dict[str, Any] | None) -> dict[str, Any]:
         # Rejects invalid states.
         self._policy.state = state
-        action = self._policy(observation)
+        # Rejects observations of several environments.
+        action = self._policy(observation, is_first=np.array([state is None]))
         remembered = self._policy.state._asdict()
         return {
             "action": as_json(action),

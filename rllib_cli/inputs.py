@@ -1,9 +1,11 @@
 """Inputs that several commands share: JSON, the import path, checkpoints."""
 
+import importlib.util
 import json
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import click
 
 from rllib_cli.errors import RunError
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.startup.import_path import import_last_from
 
 
 class _Json(click.ParamType):
@@ -56,16 +59,38 @@ pythonpath = click.option(
 )
 
 
-def extend_import_path(directories: Sequence[str | Path] = ()) -> None:
-    """Prepends directories and the working directory to the import path.
+def extend_import_path(directories: Sequence[str | Path], names: Any = None) -> None:
+    """Adds the directories of the user's modules to the import path.
+
+    Processes that are started later inherit them. The working directory is only added if a module
+    is named that is not found elsewhere, and after all others: it may be a folder of somebody
+    else's, whose ``numpy.py`` must not be imported instead of NumPy.
 
     Args:
-        directories: Values of ``--pythonpath``. Processes that are started later inherit them.
+        directories: Values of ``--pythonpath``, which come first.
+        names: An environment's name, or a config that may contain ``module:name``.
     """
-    first = [*(str(Path(one).expanduser().resolve()) for one in directories), os.getcwd()]
-    sys.path[:] = [*first, *(path for path in sys.path if path not in first)]
-    after = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*first, *after]))
+    first = [str(Path(one).expanduser().resolve()) for one in directories]
+    if first:
+        sys.path[:] = [*first, *(path for path in sys.path if path not in first)]
+        after = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+        os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*first, *after]))
+    if any(importlib.util.find_spec(module) is None for module in _modules(names)):
+        import_last_from(os.getcwd())
+
+
+def _modules(value: Any, separator: str = ":") -> Iterator[str]:
+    """Yields the top-level modules of every ``module:name`` in a value."""
+    if isinstance(value, str):
+        if named := re.match(rf"([^\W\d]\w*)[\w.]*[{separator}][^\W\d]", value):
+            yield named[1]
+    elif isinstance(value, Mapping):
+        for key, inner in value.items():
+            # RLlib also takes callbacks as module.Class.
+            yield from _modules(inner, ".:" if str(key).startswith("callbacks") else separator)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _modules(inner, separator)
 
 
 def find_checkpoint(directory: str) -> tuple[Path, list[str]]:

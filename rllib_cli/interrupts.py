@@ -1,9 +1,10 @@
 """Signals: the first saves and stops the run, the second stops it at once."""
 
 import contextlib
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -45,13 +46,27 @@ class Interrupts:
 
 
 @contextlib.contextmanager
-def without_hangup() -> Iterator[None]:
-    """Lets processes started in the block survive a closed terminal, to save the run first."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+def in_own_groups() -> Iterator[None]:
+    """Lets Ray start its processes in process groups of their own inside the block.
+
+    A closed terminal, GNU ``timeout`` and batch systems signal a whole group. Only the command may
+    receive that: it needs Ray's processes to save the run. They end with it all the same, since Ray
+    has the kernel end them.
+    """
+    from ray._private import services
+
+    started_by: Any = services.ConsolePopen
+
+    class InOwnGroup(started_by):
+        def __init__(self, *args: Any, preexec_fn: Callable[[], None], **options: Any):
+            def prepare() -> None:
+                os.setpgid(0, 0)
+                preexec_fn()
+
+            super().__init__(*args, preexec_fn=prepare, **options)
+
+    services.ConsolePopen = InOwnGroup
     try:
         yield
     finally:
-        signal.signal(signal.SIGHUP, before)
+        services.ConsolePopen = started_by

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from rllib_cli.errors import RunError, reraise_as
-from rllib_cli.interrupts import without_hangup
+from rllib_cli.interrupts import in_own_groups
+from rllib_dreamerv3.startup import import_path
 
 _CONNECT_TIMEOUT_S = 3.0
 
@@ -98,19 +99,23 @@ def start_ray(
         RunError: If the cluster cannot be reached.
     """
     import ray
+    from ray.job_config import JobConfig
 
-    arguments = dict(arguments)
-    if pythonpath and "address" in arguments:
-        # Processes of a running cluster do not inherit it.
-        variables = {"PYTHONPATH": os.environ["PYTHONPATH"]}
-        arguments["runtime_env"] = {"env_vars": variables}
+    # Ray puts the working directory first in the import path of all its processes, unless it is
+    # told that another process has taken care of that.
+    arguments = {**arguments, "job_config": JobConfig(_client_job=True)}
+    variables = [*(["PYTHONPATH"] if pythonpath else []), import_path.VARIABLE]
+    inherited = {name: os.environ[name] for name in variables if name in os.environ}
+    if inherited and "address" in arguments:
+        # Processes of a running cluster do not inherit them.
+        arguments["runtime_env"] = {"env_vars": inherited}
     if arguments.get("address") in (None, "auto") and (lost := find_lost_cluster()):
         last = f"The last cluster of this machine, at {lost}, does not respond"
         if "address" in arguments:
             raise RunError(f"{last}: start one with `ray start --head`, or pass its address.")
         show(f"{last}; starting Ray here.")
         arguments["address"] = "local"
-    with reraise_as(RunError, verbosity), without_hangup():
+    with reraise_as(RunError, verbosity), in_own_groups():
         context = ray.init(
             **arguments,
             include_dashboard=False,

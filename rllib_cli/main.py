@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 import click
+import wrapt
 
 from rllib_cli.commands.check_env import check_env
 from rllib_cli.commands.doctor import doctor
@@ -78,6 +79,8 @@ def version() -> None:
 
 def main() -> None:
     """Runs the command and exits with its exit code: 2 for wrong input, 130 for Ctrl-C."""
+    # It reads a matplotlibrc of the working directory, which could make it start LaTeX.
+    wrapt.register_post_import_hook(lambda matplotlib: matplotlib.rcdefaults(), "matplotlib")
     try:
         cli(standalone_mode=False)
         code = 0

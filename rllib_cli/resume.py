@@ -23,6 +23,7 @@ TRIAL_FILE = "trial.json"
 LAUNCH_FILE = "experiment.json"
 
 _DAMAGED_PREFIX = ".damaged"
+_STARTED_IN = "directory"
 # Entries that must not change in a resumed run, and what users call them.
 _FIXED = {
     "algorithm": "run",
@@ -39,7 +40,20 @@ _FIXED = {
 def save_launch(directory: Path, launch: Mapping[str, Any]) -> None:
     """Saves the settings of a new experiment, for comparison when it is resumed."""
     directory.mkdir(parents=True, exist_ok=True)
-    _write(directory / LAUNCH_FILE, json.dumps(launch, indent=1, default=repr))
+    content = {**launch, _STARTED_IN: str(directory)}
+    _write(directory / LAUNCH_FILE, json.dumps(content, indent=1, default=repr))
+
+
+def is_from_elsewhere(directory: Path) -> bool:
+    """Whether an experiment says of itself that it was started in another place, or nothing.
+
+    That is no proof: who passes an experiment on can write what they like.
+    """
+    try:
+        found = json.loads((directory / LAUNCH_FILE).read_text(encoding="utf-8"))
+        return bool(found[_STARTED_IN] != str(directory))
+    except (OSError, ValueError, TypeError, LookupError):
+        return True
 
 
 def launch_settings(

@@ -23,9 +23,6 @@ from rllib_dreamerv3.plugin.tune.run_folder import RunFolderCallback
 
 _WARNINGS_EVERY_S = 2.0
 
-# Environment variables from which Ray's callbacks read the names of project and experiment.
-_PROJECT, _EXPERIMENT = "WANDB_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME"
-
 # Tune creates the callback from its class name: an instance would be pickled into the experiment's
 # files, and a resumed experiment would use the display of an earlier run.
 _context: "_Context | None" = None
@@ -196,28 +193,3 @@ def _name(trial: Trial) -> str:
         f"{key.rpartition('/')[2]}={value}" for key, value in trial.evaluated_params.items()
     )
     return f"{number} {varied}".strip()
-
-
-def trackers(wandb: str | None, mlflow: str | None) -> list[Any]:
-    """Selects callbacks of experiment trackers and sets the environment variables they read.
-
-    Args:
-        wandb: Project of Weights & Biases; None for none.
-        mlflow: Name of the MLflow experiment; None for none. ``MLFLOW_TRACKING_URI`` selects the
-            server.
-
-    Returns:
-        Callback classes.
-    """
-    found: list[Any] = []
-    if wandb:
-        from ray.air.integrations.wandb import WandbLoggerCallback
-
-        os.environ[_PROJECT] = wandb
-        found.append(WandbLoggerCallback)
-    if mlflow:
-        from rllib_dreamerv3.plugin.tune.loggers import EnvStepsMLflowLoggerCallback
-
-        os.environ[_EXPERIMENT] = mlflow
-        found.append(EnvStepsMLflowLoggerCallback)
-    return found

@@ -20,9 +20,10 @@ from rllib_cli.interrupts import Interrupts
 from rllib_cli.libraries import loading_libraries, start_ray
 from rllib_cli.progress import look_up
 from rllib_dreamerv3.checkpoints.manifest import verify
-from rllib_dreamerv3.checkpoints.runs import newest_complete
+from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_complete
 
 RETURN_MEAN = "env_runners/episode_return_mean"
+_RESUME = "Resume:     the same command with --resume"
 
 # With less free space, Tune cannot even write its report of a failure.
 _FULL_DISK_BYTES = 1 << 20
@@ -94,14 +95,56 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     code = 0
     for experiment, configs in zip(experiments, checked, strict=True):
         display.set_phase("")
-        for note in experiment.notes:
+        for note in [*experiment.notes, *_foreign(experiment, options)]:
             display.print(note)
         with Interrupts() as interrupts:
-            results = _run(experiment, configs, scheduler, options, display, interrupts)
-            code = max(code, conclude(results, display, logs, interrupted=interrupts.requested))
+            try:
+                results = _run(experiment, configs, scheduler, options, display, interrupts)
+                code = max(code, conclude(results, display, logs, interrupted=interrupts.requested))
+            except KeyboardInterrupt:
+                _stopped_at_once(experiment, display)
+                raise
+            finally:
+                _close_trackers(interrupts.requested)
             if interrupts.requested:
                 return 130
     return code
+
+
+def _foreign(experiment: Experiment, options: RunOptions) -> Iterator[str]:
+    """Yields a warning if the run continues what was not trained in its place."""
+    start = options.from_checkpoint or experiment.config.get("start_checkpoint")
+    if options.resume:
+        continued = place = Path(experiment.directory())
+    elif isinstance(start, str):
+        continued = Path(start).expanduser().resolve()
+        place = continued.parent.parent
+    else:
+        return
+    if resume.is_from_elsewhere(place):
+        yield (
+            f"{continued} does not look like a run of this command in this place. Continuing it "
+            "unpickles files, which can execute code: only continue runs that you trust."
+        )
+
+
+def _close_trackers(interrupted: bool) -> None:
+    from rllib_cli.trackers import close_trackers
+
+    close_trackers(interrupted)
+
+
+def _stopped_at_once(experiment: Experiment, display: Display) -> None:
+    """Prints what is left of a run that was not saved at its end."""
+    display.close()
+    directory = experiment.directory()
+    display.print(f"\nResults:    {directory}")
+    if "://" not in directory:
+        folders = {path.parent for path in Path(directory).glob(f"*/{PATTERN}")}
+        complete = [saved.path for saved, _ in map(newest_complete, folders) if saved]
+        newest = max(complete, key=lambda path: path.stat().st_mtime, default="none was saved")
+        display.print(f"Checkpoint: {newest}")
+    display.print(_RESUME)
 
 
 def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
@@ -157,7 +200,8 @@ def _run(
 ) -> Any:
     import ray
 
-    from rllib_cli.tune_callback import command_callbacks, trackers
+    from rllib_cli.trackers import trackers
+    from rllib_cli.tune_callback import command_callbacks
     from rllib_dreamerv3.plugin.cluster.resources import (
         check_resources,
         cpus_for_main_process,
@@ -327,7 +371,7 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
         place = results.experiment_path if len(results) > 1 else results[0].path
         display.print(f"Look at it: rllib report {shlex.quote(place)}")
     if interrupted:
-        display.print("Resume:     the same command with --resume")
+        display.print(_RESUME)
     return 1 if failures else 0
 
 

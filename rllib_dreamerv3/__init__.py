@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from rllib_dreamerv3.startup.import_hooks import install_import_hooks
+from rllib_dreamerv3.startup.import_path import extend_import_path
 
 if TYPE_CHECKING:
     from rllib_dreamerv3.agent.networks.model import count_parameters
@@ -52,6 +53,7 @@ _MODULES = {
     "load_policy": "rllib_dreamerv3.exporting.acting",
 }
 
+extend_import_path()
 install_import_hooks()
 
 

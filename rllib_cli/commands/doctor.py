@@ -93,6 +93,7 @@ def examine(
         warnings = 0
         for experiment in loaded:
             changed = experiment.changed(config=config, env_config=env_config, stop=stop)
+            extend_import_path((), changed.config)
             warnings += _estimate(changed, display, verbosity)
         return int(warnings > 0)
 

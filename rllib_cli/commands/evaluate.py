@@ -68,7 +68,7 @@ def evaluate(
     From two episodes on, the mean return has a 95 % confidence interval (Student's t). The same
     --seed gives the same returns.
     """
-    extend_import_path(pythonpath)
+    extend_import_path(pythonpath, options["env"])
     if algorithm not in (None, "DreamerV3"):
         raise InputError(f"Only checkpoints of DreamerV3 can be evaluated, not of {algorithm}.")
     if options["episodes"] is None and options["steps"] is None:

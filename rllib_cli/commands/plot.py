@@ -33,6 +33,5 @@ def plot(directories: tuple[str, ...], out: str, by: Any) -> None:
         raise InputError(f"--out must be a PNG file such as curve.png, not {out}.")
     with reraise_as(InputError, 0):
         runs = find_runs([Path(directory) for directory in directories])
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_png(draw_returns([run.curve for run in runs], by), path)
     click.echo(out)

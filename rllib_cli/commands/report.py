@@ -17,6 +17,7 @@ def report(directories: tuple[str, ...], out: str) -> None:
     results, losses with explanations, dreams, speed, memory, options and the doctor's findings.
     """
     from rllib_dreamerv3.reports.page import build_page
+    from rllib_dreamerv3.reports.picture_files import replacing_file
     from rllib_dreamerv3.reports.runs import find_runs
 
     path = Path(out).expanduser()
@@ -25,6 +26,6 @@ def report(directories: tuple[str, ...], out: str) -> None:
     with reraise_as(InputError, 0):
         runs = find_runs([Path(directory) for directory in directories])
         page = build_page(runs)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
+        with replacing_file(path) as written:
+            written.write_text(page, encoding="utf-8")
     click.echo(out)

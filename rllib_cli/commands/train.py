@@ -114,12 +114,16 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--ray-num-gpus", type=int, help="GPUs that Ray may use."),
         click.option("--ray-object-store-memory", type=int, help="Bytes for Ray's object store."),
         click.option(
-            "--resume", is_flag=True, help="Resume the experiment of the same name and path."
+            "--resume",
+            is_flag=True,
+            help="Resume the experiment of the same name and path. Its files are unpickled, which "
+            "can execute code: only resume runs that you trust.",
         ),
         click.option(
             "--from-checkpoint",
             metavar="PATH",
-            help="Start a new run with the networks, replay and counters of a checkpoint.",
+            help="Start a new run with the networks, replay and counters of a checkpoint. It is "
+            "unpickled, which can execute code: only start from checkpoints that you trust.",
         ),
         click.option(
             "--scheduler",
@@ -295,6 +299,7 @@ def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -
             for experiment in experiments
         ]
         for experiment in experiments:
+            extend_import_path((), experiment.config)
             display.print(
                 f"{experiment.algorithm_name} on {experiment.env_name}, "
                 f"{describe(experiment.stop)}; results in {experiment.directory()}"

@@ -122,6 +122,12 @@ class ExportedPolicy:
     def _before(self, n: int, is_first: np.ndarray | None) -> tuple[State, np.ndarray]:
         """Returns the state before N observations, and which of them begin an episode."""
         state, begins = self._state, np.zeros(n, bool)
+        if is_first is not None:
+            # First: a state of many environments takes much memory.
+            given = np.asarray(is_first, bool)
+            if given.shape != (n,):
+                raise ValueError(f"is_first has the shape {given.shape} instead of {(n,)}.")
+            begins |= given
         if state is None:
             begins[:] = True
             d, s, a = (self._sizes[name] for name in ("h", "index", "action"))
@@ -133,11 +139,6 @@ class ExportedPolicy:
                 f"The policy has acted in {len(state.h)} environments, but the observations are of "
                 f"{n}: call reset() first."
             )
-        if is_first is not None:
-            given = np.asarray(is_first, bool)
-            if given.shape != (n,):
-                raise ValueError(f"is_first has the shape {given.shape} instead of {(n,)}.")
-            begins |= given
         return state, begins
 
     def _noise(self, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:

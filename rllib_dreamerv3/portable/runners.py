@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from .operations import check_operations
+
 Arrays = dict[str, np.ndarray]
 Run = Callable[[Arrays], Arrays]
 
@@ -38,21 +40,39 @@ def open_runner(directory: Path, described: Mapping[str, Any], format: str | Non
     if name not in models:
         known = ", ".join(models) or "none that this version supports"
         raise ValueError(f"{directory} has no model {name!r}; its models: {known}.")
-    path = directory / models[name]["path"]
-    _verify(directory, models[name]["path"], described["files"])
-    return _RUNNERS[name](path)
+    path = str(models[name]["path"])
+    _verify(directory, path, described["files"])
+    return _RUNNERS[name](directory / path)
 
 
 def _verify(directory: Path, path: str, files: Mapping[str, Mapping[str, Any]]) -> None:
     """Compares the files of a model, at a path or below it, with their checksums."""
-    for name, expected in files.items():
-        if name == path or name.startswith(f"{path}/"):
-            try:
-                found = hashlib.sha256((directory / name).read_bytes()).hexdigest()
-            except OSError as error:
-                raise ValueError(f"{directory / name} cannot be read: {error}") from error
-            if found != expected["sha256"]:
-                raise ValueError(f"{directory / name} is damaged: export the policy again.")
+    model = _inside(directory, path)
+    below = model.rglob("*") if model.is_dir() else [model]
+    # What runs the model may read them all, whether they are listed or not.
+    there = [each for each in below if each.is_symlink() or not each.is_dir()]
+    names = {each.relative_to(directory).as_posix() for each in there}
+    names |= {name for name in files if name.startswith(f"{path}/")}
+    for name in sorted(names):
+        file = _inside(directory, name)
+        if name not in files:
+            raise ValueError(f"{file} is not among the files that {directory} was exported with.")
+        if file.exists() and not file.is_file():
+            raise ValueError(f"{file} is not a regular file.")
+        try:
+            found = hashlib.sha256(file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise ValueError(f"{file} cannot be read: {error}") from error
+        if found != files[name]["sha256"]:
+            raise ValueError(f"{file} is damaged: export the policy again.")
+
+
+def _inside(directory: Path, path: str) -> Path:
+    """The path of a file in a folder; raises ValueError if it, or a link, leads out of it."""
+    found = directory / path
+    if not found.resolve().is_relative_to(directory.resolve()) or ".." in Path(path).parts:
+        raise ValueError(f"{found} leads out of {directory}: it is no exported policy.")
+    return found
 
 
 def _needs(module: str, distribution: str) -> Any:
@@ -64,6 +84,8 @@ def _needs(module: str, distribution: str) -> Any:
 
 def _savedmodel(path: Path) -> Run:
     tf = _needs("tensorflow", "tensorflow")
+    messages = _needs("tensorflow.core.protobuf.saved_model_pb2", "tensorflow")
+    check_operations(path, messages.SavedModel())
     # The closure keeps the model: its variables live as long as it does.
     model = tf.saved_model.load(str(path))
 

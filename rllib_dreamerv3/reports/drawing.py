@@ -2,7 +2,6 @@
 
 import io
 import math
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from rllib_dreamerv3.reports.curve import Curve, Points
+from rllib_dreamerv3.reports.picture_files import replacing_file
 from rllib_dreamerv3.reports.published import Published
 
 if TYPE_CHECKING:
@@ -125,12 +125,8 @@ def draw_lines(
 
 def write_png(figure: "Figure", path: Path) -> None:
     """Writes a picture atomically."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        figure.savefig(temporary, format="png", dpi=110)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing_file(path) as written:
+        figure.savefig(written, format="png", dpi=110)
 
 
 def as_svg(figure: "Figure", description: str) -> str:

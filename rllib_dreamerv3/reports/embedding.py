@@ -4,17 +4,26 @@ import base64
 from html import escape
 from pathlib import Path
 
+from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.reports.run_files import checked
+
 # Larger files make the page slow to open, and too large to send.
 _MOST_BYTES = 5_000_000
 
 
-def embedded(path: Path) -> str:
-    """Returns a PNG or MP4 file as an HTML element; only its path if it is too large."""
-    size = path.stat().st_size
-    if size > _MOST_BYTES:
-        return f"<p>{escape(str(path))} is too large for this page: {size / 1e6:.1f} MB.</p>"
+def embedded(path: Path, folder: Path) -> str:
+    """Returns a PNG or MP4 file as an HTML element; a sentence if it is not shown.
+
+    Args:
+        path: The file.
+        folder: That of the run; links that lead out of it are not followed.
+    """
+    try:
+        found = checked(path, folder, _MOST_BYTES).read_bytes()
+    except (OSError, CheckpointError) as error:
+        return f"<p>Not shown: {escape(str(error))}</p>"
     name = escape(path.name, quote=True)
-    content = base64.b64encode(path.read_bytes()).decode("ascii")
+    content = base64.b64encode(found).decode("ascii")
     if path.suffix == ".mp4":
         shown = (
             '<video controls loop muted playsinline preload="metadata" '

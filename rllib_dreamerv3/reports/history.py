@@ -8,11 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.reports.run_files import checked
 
 RESULTS_FILE = "result.json"
 ENV_STEPS = "num_env_steps_sampled_lifetime"
 UPDATES = "num_grad_updates_lifetime"
 SECONDS = "time_total_s"
+
+# Results take some ten kilobytes, and the files of weeks a gigabyte.
+_LONGEST_LINE = 10_000_000
+_MOST_BYTES = 20_000_000_000
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -45,19 +50,24 @@ class History:
         """Reads the results in a trial's directory.
 
         Raises:
-            CheckpointError: If there are none.
+            CheckpointError: If there are none, or it is not a file of this directory.
         """
-        path = directory / RESULTS_FILE
-        if not path.is_file():
-            raise CheckpointError(f"{directory} has no {RESULTS_FILE}: it is no trial's directory.")
+        try:
+            path = checked(directory / RESULTS_FILE, directory, _MOST_BYTES)
+        except OSError as error:
+            raise CheckpointError(
+                f"{directory} has no {RESULTS_FILE}: it is no trial's directory."
+            ) from error
         history = cls()
         # Each line has the whole config: a long run's file is larger than its numbers by far.
         with open(path, encoding="utf-8", errors="replace") as file:
-            for line in file:
+            while line := file.readline(_LONGEST_LINE):
                 try:
-                    history.add(json.loads(line))
-                except ValueError:  # The last one, of a run that was killed.
+                    result = json.loads(line)
+                except (ValueError, RecursionError):  # The last one, of a run that was killed.
                     continue
+                if isinstance(result, dict) and isinstance(result.get("config", {}), dict):
+                    history.add(result)
         return history
 
     def add(self, result: Mapping[str, Any]) -> None:
@@ -116,4 +126,7 @@ class History:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and math.isfinite(value)
+    except OverflowError:  # An integer that no float can hold.
+        return False

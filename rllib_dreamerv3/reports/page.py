@@ -103,7 +103,8 @@ def _dreams(runs: Iterable[Run]) -> str:
         if shown:
             left = sum(map(len, run.dreams)) - len(shown)
             rest = f'<p class="faint">{left} more in the run\'s folder.</p>' if left else ""
-            parts.append(f"<h3>{escape(run.title)}</h3>{''.join(map(embedded, shown))}{rest}")
+            pictures = "".join(embedded(path, run.directory) for path in shown)
+            parts.append(f"<h3>{escape(run.title)}</h3>{pictures}{rest}")
     none = "<p>None; enable them with <code>report_images_and_videos: true</code>.</p>"
     return "".join(parts) or none
 

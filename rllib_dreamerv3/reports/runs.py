@@ -15,10 +15,13 @@ from rllib_dreamerv3.options.model_sizes import variant_of
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.reports.curve import Curve
 from rllib_dreamerv3.reports.history import RESULTS_FILE, History, flat
+from rllib_dreamerv3.reports.run_files import read_text
 
 CURVE_FILE = "curve.png"
 CONFIG_FILE = "config.yaml"
 _PARAMETERS_FILE = "params.json"
+# Options take some ten kilobytes.
+_MOST_BYTES = 10_000_000
 # Videos, plots and film strips.
 _DREAMS = ("dreams/*.mp4", "dreams/*.png", "reports/open_loop_*.png")
 
@@ -56,17 +59,25 @@ class Run:
     def dreams(self) -> list[list[Path]]:
         """Files of dreams: a list for each kind, oldest first."""
         return [
-            sorted(self.directory.glob(kind), key=lambda path: (path.stat().st_mtime, path.name))
+            sorted(self.directory.glob(kind), key=lambda path: (path.lstat().st_mtime, path.name))
             for kind in _DREAMS
         ]
 
     @cached_property
     def _config_file(self) -> Mapping[str, Any]:
         try:
-            found = yaml.safe_load((self.directory / CONFIG_FILE).read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError):
+            text = read_text(self.directory / CONFIG_FILE, self.directory, _MOST_BYTES)
+            # Few aliases of aliases are many gigabytes of text, and runs write none.
+            if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
+                return {}
+            found = yaml.safe_load(text)
+        except (OSError, ValueError, RecursionError, yaml.YAMLError, CheckpointError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return {
+            name: value
+            for name, value in (found.items() if isinstance(found, dict) else ())
+            if isinstance(value, dict)
+        }
 
     @property
     def versions(self) -> Mapping[str, str]:
@@ -163,7 +174,7 @@ def _title(trial: Path, groups: Mapping[Path, str]) -> str:
 def _given(trial: Path) -> dict[str, Any]:
     """Returns the options that Tune gave to a trial."""
     try:
-        given = json.loads((trial / _PARAMETERS_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        given = json.loads(read_text(trial / _PARAMETERS_FILE, trial, _MOST_BYTES))
+    except (OSError, ValueError, RecursionError, CheckpointError):
         return {}
     return given if isinstance(given, dict) else {}

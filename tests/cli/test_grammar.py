@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from rllib_cli import stop_criteria, tune_run
 from rllib_cli.main import cli
+from rllib_dreamerv3.startup import import_path
 
 
 @pytest.fixture
@@ -264,9 +265,10 @@ def test_an_environment_of_ones_own_is_named_with_options_and_directory(ran):
     assert experiment.config == {"env": "mine:Reach", "env_config": {"a": 1, "b": 3}}
     assert run_options.pythonpath == ("there",)
     # Here, and in the processes that Ray starts.
-    first = [str(Path("there").resolve()), str(Path.cwd())]
-    assert sys.path[:2] == first
-    assert os.environ["PYTHONPATH"].split(os.pathsep)[:2] == first
+    there = str(Path("there").resolve())
+    assert sys.path[0] == os.environ["PYTHONPATH"].split(os.pathsep)[0] == there
+    # After everything that is installed.
+    assert sys.path[-1] == os.environ[import_path.VARIABLE] == str(Path.cwd())
     assert "DreamerV3 on mine:Reach" in done.output
     done = call("train", "--algo", "DreamerV3", "--env", "x:Y", "--pythonpath", "nowhere")
     assert done.exit_code == 2

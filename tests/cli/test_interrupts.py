@@ -2,10 +2,12 @@
 
 import os
 import signal
+import sys
 
 import pytest
+from ray._private import services
 
-from rllib_cli.interrupts import Interrupts, without_hangup
+from rllib_cli.interrupts import Interrupts, in_own_groups
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -47,8 +49,13 @@ def test_a_signal_that_is_ignored_stays_ignored():
         assert interrupts.requested
 
 
-def test_processes_that_are_started_outlive_the_terminal():
-    before = signal.getsignal(signal.SIGHUP)
-    with without_hangup():
-        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    assert signal.getsignal(signal.SIGHUP) == before
+def test_rays_processes_do_not_receive_what_is_sent_to_the_group(tmp_path):
+    program = "import os; print(os.getpgrp() == os.getpid(), os.getsid(0))"
+    before = services.ConsolePopen
+    with in_own_groups(), open(tmp_path / "said", "w") as said:
+        started = services.start_ray_process(
+            [sys.executable, "-c", program], "test", fate_share=False, stdout_file=said
+        )
+    started.process.wait()
+    assert services.ConsolePopen is before
+    assert (tmp_path / "said").read_text().split() == ["True", str(os.getsid(0))]

@@ -1,19 +1,16 @@
 """When the command asks a trial for a checkpoint: after so many minutes, and before it ends."""
 
-import os
 import time
 
 import pytest
 from ray import tune
-from ray.air.integrations.mlflow import MLflowLoggerCallback
-from ray.air.integrations.wandb import WandbLoggerCallback
 from ray.tune.experiment import Trial
 from ray.tune.result import SHOULD_CHECKPOINT
 
 from rllib_cli.display import open_display
 from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
-from rllib_cli.tune_callback import CommandCallback, command_callbacks, trackers
+from rllib_cli.tune_callback import CommandCallback, command_callbacks
 
 
 class Nothing(tune.Trainable):
@@ -48,15 +45,3 @@ def test_a_checkpoint_is_asked_for_in_time(said, minutes, asked, interrupted):
         result = {}
         callback.on_trial_result(1, [trial], trial, result)
         assert result.get(SHOULD_CHECKPOINT, False) == interrupted
-
-
-def test_services_are_rays_own_callbacks(monkeypatch):
-    for name in ("WANDB_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME"):
-        monkeypatch.setenv(name, "of another run")
-    wandb, mlflow = trackers("project", "experiment")
-    assert issubclass(wandb, WandbLoggerCallback)
-    assert issubclass(mlflow, MLflowLoggerCallback)
-    # Where those two look when Tune makes them without arguments.
-    assert os.environ["WANDB_PROJECT_NAME"] == "project"
-    assert os.environ["MLFLOW_EXPERIMENT_NAME"] == "experiment"
-    assert trackers(None, None) == []

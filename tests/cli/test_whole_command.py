@@ -76,6 +76,28 @@ def test_interrupted_training_is_saved_resumed_and_evaluated():
     assert re.search(r"mean +[\d.]+ +[\d.]+ +std", output)
 
 
+@pytest.mark.long
+def test_a_signal_to_the_process_group_saves_the_run():
+    """As GNU timeout and batch systems send it."""
+    process = start(
+        *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--ray-num-cpus", 2),
+        *("--config", json.dumps({**TINY, "num_env_runners": 1}), "--storage-path", "results"),
+        *("--stop", '{"training_iteration": 1000}'),
+    )
+    seen = ""
+    while len(iterations(seen)) < 1:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    os.killpg(process.pid, signal.SIGTERM)
+    seen += process.communicate()[0]
+    assert process.returncode == 130, seen
+    assert not left_behind(process.pid)
+    assert "Stopping: finishing the iteration" in seen
+    (checkpoint,) = re.findall(r"^Checkpoint: (.*)$", seen, re.MULTILINE)
+    assert (Path(checkpoint) / "rllib_checkpoint.json").is_file()
+
+
 def test_a_short_run_is_saved_and_played():
     """Everything is done once; how runs are ended and go on is in the long tests."""
     code, output = run(
@@ -166,3 +188,28 @@ def test_replay_that_no_machine_can_hold_is_refused_at_the_start():
     assert '"storage": "disk"' in output
     assert iterations(output) == []
     assert "Traceback (most" not in output
+
+
+@pytest.mark.long
+def test_a_run_that_is_stopped_at_once_says_how_it_goes_on():
+    process = start(
+        *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--ray-num-cpus", 2),
+        *("--config", json.dumps(TINY), "--storage-path", "results", "--checkpoint-freq", 1),
+        *("--stop", '{"training_iteration": 1000}'),
+    )
+    seen = ""
+    while len(iterations(seen)) < 2:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    process.send_signal(signal.SIGINT)
+    while "Ctrl-C again" not in seen:
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    process.send_signal(signal.SIGINT)
+    seen += process.communicate()[0]
+    assert process.returncode == 130, seen
+    (checkpoint,) = re.findall(r"^Checkpoint: (.*)$", seen, re.MULTILINE)
+    assert (Path(checkpoint) / "rllib_checkpoint.json").is_file()
+    assert "the same command with --resume" in seen

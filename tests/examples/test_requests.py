@@ -29,10 +29,16 @@ def example(name):
 
 def answer(application, body):
     """Status and content of what an application of ASGI answers to a request."""
+    return answer_to_parts(application, iter([body]))
+
+
+def answer_to_parts(application, parts):
+    """The same, for a body that arrives in parts."""
     sent = []
 
     async def receive():
-        return {"type": "http.request", "body": body, "more_body": False}
+        part = next(parts, None)
+        return {"type": "http.request", "body": part or b"", "more_body": part is not None}
 
     async def send(message):
         sent.append(message)
@@ -110,3 +116,43 @@ def test_fastapi_answers_what_is_wrong_and_forgets_nothing():
         assert (status, bool(content["detail"])) == (422, True)
     # The episode goes on with its second step.
     assert answer(application, as_bytes(episode="a")) == (200, {"action": 2})
+
+
+@pytest.fixture(params=["fastapi", "ray"])
+def server(request, ray_server):
+    """The server, and what names an episode of it."""
+    if request.param == "ray":
+        return ray_server, {}
+    return example("serve_fastapi").make_app(without_model.policy()), {"episode": "a"}
+
+
+def test_a_body_without_end_is_not_read(server):
+    application, _ = server
+    taken = []
+
+    def parts():
+        while True:
+            taken.append(1)
+            yield b" " * 100_000
+
+    status, content = answer_to_parts(application, parts())
+    assert (status, len(taken)) == (413, 11)
+    assert "at most 1,000,000 bytes" in str(content)
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_observations_of_several_environments_are_refused(server, begun):
+    application, episode = server
+    if begun:
+        status, first = answer(application, as_bytes(**episode))
+        episode = episode or {"state": first["state"]}
+    for rows in (2, 20_000):
+        status, _ = answer(application, as_bytes(observation=[OBSERVATION] * rows, **episode))
+        assert status == 422
+    assert answer(application, as_bytes(**episode))[1]["action"] == 1 + begun
+
+
+def test_names_of_episodes_are_short():
+    application = example("serve_fastapi").make_app(without_model.policy())
+    assert answer(application, as_bytes(episode="a" * 201))[0] == 422
+    assert answer(application, as_bytes(episode="a" * 200))[0] == 200

@@ -102,7 +102,7 @@ def test_the_first_and_the_newest_dreams_are_inside(page):
     (film,) = read.all("video")
     assert film["src"] == "data:video/mp4;base64," + base64.b64encode(b"film").decode()
     said = "".join(read.text)
-    assert re.search(r"large\.mp4 is too large for this page: 5\.0 MB", said)
+    assert re.search(r"large\.mp4 is too large to be read: 5\.0 MB", said)
     assert "4 more in the run's folder" in said
 
 

@@ -36,6 +36,15 @@ def test_report(experiment):
     assert "mine, 00001, seed=1" in page
 
 
+@pytest.mark.parametrize(("command", "file"), [("plot", "curve.png"), ("report", "report.html")])
+def test_a_link_is_replaced_and_not_followed(experiment, command, file):
+    Path("precious").write_text("mine")
+    Path(file).symlink_to("precious")
+    assert call(command, experiment).exit_code == 0
+    assert Path("precious").read_text() == "mine"
+    assert Path(file).is_file()
+
+
 @pytest.mark.parametrize("command", ["plot", "report"])
 def test_what_has_no_results_is_named(command):
     Path("empty").mkdir()

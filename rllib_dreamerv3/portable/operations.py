@@ -1,0 +1,84 @@
+"""What a SavedModel may compute: TensorFlow's operations also read and write files.
+
+A model is a program for TensorFlow. One of somebody else's is only run if it has no other
+operations than exported policies have.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+# Arithmetic, arrays, layers, control flow, and reading variables.
+_NAMES = (
+    "Abs Acos Add AddN AddV2 All Any ArgMax ArgMin Asin Atan Atan2 AvgPool BatchMatMul "
+    "BatchMatMulV2 BatchMatMulV3 BiasAdd Bincount BitwiseAnd BitwiseOr BitwiseXor "
+    "BroadcastArgs BroadcastTo Bucketize Cast Ceil ClipByValue Concat ConcatV2 Const Conv2D "
+    "Conv2DBackpropInput Cos Cosh Cumprod Cumsum CumulativeLogsumexp DepthToSpace "
+    "DepthwiseConv2dNative Div DivNoNan Einsum Elu EnsureShape Equal Erf Erfc Erfinv Exp "
+    "ExpandDims Expm1 Fill Floor FloorDiv FloorMod Gather GatherNd GatherV2 Greater "
+    "GreaterEqual Identity IdentityN If InvertPermutation IsFinite IsInf IsNan L2Loss "
+    "LeakyRelu LeftShift Less LessEqual LinSpace Log Log1p LogSoftmax LogicalAnd LogicalNot "
+    "LogicalOr LogicalXor MatMul MatrixBandPart MatrixDiagV3 Max MaxPool Maximum Mean Min "
+    "Minimum MirrorPad Mod Mul MulNoNan Ndtri Neg NextAfter NoOp NotEqual OneHot OnesLike "
+    "Pack Pad PadV2 PartitionedCall Pow PreventGradient Prod Range Rank ReadVariableOp "
+    "RealDiv Reciprocal Relu Relu6 Reshape ResizeBilinear ResizeNearestNeighbor "
+    "ResourceGather ReverseSequence ReverseV2 RightShift Rint Roll Round Rsqrt ScatterNd "
+    "SegmentSum Select SelectV2 Selu Shape ShapeN Sigmoid Sign Sin Sinh Size Slice Softmax "
+    "Softplus Softsign SpaceToDepth Split SplitV Sqrt Square SquaredDifference Squeeze "
+    "StatefulPartitionedCall StatelessIf StatelessWhile StopGradient StridedSlice Sub Sum Tan "
+    "Tanh TensorScatterAdd TensorScatterUpdate Tile TopKV2 Transpose TruncateDiv TruncateMod "
+    "UnsortedSegmentSum Unpack Where While Xdivy Xlogy ZerosLike "
+)
+ALLOWED = frozenset(_NAMES.split())
+_FILE = "saved_model.pb"
+
+
+def check_operations(folder: Path, saved_model: Any) -> None:
+    """Checks the operations of a SavedModel that run when it is loaded or called.
+
+    Args:
+        folder: Of the SavedModel.
+        saved_model: An empty ``SavedModel`` message of TensorFlow.
+
+    Raises:
+        ValueError: If there is an operation that no exported policy has, or this is not how
+            TensorFlow 2 saves models.
+    """
+    # TensorFlow prefers some of the other files that it could be in.
+    if [path.name for path in folder.glob("saved_model.*")] != [_FILE]:
+        raise ValueError(f"{folder} is no SavedModel with a single {_FILE}.")
+    try:
+        saved_model.ParseFromString((folder / _FILE).read_bytes())
+    except Exception as error:  # DecodeError of protobuf, which need not be installed here.
+        raise ValueError(f"{folder / _FILE} is damaged: {error}. Export the policy again.") from (
+            error
+        )
+    graphs = saved_model.meta_graphs
+    # Graphs of TensorFlow 1 run on loading, whatever is in them.
+    if len(graphs) != 1 or not graphs[0].object_graph_def.concrete_functions:
+        raise ValueError(f"{folder / _FILE} was not saved by TensorFlow 2 for this package.")
+    for name in sorted(set(_operations(graphs[0]))):
+        if name not in ALLOWED:
+            raise ValueError(
+                f"{folder} is not run: it has the operation {name!r}, which no exported policy "
+                "has. It may have been made to read or write your files."
+            )
+
+
+def _operations(graph: Any) -> Iterator[str]:
+    """Yields the operations of all functions of the object graph, and of those they call."""
+    functions = {function.signature.name: function for function in graph.graph_def.library.function}
+    waiting, seen = list(graph.object_graph_def.concrete_functions), set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        if name not in functions:
+            yield name
+            continue
+        for node in functions[name].node_def:
+            waiting.append(node.op)
+            for attribute in node.attr.values():
+                called = [attribute.func.name, *(each.name for each in attribute.list.func)]
+                waiting += filter(None, called)

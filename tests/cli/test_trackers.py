@@ -1,0 +1,90 @@
+"""Experiment trackers are closed after the run has ended, also where trials were interrupted."""
+
+import os
+import sys
+import time
+import types
+
+import pytest
+from ray import tune
+from ray.air.integrations.mlflow import MLflowLoggerCallback
+from ray.air.integrations.wandb import WandbLoggerCallback
+from ray.tune.experiment import Trial
+
+from rllib_cli.trackers import MLflow, Wandb, close_trackers, trackers
+
+
+class Nothing(tune.Trainable):
+    """What the trials would run."""
+
+
+@pytest.fixture
+def trials(monkeypatch):
+    # The packages are not installed for tests; nothing of them is called.
+    monkeypatch.setitem(sys.modules, "mlflow", types.ModuleType("mlflow"))
+    monkeypatch.setattr("ray.air.integrations.wandb.wandb", types.ModuleType("wandb"))
+    tune.register_trainable("Nothing", Nothing)
+    return [Trial("Nothing", trial_id=f"run_0000{n}") for n in range(2)]
+
+
+def test_services_are_rays_own_callbacks(monkeypatch):
+    for name in ("WANDB_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME"):
+        monkeypatch.setenv(name, "of another run")
+    wandb, mlflow = trackers("project", "experiment")
+    assert issubclass(wandb, WandbLoggerCallback)
+    assert issubclass(mlflow, MLflowLoggerCallback)
+    # Where those two look when Tune makes them without arguments.
+    assert os.environ["WANDB_PROJECT_NAME"] == "project"
+    assert os.environ["MLFLOW_EXPERIMENT_NAME"] == "experiment"
+    assert trackers(None, None) == []
+
+
+class Client:
+    """Takes what would be sent to a server of MLflow."""
+
+    def __init__(self):
+        self.ended = {}
+
+    def end_run(self, run_id, status):
+        self.ended[run_id] = status
+
+
+def test_runs_of_interrupted_trials_are_ended(trials):
+    callback, client = MLflow(), Client()
+    callback.mlflow_util, callback._trial_runs = client, {trials[0]: "a", trials[1]: "b"}
+    callback._running.update(trials)
+    callback.on_trial_complete(1, trials, trials[0])
+    callback.on_experiment_end(trials)
+    assert client.ended == {"a": "FINISHED"}
+    close_trackers(interrupted=True)
+    assert client.ended == {"a": "FINISHED", "b": "KILLED"}
+    # Once.
+    client.ended.clear()
+    close_trackers(interrupted=True)
+    assert client.ended == {}
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_uploads_of_interrupted_trials_are_awaited_for_seconds(trials, monkeypatch, interrupted):
+    callback, told = Wandb(), []
+    monkeypatch.setattr(callback, "_signal_logging_actor_stop", told.append)
+    monkeypatch.setattr(callback, "_cleanup_logging_actors", lambda **how: told.append(how))
+    callback._running.update(trials[:1])
+    before = time.monotonic()
+    callback.on_experiment_end(trials)
+    assert not told
+    close_trackers(interrupted)
+    assert time.monotonic() - before < 1
+    stopped, waited = told
+    assert stopped is trials[0]
+    assert waited["kill_on_timeout"]
+    assert (waited["timeout"] <= 10) == interrupted
+
+
+def test_what_a_tracker_raises_does_not_keep_others_open(trials):
+    broken, whole = MLflow(), MLflow()
+    for callback, client in ((whole, Client()), (broken, None)):
+        callback.mlflow_util, callback._trial_runs = client, {trials[0]: "a"}
+        callback._running.add(trials[0])
+    close_trackers(interrupted=True)
+    assert whole.mlflow_util.ended == {"a": "KILLED"}

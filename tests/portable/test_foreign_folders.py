@@ -1,0 +1,164 @@
+"""Exported folders of somebody else's, run with one's own ``policy_io``."""
+
+import hashlib
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import tensorflow as tf
+from exported_folders import exported_folder
+
+from rllib_dreamerv3.portable import load
+from rllib_dreamerv3.portable.described import described_as_text
+
+WRITTEN = "written"
+
+
+@pytest.fixture
+def folder(tmp_path_factory, tmp_path, monkeypatch):
+    """A policy to be changed; what a model writes lands in the working directory."""
+    monkeypatch.chdir(tmp_path)
+    whole = exported_folder(tmp_path_factory, "v1 vector, choice")
+    return Path(shutil.copytree(whole, tmp_path / "theirs"))
+
+
+def seal(folder, path="savedmodel"):
+    """Describes the files that are there, as somebody would who wants the folder to be loaded."""
+    file = folder / "policy.json"
+    described = json.loads(file.read_text())
+    del described["checksum"]
+    described["models"] = {"savedmodel": {"path": path}}
+    described["files"] = {
+        each.relative_to(folder).as_posix(): {
+            "size": each.stat().st_size,
+            "sha256": hashlib.sha256(each.read_bytes()).hexdigest(),
+        }
+        for each in folder.rglob("*")
+        if each.is_file() and each != file
+    }
+    file.write_text(described_as_text(described))
+
+
+def replace_model(folder, module, **signatures):
+    shutil.rmtree(folder / "savedmodel")
+    tf.saved_model.save(module, str(folder / "savedmodel"), signatures=signatures or None)
+    seal(folder)
+
+
+def writes_when_called(folder):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.bool, "is_first")])
+    def step(is_first):
+        tf.io.write_file(WRITTEN, "x")
+        return {"mode": is_first}
+
+    replace_model(folder, tf.Module(), serving_default=step)
+
+
+def writes_in_a_branch(folder):
+    """In a function of a function, which conditions are."""
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.bool, "is_first")])
+    def step(is_first):
+        def write():
+            tf.io.write_file(WRITTEN, "x")
+            return is_first
+
+        return {"mode": tf.cond(tf.reduce_all(is_first), write, lambda: is_first)}
+
+    replace_model(folder, tf.Module(), serving_default=step)
+
+
+def reads_when_loaded(folder):
+    """A table is filled from a file when it is created."""
+    Path("words").write_text("a\nb\n")
+    module = tf.Module()
+    line, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
+    text = tf.lookup.TextFileInitializer("words", tf.string, line, tf.int64, number)
+    module.table = tf.lookup.StaticHashTable(text, -1)
+    replace_model(folder, module)
+
+
+def of_tensorflow_1(folder):
+    """Whose initial operation is run on loading."""
+    shutil.rmtree(folder / "savedmodel")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        x = tf.compat.v1.placeholder(tf.float32, [1])
+        builder = tf.compat.v1.saved_model.Builder(str(folder / "savedmodel"))
+        builder.add_meta_graph_and_variables(
+            session,
+            ["serve"],
+            signature_def_map={
+                "serving_default": tf.compat.v1.saved_model.predict_signature_def(
+                    {"x": x}, {"mode": x + 1}
+                )
+            },
+            main_op=tf.raw_ops.WriteFile(filename=WRITTEN, contents="x"),
+        )
+        builder.save()
+    seal(folder)
+
+
+def in_another_form(folder):
+    (folder / "savedmodel" / "saved_model.pbtxt").write_text("")
+    seal(folder)
+
+
+@pytest.mark.parametrize(
+    ("attack", "told"),
+    [
+        (writes_when_called, "'WriteFile'"),
+        (writes_in_a_branch, "'WriteFile'"),
+        (reads_when_loaded, "Table"),
+        (of_tensorflow_1, "not saved by TensorFlow 2"),
+        (in_another_form, r"no SavedModel with a single saved_model\.pb"),
+    ],
+)
+def test_what_touches_files_is_refused(folder, attack, told):
+    attack(folder)
+    with pytest.raises(ValueError, match=told):
+        load(folder, format="savedmodel")
+    assert not Path(WRITTEN).exists()
+
+
+def test_damage_of_the_graph_is_told(folder):
+    (folder / "savedmodel" / "saved_model.pb").write_bytes(b"\xff" * 100)
+    seal(folder)
+    with pytest.raises(ValueError, match=r"saved_model\.pb is damaged"):
+        load(folder)
+
+
+def test_the_policies_that_are_exported_are_run(folder):
+    seal(folder)
+    load(folder, format="savedmodel")
+
+
+@pytest.mark.parametrize("path", ["../outside", "savedmodel/../../outside", "/", ""])
+def test_paths_that_leave_the_folder_are_refused(folder, path):
+    shutil.copytree(folder / "savedmodel", folder.parent / "outside")
+    seal(folder, path)
+    with pytest.raises(ValueError, match=r"leads out of|is not among the files"):
+        load(folder)
+
+
+@pytest.mark.parametrize("linked", ["savedmodel", "savedmodel/variables"])
+def test_links_that_leave_the_folder_are_refused(folder, linked):
+    seal(folder)
+    (folder / linked).rename(folder.parent / "outside")
+    (folder / linked).symlink_to(folder.parent / "outside")
+    with pytest.raises(ValueError, match="leads out of"):
+        load(folder)
+
+
+def test_files_without_a_checksum_are_refused(folder):
+    (folder / "savedmodel" / "more").write_bytes(b"x")
+    with pytest.raises(ValueError, match="more is not among the files"):
+        load(folder)
+
+
+def test_devices_are_refused(folder):
+    variables = next((folder / "savedmodel" / "variables").glob("*.data*"))
+    variables.unlink()
+    variables.symlink_to("/dev/zero")
+    with pytest.raises(ValueError, match="leads out of"):
+        load(folder)
