@@ -9,10 +9,13 @@ from rllib_dreamerv3.reports.curve import Points
 from rllib_dreamerv3.reports.drawing import By, Line, as_svg, colours_of, draw_lines, return_lines
 from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS
 from rllib_dreamerv3.reports.losses import LOSSES, MEMORY, SPEED, Measure
+from rllib_dreamerv3.reports.own_metrics import own_metrics as metrics_among
 from rllib_dreamerv3.reports.published import Published, published
 from rllib_dreamerv3.reports.runs import Run
 
 _MEGABYTES = "MB"
+# Limit on charts of the user's metrics.
+_MOST_OWN = 48
 
 
 def returns(runs: Sequence[Run]) -> str:
@@ -38,9 +41,22 @@ def returns(runs: Sequence[Run]) -> str:
 
 def losses(runs: Sequence[Run]) -> str:
     """Draws the learner's losses."""
-    return _charts(
-        runs, [(each, _lines(runs, partial(_reported, measure=each))) for each in LOSSES], "steps"
+    made = [(each, _lines(runs, partial(_reported, measure=each))) for each in LOSSES]
+    return _charts(runs, made, "steps", all_sizes=True)
+
+
+def own_metrics(runs: Sequence[Run]) -> str:
+    """Draws what the environments' ``info`` and the user's callbacks have reported."""
+    names = {name for run in runs for name in run.history.names()}
+    measures = list(metrics_among(names))
+    made = [(each, _lines(runs, partial(_reported, measure=each))) for each in measures[:_MOST_OWN]]
+    left = len(measures) - len(made)
+    rest = f'<p class="faint">{left} more are in progress.csv.</p>' if left > 0 else ""
+    none = (
+        "<p>None. Numbers in the environment's <code>info</code>, and metrics that callbacks log, "
+        "appear here.</p>"
     )
+    return _charts(runs, made, "steps") + rest if made else none
 
 
 def speed_and_memory(runs: Sequence[Run]) -> str:
@@ -50,12 +66,23 @@ def speed_and_memory(runs: Sequence[Run]) -> str:
     return _charts(runs, made, "time")
 
 
-def _charts(runs: Sequence[Run], measures: Iterable[tuple[Measure, list[Line]]], by: By) -> str:
+def _charts(
+    runs: Sequence[Run],
+    measures: Iterable[tuple[Measure, list[Line]]],
+    by: By,
+    all_sizes: bool = False,
+) -> str:
     charts = []
     for measure, lines in measures:
         if lines:
             caption = f"{escape(measure.sentence)}<br><code>{escape(measure.key)}</code>"
-            charts.append(_figure(runs, lines, by, measure.title, measure.unit, caption=caption))
+            charts.append(
+                _figure(
+                    *(runs, lines, by, measure.title, measure.unit),
+                    caption=caption,
+                    all_sizes=all_sizes,
+                )
+            )
     if not charts:
         return "<p>Nothing reported.</p>"
     return f'{_legend(runs)}<div class="charts">{"".join(charts)}</div>'
@@ -69,9 +96,12 @@ def _figure(
     unit: str,
     scores: Sequence[Published] = (),
     caption: str = "",
+    all_sizes: bool = False,
 ) -> str:
     """Draws a picture as HTML; with a caption (HTML) it is one of many small ones."""
-    figure = draw_lines(lines, _colours(runs), by, title, unit, scores, small=bool(caption))
+    figure = draw_lines(
+        lines, _colours(runs), by, title, unit, scores, small=bool(caption), all_sizes=all_sizes
+    )
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
     return f"<figure>{as_svg(figure, escape(title, quote=True))}{below}</figure>"
 

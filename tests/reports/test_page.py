@@ -7,17 +7,30 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import imageio.v3 as imageio
+import numpy as np
 import pytest
 from written_run import result, write_run
 
+from rllib_dreamerv3.reports.findings import nothing_found
 from rllib_dreamerv3.reports.losses import LOSSES, MEMORY, SPEED
 from rllib_dreamerv3.reports.page import build_page
+from rllib_dreamerv3.reports.picture_files import write_video
 from rllib_dreamerv3.reports.runs import find_runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&$name"
 EXPERIMENT = "<b onclick=x>mine\"'&"
-SECTIONS = ["Runs", "Findings", "Returns", "Losses", "Dreams", "Speed and memory", "Options"]
+SECTIONS = [
+    "Runs",
+    "Findings",
+    "Returns",
+    "Your metrics",
+    "Losses",
+    "Dreams",
+    "Speed and memory",
+    "Options",
+]
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 )
@@ -104,6 +117,52 @@ def test_the_first_and_the_newest_dreams_are_inside(page):
     said = "".join(read.text)
     assert re.search(r"large\.mp4 is too large for this page: 5\.0 MB", said)
     assert "4 more in the run's folder" in said
+
+
+def test_videos_show_a_frame_before_they_are_played(tmp_path):
+    run = write_run(tmp_path / "a" / "b", [result(100, 1.0)])
+    write_video(run / "dreams" / "1.mp4", np.full((3, 32, 48, 3), 200, np.uint8))
+    (film,) = Reader(build_page(find_runs([tmp_path]))).all("video")
+    kind, _, content = film["poster"].partition(",")
+    assert kind == "data:image/jpeg;base64"
+    frame = imageio.imread(base64.b64decode(content))
+    assert frame.shape == (32, 48, 3)
+    assert abs(float(frame.mean()) - 200) < 5
+
+
+def test_own_metrics_and_numbers_of_info_have_charts(tmp_path):
+    results = [result(steps, 1.0) for steps in (100, 200)]
+    for number, each in enumerate(results):
+        each["env_runners"]["info"] = {HOSTILE: {"last_mean": number, "sum_mean": 2.0}}
+        each["env_runners"]["rooms_seen"] = 3.0 + number
+        each["evaluation"] = {"env_runners": {"rooms_seen": 4.0}}
+        each["my_score"] = 5.0
+    write_run(tmp_path / "a" / "b", results)
+    read = Reader(build_page(find_runs([tmp_path])))
+    said = "".join(read.text)
+    for key in (
+        f"env_runners/info/{HOSTILE}/last_mean",
+        f"env_runners/info/{HOSTILE}/sum_mean",
+        "env_runners/rooms_seen",
+        "evaluation/env_runners/rooms_seen",
+        "my_score",
+    ):
+        assert key in said
+    assert said.count("Logged by a callback.") == 3
+    # Two of returns.
+    assert len(read.all("svg")) == 2 + len(LOSSES) + len(SPEED) + len(MEMORY) + 5
+    # All that a run reports by itself is known.
+    assert "Numbers in the environment's info" in "".join(
+        Reader(build_page(find_runs([write_run(tmp_path / "c", [result(100, 1.0)])]))).text
+    )
+
+
+def test_few_updates_are_told_as_the_doctor_tells_them(tmp_path):
+    write_run(tmp_path / "a" / "b", [result(834, 1.0, config={"training_ratio": 1.0})])
+    said = "".join(Reader(build_page(find_runs([tmp_path]))).text)
+    assert "Too few updates to judge: 417 of 1,000." in said
+    assert nothing_found(417) in said
+    assert nothing_found(1000) == "Nothing looks wrong."
 
 
 def test_nothing_is_fetched(page):
