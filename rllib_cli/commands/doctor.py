@@ -100,7 +100,7 @@ def examine(
 
 def _diagnose(directory: Path, display: "Display") -> int:
     """Prints the findings of each trial in a directory; returns the exit code."""
-    from rllib_dreamerv3.reports.findings import FEWEST_UPDATES
+    from rllib_dreamerv3.reports.findings import nothing_found
     from rllib_dreamerv3.reports.history import ENV_STEPS, RESULTS_FILE, UPDATES, History
     from rllib_dreamerv3.reports.runs import trials_in
     from rllib_dreamerv3.reports.trial_findings import trial_findings
@@ -122,9 +122,7 @@ def _diagnose(directory: Path, display: "Display") -> int:
         for finding in found:
             display.print(f"\n{finding}")
         if not found:
-            early = updates < 2 * FEWEST_UPDATES
-            few = f" Too few updates to judge: repeat after {2 * FEWEST_UPDATES:,}."
-            display.print(f"\nNothing looks wrong.{few if early else ''}")
+            display.print(f"\n{nothing_found(updates)}")
         display.print("")
         diagnosed += bool(found)
     return int(diagnosed > 0)

@@ -14,6 +14,8 @@ from rllib_dreamerv3.reports.published import Published, published
 from rllib_dreamerv3.reports.runs import Run
 
 _MEGABYTES = "MB"
+# Limit on charts of the user's metrics.
+_MAX_OWN = 60
 
 
 def returns(runs: Sequence[Run]) -> str:
@@ -39,12 +41,8 @@ def returns(runs: Sequence[Run]) -> str:
 
 def losses(runs: Sequence[Run]) -> str:
     """Draws the learner's losses."""
-    return _charts(
-        runs, [(each, _lines(runs, partial(_reported, measure=each))) for each in LOSSES], "steps"
-    )
-
-
-_MOST_OWN = 60
+    made = [(each, _lines(runs, partial(_reported, measure=each))) for each in LOSSES]
+    return _charts(runs, made, "steps", all_sizes=True)
 
 
 def own(runs: Sequence[Run]) -> str:
@@ -52,7 +50,7 @@ def own(runs: Sequence[Run]) -> str:
     measures = {each.key: each for run in runs for each in own_metrics(run.history)}
     if not measures:
         return ""
-    shown = list(measures.values())[:_MOST_OWN]
+    shown = list(measures.values())[:_MAX_OWN]
     left = len(measures) - len(shown)
     rest = f'<p class="faint">{left} more in progress.csv.</p>' if left else ""
     lines = [(each, _lines(runs, partial(_reported, measure=each))) for each in shown]
@@ -66,12 +64,23 @@ def speed_and_memory(runs: Sequence[Run]) -> str:
     return _charts(runs, made, "time")
 
 
-def _charts(runs: Sequence[Run], measures: Iterable[tuple[Measure, list[Line]]], by: By) -> str:
+def _charts(
+    runs: Sequence[Run],
+    measures: Iterable[tuple[Measure, list[Line]]],
+    by: By,
+    all_sizes: bool = False,
+) -> str:
     charts = []
     for measure, lines in measures:
         if lines:
             caption = f"{escape(measure.sentence)}<br><code>{escape(measure.key)}</code>"
-            charts.append(_figure(runs, lines, by, measure.title, measure.unit, caption=caption))
+            charts.append(
+                _figure(
+                    *(runs, lines, by, measure.title, measure.unit),
+                    caption=caption,
+                    all_sizes=all_sizes,
+                )
+            )
     if not charts:
         return "<p>Nothing reported.</p>"
     return f'{_legend(runs)}<div class="charts">{"".join(charts)}</div>'
@@ -85,9 +94,12 @@ def _figure(
     unit: str,
     scores: Sequence[Published] = (),
     caption: str = "",
+    all_sizes: bool = False,
 ) -> str:
     """Draws a picture as HTML; with a caption (HTML) it is one of many small ones."""
-    figure = draw_lines(lines, _colours(runs), by, title, unit, scores, small=bool(caption))
+    figure = draw_lines(
+        lines, _colours(runs), by, title, unit, scores, small=bool(caption), all_sizes=all_sizes
+    )
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
     return f"<figure>{as_svg(figure, escape(title, quote=True))}{below}</figure>"
 

@@ -22,6 +22,8 @@ By = Literal["steps", "time"]
 # Limit on points of a line: more than there are pixels only increase the file size.
 _MOST_POINTS = 400
 _INCHES, _SMALL_INCHES = (6.4, 3.4), (4.2, 2.3)
+# Values so many times the median flatten the others on a linear axis.
+_FLATTENING = 8
 _GREY = "#888888"
 # Distinguishable with colour blindness, on white and on black (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
@@ -99,6 +101,7 @@ def draw_lines(
     unit: str = "",
     published: Iterable[Published] = (),
     small: bool = False,
+    all_sizes: bool = False,
 ) -> "Figure":
     """Draws lines in one panel.
 
@@ -110,6 +113,7 @@ def draw_lines(
         unit: Label of the y-axis.
         published: Scores to compare with, drawn if the x-axis is env steps.
         small: Whether it is one of many, without a legend.
+        all_sizes: Whether large and small values are shown alike, on a logarithmic axis.
 
     Returns:
         The picture.
@@ -117,6 +121,8 @@ def draw_lines(
     figure = _figure(*(_SMALL_INCHES if small else _INCHES))
     axes = figure.subplots()
     _draw(axes, lines, colours, by, title, unit, legend=not small)
+    if all_sizes:
+        _show_all_sizes(axes, lines)
     if by == "steps":
         for number, scores in enumerate(published):
             _draw_published(axes, scores, number)
@@ -219,6 +225,18 @@ def _draw_line(axes: Any, line: Line, by: By, scale: float, colour: str) -> None
     each = np.array([np.interp(x, *run) for run in runs])
     axes.fill_between(x, each.min(0), each.max(0), color=colour, alpha=0.18, linewidth=0)
     axes.plot(x, each.mean(0), **style, label=label, linewidth=1.5)
+
+
+def _show_all_sizes(axes: Any, lines: Sequence[Line]) -> None:
+    """Makes the y-axis logarithmic if the largest values would flatten the usual ones."""
+    values = np.array([value for line in lines for points in line.runs for value in points.values])
+    sizes = np.abs(values[values != 0])
+    if not len(sizes) or sizes.max() < _FLATTENING * (usual := float(np.median(sizes))):
+        return
+    if (values > 0).all():
+        axes.set_yscale("log")
+    else:
+        axes.set_yscale("symlog", linthresh=usual)
 
 
 def _draw_published(axes: Any, scores: Published, number: int) -> None:

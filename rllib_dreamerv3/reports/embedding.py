@@ -26,9 +26,22 @@ def embedded(path: Path, folder: Path) -> str:
     content = base64.b64encode(found).decode("ascii")
     if path.suffix == ".mp4":
         shown = (
-            '<video controls loop muted playsinline preload="metadata" '
+            f'<video controls loop muted playsinline preload="metadata" {_poster(path)}'
             f'src="data:video/mp4;base64,{content}"></video>'
         )
     else:
         shown = f'<div class="wide"><img alt="{name}" src="data:image/png;base64,{content}"></div>'
     return f"<figure>{shown}<figcaption>{name}</figcaption></figure>"
+
+
+def _poster(path: Path) -> str:
+    """Returns the first frame as an attribute of the video; empty if it cannot be read."""
+    # Imported only for pictures, to keep the package's start fast.
+    import imageio.v3 as imageio
+
+    try:
+        frame = imageio.imread(path, index=0, plugin="FFMPEG")
+        picture = imageio.imwrite("<bytes>", frame, extension=".jpg")
+    except (OSError, ValueError, RuntimeError, IndexError, StopIteration):
+        return ""
+    return f'poster="data:image/jpeg;base64,{base64.b64encode(picture).decode("ascii")}" '

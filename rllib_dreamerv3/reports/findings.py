@@ -42,6 +42,13 @@ def findings(history: History) -> Iterator[Finding]:
                 yield found
 
 
+def nothing_found(updates: float) -> str:
+    """Says that a run without findings looks right, as far as its number of updates shows."""
+    enough = 2 * FEWEST_UPDATES
+    few = f" Too few updates to judge: {updates:,.0f} of {enough:,}." if updates < enough else ""
+    return f"Nothing looks wrong.{few}"
+
+
 def _diverged(history: History) -> Finding | None:
     ignored = history.latest("num_updates_ignored", 0.0) + history.latest("num_rewinds", 0.0)
     if not ignored:

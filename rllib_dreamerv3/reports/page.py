@@ -10,7 +10,7 @@ from typing import Any
 
 from rllib_dreamerv3.reports import charts
 from rllib_dreamerv3.reports.embedding import embedded
-from rllib_dreamerv3.reports.findings import FEWEST_UPDATES
+from rllib_dreamerv3.reports.findings import nothing_found
 from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS, UPDATES
 from rllib_dreamerv3.reports.runs import Run
 from rllib_dreamerv3.reports.trial_findings import trial_findings
@@ -90,9 +90,7 @@ def _findings(run: Run) -> str:
         for finding in trial_findings(run.directory, run.history)
     )
     updates = run.history.latest(UPDATES, 0.0)
-    if not found and updates < FEWEST_UPDATES:
-        found = f"<p>Too early to tell: {updates:,.0f} of {FEWEST_UPDATES} updates.</p>"
-    return f"<h3>{escape(run.title)}</h3>{found or '<p>Nothing looks wrong.</p>'}"
+    return f"<h3>{escape(run.title)}</h3>{found or f'<p>{nothing_found(updates)}</p>'}"
 
 
 def _dreams(runs: Iterable[Run]) -> str:

@@ -15,6 +15,7 @@ import subprocess
 from typing import Literal
 
 from rllib_dreamerv3.errors import ResourceError
+from rllib_dreamerv3.startup.quiet import without_native_logs
 
 Device = Literal["CPU", "GPU"]
 
@@ -45,7 +46,8 @@ def hide_gpus() -> None:
     import tensorflow as tf
 
     try:
-        tf.config.set_visible_devices([], "GPU")
+        with without_native_logs():
+            tf.config.set_visible_devices([], "GPU")
     except RuntimeError:
         if tf.config.list_logical_devices("GPU"):
             logger.warning(

@@ -10,6 +10,7 @@ Training is many times slower. The policy's step, which is called at every env s
 import os
 
 from rllib_dreamerv3.startup.compilation_cache import use_compilation_cache
+from rllib_dreamerv3.startup.quiet import without_native_logs
 
 EAGER_VARIABLE = "RLLIB_DREAMERV3_EAGER"
 
@@ -28,9 +29,10 @@ def prepare_tensorflow(threads: int | None = None) -> None:
     # TensorFlow reads environment variables at import; the user's settings are kept.
     if threads is not None:
         use_compilation_cache(threads)
-    # In Ray's processes, harmless errors of reading XLA's cache would flood the log.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2" if threads is None else "3")
-    import tensorflow as tf
+    # Harmless errors of reading XLA's cache would flood the log. Ray's processes inherit the level.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with without_native_logs():
+        import tensorflow as tf
 
     if not (tf.executing_eagerly() and tf.compat.v1.control_flow_v2_enabled()):
         if tf.compat.v1.get_default_graph().get_operations():

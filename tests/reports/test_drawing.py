@@ -44,6 +44,24 @@ def test_seeds_are_a_mean_in_a_band_over_what_they_share():
     assert labels(axes) == ["training (mean of 2)"]
 
 
+@pytest.mark.parametrize(
+    ("values", "scale"),
+    [
+        ([923.0, 55.5, 17.3, 15.3, 13.0], "log"),
+        ([1.6, -0.01, 0.02, 0.01, -0.02], "symlog"),
+        ([5.0, 0.0, 0.0, 0.1, 0.1], "symlog"),
+        ([5.5, 3.0, 2.0, 1.9], "linear"),
+        ([0.0, 0.0], "linear"),
+    ],
+)
+def test_a_first_value_does_not_flatten_the_others(values, scale):
+    lines = [Line("a", [points(range(len(values)), values)])]
+    (axes,) = draw_lines(lines, {"a": "black"}, "steps", "loss", small=True, all_sizes=True).axes
+    assert axes.get_yscale() == scale
+    (axes,) = draw_lines(lines, {"a": "black"}, "steps", "loss", small=True).axes
+    assert axes.get_yscale() == "linear"
+
+
 def test_runs_that_share_no_part_of_the_axis_are_drawn_alone():
     (axes,) = draw_returns([curve([0, 10], [1, 1]), curve([20, 30], [2, 2])]).axes
     assert [list(line.get_ydata()) for line in axes.lines] == [[1, 1], [2, 2], []]

@@ -7,17 +7,29 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import imageio.v3 as imageio
+import numpy as np
 import pytest
 from written_run import result, write_run
 
+from rllib_dreamerv3.reports.findings import nothing_found
 from rllib_dreamerv3.reports.losses import LOSSES, MEMORY, SPEED
 from rllib_dreamerv3.reports.page import build_page
+from rllib_dreamerv3.reports.picture_files import write_video
 from rllib_dreamerv3.reports.runs import find_runs
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(2)>&$name"
 EXPERIMENT = "<b onclick=x>mine\"'&"
-SECTIONS = ["Runs", "Findings", "Returns", "Losses", "Dreams", "Speed and memory", "Options"]
+SECTIONS = [
+    "Runs",
+    "Findings",
+    "Returns",
+    "Losses",
+    "Dreams",
+    "Speed and memory",
+    "Options",
+]
 PIXEL = base64.b64decode(
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
 )
@@ -104,6 +116,25 @@ def test_the_first_and_the_newest_dreams_are_inside(page):
     said = "".join(read.text)
     assert re.search(r"large\.mp4 is too large to be read: 5\.0 MB", said)
     assert "4 more in the run's folder" in said
+
+
+def test_videos_show_a_frame_before_they_are_played(tmp_path):
+    run = write_run(tmp_path / "a" / "b", [result(100, 1.0)])
+    write_video(run / "dreams" / "1.mp4", np.full((3, 32, 48, 3), 200, np.uint8))
+    (film,) = Reader(build_page(find_runs([tmp_path]))).all("video")
+    kind, _, content = film["poster"].partition(",")
+    assert kind == "data:image/jpeg;base64"
+    frame = imageio.imread(base64.b64decode(content))
+    assert frame.shape == (32, 48, 3)
+    assert abs(float(frame.mean()) - 200) < 5
+
+
+def test_few_updates_are_reported_as_by_the_doctor(tmp_path):
+    write_run(tmp_path / "a" / "b", [result(834, 1.0, config={"training_ratio": 1.0})])
+    said = "".join(Reader(build_page(find_runs([tmp_path]))).text)
+    assert "Too few updates to judge: 417 of 1,000." in said
+    assert nothing_found(417) in said
+    assert nothing_found(1000) == "Nothing looks wrong."
 
 
 def test_nothing_is_fetched(page):

@@ -9,6 +9,7 @@ from typing import Any
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig, NotProvided
 from ray.rllib.core.rl_module.rl_module import RLModuleSpec
+from ray.util.debug import log_once
 
 import rllib_dreamerv3
 from rllib_dreamerv3.errors import unknown_name
@@ -296,6 +297,9 @@ class DreamerV3Config(AlgorithmConfig):
             ConfigError: For the first invalid option; says which values are valid.
         """
         check(self)
+        if self.algo_class is not None:
+            # RLlib would log once how to leave the new API stack, which is refused here.
+            log_once(f"{self.algo_class.__name__}_on_new_api_stack")
         super().validate()
 
     def get_state(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module.rl_module import RLModule
+from ray.util.debug import log_once
 
 from rllib_dreamerv3.agent.networks.model import (
     DreamerModel,
@@ -23,6 +24,9 @@ from rllib_dreamerv3.plugin.checkpoints.components import ArrayFiles
 from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 from rllib_dreamerv3.spaces.codecs import make_codecs
 from rllib_dreamerv3.spaces.nesting import flatten, leaves
+
+# RLlib creates an object in each RLModule that it calls deprecated itself; count that as said.
+log_once("RLModule(config=[RLModuleConfig object])")
 
 _IS_FIRST = "is_first"
 _HOW_TO_ACT = (
