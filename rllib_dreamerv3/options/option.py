@@ -17,8 +17,8 @@ _WORDS = {
     bool: "true or false",
     dict: "a mapping",
     str: "a name",
-    type: "a class",
-    Callable: "a function or a list of functions",
+    type: "a class (in files module:Class)",
+    Callable: "a function or a list of functions (in files module:function)",
     Any: "what RLlib accepts",
 }
 

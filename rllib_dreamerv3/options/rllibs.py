@@ -214,8 +214,8 @@ class EvaluationRunOptions:
     custom_evaluation_function: Callable | None = option(
         None,
         "Replaces the built-in evaluation. Called with the algorithm and the evaluation env "
-        'runners; passes its results to algorithm.metrics.aggregate(..., key=("evaluation", '
-        '"env_runners")).',
+        "runners; returns ({}, env_steps, agent_steps), and passes its results to "
+        'algorithm.metrics.aggregate(..., key=("evaluation", "env_runners")).',
     )
 
 

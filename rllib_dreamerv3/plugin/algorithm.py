@@ -205,9 +205,9 @@ class DreamerV3(CheckpointedAlgorithm):
         """
         self._this_iteration.evaluated = True
         results = super().evaluate(*args, **kwargs)
-        group = self.eval_env_runner_group
-        for index, actor in group._worker_manager.actors().items() if group else ():
-            raise_fatal_error(actor, name_of(index, evaluation=True))
+        if (group := self.eval_env_runner_group) is not None:
+            for index, actor in group._worker_manager.actors().items():
+                raise_fatal_error(actor, name_of(index, evaluation=True))
         return results
 
     def _evaluate_with_custom_eval_function(self) -> tuple[dict[str, Any], int, int]:

@@ -13,6 +13,7 @@ from changed_options import with_options
 from ray import cloudpickle
 from tiny import tiny_config
 
+from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.records import IS_FIRST
 
@@ -269,6 +270,12 @@ def test_a_function_of_ones_own_evaluates(algorithm):
 
     result = evaluate(algorithm, custom_evaluation_function=evaluate_otherwise)
     assert result["num_episodes"] == 2
+
+
+@pytest.mark.parametrize("returned", [{"episode_return_mean": 1.0}, None, ({}, 1), ({}, 1.5, 1)])
+def test_a_function_that_returns_something_else_is_told(algorithm, returned):
+    with pytest.raises(ConfigError, match=r"has to return three values, \(\{\}, env_steps, agent"):
+        evaluate(algorithm, custom_evaluation_function=lambda *_: returned)
 
 
 def test_a_lost_env_runner_is_waited_for_if_told_so(algorithm):

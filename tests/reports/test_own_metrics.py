@@ -10,7 +10,7 @@ from rllib_dreamerv3.reports.own_metrics import own_metrics
 from rllib_dreamerv3.reports.page import build_page
 from rllib_dreamerv3.reports.runs import find_runs
 
-LIBRARYS = {
+LIBRARIES = {
     "sample": 0.1,
     "time_between_sampling": 0.1,
     "env_reset_timer": 0.1,
@@ -33,13 +33,12 @@ LIBRARYS = {
 }
 
 
-def results(**own):
-    """Results with everything that is not the user's, and something that is."""
+def results(own=lambda steps: {}):
+    """Results with everything that is not the user's, and what ``own`` returns for env steps."""
     for steps in (100, 200, 300):
         one = result(steps, 5.0, evaluation=7.0)
-        reported = {name: x(steps) if callable(x) else x for name, x in own.items()}
-        one["env_runners"] |= LIBRARYS | reported
-        one["evaluation"]["env_runners"] |= LIBRARYS | reported
+        one["env_runners"] |= LIBRARIES | own(steps)
+        one["evaluation"]["env_runners"] |= LIBRARIES | own(steps)
         yield one
 
 
@@ -50,13 +49,15 @@ def test_nothing_of_the_libraries_is_the_users():
 def test_metrics_of_callbacks_and_numbers_of_info_are_found():
     history = History(
         results(
-            farthest=2.0,
-            episode_success=lambda steps: steps,
-            reach={"left": 1.0},
-            info={
-                "won": {"last_mean": 0.5, "sum_mean": 0.5},
-                "cost": {"last_mean": 1.0, "sum_mean": float},
-            },
+            lambda steps: {
+                "farthest": 2.0,
+                "episode_success": steps,
+                "reach": {"left": 1.0},
+                "info": {
+                    "won": {"last_mean": 0.5, "sum_mean": 0.5},
+                    "cost": {"last_mean": 1.0, "sum_mean": steps},
+                },
+            }
         )
     )
     found = own_metrics(history)
@@ -76,7 +77,7 @@ def test_metrics_of_callbacks_and_numbers_of_info_are_found():
 
 @pytest.mark.parametrize("own", [{}, {"<b>": 1.0}, {str(i): i for i in range(100)}])
 def test_the_page_has_a_section_if_there_are_any(own, tmp_path):
-    write_run(tmp_path / "a" / "b", list(results(**own)))
+    write_run(tmp_path / "a" / "b", list(results(lambda _: own)))
     page = build_page(find_runs([tmp_path]))
     HTMLParser().feed(page)
     assert ("<h2>Own metrics</h2>" in page) == bool(own)

@@ -1,6 +1,8 @@
 """Spaces survive JSON, and what is no space is told."""
 
+import enum
 import json
+import re
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from gymnasium import spaces
 from hypothesis import given
 
 from rllib_dreamerv3.errors import SpaceError
+from rllib_dreamerv3.spaces.codecs import make_codecs
 from rllib_dreamerv3.spaces.space_json import space_from_json, space_to_json
 
 BOX = {"type": "Box", "shape": [2], "dtype": "float32", "low": 0.0, "high": 1.0}
@@ -51,6 +54,50 @@ def test_corner_cases_survive(space):
 def test_keys_keep_their_order_and_numbers_stay_numbers():
     space = spaces.Dict([("z", spaces.Discrete(2)), (1, spaces.Discrete(3))])
     assert list(through_json(space).spaces) == ["z", 1]
+
+
+class Key(str, enum.Enum):
+    """Keys that are texts, too."""
+
+    LEFT = "left"
+    RIGHT = "right"
+
+
+class Number(enum.IntEnum):
+    """Keys that are numbers, too."""
+
+    ONE = 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "plain"),
+    [
+        (list(Key), ["left", "right"]),
+        ([np.int64(3), Number.ONE, True], [1, 3]),
+        ([np.str_("left")], ["left"]),
+    ],
+)
+def test_keys_that_equal_texts_and_numbers_become_them(keys, plain):
+    space = spaces.Dict({key: spaces.Discrete(2) for key in keys})
+    again = space_from_json(json.loads(json.dumps(space_to_json(space))))
+    assert again == space
+    assert sorted(again.spaces) == plain
+    assert {type(key) for key in again.spaces} == {type(plain[0])}
+    observations, actions = make_codecs(space, space)
+    batch = {key: np.array([1]) for key in keys}
+    assert observations.encode(batch).keys() == {f"obs/{key}" for key in plain}
+    np.testing.assert_equal(observations.decode(observations.encode(batch)), batch)
+    taken = actions.decode(actions.encode(batch))
+    assert [taken[key] for key in keys] == [1] * len(keys)
+
+
+@pytest.mark.parametrize("key", [(0, 1), 1.5, None, b"left", enum.Enum("Plain", "LEFT").LEFT])
+def test_other_keys_are_refused_before_anything_begins(key):
+    space = spaces.Dict({key: spaces.Discrete(2)})
+    fine = spaces.Discrete(2)
+    for pair in ((space, fine), (fine, space), (spaces.Tuple([space]), fine)):
+        with pytest.raises(SpaceError, match=f"the key {re.escape(repr(key))} cannot be written"):
+            make_codecs(*pair)
 
 
 def test_equal_bounds_take_no_room():

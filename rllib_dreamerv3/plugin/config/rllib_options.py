@@ -220,10 +220,9 @@ def _check_classes(config: Any) -> None:
 
 def _check_subclass(name: str, given: Any, needed: type) -> None:
     if not (isinstance(given, type) and issubclass(given, needed)):
-        hint = " Name a class as 'module:Class'." if isinstance(given, str) else ""
         raise ConfigError(
             f"{name} must be a subclass of {needed.__module__}.{needed.__qualname__}, not "
-            f"{_SHORT.repr(given)}.{hint}"
+            f"{_SHORT.repr(given)}."
         )
 
 
