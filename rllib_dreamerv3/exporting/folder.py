@@ -11,7 +11,7 @@ from rllib_dreamerv3.agent.networks.saved import read_saved_networks, read_weigh
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.files import EXPORTED_CODE, EXPORTED_NETWORKS_FILE, POLICY_FILE
-from rllib_dreamerv3.checkpoints.manifest import is_exported
+from rllib_dreamerv3.checkpoints.manifest import files_of_exported
 from rllib_dreamerv3.exporting import formats as write_as
 from rllib_dreamerv3.exporting.checks import check_folder
 from rllib_dreamerv3.exporting.description import describe
@@ -32,7 +32,8 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
 
     Args:
         checkpoint: A checkpoint, or a policy that was exported.
-        out: Folder to write; what was exported to it before is replaced as a whole.
+        out: Folder to write; what was exported to it before is replaced as a whole;
+            files of others are kept.
         formats: Some of :data:`FORMATS`.
 
     Returns:
@@ -47,7 +48,7 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
     weights = read_weights(checkpoint)
     with weights_told(checkpoint):
         step = make_step(saved, weights)
-    with replacing(out, is_exported) as folder:
+    with replacing(out, files_of_exported) as folder:
         described = describe(saved, told)
         # With the critic, so that load_policy() finds all that it needs.
         acting = [*step.networks.named_variables(), *(x for x in weights if _of_critic(x))]

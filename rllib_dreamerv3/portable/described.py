@@ -35,14 +35,13 @@ def read_described(directory: Path) -> dict[str, Any]:
         ValueError: If the file is missing or damaged, or describes something else.
     """
     path = directory / POLICY_FILE
+    # Reading a pipe would wait, and a device may never end.
+    if not path.is_file():
+        raise ValueError(f"There is no {path.name} in {directory}: it is no exported policy.")
     try:
         data = path.read_bytes()
         described = json.loads(data)
-    except FileNotFoundError as error:
-        raise ValueError(
-            f"There is no {path.name} in {directory}: it is no exported policy."
-        ) from (error)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(described, dict) or described.get("format") != FORMAT:
         raise ValueError(

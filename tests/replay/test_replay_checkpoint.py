@@ -252,12 +252,21 @@ def test_failed_save_leaves_the_older_checkpoint(tmp_path: Path):
     assert restored.metrics() == expected
 
 
+def test_files_of_others_are_kept(tmp_path: Path):
+    buffer = filled_buffer()
+    checkpoint.save(buffer, tmp_path)
+    (tmp_path / "notes.npy").write_text("mine")
+    checkpoint.save(buffer, tmp_path)
+    assert (tmp_path / "notes.npy").read_text() == "mine"
+
+
 @pytest.mark.parametrize("content", ["notes.txt", "index.json", "reward.npy"])
-def test_foreign_directory_is_not_overwritten(tmp_path: Path, content: str):
-    (tmp_path / content).write_text("{}")
+@pytest.mark.parametrize("text", ["{}", '{"see": "rllib_dreamerv3.replay"}'])
+def test_foreign_directory_is_not_overwritten(tmp_path: Path, content: str, text: str):
+    (tmp_path / content).write_text(text)
     with pytest.raises(CheckpointError, match="not overwritten"):
         checkpoint.save(filled_buffer(), tmp_path)
-    assert (tmp_path / content).read_text() == "{}"
+    assert (tmp_path / content).read_text() == text
     with pytest.raises(CheckpointError, match="is a file"):
         checkpoint.save(filled_buffer(), tmp_path / content)
 
@@ -327,7 +336,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "count": (edits(num_records=1), "not 1"),
     "no segments": (edits(segments=[]), "do not belong to its segments"),
     "odd stream": (edits_deep("segments", 0, [7, 0, 0]), "7 is not a name"),
-    "odd start": (edits_deep("segments", 0, ["a", 0, -3]), "-3 is not a number"),
+    "odd start": (edits_deep("segments", 0, ["a", 0, -3]), "is -3, not a count"),
     "odd origin": (edits_deep("segments", 0, ["a", 9999, 0]), "before its own origin"),
     "odd chunk": (edits_deep("chunks", 0, [0]), "index.json is damaged"),
     "empty chunk": (
