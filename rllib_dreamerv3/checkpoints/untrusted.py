@@ -3,6 +3,7 @@
 import errno
 import json
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def number(value: object, what: str) -> float:
 
 
 def _is_finite(value: float) -> bool:
-    return abs(value) < float("inf")
+    return abs(value) <= sys.float_info.max
 
 
 def _finite(text: str) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.manifest import damaged
-from rllib_dreamerv3.checkpoints.untrusted import count, number, read_json
+from rllib_dreamerv3.checkpoints.untrusted import count, number, read_json, require_regular
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.replay.buffer import LIFETIME_COUNTERS, ReplayBuffer
@@ -238,6 +238,8 @@ def _parse(raw: dict[str, Any]) -> Index:
         raise ValueError("it has records but no columns")
     if index.lifetime.keys() != set(LIFETIME_COUNTERS):
         raise ValueError(f"its lifetime counters are not {', '.join(LIFETIME_COUNTERS)}")
+    for name in index.specs:
+        file_name(name).encode()  # Some names cannot be those of files.
     if index.rewards and index.rewards.keys() != {"reward_min", "reward_max"}:
         raise ValueError("its range of rewards is not reward_min and reward_max")
     # Let the generator itself validate the state.
@@ -305,13 +307,14 @@ def open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
     Raises:
         CheckpointError: If it is missing, or contradicts the index.
     """
-    if not path.is_file():
+    try:
+        require_regular(path)
+        column = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
         raise CheckpointError(
             f"The file {path} is missing: the checkpoint is incomplete. Restore another one."
-        )
-    try:
-        column = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        ) from error
+    except Exception as error:  # Whatever NumPy's parser of headers raises.
         raise damaged(path, f"NumPy cannot read it ({error})") from error
     if not isinstance(column, np.memmap):
         raise damaged(path, "it is not an array file")

@@ -10,16 +10,15 @@ import numpy as np
 import pyarrow.fs
 from ray.rllib.utils.checkpoints import Checkpointable
 
-from rllib_dreamerv3.checkpoints import tensors
+from rllib_dreamerv3.checkpoints import counters_file, tensors
+from rllib_dreamerv3.checkpoints.counters_file import COUNTERS_FILE
 from rllib_dreamerv3.checkpoints.files import ARRAYS_FILE
-from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
-COMPONENT_COUNTERS = "dreamerv3"
-COUNTERS_FILE = "counters.json"
+COMPONENT_COUNTERS = counters_file.COUNTERS_DIRECTORY
 
 
 class FileComponent(Checkpointable):
@@ -153,11 +152,4 @@ class CounterFiles(FileComponent):
         return {COUNTERS_FILE} if (directory / COUNTERS_FILE).is_file() else None
 
     def read(self, directory: Path) -> None:
-        path = directory / COUNTERS_FILE
-        try:
-            counters = json.loads(path.read_text(encoding="utf-8"))
-            self._set(counters)
-        except FileNotFoundError as error:
-            raise CheckpointError(f"{path} is missing. Take an earlier checkpoint.") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise damaged(path, f"{error or type(error).__name__}") from error
+        self._set(counters_file.read(directory))
