@@ -83,15 +83,7 @@ class Optimizer(tf.Module):
             CheckpointError: If the state belongs to other variables; nothing is changed then.
         """
         own = self._state()
-        differing = sorted(own.keys() ^ state.keys()) or [
-            name for name, variable in own.items() if variable.shape != np.shape(state[name])
-        ]
-        if differing:
-            raise CheckpointError(
-                f"This optimizer state belongs to another network: {len(differing)} entries differ "
-                f"in name or shape, the first is {differing[0]!r}. Restore with the model size, "
-                "variant and spaces it was saved with."
-            )
+        check_state(own, state)
         for name, variable in own.items():
             variable.assign(state[name])
 
@@ -266,6 +258,27 @@ class LaProp(Optimizer):
     def _clip_factor(self, variable: tf.Variable, gradient_norm: tf.Tensor) -> tf.Tensor:
         limit = self._clip_share * tf.maximum(self._min_norm, tf.norm(variable))
         return 1.0 / tf.maximum(1.0, gradient_norm / limit)
+
+
+def check_state(own: Mapping[str, tf.Variable], state: Mapping[str, np.ndarray]) -> None:
+    """Raises CheckpointError if arrays cannot be assigned to the variables of the same names."""
+    differing = sorted(own.keys() ^ state.keys()) or [
+        name for name, variable in own.items() if not _fits(variable, state[name])
+    ]
+    if differing:
+        raise CheckpointError(
+            f"This optimizer state belongs to another network: {len(differing)} entries differ in "
+            f"name, shape or dtype, the first is {differing[0]!r}. Restore with the model size, "
+            "variant and spaces it was saved with."
+        )
+    for name, variable in own.items():
+        if variable.dtype.is_integer and np.any(state[name] < 0):
+            raise CheckpointError(f"{name!r} of this optimizer state is negative: it is damaged.")
+
+
+def _fits(variable: tf.Variable, array: np.ndarray) -> bool:
+    shape, dtype = np.shape(array), np.asarray(array).dtype
+    return bool(variable.shape == shape and variable.dtype.as_numpy_dtype == dtype)
 
 
 def make_optimizers(

@@ -37,7 +37,7 @@ from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import Context, Observed, split_context
-from rllib_dreamerv3.agent.optimizers import make_optimizers
+from rllib_dreamerv3.agent.optimizers import check_state, make_optimizers
 from rllib_dreamerv3.agent.replicas import ALONE, Replicas
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import LearningOptions
@@ -438,10 +438,16 @@ class Trainer(tf.Module):
         return state
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restores the result of :meth:`get_state`."""
-        self.updates.assign(state["updates"])
-        self.return_normalizer.low.assign(state["returns/low"])
-        self.return_normalizer.high.assign(state["returns/high"])
+        """Restores the result of :meth:`get_state`.
+
+        Raises:
+            CheckpointError: If it belongs to another trainer; optimizers may have changed already.
+        """
+        returns = self.return_normalizer
+        own = {"updates": self.updates, "returns/low": returns.low, "returns/high": returns.high}
+        check_state(own, {name: state[name] for name in own if name in state})
+        for name, variable in own.items():
+            variable.assign(state[name])
         for name, optimizer in self.optimizers.items():
             prefix = f"{name}/"
             optimizer.set_state(

@@ -2,7 +2,7 @@
 
 All files are written to a hidden directory beside the target and synced to disk, then the two
 directories are exchanged. If the process ends at any point, the target has either the old or the
-new content.
+new content. Files that others put into it are kept.
 """
 
 import contextlib
@@ -11,13 +11,18 @@ import errno
 import fcntl
 import os
 import shutil
+import stat
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextvars import ContextVar
 from pathlib import Path
 
 from rllib_dreamerv3.checkpoints.manifest import is_checkpoint, is_exported
 from rllib_dreamerv3.errors import CheckpointError
+
+OwnFiles = Callable[[Path], Collection[str] | None]
+"""Returns the names of the files in a directory, with "/", that a new content replaces; None if it
+may not be replaced."""
 
 _TEMPORARY, _OLDER = "tmp", "old"
 # The directory that replacing() has yielded, inside of its block.
@@ -27,28 +32,30 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 @contextlib.contextmanager
-def replacing(target: Path, may_replace: Callable[[Path], bool]) -> Iterator[Path]:
+def replacing(target: Path, own_files: OwnFiles) -> Iterator[Path]:
     """Yields an empty directory that replaces ``target`` on exit.
 
-    If the block raises, ``target`` is unchanged. Removes leftovers of processes that were killed
-    while writing to the same target.
+    Files of others in ``target``, such as a user's notes, are kept. If the block raises,
+    ``target`` is unchanged. Removes leftovers of processes that were killed while writing to the
+    same target.
 
     Inside of another such block, a target below its directory is that directory itself: it is
     synced to disk and renamed with the rest.
 
     Args:
         target: The directory to write; parents are created. Links are followed.
-        may_replace: Whether an existing directory that is not empty may be replaced.
+        own_files: What may be replaced in an existing directory that is not empty.
 
     Yields:
         The directory to write to instead.
 
     Raises:
-        CheckpointError: If the content of ``target`` may not be replaced.
+        CheckpointError: If the content of ``target`` may not be replaced, or cannot be in one
+            step, because it is a mount point.
         OSError: If the disk is full, or writing is not permitted.
     """
     target = Path(os.path.realpath(target))
-    refuse_foreign(target, may_replace)
+    replaceable_files(target, own_files)
     if _being_written.get() in target.parents:
         target.mkdir(parents=True, exist_ok=True)
         yield target
@@ -69,6 +76,7 @@ def replacing(target: Path, may_replace: Callable[[Path], bool]) -> Iterator[Pat
             _being_written.reset(token)
         if target.is_dir():
             temporary.chmod(target.stat().st_mode)
+            _keep_foreign(target, replaceable_files(target, own_files), temporary)
         _to_disk(temporary)
         _put_in_place(temporary, target)
     finally:
@@ -89,15 +97,23 @@ def recover(target: Path) -> None:
             return
 
 
-def refuse_foreign(target: Path, may_replace: Callable[[Path], bool]) -> None:
-    """Raises CheckpointError if the content of ``target`` may not be replaced."""
+def replaceable_files(target: Path, own_files: OwnFiles) -> Collection[str]:
+    """Returns the names of the files in ``target`` that may be replaced.
+
+    Raises:
+        CheckpointError: If the directory may not be, or cannot be, replaced.
+    """
     if not target.exists():
-        return
+        return ()
     if not target.is_dir():
         raise CheckpointError(f"{target} is a file. Choose another directory.")
+    if target.is_mount():
+        raise _mount_point(target)
     content = sorted(entry.name for entry in target.iterdir())
-    if content and not may_replace(target):
+    own = own_files(target) if content else ()
+    if own is None:
         raise not_overwritten(str(target), target, content[0])
+    return own
 
 
 def not_overwritten(name: str, directory: Path, content: str) -> CheckpointError:
@@ -117,6 +133,30 @@ def not_overwritten(name: str, directory: Path, content: str) -> CheckpointError
     return CheckpointError(f"{name} {found} and is not overwritten. Choose another directory.")
 
 
+def _mount_point(target: Path) -> CheckpointError:
+    return CheckpointError(
+        f"{target} is a mount point, which cannot be replaced in one step. Choose a directory "
+        f"inside of it, such as {target / 'checkpoint'}."
+    )
+
+
+def _keep_foreign(target: Path, own: Collection[str], written: Path) -> None:
+    """Puts the files of others into the new content, unless that has a file of the same name."""
+    for folder, folders, names in os.walk(target):
+        # Links to directories are not entered, but are files of others, too.
+        for name in [*names, *(x for x in folders if Path(folder, x).is_symlink())]:
+            old = Path(folder, name)
+            inside = old.relative_to(target)
+            new = written / inside
+            if inside.as_posix() in own or os.path.lexists(new):
+                continue
+            new.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(old, new, follow_symlinks=False)
+            except OSError:  # No hard links on this file system.
+                shutil.copy2(old, new, follow_symlinks=False)
+
+
 def _remove_leftovers(target: Path, keep: Path) -> None:
     for kind in (_TEMPORARY, _OLDER):
         for left in target.parent.glob(f".{_escaped(target.name)}.*.{kind}"):
@@ -133,6 +173,17 @@ def _remove_leftovers(target: Path, keep: Path) -> None:
 
 def _put_in_place(temporary: Path, target: Path) -> None:
     """Makes ``temporary`` the new ``target``; the old one is removed or now ``temporary``."""
+    try:
+        _rename(temporary, target)
+    except OSError as error:
+        # A directory that is mounted again in the same file system does not show it.
+        if error.errno == errno.EBUSY:
+            raise _mount_point(target) from error
+        raise
+    _flush(target.parent)
+
+
+def _rename(temporary: Path, target: Path) -> None:
     if not target.exists():
         temporary.rename(target)
     elif not _exchange(temporary, target):
@@ -144,7 +195,6 @@ def _put_in_place(temporary: Path, target: Path) -> None:
             older.rename(target)
             raise
         shutil.rmtree(older, ignore_errors=True)
-    _flush(target.parent)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -165,7 +215,9 @@ def _to_disk(directory: Path) -> None:
     """Syncs a directory and all its files to disk."""
     for folder, _, names in os.walk(directory):
         for name in names:
-            _flush(Path(folder, name))
+            # Files of others may be links, or pipes, on which opening waits.
+            if stat.S_ISREG(os.lstat(Path(folder, name)).st_mode):
+                _flush(Path(folder, name))
         _flush(Path(folder))
 
 

@@ -9,8 +9,9 @@ package can compute.
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -20,7 +21,19 @@ from typing import Any, NamedTuple
 
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
-from rllib_dreamerv3.checkpoints.files import EXPORTED_CODE, EXPORTED_NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.checkpoints.files import (
+    EXPORTED_CODE,
+    EXPORTED_NETWORKS_FILE,
+    NETWORKS_FILE,
+    POLICY_FILE,
+)
+from rllib_dreamerv3.checkpoints.untrusted import (
+    count,
+    parse_json,
+    read_bytes,
+    read_json,
+    require_regular,
+)
 from rllib_dreamerv3.errors import CheckpointError
 
 MANIFEST = "manifest.json"
@@ -104,15 +117,17 @@ def read(directory: Path) -> Manifest:
         return _of_exported(directory)
     path = directory / MANIFEST
     try:
-        text = path.read_bytes()
-        content = json.loads(text)
+        text = read_bytes(path)
+        content = parse_json(text)
     except FileNotFoundError:
         raise CheckpointError(
             f"{directory} is not a complete checkpoint of DreamerV3: it has no {MANIFEST}. Give "
             "the directory that save_to_path() returned, or a trial's checkpoint_* directory."
         ) from None
+    except OSError as error:
+        raise damaged(path, _unreadable(error)) from error
     except ValueError as error:
-        raise damaged(path, "it is not valid JSON") from error
+        raise damaged(path, f"it is not valid JSON ({error})") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise CheckpointError(f"{path} does not describe a checkpoint of DreamerV3.")
     if content.get("format_version") != FORMAT_VERSION:
@@ -128,7 +143,7 @@ def read(directory: Path) -> Manifest:
     try:
         return _parse(content)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise damaged(path, f"it has no valid {error}") from error
+        raise damaged(path, _wrong_entry(error)) from error
 
 
 def verify(directory: Path, only: Iterable[str] | None = None) -> Manifest:
@@ -156,7 +171,10 @@ def verify(directory: Path, only: Iterable[str] | None = None) -> Manifest:
 
 def is_checkpoint(directory: Path) -> bool:
     """Whether a directory is a checkpoint, complete or damaged."""
-    return FORMAT in _text(directory / MANIFEST)
+    if _format_of(directory / MANIFEST) == FORMAT:
+        return True
+    # The manifest may be damaged, lost, or not yet copied from another machine.
+    return (directory / NETWORKS_FILE).is_file()
 
 
 def is_exported(directory: Path) -> bool:
@@ -164,11 +182,37 @@ def is_exported(directory: Path) -> bool:
     # Imported here, because portable/ needs NumPy, and commands check options without it.
     from rllib_dreamerv3.portable.described import FORMAT as EXPORTED_FORMAT
 
-    if EXPORTED_FORMAT in _text(directory / POLICY_FILE):
+    if _format_of(directory / POLICY_FILE) == EXPORTED_FORMAT:
         return True
-    # The file may be lost, or not yet copied from another machine.
+    # Likewise.
     networks, code = directory / EXPORTED_NETWORKS_FILE, directory / EXPORTED_CODE
     return networks.is_file() and code.is_dir()
+
+
+def files_of_checkpoint(directory: Path) -> Collection[str] | None:
+    """Names of all files that were written to a checkpoint; None for another directory.
+
+    Raises:
+        CheckpointError: If they are unknown, because the manifest is damaged.
+    """
+    if is_exported(directory) or not is_checkpoint(directory):
+        return None
+    return _listed_files(directory)
+
+
+def files_of_exported(directory: Path) -> Collection[str] | None:
+    """Likewise of an exported policy."""
+    return _listed_files(directory) if is_exported(directory) else None
+
+
+def _listed_files(directory: Path) -> Collection[str]:
+    try:
+        return {*read(directory).files, POLICY_FILE if is_exported(directory) else MANIFEST}
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{directory} is not overwritten, since it cannot be told which files in it are yours: "
+            f"{error} Delete the directory, or choose another one."
+        ) from error
 
 
 def instead_of(directory: Path) -> str:
@@ -188,12 +232,13 @@ def damaged(path: Path, what: str, directory: Path | None = None) -> CheckpointE
     return CheckpointError(f"{path} is damaged: {what}. {advice}")
 
 
-def _text(path: Path) -> str:
-    """Returns the text of any file; empty if it cannot be read."""
+def _format_of(path: Path) -> Any:
+    """Returns the format that a JSON file states; None if it cannot be read."""
     try:
-        return path.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
+        content = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return content.get("format") if isinstance(content, dict) else None
 
 
 def _names_below(directory: Path) -> Iterable[str]:
@@ -214,23 +259,24 @@ def _of_exported(directory: Path) -> Manifest:
     except ValueError as error:
         raise CheckpointError(str(error)) from error
     try:
-        files = {name: File(x["size"], x["sha256"]) for name, x in described["files"].items()}
+        files = _files(described["files"], "sha256")
         # Not in the list, but compared with the checksum in itself.
         files[POLICY_FILE] = _describe(path, hashlib.sha256)
         return Manifest(
             format_version=EXPORTED_VERSION,
-            package_version=described["package_version"],
+            package_version=_text(described["package_version"], "package_version"),
             files=files,
-            **described["checkpoint"],
+            **_progress(described["checkpoint"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise damaged(path, f"it has no valid {error}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise damaged(path, _wrong_entry(error)) from error
 
 
-def _describe(path: Path, digest: Digest = xxh3_128) -> File:
+def _describe(path: Path, digest: Digest = xxh3_128, most: float = math.inf) -> File:
+    """Reads a file, but not much more than the given number of bytes."""
     checksum, size = digest(), 0
     with open(path, "rb", buffering=0) as file:
-        while block := file.read(_BLOCK_BYTES):
+        while size <= most and (block := file.read(_BLOCK_BYTES)):
             checksum.update(block)
             size += len(block)
     return File(size, checksum.hexdigest())
@@ -244,35 +290,63 @@ def _problem(
     if expected is None:
         return damaged(directory / MANIFEST, f"it does not list {name}")
     try:
-        size = path.stat().st_size
+        size = require_regular(path)
         if size != expected.size:
             what = f"it has {size} bytes, but was written with {expected.size}"
             return damaged(path, what, directory)
-        if _describe(path, digest) != expected:
+        if _describe(path, digest, most=size) != expected:
             what = "its checksum has changed since it was written"
             return damaged(path, what, directory)
     except FileNotFoundError:
         return CheckpointError(f"{path} is missing. {instead_of(directory)}")
     except OSError as error:
-        return damaged(path, f"it cannot be read ({error.strerror})", directory)
+        return damaged(path, _unreadable(error), directory)
     return None
 
 
 def _parse(content: dict[str, Any]) -> Manifest:
-    files = {}
-    for name, file in content["files"].items():
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise ValueError(f"file name {name!r}")
-        files[name] = File(int(file["size"]), str(file["checksum"]))
     return Manifest(
         format_version=FORMAT_VERSION,
-        package_version=str(content["package_version"]),
-        created=str(content["created"]),
-        env_steps=int(content["env_steps"]),
-        updates=int(content["updates"]),
-        iteration=int(content["iteration"]),
-        files=files,
+        package_version=_text(content["package_version"], "package_version"),
+        files=_files(content["files"], "checksum"),
+        **_progress(content),
     )
+
+
+def _files(listed: Mapping[str, Any], checksum: str) -> dict[str, File]:
+    files = {}
+    for name, file in listed.items():
+        if Path(name).is_absolute() or ".." in Path(name).parts or not _is_file_name(name):
+            raise ValueError(f"{name!r} is not the name of a file in it")
+        size = count(file["size"], f"the size of {name}")
+        files[name] = File(size, _text(file[checksum], f"the checksum of {name}"))
+    return files
+
+
+def _is_file_name(name: str) -> bool:
+    try:
+        return b"\0" not in os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
+
+
+def _progress(content: Mapping[str, Any]) -> dict[str, Any]:
+    counts = {name: count(content[name], name) for name in ("env_steps", "updates", "iteration")}
+    return {"created": _text(content["created"], "created"), **counts}
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{what} is not text")
+    return value
+
+
+def _wrong_entry(error: Exception) -> str:
+    return f"the entry {error} is missing" if isinstance(error, KeyError) else str(error)
+
+
+def _unreadable(error: OSError) -> str:
+    return f"it cannot be read ({error.strerror})"
 
 
 def package_version() -> str:

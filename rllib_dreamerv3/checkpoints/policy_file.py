@@ -7,6 +7,7 @@ from typing import Any
 
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE
 from rllib_dreamerv3.checkpoints.manifest import damaged
+from rllib_dreamerv3.checkpoints.untrusted import read_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ def read(directory: Path) -> PolicyFile:
     """
     path = directory / POLICY_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         return PolicyFile(
             env=content["env"],
             env_class=content["env_class"],

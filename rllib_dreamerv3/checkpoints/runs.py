@@ -4,16 +4,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from rllib_dreamerv3.checkpoints import counters_file, policy_file, tensors
+from rllib_dreamerv3.checkpoints.files import POLICY_FILE
 from rllib_dreamerv3.checkpoints.manifest import (
     MANIFEST,
     Manifest,
+    damaged,
     is_checkpoint,
     is_exported,
     verify,
 )
+from rllib_dreamerv3.checkpoints.untrusted import read_json
 from rllib_dreamerv3.errors import CheckpointError
 
-PATTERN = "checkpoint_[0-9]*"
+PREFIX = "checkpoint_"
+PATTERN = f"{PREFIX}[0-9]*"
 
 
 class SavedCheckpoint(NamedTuple):
@@ -32,12 +37,39 @@ class SavedCheckpoint(NamedTuple):
 
 def newest_first(directory: Path) -> Iterator[SavedCheckpoint]:
     """Yields the checkpoints in a trial's directory, newest first; verifies each lazily."""
-    for path in sorted(directory.glob(PATTERN), reverse=True):
+    for path in sorted(directory.glob(PATTERN), key=_number, reverse=True):
         if path.is_dir():
             try:
-                yield SavedCheckpoint(path, verify(path), "")
+                yield SavedCheckpoint(path, _verified(path), "")
             except CheckpointError as error:
                 yield SavedCheckpoint(path, None, str(error))
+
+
+def _number(path: Path) -> tuple[int, str]:
+    digits = path.name.removeprefix(PREFIX)
+    return int(digits) if digits.isdecimal() else -1, path.name
+
+
+def _verified(directory: Path) -> Manifest:
+    """Verifies a checkpoint, and that its files are as such files are.
+
+    A file may have been written so, with the right checksum.
+    """
+    manifest = verify(directory)
+    for name in manifest.files:
+        path = directory / name
+        if name == POLICY_FILE:
+            policy_file.read(directory)
+        elif path.name == counters_file.COUNTERS_FILE:
+            counters_file.read(path.parent)
+        elif path.suffix == ".safetensors":
+            tensors.check(path)
+        elif path.suffix == ".json":
+            try:
+                read_json(path)
+            except (OSError, ValueError) as error:
+                raise damaged(path, str(error), directory) from error
+    return manifest
 
 
 def newest_complete(directory: Path) -> tuple[SavedCheckpoint | None, list[SavedCheckpoint]]:

@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save_file
 
 from rllib_dreamerv3.checkpoints.manifest import damaged, instead_of, is_exported
 from rllib_dreamerv3.errors import CheckpointError
 
+# Those that NumPy has itself, by their names in the header.
+_DTYPES = {"BOOL", "U8", "I8", "U16", "I16", "F16", "U32", "I32", "F32", "U64", "I64", "F64"}
 _ADVICE = "continue from an earlier checkpoint"
 
 
@@ -38,8 +40,7 @@ def load(path: Path) -> dict[str, np.ndarray]:
     Raises:
         CheckpointError: If the file is missing or damaged, or has numbers that are not finite.
     """
-    if not path.is_file():
-        raise CheckpointError(f"{path} is missing. {instead_of(path.parent)}")
+    check(path)
     try:
         arrays: dict[str, np.ndarray] = load_file(path)
     except (SafetensorError, OSError, ValueError) as error:
@@ -48,6 +49,20 @@ def load(path: Path) -> dict[str, np.ndarray]:
     advice = "export the policy of an earlier checkpoint" if alone else _ADVICE
     require_finite(arrays, f"{path} was not loaded", advice)
     return arrays
+
+
+def check(path: Path) -> None:
+    """Raises CheckpointError if a file is missing, or its header is not one that can be loaded."""
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing. {instead_of(path.parent)}")
+    try:
+        with safe_open(path, "numpy") as file:
+            dtypes = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError) as error:
+        raise damaged(path, str(error)) from error
+    for name, dtype in dtypes.items():
+        if dtype not in _DTYPES:
+            raise damaged(path, f"{name!r} has the dtype {dtype}")
 
 
 def require_finite(

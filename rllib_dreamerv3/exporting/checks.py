@@ -3,8 +3,8 @@
 import tempfile
 from pathlib import Path
 
-from rllib_dreamerv3.checkpoints.directory import refuse_foreign
-from rllib_dreamerv3.checkpoints.manifest import is_exported
+from rllib_dreamerv3.checkpoints.directory import replaceable_files
+from rllib_dreamerv3.checkpoints.manifest import files_of_exported
 from rllib_dreamerv3.errors import ExportError
 from rllib_dreamerv3.portable.described import read_described
 
@@ -21,7 +21,7 @@ def check_folder(out: Path) -> None:
     """
     parent = out.resolve().parent
     try:
-        refuse_foreign(out, is_exported)
+        replaceable_files(out, files_of_exported)
         parent.mkdir(parents=True, exist_ok=True)
         # Checking permissions is not enough: file systems can be full, read-only or virtual.
         with tempfile.TemporaryDirectory(dir=parent, prefix=f".{out.name}."):

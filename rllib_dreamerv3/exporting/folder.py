@@ -15,7 +15,7 @@ from rllib_dreamerv3.agent.networks.saved import (
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.files import EXPORTED_CODE, EXPORTED_NETWORKS_FILE, POLICY_FILE
-from rllib_dreamerv3.checkpoints.manifest import is_exported
+from rllib_dreamerv3.checkpoints.manifest import files_of_exported
 from rllib_dreamerv3.exporting import formats as write_as
 from rllib_dreamerv3.exporting.checks import check_folder
 from rllib_dreamerv3.exporting.description import describe
@@ -36,7 +36,7 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
 
     Args:
         checkpoint: A checkpoint, or an exported policy.
-        out: Folder to write; an earlier export is replaced completely.
+        out: Folder to write; an earlier export is replaced completely, other files are kept.
         formats: Some of :data:`FORMATS`.
 
     Returns:
@@ -51,7 +51,7 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
     weights = read_weights(checkpoint)
     with mismatch_as_checkpoint_error(checkpoint):
         step = make_step(saved, weights)
-    with replacing(out, is_exported) as folder:
+    with replacing(out, files_of_exported) as folder:
         described = describe(saved, listed)
         # load_policy() also needs the critic.
         acting = [*step.networks.named_variables(), *(x for x in weights if _of_critic(x))]

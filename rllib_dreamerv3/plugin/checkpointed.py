@@ -146,6 +146,7 @@ class CheckpointedAlgorithm(Algorithm):
         """Saves networks, optimizers, normalisers, counters and replay.
 
         Replaces an older checkpoint at the same path atomically, once the new one is complete.
+        Files that others put into it are kept.
 
         Args:
             path: Directory, with or without ``~``, or a URI; None for a new temporary directory.
@@ -166,7 +167,7 @@ class CheckpointedAlgorithm(Algorithm):
         location = CheckpointLocation.of(path, filesystem)
         if self.config.exact_resume:
             self._begin_generation(self.generation + 1)
-        with location.writing(may_replace) as directory:
+        with location.writing(manifest.files_of_checkpoint) as directory:
             super().save_to_path(str(directory), state=state, use_msgpack=use_msgpack)
             write_policy(directory, self.config, *ask_learner(self.learner_group, _spaces_of))
             counters = self.get_counters()
@@ -331,11 +332,6 @@ def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
                 "Ray: train on with that one. `rllib evaluate`, `rllib export` and load_policy() "
                 "read the checkpoint without this file."
             ) from error
-
-
-def may_replace(directory: Path) -> bool:
-    """Whether a new checkpoint may replace a directory: one with a checkpoint, not an export."""
-    return manifest.is_checkpoint(directory)
 
 
 def _verify_around(directory: Path) -> None:

@@ -35,13 +35,13 @@ def read_described(directory: Path) -> dict[str, Any]:
         ValueError: If the file is missing, damaged, or not of an exported policy.
     """
     path = directory / POLICY_FILE
+    # Reading a pipe would wait, and a device may never end.
+    if not path.is_file():
+        raise ValueError(f"{directory} is not an exported policy: it has no {path.name}.")
     try:
         data = path.read_bytes()
         described = json.loads(data)
-    except FileNotFoundError as error:
-        message = f"{directory} is not an exported policy: it has no {path.name}."
-        raise ValueError(message) from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(described, dict) or described.get("format") != FORMAT:
         raise ValueError(

@@ -6,7 +6,7 @@ queue. There is no pickle. A buffer with another sequence length can load the re
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.manifest import damaged
+from rllib_dreamerv3.checkpoints.untrusted import count, number, read_json, require_regular
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.replay.buffer import LIFETIME_COUNTERS, ReplayBuffer
@@ -46,10 +47,12 @@ def save(buffer: ReplayBuffer, directory: str | Path) -> None:
         CheckpointError: If ``directory`` exists and is neither empty nor a replay checkpoint.
         OSError: If the disk is full, or writing is not permitted.
     """
-    with replacing(Path(directory), is_replay) as written:
+    with replacing(Path(directory), files_of_replay) as written:
         for name, spec in buffer.storage.specs.items():
             _write_column(written / file_name(name), buffer, name, spec)
-        (written / INDEX).write_text(json.dumps(_index_of(buffer)), encoding="utf-8")
+        (written / INDEX).write_text(
+            json.dumps(_index_of(buffer), allow_nan=False), encoding="utf-8"
+        )
 
 
 def load(buffer: ReplayBuffer, directory: str | Path) -> None:
@@ -182,7 +185,9 @@ def read_index(source: Path) -> Index:
             f"{source} is not a replay checkpoint: it has no {INDEX}. Check the path."
         )
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
+    except OSError as error:
+        raise damaged(path, f"it cannot be read ({error.strerror})") from error
     except ValueError as error:
         raise damaged(path, f"it is not valid JSON ({error})") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
@@ -217,7 +222,7 @@ def _parse(raw: dict[str, Any]) -> Index:
         queue_sequence_length=_count(raw["online_queue"]["row_length"]),
         lifetime={name: _count(value) for name, value in raw["lifetime"].items()},
         # Older checkpoints lack it: the range starts empty.
-        rewards={name: float(value) for name, value in raw.get("rewards", {}).items()},
+        rewards={name: number(value, name) for name, value in raw.get("rewards", {}).items()},
         rng=raw["rng"],
     )
     if index.num_records != raw["num_records"]:
@@ -233,6 +238,8 @@ def _parse(raw: dict[str, Any]) -> Index:
         raise ValueError("it has records but no columns")
     if index.lifetime.keys() != set(LIFETIME_COUNTERS):
         raise ValueError(f"its lifetime counters are not {', '.join(LIFETIME_COUNTERS)}")
+    for name in index.specs:
+        file_name(name).encode()  # Some names cannot be those of files.
     if index.rewards and index.rewards.keys() != {"reward_min", "reward_max"}:
         raise ValueError("its range of rewards is not reward_min and reward_max")
     # Let the generator itself validate the state.
@@ -253,9 +260,7 @@ def _check_queue(index: Index) -> None:
 
 
 def _count(value: object) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise ValueError(f"{value!r} is not a number of records or bytes")
-    return value
+    return count(value, "a number of records or bytes")
 
 
 def _text(value: object) -> str:
@@ -302,13 +307,14 @@ def open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
     Raises:
         CheckpointError: If it is missing, or contradicts the index.
     """
-    if not path.is_file():
+    try:
+        require_regular(path)
+        column = np.load(path, mmap_mode="r", allow_pickle=False)
+    except FileNotFoundError as error:
         raise CheckpointError(
             f"The file {path} is missing: the checkpoint is incomplete. Restore another one."
-        )
-    try:
-        column = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        ) from error
+    except Exception as error:  # Whatever NumPy's parser of headers raises.
         raise damaged(path, f"NumPy cannot read it ({error})") from error
     if not isinstance(column, np.memmap):
         raise damaged(path, "it is not an array file")
@@ -319,9 +325,9 @@ def open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
     return column
 
 
-def is_replay(directory: Path) -> bool:
-    """Whether a directory is a replay checkpoint, complete or damaged."""
+def files_of_replay(directory: Path) -> Collection[str] | None:
+    """Names of the files of a replay checkpoint; None for another directory, or a damaged one."""
     try:
-        return FORMAT in (directory / INDEX).read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
+        return {INDEX, *map(file_name, read_index(directory).specs)}
+    except CheckpointError:
+        return None

@@ -6,7 +6,7 @@ from rllib_dreamerv3.records import IS_FIRST, REWARD, Columns
 
 
 class RewardRange:
-    """Follows the rewards of records; those of first records, 0 by convention, do not count."""
+    """Follows the finite rewards of records, but for the first of an episode, 0 by convention."""
 
     def __init__(self, reward_min: float = np.inf, reward_max: float = -np.inf):
         """Begins without records, or continues from what `metrics` returned."""
@@ -21,6 +21,7 @@ class RewardRange:
         if REWARD not in columns:
             return
         rewards = columns[REWARD][~columns[IS_FIRST]]
+        rewards = rewards[np.isfinite(rewards)]
         self._least = min(self._least, float(rewards.min(initial=np.inf)))
         self._greatest = max(self._greatest, float(rewards.max(initial=-np.inf)))
 

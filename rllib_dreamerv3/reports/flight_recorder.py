@@ -77,7 +77,7 @@ class FlightRecorder:
             "not_finite": not_finite(metrics),
             **summary,
         }
-        with replacing(target, lambda _: False) as directory:
+        with replacing(target, lambda _: None) as directory:
             arrays: dict[str, Any] = {name: np.asarray(x) for name, x in batch.items()}
             np.savez(directory / BATCH, **arrays)
             self._write_metrics(directory / METRICS)

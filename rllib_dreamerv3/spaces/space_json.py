@@ -30,6 +30,8 @@ from rllib_dreamerv3.errors import SpaceError
 from rllib_dreamerv3.spaces.nesting import children, place
 
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, Dict and Tuple"
+# Far more than any observation has; more could fill the memory before anything else is known.
+_MOST_ELEMENTS = 2**27
 _INFINITE = {"inf": math.inf, "-inf": -math.inf}
 
 
@@ -61,7 +63,10 @@ def space_from_json(content: Any) -> gym.Space:
     Raises:
         SpaceError: If it does not describe a space; says where and what is wrong.
     """
-    return _from_json(content, ())
+    try:
+        return _from_json(content, ())
+    except RecursionError:
+        raise SpaceError("The space is nested too deeply.") from None
 
 
 def _to_json(space: gym.Space, path: tuple[Any, ...]) -> dict[str, Any]:
@@ -151,7 +156,7 @@ def _multi_discrete(content: dict[str, Any]) -> spaces.MultiDiscrete:
 
 def _multi_binary(content: dict[str, Any]) -> spaces.MultiBinary:
     n = content["n"]
-    return spaces.MultiBinary(_sides(n) if isinstance(n, list) else operator.index(n))
+    return spaces.MultiBinary(_sides(n) if isinstance(n, list) else _sides([n])[0])
 
 
 _LEAVES: dict[str, Callable[[dict[str, Any]], gym.Space]] = {
@@ -165,6 +170,8 @@ _LEAVES: dict[str, Callable[[dict[str, Any]], gym.Space]] = {
 def _sides(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, list) or not all(type(x) is int and x >= 0 for x in shape):
         raise ValueError(f"its shape {shape!r} is no list of sides.")
+    if math.prod(shape) > _MOST_ELEMENTS:
+        raise ValueError(f"its shape {shape!r} has more than {_MOST_ELEMENTS:,} elements.")
     return tuple(shape)
 
 

@@ -312,12 +312,14 @@ def test_state_is_a_copy(make):
 
 
 @both
-@pytest.mark.parametrize("change", ["shape", "missing", "unknown"])
+@pytest.mark.parametrize("change", ["shape", "dtype", "missing", "unknown"])
 def test_state_of_another_network_is_refused_as_a_whole(make, change):
     optimizer = make(make_variables())
     state = {name: value + 1 for name, value in optimizer.get_state().items()}
     if change == "shape":
         state["v/001/bias"] = np.zeros(4, np.float32)
+    elif change == "dtype":
+        state["v/001/bias"] = state["v/001/bias"].astype(np.float64)
     elif change == "missing":
         del state["v/001/bias"]
     else:
@@ -326,3 +328,10 @@ def test_state_of_another_network_is_refused_as_a_whole(make, change):
         optimizer.set_state(state)
     assert optimizer.step == 0
     assert not any(np.any(m) for m in optimizer.m)
+
+
+@both
+def test_negative_number_of_updates_is_refused(make):
+    optimizer = make(make_variables())
+    with pytest.raises(CheckpointError, match="'step' of this optimizer state is negative"):
+        optimizer.set_state(optimizer.get_state() | {"step": np.int64(-1)})

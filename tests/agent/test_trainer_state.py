@@ -157,3 +157,12 @@ def test_state_of_another_network_is_refused():
     other = make_trainer(synthetic.IMAGE, synthetic.DISCRETE)
     with pytest.raises(CheckpointError, match="another network"):
         trainer.set_state(other.get_state())
+
+
+@pytest.mark.parametrize("updates", [np.float32(3.7), np.int64(-3), np.int64([1, 2])])
+def test_number_of_updates_that_is_none_is_refused(updates):
+    trainer = make_trainer(synthetic.VECTOR, synthetic.DISCRETE)
+    before = trainer.get_state()
+    with pytest.raises(CheckpointError, match="'updates'"):
+        trainer.set_state(before | {"updates": updates})
+    assert not changed(before, trainer.get_state())

@@ -17,12 +17,13 @@ from rllib_dreamerv3.errors import CheckpointError
 FILES = 40
 
 
-def always(_: Path) -> bool:
-    return True
+def everything(target: Path) -> set[str]:
+    """All that is there may be replaced."""
+    return {path.relative_to(target).as_posix() for path in target.rglob("*")}
 
 
 def write(target: Path, content: str) -> None:
-    with directory.replacing(target, always) as written:
+    with directory.replacing(target, everything) as written:
         for i in range(FILES):
             (written / f"{i:02}").write_text(content)
 
@@ -35,6 +36,7 @@ def content_of(target: Path) -> set[str]:
 
 
 WRITER = """
+import os
 import sys
 from pathlib import Path
 from rllib_dreamerv3.checkpoints import directory
@@ -42,7 +44,7 @@ if sys.argv[2] == "two-renames":
     directory._exchange = lambda one, other: False
 print("ready", flush=True)
 for n in range(10_000):
-    with directory.replacing(Path(sys.argv[1]), lambda _: True) as written:
+    with directory.replacing(Path(sys.argv[1]), os.listdir) as written:
         for i in range(40):
             (written / f"{i:02}").write_text(str(n))
 """
@@ -74,7 +76,7 @@ def test_readers_never_find_it_missing(tmp_path: Path):
     target, done, missing, looks = tmp_path / "checkpoint", threading.Event(), 0, 0
 
     def write_one_file(n: int) -> None:
-        with directory.replacing(target, always) as written:
+        with directory.replacing(target, everything) as written:
             (written / "00").write_text(str(n))
 
     def write_on() -> None:
@@ -124,7 +126,7 @@ def test_a_part_goes_with_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         fsync(descriptor)
 
     monkeypatch.setattr(os, "fsync", noted)
-    with directory.replacing(tmp_path / "whole", always) as written:
+    with directory.replacing(tmp_path / "whole", everything) as written:
         write(written / "a" / "part", "new")
         assert content_of(written / "a" / "part") == {"new"}
         assert flushed == []
@@ -140,7 +142,7 @@ def test_an_error_leaves_the_old_one(tmp_path: Path):
     write(target, "old")
 
     def write_half() -> None:
-        with directory.replacing(target, always) as written:
+        with directory.replacing(target, everything) as written:
             (written / "half").write_text("new")
             raise RuntimeError("full")
 
@@ -153,7 +155,7 @@ def test_an_error_leaves_the_old_one(tmp_path: Path):
 def test_the_old_one_is_there_until_the_block_ends(tmp_path: Path):
     target = tmp_path / "checkpoint"
     write(target, "old")
-    with directory.replacing(target, always) as written:
+    with directory.replacing(target, everything) as written:
         (written / "00").write_text("new")
         assert content_of(target) == {"old"}
     assert (target / "00").read_text() == "new"
@@ -161,7 +163,7 @@ def test_the_old_one_is_there_until_the_block_ends(tmp_path: Path):
 
 def test_a_writer_at_work_is_left_alone(tmp_path: Path):
     target = tmp_path / "checkpoint"
-    with directory.replacing(target, always) as slow:
+    with directory.replacing(target, everything) as slow:
         (slow / "00").write_text("slow")
         write(target, "quick")
         assert (slow / "00").exists()
@@ -174,12 +176,12 @@ def test_what_is_something_else_is_not_replaced(tmp_path: Path):
     (notes / "diary.txt").write_text("dear diary")
     with (
         pytest.raises(CheckpointError, match=r"diary\.txt.*not overwritten"),
-        directory.replacing(notes, lambda _: False),
+        directory.replacing(notes, lambda _: None),
     ):
         raise AssertionError("must not be reached")
     file = tmp_path / "file"
     file.write_text("x")
-    with pytest.raises(CheckpointError, match="is a file"), directory.replacing(file, always):
+    with pytest.raises(CheckpointError, match="is a file"), directory.replacing(file, everything):
         raise AssertionError("must not be reached")
 
 
@@ -188,7 +190,7 @@ def test_an_empty_directory_and_a_link_are_filled(tmp_path: Path):
     real.mkdir(mode=0o700)
     link = tmp_path / "link"
     link.symlink_to(real)
-    with directory.replacing(link, lambda _: False) as written:
+    with directory.replacing(link, lambda _: None) as written:
         (written / "00").write_text("x")
     assert link.is_symlink()
     assert (real / "00").read_text() == "x"
@@ -201,3 +203,73 @@ def test_names_with_pattern_letters(tmp_path: Path):
     write(target, "new")
     assert content_of(target) == {"new"}
     assert os.listdir(tmp_path) == [target.name]
+
+
+def own_files(target: Path) -> list[str]:
+    return ["model", "part/model"]
+
+
+def test_files_of_others_are_kept(tmp_path: Path):
+    target, elsewhere = tmp_path / "checkpoint", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (target / "part").mkdir(parents=True)
+    (target / "notes").mkdir()
+    for name in ("model", "part/model", "part/mine.txt", "notes/mine.txt", "new"):
+        (target / name).write_text("old")
+    os.mkfifo(target / "pipe")
+    (target / "link").symlink_to(elsewhere)
+    (target / "dangling").symlink_to("nowhere")
+    with directory.replacing(target, own_files) as written:
+        (written / "new").write_text("new")
+    kept = {"part/mine.txt", "notes/mine.txt", "pipe", "link", "dangling"}
+    assert everything(target) == {"new", "part", "notes", *kept}
+    assert (target / "new").read_text() == "new"
+    assert (target / "part/mine.txt").read_text() == "old"
+    assert (target / "pipe").is_fifo()
+    assert (target / "link").readlink() == elsewhere
+
+
+def test_files_of_others_are_kept_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def not_supported(*args: object, **kwargs: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", not_supported)
+    target = tmp_path / "checkpoint"
+    target.mkdir()
+    (target / "notes.txt").write_text("mine")
+    (target / "link").symlink_to("nowhere")
+    with directory.replacing(target, own_files) as written:
+        (written / "model").write_text("new")
+    assert (target / "notes.txt").read_text() == "mine"
+    assert os.readlink(target / "link") == "nowhere"
+    assert (target / "model").read_text() == "new"
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="nothing is mounted there")
+def test_mount_point_is_refused_before_anything_is_written():
+    before = sorted(os.listdir("/dev/shm"))
+    with (
+        pytest.raises(CheckpointError, match=r"/dev/shm is a mount point.*/dev/shm/checkpoint\."),
+        directory.replacing(Path("/dev/shm"), everything),
+    ):
+        raise AssertionError("must not be reached")
+    assert sorted(os.listdir("/dev/shm")) == before
+
+
+def test_mount_point_that_does_not_show_is_refused_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A bind mount within one file system."""
+    target = tmp_path / "checkpoint"
+    write(target, "old")
+
+    def busy(*_: object) -> bool:
+        raise OSError(16, "Device or resource busy")
+
+    monkeypatch.setattr(directory, "_exchange", busy)
+    with pytest.raises(CheckpointError, match="checkpoint is a mount point"):
+        write(target, "new")
+    assert content_of(target) == {"old"}
+    assert os.listdir(tmp_path) == ["checkpoint"]

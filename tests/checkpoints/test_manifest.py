@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import xxhash
 
-from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.checkpoints import files, manifest
 from rllib_dreamerv3.errors import CheckpointError
 
 
@@ -100,3 +100,39 @@ def test_other_directories_are_told_apart(tmp_path: Path):
 
 def test_a_checkpoint_is_no_exported_policy(checkpoint: Path):
     assert not manifest.is_exported(checkpoint)
+
+
+def test_folder_whose_manifest_only_mentions_the_format_is_no_checkpoint(tmp_path: Path):
+    for text in (
+        json.dumps({"notes": "see rllib_dreamerv3.checkpoint"}),
+        json.dumps(["rllib_dreamerv3.checkpoint"]),
+        "rllib_dreamerv3.checkpoint",
+    ):
+        (tmp_path / "manifest.json").write_text(text)
+        assert not manifest.is_checkpoint(tmp_path)
+        assert manifest.files_of_checkpoint(tmp_path) is None
+    (tmp_path / "policy.json").write_text('{"see": "rllib_dreamerv3.exported_policy"}')
+    assert not manifest.is_exported(tmp_path)
+    assert manifest.files_of_exported(tmp_path) is None
+
+
+def test_only_what_was_written_may_be_replaced(checkpoint: Path):
+    (checkpoint / "notes.txt").write_text("mine")
+    own = {"one.bin", "a/b/two.json", "empty", "manifest.json"}
+    assert manifest.files_of_checkpoint(checkpoint) == own
+
+
+@pytest.mark.parametrize("damage", ["", None])
+def test_whose_files_are_whose_is_unknown_without_the_manifest(
+    checkpoint: Path, damage: str | None
+):
+    networks = checkpoint / files.NETWORKS_FILE
+    networks.parent.mkdir(parents=True)
+    networks.touch()
+    if damage is None:
+        (checkpoint / "manifest.json").unlink()
+    else:
+        (checkpoint / "manifest.json").write_text(damage)
+    assert manifest.is_checkpoint(checkpoint)
+    with pytest.raises(CheckpointError, match=r"not overwritten.*manifest\.json"):
+        manifest.files_of_checkpoint(checkpoint)

@@ -19,6 +19,7 @@ from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.exporting.acting import load_policy
 from rllib_dreamerv3.exporting.folder import export_policy
 from rllib_dreamerv3.portable import load
+from rllib_dreamerv3.portable.described import described_as_text
 
 pytestmark = pytest.mark.compiled
 
@@ -119,9 +120,16 @@ def test_only_exported_policies_are_replaced(checkpoint, folder, tmp_path):
     with pytest.raises(CheckpointError, match="is not overwritten"):
         export_policy(folder, tmp_path, ["savedmodel"])
     shutil.copytree(folder, tmp_path / "copy")
-    (tmp_path / "copy" / "left").write_text("of another time")
+    (tmp_path / "copy" / "notes.txt").write_text("mine")
+    described = json.loads((folder / "policy.json").read_text())
+    described["files"]["left"] = described["files"]["README.md"]
+    shutil.copy(folder / "README.md", tmp_path / "copy" / "left")
+    (tmp_path / "copy" / "policy.json").write_text(
+        described_as_text({name: x for name, x in described.items() if name != "checksum"})
+    )
     export_policy(checkpoint, tmp_path / "copy", ["savedmodel"])
     assert not (tmp_path / "copy" / "left").exists()
+    assert (tmp_path / "copy" / "notes.txt").read_text() == "mine"
 
 
 def test_the_readme_acts(folder):

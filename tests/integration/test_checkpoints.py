@@ -187,6 +187,20 @@ def test_every_kind_of_path_saves_and_restores(trained, tmp_path, monkeypatch):
     restored.stop()
 
 
+def test_files_of_users_are_kept_when_it_is_saved_again(trained, tmp_path):
+    path = Path(trained.save_to_path(tmp_path / "checkpoint"))
+    for name in ("notes.txt", "replay_buffer/notes.npy", "mine/data.json"):
+        (path / name).parent.mkdir(exist_ok=True)
+        (path / name).write_text("mine")
+    written = manifest.read(path)
+    trained.save_to_path(path)
+    assert (path / "notes.txt").read_text() == "mine"
+    assert (path / "replay_buffer/notes.npy").read_text() == "mine"
+    assert (path / "mine/data.json").read_text() == "mine"
+    assert manifest.verify(path).files.keys() == written.files.keys()
+    trained.restore_from_path(path)
+
+
 def test_any_flipped_byte_is_named_and_changes_nothing(trained, saved):
     rng = random.Random(0)
     files = sorted(file for file in saved.rglob("*") if file.is_file() and file.stat().st_size)

@@ -11,7 +11,7 @@ from ray import tune
 from tiny import tiny_config
 
 from rllib_dreamerv3.agent.networks.model import get_weights
-from rllib_dreamerv3.checkpoints import tensors
+from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.errors import ConfigError, TrainingDivergedError
 
 STEPS_TOO_FAR = {
@@ -92,6 +92,27 @@ def test_full_disk_does_not_hide_the_divergence(build):
     algorithm = build(tiny_config(**STEPS_TOO_FAR["v1"]))
     (Path(algorithm.logdir) / "diverged").write_text("a file where a directory should be")
     assert "recording could not be written" in train_until_it_diverges(algorithm)
+
+
+@pytest.mark.parametrize("reward", [np.nan, np.inf])
+@pytest.mark.parametrize("variant", ["v1", "v2"])
+def test_rewards_in_replay_that_are_not_finite_count_as_divergence(
+    build, tmp_path, variant, reward
+):
+    """No environment may return them; files of a checkpoint may hold them."""
+    algorithm = build(tiny_config(variant=variant))
+    while not trainer_of(algorithm).updates:
+        algorithm.train()
+    path = Path(algorithm.save_to_path(tmp_path / "checkpoint"))
+    column = path / "replay_buffer" / "reward.npy"
+    np.save(column, np.full_like(np.load(column), reward))
+    (path / manifest.MANIFEST).unlink()
+    manifest.write(path, env_steps=1, updates=1)
+    before = weights_of(algorithm)
+    algorithm.restore_from_path(path)
+    train_until_it_diverges(algorithm, match="WORLD_MODEL_L_reward", most=1)
+    for name, value in weights_of(algorithm).items():
+        np.testing.assert_array_equal(value, before[name])
 
 
 class OneExtremeObservation(gym.Wrapper):

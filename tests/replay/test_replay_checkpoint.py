@@ -1,6 +1,7 @@
 """Replay survives on disk bit by bit, and damaged checkpoints change nothing."""
 
 import json
+import os
 import resource
 import shutil
 from collections.abc import Callable
@@ -252,12 +253,21 @@ def test_failed_save_leaves_the_older_checkpoint(tmp_path: Path):
     assert restored.metrics() == expected
 
 
+def test_files_of_others_are_kept(tmp_path: Path):
+    buffer = filled_buffer()
+    checkpoint.save(buffer, tmp_path)
+    (tmp_path / "notes.npy").write_text("mine")
+    checkpoint.save(buffer, tmp_path)
+    assert (tmp_path / "notes.npy").read_text() == "mine"
+
+
 @pytest.mark.parametrize("content", ["notes.txt", "index.json", "reward.npy"])
-def test_foreign_directory_is_not_overwritten(tmp_path: Path, content: str):
-    (tmp_path / content).write_text("{}")
+@pytest.mark.parametrize("text", ["{}", '{"see": "rllib_dreamerv3.replay"}'])
+def test_foreign_directory_is_not_overwritten(tmp_path: Path, content: str, text: str):
+    (tmp_path / content).write_text(text)
     with pytest.raises(CheckpointError, match="not overwritten"):
         checkpoint.save(filled_buffer(), tmp_path)
-    assert (tmp_path / content).read_text() == "{}"
+    assert (tmp_path / content).read_text() == text
     with pytest.raises(CheckpointError, match="is a file"):
         checkpoint.save(filled_buffer(), tmp_path / content)
 
@@ -288,6 +298,24 @@ def edits_deep(*keys: Any) -> Callable[[Path], None]:
         place[last] = value
 
     return lambda d: edit(d, change)
+
+
+def renamed(name: str) -> Callable[[Path], None]:
+    """Gives the rewards another name."""
+    return lambda d: edit(d, lambda m: m["columns"].update({name: m["columns"].pop("reward")}))
+
+
+def put(name: str, make: Callable[[Path], object]) -> Callable[[Path], None]:
+    def change(directory: Path) -> None:
+        (directory / name).unlink()
+        make(directory / name)
+
+    return change
+
+
+def write_nested_header(path: Path) -> None:
+    header = b"(" * 9000 + b"\n"
+    path.write_bytes(b"\x93NUMPY\x02\x00" + len(header).to_bytes(4, "little") + header)
 
 
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
@@ -327,7 +355,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "count": (edits(num_records=1), "not 1"),
     "no segments": (edits(segments=[]), "do not belong to its segments"),
     "odd stream": (edits_deep("segments", 0, [7, 0, 0]), "7 is not a name"),
-    "odd start": (edits_deep("segments", 0, ["a", 0, -3]), "-3 is not a number"),
+    "odd start": (edits_deep("segments", 0, ["a", 0, -3]), "is -3, not a count"),
     "odd origin": (edits_deep("segments", 0, ["a", 9999, 0]), "before its own origin"),
     "odd chunk": (edits_deep("chunks", 0, [0]), "index.json is damaged"),
     "empty chunk": (
@@ -345,6 +373,22 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "generator state": (edits_deep("rng", "state", {"state": "x", "inc": 1}), "is damaged"),
     "huge state": (edits_deep("rng", "state", "state", 2**200), "index.json is damaged"),
     "no generator": (edits(rng=None), "index.json is damaged"),
+    "nested index": (
+        lambda d: (d / "index.json").write_text("[" * 100_000),
+        "not valid JSON .it is nested too deeply",
+    ),
+    "infinite range": (
+        edits(rewards={"reward_min": 0, "reward_max": float("inf")}),
+        "Infinity is not a finite number",
+    ),
+    "column named by a surrogate": (renamed("\ud800"), "index.json is damaged"),
+    "column is a pipe": (put("reward.npy", os.mkfifo), "reward.npy is damaged: .*regular file"),
+    "column never ends": (
+        put("reward.npy", lambda path: path.symlink_to("/dev/zero")),
+        "reward.npy is damaged: .*regular file",
+    ),
+    "column is a directory": (put("reward.npy", Path.mkdir), "reward.npy is damaged"),
+    "nested header": (put("reward.npy", write_nested_header), "reward.npy is damaged"),
 }
 
 
@@ -366,6 +410,13 @@ def test_object_dtype_is_refused_by_an_empty_buffer(tmp_path: Path):
     checkpoint.save(filled_buffer(), tmp_path / "replay")
     edits_deep("columns", "reward", "dtype", "|O")(tmp_path / "replay")
     with pytest.raises(CheckpointError, match="'reward' has dtype object"):
+        checkpoint.load(make_buffer(), tmp_path / "replay")
+
+
+def test_column_of_a_name_too_long_for_a_file_is_refused_by_an_empty_buffer(tmp_path: Path):
+    checkpoint.save(filled_buffer(), tmp_path / "replay")
+    renamed("x" * 300)(tmp_path / "replay")
+    with pytest.raises(CheckpointError, match=r"is damaged: .*File name too long"):
         checkpoint.load(make_buffer(), tmp_path / "replay")
 
 

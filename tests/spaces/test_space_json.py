@@ -137,3 +137,16 @@ def test_other_kinds_are_refused_with_their_place():
 def test_what_is_no_space_is_told(content, message):
     with pytest.raises(SpaceError, match=message):
         space_from_json(content)
+
+
+def test_space_that_is_too_large_or_nested_too_deeply_is_refused():
+    nested = {"type": "MultiBinary", "n": 2}
+    for _ in range(100_000):
+        nested = {"type": "Tuple", "spaces": [nested]}
+    with pytest.raises(SpaceError, match="nested too deeply"):
+        space_from_json(nested)
+    box = {"type": "Box", "dtype": "float32", "low": 0, "high": 1, "shape": [10**6, 10**6]}
+    with pytest.raises(SpaceError, match="more than"):
+        space_from_json(box)
+    with pytest.raises(SpaceError, match="more than"):
+        space_from_json({"type": "MultiBinary", "n": 10**12})

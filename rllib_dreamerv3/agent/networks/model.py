@@ -141,7 +141,7 @@ def get_weights(model: DreamerModel | PolicyModel) -> Weights:
 
 
 def check_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None:
-    """Raises ValueError if a parameter of the model is missing or has another shape."""
+    """Raises ValueError if a parameter of the model is missing or has another shape or dtype."""
     for name, variable in model.named_variables().items():
         if name not in weights:
             raise ValueError(f"The weights lack {name!r}: they belong to another model.")
@@ -150,14 +150,20 @@ def check_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> No
                 f"Weights {name!r} have shape {tuple(weights[name].shape)}, but the model needs "
                 f"{tuple(variable.shape)}: they belong to another model_size or environment."
             )
+        # Larger numbers may be infinite in the model.
+        if not np.can_cast(weights[name].dtype, variable.dtype.as_numpy_dtype):
+            raise ValueError(
+                f"Weights {name!r} have dtype {weights[name].dtype}, but the model needs "
+                f"{variable.dtype.name}: convert them first."
+            )
 
 
 def set_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None:
     """Assigns parameters by name; names that the model lacks are left out.
 
     Raises:
-        ValueError: If a parameter of the model is missing or has another shape. Nothing is
-            assigned then.
+        ValueError: If a parameter of the model is missing or has another shape or dtype. Nothing
+            is assigned then.
     """
     check_weights(model, weights)
     for name, variable in model.named_variables().items():

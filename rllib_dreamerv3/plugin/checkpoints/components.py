@@ -2,7 +2,7 @@
 
 import json
 from abc import abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,15 @@ import numpy as np
 import pyarrow.fs
 from ray.rllib.utils.checkpoints import Checkpointable
 
-from rllib_dreamerv3.checkpoints import tensors
+from rllib_dreamerv3.checkpoints import counters_file, tensors
+from rllib_dreamerv3.checkpoints.counters_file import COUNTERS_FILE
 from rllib_dreamerv3.checkpoints.files import ARRAYS_FILE
-from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
-COMPONENT_COUNTERS = "dreamerv3"
-COUNTERS_FILE = "counters.json"
+COMPONENT_COUNTERS = counters_file.COUNTERS_DIRECTORY
 
 
 class FileComponent(Checkpointable):
@@ -50,13 +49,13 @@ class FileComponent(Checkpointable):
         if path is None:
             raise ValueError(f"{type(self).__name__}.save_to_path() needs a directory.")
         location = CheckpointLocation.of(path, filesystem)
-        with location.writing(self.may_replace) as directory:
+        with location.writing(self.own_files) as directory:
             self.write(directory, state)
         return str(location)
 
     @abstractmethod
-    def may_replace(self, directory: Path) -> bool:
-        """Whether an existing directory holds such files."""
+    def own_files(self, directory: Path) -> Collection[str] | None:
+        """Names of such files in an existing directory; None if it holds none."""
 
     def restore_from_path(
         self,
@@ -98,8 +97,8 @@ class ReplayFiles(FileComponent):
     def write(self, directory: Path, state: Any) -> None:
         replay_checkpoint.save(self.buffer, directory)
 
-    def may_replace(self, directory: Path) -> bool:
-        return replay_checkpoint.is_replay(directory)
+    def own_files(self, directory: Path) -> Collection[str] | None:
+        return replay_checkpoint.files_of_replay(directory)
 
     def read(self, directory: Path) -> None:
         replay_checkpoint.load(self.buffer, directory)
@@ -124,8 +123,8 @@ class ArrayFiles(FileComponent):
     def write(self, directory: Path, state: dict[str, np.ndarray] | None) -> None:
         tensors.save(directory / ARRAYS_FILE, self._get() if state is None else state)
 
-    def may_replace(self, directory: Path) -> bool:
-        return (directory / ARRAYS_FILE).is_file()
+    def own_files(self, directory: Path) -> Collection[str] | None:
+        return {ARRAYS_FILE} if (directory / ARRAYS_FILE).is_file() else None
 
     def read(self, directory: Path) -> None:
         path = directory / ARRAYS_FILE
@@ -149,15 +148,8 @@ class CounterFiles(FileComponent):
         content = json.dumps(self._get() if state is None else state, indent=1, allow_nan=False)
         (directory / COUNTERS_FILE).write_text(content + "\n", encoding="utf-8")
 
-    def may_replace(self, directory: Path) -> bool:
-        return (directory / COUNTERS_FILE).is_file()
+    def own_files(self, directory: Path) -> Collection[str] | None:
+        return {COUNTERS_FILE} if (directory / COUNTERS_FILE).is_file() else None
 
     def read(self, directory: Path) -> None:
-        path = directory / COUNTERS_FILE
-        try:
-            counters = json.loads(path.read_text(encoding="utf-8"))
-            self._set(counters)
-        except FileNotFoundError as error:
-            raise CheckpointError(f"{path} is missing. Take an earlier checkpoint.") from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise damaged(path, f"{error or type(error).__name__}") from error
+        self._set(counters_file.read(directory))

@@ -7,7 +7,7 @@ import contextlib
 import re
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem as FsspecLocalFileSystem
 from ray.train import Checkpoint
 
-from rllib_dreamerv3.checkpoints.directory import not_overwritten, recover, replacing
+from rllib_dreamerv3.checkpoints.directory import OwnFiles, not_overwritten, recover, replacing
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE
 from rllib_dreamerv3.checkpoints.manifest import MANIFEST
 from rllib_dreamerv3.errors import CheckpointError
@@ -97,8 +97,10 @@ class CheckpointLocation:
         return self.path
 
     @contextlib.contextmanager
-    def writing(self, may_replace: Callable[[Path], bool]) -> Iterator[Path]:
+    def writing(self, own_files: OwnFiles) -> Iterator[Path]:
         """Yields an empty local directory that becomes the content of this location on exit.
+
+        Files of others are kept.
 
         In a remote file system an older checkpoint is replaced by renaming, or, where directories
         cannot be renamed (object stores), by overwriting: a reader then detects a mixture, but the
@@ -109,15 +111,15 @@ class CheckpointLocation:
             OSError: If writing failed. The previous content is unchanged.
         """
         if self.filesystem is None:
-            with replacing(Path(self.path), may_replace) as directory:
+            with replacing(Path(self.path), own_files) as directory:
                 yield directory
             return
         with tempfile.TemporaryDirectory() as folder:
             directory = Path(folder, "checkpoint")
             directory.mkdir()
-            self._refuse_foreign(may_replace, Path(folder, "existing"))
+            foreign = self._foreign_files(own_files, Path(folder, "existing"))
             yield directory
-            self._upload(directory)
+            self._upload(directory, foreign)
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Path]:
@@ -161,20 +163,27 @@ class CheckpointLocation:
         (info,) = self.filesystem.get_file_info([path])
         return bool(info.type != pyarrow.fs.FileType.NotFound)
 
-    def _refuse_foreign(self, may_replace: Callable[[Path], bool], copy: Path) -> None:
+    def _foreign_files(self, own_files: OwnFiles, copy: Path) -> Collection[str]:
+        """Returns the names of the files of others; raises if the rest may not be replaced."""
         assert self.filesystem is not None
-        selector = pyarrow.fs.FileSelector(self.path, allow_not_found=True)
-        content = {Path(info.path).name for info in self.filesystem.get_file_info(selector)}
+        selector = pyarrow.fs.FileSelector(self.path, allow_not_found=True, recursive=True)
+        content = {
+            info.path.removeprefix(f"{self.path}/"): info.type
+            for info in self.filesystem.get_file_info(selector)
+        }
         if not content:
-            return
+            return ()
         copy.mkdir()
-        for name in content & {MANIFEST, POLICY_FILE}:
+        for name in content.keys() & {MANIFEST, POLICY_FILE}:
             with self.filesystem.open_input_stream(f"{self.path}/{name}") as file:
                 (copy / name).write_bytes(file.read())
-        if not may_replace(copy):
+        own = own_files(copy)
+        if own is None:
             raise not_overwritten(self.path, copy, min(content))
+        files = {name for name, kind in content.items() if kind == pyarrow.fs.FileType.File}
+        return files.difference(own)
 
-    def _upload(self, directory: Path) -> None:
+    def _upload(self, directory: Path, foreign: Collection[str]) -> None:
         assert self.filesystem is not None
         mark = uuid.uuid4().hex
         new, old = f"{self.path}.{mark}.tmp", f"{self.path}.{mark}.old"
@@ -187,6 +196,10 @@ class CheckpointLocation:
         # object stores. Replacing is not atomic there; the manifest detects a mixture.
         except (OSError, NotImplementedError):
             self._copy_to(directory, self.path)
+        for name in foreign:
+            if self._exists(f"{old}/{name}") and not self._exists(f"{self.path}/{name}"):
+                self.filesystem.create_dir(f"{self.path}/{name}".rpartition("/")[0], recursive=True)
+                self.filesystem.copy_file(f"{old}/{name}", f"{self.path}/{name}")
         for left in (new, old):
             if self._exists(left):
                 self.filesystem.delete_dir(left)

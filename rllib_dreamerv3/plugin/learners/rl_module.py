@@ -186,7 +186,7 @@ class DreamerV3RLModule(RLModule):
         path = path or Path(tempfile.mkdtemp())
         location = CheckpointLocation.of(path, filesystem)
         weights = self._files()
-        with location.writing(weights.may_replace) as directory:
+        with location.writing(weights.own_files) as directory:
             # RLlib would pickle the parameters.
             super().save_to_path(str(directory), state={"arrays": ARRAYS_FILE})
             weights.write(directory, state)

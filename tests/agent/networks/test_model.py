@@ -52,6 +52,9 @@ def test_weights_of_another_model_are_refused_and_nothing_changes():
     other = get_weights(PolicyModel.create(synthetic.VECTOR, synthetic.MIXED, NANO, seed=1))
     with pytest.raises(ValueError, match=r"have shape .* but the model needs"):
         set_weights(policy, other)
+    double = {name: value.astype(np.float64) for name, value in before.items()}
+    with pytest.raises(ValueError, match="have dtype float64, but the model needs float32"):
+        set_weights(policy, double)
     lacking = get_weights(PolicyModel.create(synthetic.VECTOR, synthetic.DISCRETE, NANO, seed=1))
     missing = lacking.popitem()[0]
     with pytest.raises(ValueError, match=f"lack '{missing}'"):

@@ -8,8 +8,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from ray.tune import Checkpoint
 
+from rllib_dreamerv3.checkpoints.manifest import files_of_checkpoint
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.plugin.checkpointed import may_replace
 from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 
 
@@ -44,8 +44,13 @@ def test_uris_keep_their_slashes():
         CheckpointLocation.of("nonsense://bucket/run")
 
 
+def own_files(directory: Path) -> set[str] | None:
+    manifest = directory / "manifest.json"
+    return {manifest.name, f"part/{manifest.read_text()}"} if manifest.is_file() else None
+
+
 def write(place: CheckpointLocation, content: str) -> None:
-    with place.writing(lambda found: (found / "manifest.json").is_file()) as directory:
+    with place.writing(own_files) as directory:
         (directory / "manifest.json").write_text(content)
         (directory / "part").mkdir()
         (directory / "part" / content).write_text(content)
@@ -93,7 +98,7 @@ def test_an_error_while_writing_changes_nothing():
     write(place, "old")
 
     def write_half() -> None:
-        with place.writing(lambda _: True) as directory:
+        with place.writing(own_files) as directory:
             (directory / "manifest.json").write_text("half")
             raise RuntimeError("full")
 
@@ -112,6 +117,23 @@ class Unmovable(MemoryFileSystem):
             raise OSError("the connection was lost")
         Unmovable.moves -= 1
         super().mv(path1, path2, **kwargs)
+
+
+@pytest.mark.parametrize("moves", [0, 1, 2])
+def test_files_of_others_are_kept_elsewhere(moves: int, monkeypatch: pytest.MonkeyPatch):
+    memory = Unmovable()
+    memory.store.clear()
+    memory.pseudo_dirs[:] = [""]
+    place = CheckpointLocation.of("/top/run", memory)
+    monkeypatch.setattr(Unmovable, "moves", 1)
+    write(place, "old")
+    memory.pipe("/top/run/notes.txt", b"mine")
+    memory.pipe("/top/run/part/mine/notes.txt", b"mine, too")
+    monkeypatch.setattr(Unmovable, "moves", moves)
+    write(place, "new")
+    assert memory.cat("/top/run/manifest.json") == b"new"
+    assert memory.cat("/top/run/notes.txt") == b"mine"
+    assert memory.cat("/top/run/part/mine/notes.txt") == b"mine, too"
 
 
 @pytest.mark.parametrize("moves", [0, 1, 2])
@@ -139,7 +161,7 @@ def test_no_checkpoint_takes_the_place_of_an_exported_policy(tmp_path: Path, els
     )
     with (
         pytest.raises(CheckpointError, match="is an exported policy and is not overwritten"),
-        place.writing(may_replace),
+        place.writing(files_of_checkpoint),
     ):
         raise AssertionError("must not be reached")
     assert [file.name for file in tmp_path.iterdir()] == ["policy.json"]
