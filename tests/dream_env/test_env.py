@@ -134,7 +134,7 @@ def test_what_cannot_be_is_refused(written, env):
     fresh = DreamEnv(written.path, starts=0)
     with pytest.raises(gym.error.ResetNeeded):
         fresh.step(3)
-    with pytest.raises(ValueError, match="give the observation"):
+    with pytest.raises(ValueError, match="needs an observation"):
         fresh.reset()
     observation, _ = fresh.reset(options={"observation": np.ones(4, np.float32)})
     np.testing.assert_array_equal(observation, np.ones(4))
@@ -156,5 +156,5 @@ def test_dreams_can_begin_where_episodes_did(written):
 def test_an_exported_policy_cannot_dream(tmp_path):
     (tmp_path / "policy.json").write_text('{"format": "rllib_dreamerv3.exported_policy"}')
     for dream in (DreamEnv, lambda path: dream_of_checkpoint(path, rows=1, length=4, observed=2)):
-        with pytest.raises(CheckpointError, match=r"no decoder, .* Give the checkpoint"):
+        with pytest.raises(CheckpointError, match=r"no decoder, .* Use the checkpoint"):
             dream(tmp_path)

@@ -76,9 +76,9 @@ def test_classes_that_do_not_exist_are_told():
     observations = alone(spaces.Dict({"a": spaces.MultiDiscrete([2, 3])}))
     with pytest.raises(ValueError, match="environment 0 has the class 3 at 'a'"):
         observations.encode({"a": np.array([1, 3])})
-    with pytest.raises(ValueError, match="not nested"):
+    with pytest.raises(ValueError, match="must have the parts a"):
         observations.encode(np.array([1, 2]))
-    with pytest.raises(ValueError, match="no numbers at 'a', but object"):
+    with pytest.raises(ValueError, match="observation at 'a' is object, not numeric"):
         observations.encode({"a": [1, None]})
 
 
