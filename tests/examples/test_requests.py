@@ -71,7 +71,7 @@ STATE = {"h": [[1.0] * 3], "index": [[0, 0]], "action": [[0.0, 1.0, 0.0]]}
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         (b"not json", "must be JSON"),
         (b"\xff\xfe", "must be JSON"),
@@ -89,10 +89,10 @@ STATE = {"h": [[1.0] * 3], "index": [[0, 0]], "action": [[0.0, 1.0, 0.0]]}
         (as_bytes(observation=[]), "shapes"),
     ],
 )
-def test_ray_serve_answers_what_is_wrong(ray_server, body, told):
+def test_ray_serve_answers_what_is_wrong(ray_server, body, expected):
     status, content = answer(ray_server, body)
     assert status == 422
-    assert any(part in content["error"] for part in told.split("|")), content
+    assert any(part in content["error"] for part in expected.split("|")), content
 
 
 def test_fastapi_answers_what_is_wrong_and_forgets_nothing():

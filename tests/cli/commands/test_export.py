@@ -52,7 +52,7 @@ def test_sizes_have_a_unit_in_which_they_are_seen():
     ]
 
 
-def test_misuse_is_told():
+def test_misuse_is_reported():
     code, output = export("missing", "--out", "mine", "--format", "savedmodel")
     assert code == 1
     assert "There is no directory" in output
@@ -62,7 +62,7 @@ def test_misuse_is_told():
     assert not Path("mine").exists()
 
 
-def test_what_cannot_be_is_told_before_anything_is_loaded(trial, monkeypatch):
+def test_invalid_requests_are_reported_before_anything_is_loaded(trial, monkeypatch):
     def load(verbosity):
         raise AssertionError("must not be reached")
 
