@@ -2,15 +2,15 @@
 
     python benchmarks/acting.py --out benchmarks/results/acting.json
 
-The parameters are random, which changes no time. `policy` is the compiled step that env runners
-call; the others encode the observation and decode the action too. Each is timed in a process of
-its own that is bound to one core, so that no library uses more threads.
+The parameters are random, which does not affect the time. `policy` is the compiled step that env
+runners call; the others also encode the observation and decode the action. Each is timed in a
+separate process bound to one core, so that no library uses more threads.
 
-With another DreamerV3 beside them, whose environment is made as benchmarks/update.py says:
+With another DreamerV3 in addition, in the environment that benchmarks/update.py describes:
 
     python benchmarks/acting.py --vs sheeprl --peer-python ~/sheeprl-peer/bin/python
 
-What is timed of it is said in peers/sheeprl_acting.py.
+peers/sheeprl_acting.py states what is timed.
 """
 
 import argparse

@@ -50,7 +50,7 @@ def resident_bytes() -> int:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
-    raise RuntimeError("the kernel does not tell")
+    raise RuntimeError("RssAnon is not in /proc/self/status")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""The floor of an update: its products, all of them dense, at the speed of a large product.
+"""The floor of an update: all its products, counted as dense, at the speed of a large product.
 
-z is counted as a dense vector, so that an update may fall below its floor: products with one-hot
-vectors need not be made.
+z is counted as a dense vector, so an update may be below its floor: products with one-hot vectors
+are avoided.
 """
 
 import math

@@ -78,7 +78,7 @@ def plan(env: DreamEnv, planner: RandomShooting, seed: int) -> float:
     return total
 
 
-def told(returns: list[float]) -> dict[str, Any]:
+def summarize(returns: list[float]) -> dict[str, Any]:
     return {
         "mean": round(statistics.fmean(returns), 2),
         "std": round(statistics.stdev(returns), 2),
@@ -118,13 +118,14 @@ def main() -> None:
     }
     for name, env in worlds.items():
         policy = load_policy(path, seed=1)
-        result[f"policy_in_{name}"] = told(play(env, policy, seed=1))
+        result[f"policy_in_{name}"] = summarize(play(env, policy, seed=1))
         sample = env.action_space.sample
-        result[f"random_in_{name}"] = told(play(env, lambda _, sample=sample: sample(), seed=1))
+        uniform = play(env, lambda _, sample=sample: sample(), seed=1)
+        result[f"random_in_{name}"] = summarize(uniform)
     single = DreamEnv(path, horizon=horizon, begin="first")
     planner = RandomShooting(make_dreams(arguments.candidates), arguments.plan_length)
     seeds = range(arguments.planned_episodes)
-    result["planner_in_dream"] = told([plan(single, planner, seed) for seed in seeds])
+    result["planner_in_dream"] = summarize([plan(single, planner, seed) for seed in seeds])
     result["steps_per_second"] = {
         "one": round(steps_per_second(single)),
         str(n): round(steps_per_second(worlds["dream"])),

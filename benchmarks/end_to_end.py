@@ -1,17 +1,16 @@
-"""A whole training run: seconds and env steps until CartPole-v1 is played well.
+"""A complete training run: seconds and env steps until CartPole-v1 reaches a goal.
 
     python benchmarks/end_to_end.py --goal 150 --env-steps 15000 --json
 
 Against RLlib's own DreamerV3, one after the other, each in its own process; with --at-once both at
-the same time, each on cores of its own. Its environment is made as benchmarks/update.py says:
+the same time, on separate cores. benchmarks/update.py describes its environment:
 
     python benchmarks/end_to_end.py --vs rllib --peer-python ~/rllib-peer/bin/python
 
 Both get the same model size, batches, training ratio and learning rates, and begin to learn after
-about B * T env steps; everything else is the default of each, but for what --own-config says. The
-clock starts when an algorithm has been built; compilation, which happens later, is part of its
-seconds. Rates are those of the time after the first update. The goal is looked at every few
-seconds.
+about B * T env steps; all other options are the defaults of each, except those of --own-config. The
+clock starts when an algorithm has been built and includes compilation, which happens later. Rates
+are measured after the first update. The goal is checked every few seconds.
 """
 
 import argparse

@@ -1,9 +1,9 @@
-"""What `rllib doctor` says that runs take, against what they take.
+"""Compares the time that `rllib doctor` estimates for runs with the measured time.
 
     python benchmarks/estimates.py --out benchmarks/results/estimates.json
 
-For each tuned example a real run of some minutes, and then the doctor's costs of as many env
-steps, each in a process of its own. Needs a machine without other work.
+For each tuned example: a run of some minutes, then the doctor's estimate for as many env steps,
+each in a separate process. Needs an idle machine.
 """
 
 import argparse

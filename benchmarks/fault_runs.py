@@ -20,25 +20,25 @@ DISK_BYTES = 1 << 26
 
 
 class Run:
-    """A run of the command with a single trial, in a directory of its own.
+    """A run of the command with a single trial, in a separate directory.
 
     Attributes:
-        storage: Where its results are.
-        log: What it says.
+        storage: Directory of its results.
+        log: File of its output.
     """
 
     def __init__(self, folder: Path, *, saves_in_time: bool):
-        """Starts nothing yet.
+        """Sets the paths; nothing is started.
 
         Args:
-            folder: Where all its files are.
-            saves_in_time: Whether it saves every second, instead of at its end alone.
+            folder: Directory of all its files.
+            saves_in_time: Whether it saves every second, instead of only at its end.
         """
         self.storage, self.log = folder / "disk", folder / "log"
         self._saves_in_time = saves_in_time
 
     def command(self, iterations: int, *more: str) -> list[str]:
-        """Trains for so many iterations."""
+        """Returns the command that trains for a number of iterations."""
         tiny = json.dumps({**TINY, "min_time_s_per_iteration": 0.5})
         options = ["--algo", "DreamerV3", "--env", "CartPole-v1", "--config", tiny]
         options += ["--storage-path", str(self.storage), "--experiment-name", "run"]
@@ -47,13 +47,13 @@ class Run:
         return ["-u", "-m", "rllib_cli.main", "train", *options, *more]
 
     def newest(self) -> SavedCheckpoint | None:
-        """Its newest whole checkpoint."""
+        """Returns the newest complete checkpoint."""
         for description in self.storage.glob("run/*/params.json"):
             return newest_complete(description.parent)[0]
         return None
 
     def iterations(self) -> list[int]:
-        """The iterations whose results were reported."""
+        """Returns the iterations whose results were reported."""
         found = []
         for results in self.storage.glob("run/*/result.json"):
             for line in results.read_text().splitlines():
@@ -62,7 +62,7 @@ class Run:
         return found
 
     def wait_until_it_goes_on(self, running: subprocess.Popen) -> None:
-        """Waits for the first result after this moment, and for the first checkpoint."""
+        """Waits for the next result and the next checkpoint."""
         results, saved = len(self.iterations()), self.newest()
 
         def goes_on() -> bool:
@@ -81,17 +81,17 @@ def runs(
     *,
     saves_in_time: bool = True,
 ) -> dict[str, int]:
-    """Trains with the command; makes a fault and resumes, again and again, and trains to an end.
+    """Trains with the command, repeatedly injects a fault and resumes, and trains to the end.
 
     Args:
         times: Number of faults.
-        rng: Decides when they come.
-        folder: Where output goes, and the run to "disk" below it.
-        fault: Ends the command; returns whether it has ended as it should.
-        saves_in_time: Whether the run saves every second. If not, it has to save when it is ended.
+        rng: Source of their times.
+        folder: Directory of the output, and of the run in its subdirectory "disk".
+        fault: Ends the command; returns whether it has ended correctly.
+        saves_in_time: Whether the run saves every second. If not, it must save when it is ended.
 
     Returns:
-        What went wrong, and how often.
+        Number of failures by kind.
     """
     run = Run(folder, saves_in_time=saves_in_time)
     wrong = {"lost": 0, "not from the newest": 0, "ended wrongly": 0}
@@ -108,9 +108,9 @@ def runs(
             else:
                 wrong["ended wrongly"] += running.wait() != 0
         if saved is not None:
-            told = f"continues from {saved.path.name}." in run.log.read_text()
-            went_on = run.iterations()[done:][:1] == [iteration + 1]
-            wrong["not from the newest"] += not (told and went_on)
+            reported = f"continues from {saved.path.name}." in run.log.read_text()
+            continued = run.iterations()[done:][:1] == [iteration + 1]
+            wrong["not from the newest"] += not (reported and continued)
         if not saves_in_time:
             wrong["lost"] += reached(run.newest()) < run.iterations()[-1]
         if wrong != so_far:
@@ -119,24 +119,24 @@ def runs(
 
 
 def reached(saved: SavedCheckpoint | None) -> int:
-    """The iteration after which a checkpoint was saved."""
+    """Returns the iteration after which a checkpoint was saved."""
     return saved.manifest.iteration if saved is not None and saved.manifest else 0
 
 
 def kill_driver(running: subprocess.Popen, rng: random.Random) -> bool:
-    """Ends everything at once."""
+    """Kills all processes at once."""
     kill_all(running)
     return True
 
 
 def kill_trial(running: subprocess.Popen, rng: random.Random) -> bool:
-    """Ends the process that learns; the command has to end with an error."""
+    """Kills the learning process; the command must end with an error."""
     kill(processes_of(running.pid, "ray::DreamerV3"))
     return running.wait() == 1
 
 
-def tell(running: subprocess.Popen, rng: random.Random) -> bool:
-    """A signal to the command alone, which has to end with all that it started."""
+def send_signal(running: subprocess.Popen, rng: random.Random) -> bool:
+    """Sends a signal to the command only, which must end with all processes that it started."""
     running.send_signal(rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
     return running.wait() == 130 and not left_behind(running.pid)
 
@@ -153,13 +153,13 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 
 
 def run_on_full_disks(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
-    """Fills the disk of a run, which has to end with clear words, and makes room again."""
+    """Fills the disk of a run, which must end with a clear message, and frees it again."""
 
     def fill(running: subprocess.Popen, rng: random.Random) -> bool:
         filler = disk / "filler"
         with open(filler, "ab", buffering=0) as file:
             while running.poll() is None:
-                # What the run gives up meanwhile, too.
+                # Includes space that the run frees meanwhile.
                 with suppress(OSError):
                     file.write(bytes(shutil.disk_usage(disk).free))
                 time.sleep(0.01)

@@ -27,7 +27,7 @@ from pathlib import Path
 import gymnasium as gym
 import numpy as np
 import ray
-from fault_runs import kill_driver, kill_trial, run_on_full_disks, runs, small_disk, tell
+from fault_runs import kill_driver, kill_trial, run_on_full_disks, runs, send_signal, small_disk
 from processes import kill
 from tiny_run import TINY
 
@@ -241,7 +241,7 @@ FAULTS: dict[str, Callable[[int, random.Random, Path], dict[str, int]]] = {
     "full-disks-of-runs": run_on_full_disks,
     "flips": lambda *given: damages(*given, flip),
     "truncations": lambda *given: damages(*given, truncate),
-    "signals": lambda *given: runs(*given, tell, saves_in_time=False),
+    "signals": lambda *given: runs(*given, send_signal, saves_in_time=False),
 }
 
 

@@ -4,7 +4,7 @@
 
 Every line of the curve is one iteration: env steps, updates, seconds since the start, mean return
 of the last 20 training episodes, and the losses. Deterministic up to the order of floating-point
-sums in parallel kernels; give --threads 1 to rule that out.
+sums in parallel kernels; --threads 1 excludes that.
 """
 
 import argparse

@@ -1,19 +1,19 @@
 """Trains this package's update and a plain float64 one side by side, on the same rows and samples.
 
 The plain one is that of the tests (tests/support/plain_training.py): dense products, no fused
-kernel, optimizers written out. Replay is recorded once, by random actions in a pendulum that is
-rewarded near its upright position only. Three trainers make every update: ours in float32; a plain
-one that is given our initial weights and then left alone; and a plain one that is given all that
-ours has every 50 updates. Rounding grows in the second, as it does between any two machines; in
-the third it cannot grow for longer than that, so what differs there is a fault.
+kernel, explicit optimizers. Replay is recorded once, with random actions in a pendulum that is
+rewarded only near its upright position. Three trainers do every update: ours in float32; a plain
+one with our initial weights; and a plain one that gets our complete state every 50 updates.
+Rounding errors grow in the second, as between any two machines; in the third they cannot, so a
+difference there is a fault.
 
     python benchmarks/long_comparison.py --variant v2 --updates 2000 --out long_comparison_v2.jsonl
 
-Each line has an update's number, the reward loss, decoder loss, KL and mean imagined value of ours
-and of both others, the shares of sampled classes that the others would have drawn otherwise from
-the same random numbers, and the relative difference of all parameters. At the end of each 50
-updates come the differences of what they changed, by part of the model. The summary goes to the
-terminal, and into the last line.
+Each line has the number of the update; the reward loss, decoder loss, KL and mean imagined value of
+all three; the shares of sampled classes that the others would have sampled differently from the
+same random numbers; and the relative difference of all parameters. After each 50 updates it also
+has the differences of the parameter changes, by part of the model. The summary is printed, and is
+the last line.
 """
 
 import argparse

@@ -1,8 +1,8 @@
-"""Resident memory of a run over many updates, with callbacks on episodes that hardly ever end.
+"""Resident memory of a run over many updates, with callbacks on episodes that rarely end.
 
     python benchmarks/memory.py --updates 5000 --out memory.json
 
-Replay is full before the first update that is measured, so that nothing has a reason to grow.
+Replay is full before the first measured update, so memory should not grow.
 """
 
 import argparse

@@ -1,12 +1,12 @@
-"""Can the world model learn one batch of Atari frames by heart?
+"""Overfits the world model to one batch of Atari frames.
 
-Trains on the same few rows of a random game over and over, with the update that real training
-uses. If networks, losses and optimizer are right, the image loss falls and falls.
+Trains repeatedly on the same few rows of a random game, with the update of real training. If
+networks, losses and optimizer are correct, the image loss keeps falling.
 
-A factor against the first loss says little: most of it is the background, which the decoder's
-biases alone can paint. What counts is the loss of the mean frame, the best picture without motion:
-only a model that shows what moves, where it is, gets well below that. Ends with exit code 1 if the
-loss fell by less than 10, or not to half of the mean frame's.
+The ratio to the first loss has little meaning: most of it is the background, which the decoder's
+biases alone can predict. The reference is the loss of the mean frame, the best prediction without
+motion: only a model that predicts the positions of moving objects falls well below it. The exit
+code is 1 if the loss fell by a factor of less than 10, or not to half of the mean frame's.
 
     python benchmarks/overfit.py --updates 4000 --out overfit.png --json overfit.json
 """

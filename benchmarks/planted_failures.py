@@ -1,9 +1,9 @@
-"""Runs with one planted failure each, and healthy ones, for `rllib doctor` to tell apart.
+"""Runs with one planted failure each, and healthy ones, to test `rllib doctor`.
 
     python benchmarks/planted_failures.py --out benchmarks/results/doctor [NAME ...]
 
-Each leaves what the doctor looks at of its results, as JSON lines. Most take two to five minutes;
-those of Finger Spin take half an hour to an hour, and need the extra `dmc`.
+Each writes the results that the doctor reads, as JSON lines. Most take two to five minutes; those
+of Finger Spin take half an hour to an hour, and need the extra `dmc`.
 """
 
 import argparse

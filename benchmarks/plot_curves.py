@@ -1,4 +1,4 @@
-"""Draws the learning curves that are kept in benchmarks/results.
+"""Draws the learning curves in benchmarks/results.
 
     python benchmarks/plot_curves.py --out docs/learning.png
 

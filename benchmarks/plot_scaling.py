@@ -1,4 +1,4 @@
-"""Draws what scaling.py has measured: how an update grows, and how several processes do.
+"""Draws the measurements of scaling.py: times of updates, and of several processes.
 
 Drawing needs matplotlib.
 """

@@ -1,4 +1,4 @@
-"""Processes of benchmarks, with all that they start, and what can be done to them."""
+"""Starts, inspects and kills processes of benchmarks, with their child processes."""
 
 import os
 import signal

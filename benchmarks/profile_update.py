@@ -2,8 +2,8 @@
 
     python benchmarks/profile_update.py --workload vector-1m
 
-Times are sums over all threads; operations that run side by side count twice. An XLA function is
-called after the Python function it was compiled from, and its costliest kernels stand behind it.
+Times are sums over all threads; parallel operations count twice. An XLA function has the name of
+the Python function it was compiled from, followed by its most expensive kernels.
 """
 
 import argparse

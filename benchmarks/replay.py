@@ -65,7 +65,7 @@ def resident_gb() -> float:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024 / 1e9
-    raise RuntimeError("the kernel does not tell")
+    raise RuntimeError("VmRSS is not in /proc/self/status")
 
 
 def write_back_seconds(num_records: int, streams: int, directory: Path | None) -> float:

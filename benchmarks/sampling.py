@@ -2,8 +2,8 @@
 
     python benchmarks/sampling.py --json
 
-Against RLlib's own DreamerV3, in turns and in chunks of the same length. Its environment is made
-as benchmarks/update.py says:
+Against RLlib's own DreamerV3, interleaved in chunks of the same length. benchmarks/update.py
+describes its environment:
 
     python benchmarks/sampling.py --vs rllib --peer-python ~/rllib-peer/bin/python
 

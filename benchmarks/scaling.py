@@ -5,14 +5,13 @@
     python benchmarks/scaling.py --plot docs/scaling.png --out benchmarks/results/scaling.jsonl
     python benchmarks/scaling.py --slow-environment --out benchmarks/results/slow_environment.json
 
-Each line of the output is one JSON object, with the ``series`` it belongs to and its ``x``. Lines
-that the file already has are not measured again. No series takes more than five minutes on two idle
-cores:
+Each line of the output is one JSON object, with its ``series`` and its ``x``. Measurements that are
+already in the file are skipped. No series takes more than five minutes on two idle cores:
 
 - batch, length, horizon, size, image size: the numbers of one call of update.py.
-- env runners: what a run on CartPole takes for each update, with the sampling that goes with it.
-- sampling (synchronous, asynchronous): env steps a second beside updates, of env runners whose
-  environments take 0, 10 or 50 ms a step. "4 x 50 ms" are four of 50 ms.
+- env runners: time of each update of a run on CartPole, including its sampling.
+- sampling (synchronous, asynchronous): env steps per second during updates, of env runners whose
+  environments take 0, 10 or 50 ms per step. "4 x 50 ms" means four with 50 ms.
 - learners (vector-xs, image32-xs): an update with ``num_learners`` 0, 1 and 2, one thread each.
 - synchronisation (num_learners 0, 1): how long new weights take from the learner to two env
   runners, and what travels.

@@ -1,6 +1,6 @@
-"""What scaling.py measures of several processes: env runners, learners, and what they exchange.
+"""Measurements of scaling.py with several processes: env runners, learners, and their transfers.
 
-Each function does so in processes of their own (``peers/``) and gives one row for each x.
+Each function measures in separate processes (``peers/``) and returns one row for each x.
 """
 
 import statistics
@@ -20,7 +20,7 @@ SYNCHRONISATIONS_FOR_EACH_RUN = 5
 
 ENV_RUNNERS = (1, 2, 4)
 STEP_MS = (0, 10, 50)
-# Batch and length of each. Small images: large ones take longer than they tell more.
+# Batch and length of each. Small images: large ones take longer without more information.
 WORKLOADS = {"vector-xs": (16, 64), "image32-xs": (8, 32)}
 NUM_LEARNERS = (0, 1, 2)
 SIZES = ("nano", "XS", "12M", "25M")

@@ -1,4 +1,4 @@
-"""What scaling.py measures of updates as their work grows, and of runs with more env runners."""
+"""Measurements of scaling.py with larger updates, and with more env runners."""
 
 import json
 import subprocess

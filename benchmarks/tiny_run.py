@@ -1,4 +1,4 @@
-"""The smallest run that still does everything, for benchmarks and tests."""
+"""The smallest complete run, for benchmarks and tests."""
 
 from typing import Any
 

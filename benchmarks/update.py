@@ -1,16 +1,16 @@
 """Speed of one gradient update: world model, imagination, actor and critic, on random records.
 
-An update is set against the floor of its dense products: their floating point operations, with z
-counted as dense vectors, at the speed of a large float32 product measured in the same process. It
-may fall below 1, because products with one-hot vectors need not be made.
+An update is compared with the floor of its dense products: their floating-point operations, with z
+counted as dense vectors, at the speed of a large float32 product measured in the same process. The
+ratio may be below 1, because products with one-hot vectors are avoided.
 
     python benchmarks/update.py --workload vector-xs --json
     python benchmarks/update.py --workload image-1m --compute-dtype bfloat16 --json
     python benchmarks/update.py --workload image-12m --device gpu --json
 
-No number of a GPU has been taken yet; there, kernels have their plain forms.
+Nothing has been measured on a GPU yet, where kernels use their plain formulas.
 
-Against another DreamerV3, on the same records, in turns. It lives in an environment of its own:
+Against another DreamerV3, interleaved on the same records. It has a separate environment:
 
     python3 -m venv ~/rllib-peer
     ~/rllib-peer/bin/pip install "ray[rllib]==2.60.*" torch==2.13.0 pillow
@@ -76,7 +76,7 @@ def numbers_of(child: Child, seconds: list[float]) -> Message:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Does updates in a process of their own, or in turns with a peer.
+    """Does updates in a separate process, or interleaved with a peer.
 
     Args:
         options: Of the command line.

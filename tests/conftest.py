@@ -7,12 +7,11 @@ import sys
 
 import pytest
 
-# Ray would connect to a cluster that another test, or somebody else, runs on this machine; and end
+# Ray would connect to a cluster that another test, or another user, runs on this machine; and end
 # the process of the tests a minute after that cluster is gone.
 os.environ["RAY_ADDRESS"] = "local"
 
-# By default Ray's workers give way to all other processes, and tests wait for them in vain where
-# others, or other tests, keep the machine busy.
+# By default Ray's workers run at low priority, and tests time out on a busy machine.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 EAGER_VARIABLE = "RLLIB_DREAMERV3_EAGER"
@@ -22,7 +21,7 @@ os.environ[EAGER_VARIABLE] = "1"
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
-    """Before any fixture: lets functions be compiled where a test is marked ``compiled``."""
+    """Before any fixture: compiles functions in tests marked ``compiled``."""
     run_eagerly = item.get_closest_marker("compiled") is None
     os.environ[EAGER_VARIABLE] = str(int(run_eagerly))
     if "tensorflow" in sys.modules:
@@ -33,10 +32,10 @@ def pytest_runtest_setup(item):
 
 @pytest.fixture(scope="module", autouse=True)
 def memory_given_back():
-    """What a file's tests no longer need; else Ray ends processes for want of memory.
+    """Frees the memory of a file's tests; otherwise Ray kills processes when memory is low.
 
-    TensorFlow registers the gradient of every call of a function with a gradient of its own, for
-    ever, and with it the graph of the trainer that called it: 40 MB each. glibc keeps what is free.
+    TensorFlow permanently registers the gradient of every call of a function with a custom
+    gradient, and with it the graph of the calling trainer: 40 MB each. glibc keeps freed memory.
     """
     yield
     if "tensorflow" in sys.modules:

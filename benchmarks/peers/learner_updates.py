@@ -22,7 +22,7 @@ BYTES_OF_A_PARAMETER = 4
 def loopback_bytes() -> int | None:
     """Bytes that all processes of the machine have sent to each other by network since its start.
 
-    None where the system does not tell.
+    None if the system does not report it.
     """
     table = Path("/proc/net/dev")
     if not table.exists():

@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def layouts(spaces: Spaces) -> "tuple[ObservationLayout, ActionLayout]":
-    """The spaces as the networks are told of them: observations, actions."""
+    """Returns the layouts of observations and actions for the networks."""
     from rllib_dreamerv3.spaces.layout import (
         ActionLayout,
         ContinuousAction,

@@ -36,7 +36,7 @@ def main() -> None:
     algorithm = (
         DreamerV3Config()
         .environment("CartPole-v1")
-        # Replay stays empty; one of the default's capacity would be refused for want of memory.
+        # Replay stays empty; the default capacity could exceed the memory and be rejected.
         .training(model_size=options.model_size, replay_buffer_config={"capacity": 10_000})
         .env_runners(
             num_env_runners=options.env_runners, num_cpus_per_env_runner=1 / options.env_runners

@@ -8,8 +8,7 @@ import click
 from rllib_cli.errors import RunError, reraise_as
 from rllib_cli.inputs import find_checkpoint
 from rllib_cli.libraries import loading_libraries
-
-FORMATS = ("savedmodel", "litert", "onnx")
+from rllib_dreamerv3.exporting import FORMATS
 
 
 @click.command()

@@ -18,9 +18,9 @@ class Trajectory(NamedTuple):
     """N trajectories of H + 1 states, time-major.
 
     Attributes:
-        state: ``[H + 1, N, ...]``; the first is where imagination started.
+        state: ``[H + 1, N, ...]``; the first is the start state.
         action: float32 ``[H + 1, N, A]``, the action chosen in each state.
-        mask: Choices that were allowed, bool ``[H + 1, N, M]``; None without action masks.
+        mask: Allowed choices, bool ``[H + 1, N, M]``; None without action masks.
     """
 
     state: State
@@ -59,18 +59,18 @@ def imagine(
         world: Its sequence model and prior; with action masks also its mask head.
         actor: The policy.
         actions: The action layout.
-        start: ``[N, ...]``, carries no gradient.
+        start: ``[N, ...]``, without gradient.
         horizon: H, number of steps.
-        seed: int32 ``[2]``; one seed always gives the same trajectories.
-        through_dynamics: Whether actions carry gradient into the states that follow. If not, the
-            states hold class indices only, and no dense z is ever made.
-        start_mask: Recorded action mask of the start states, ``[N, M]``; needed where the
-            environment has masks. Those of imagined states are predicted.
-        share: Which of all start states these are.
+        seed: int32 ``[2]``; determines the trajectories.
+        through_dynamics: Whether gradients flow from later states to actions. If not, states hold
+            only class indices, without a dense z.
+        start_mask: Recorded action mask of the start states, ``[N, M]``; required if the
+            environment has masks. Masks of imagined states are predicted.
+        share: Share of this process of all start states.
 
     Returns:
-        The trajectories. The policy reads states as data: gradient reaches an action through the
-        actor's parameters only, never through the state it was chosen in.
+        The trajectories. The policy reads states without gradient: the gradient by an action
+        reaches the actor's parameters, but not the state in which it was chosen.
     """
     n, categoricals = tf.shape(start.h)[0], start.index.shape[-1]
     uniform = share.draw(

@@ -1,4 +1,4 @@
-"""Adam and LaProp as the authors run them, with their ways of clipping gradients."""
+"""Adam and LaProp with gradient clipping, as in the authors' code."""
 
 from abc import abstractmethod
 from collections.abc import Collection, Mapping, Sequence
@@ -11,15 +11,15 @@ from rllib_dreamerv3.options.table import LearningOptions
 
 # Added to the bias-corrected root of the second moment (2023 code).
 ADAM_EPSILONS = {"world_model": 1e-8, "actor": 1e-5, "critic": 1e-5}
-# Root of the least normal float32.
+# Root of the smallest normal float32.
 _LEAST_ROOT = float(np.sqrt(np.finfo(np.float32).tiny))
 
 
 class Optimizer(tf.Module):
-    """What both optimizers share: step counter, two moments a variable, and their state.
+    """Common base: step counter, two moments per variable, and their state.
 
     Attributes:
-        learning_rate: float32 scalar variable, for schedules to assign to.
+        learning_rate: float32 scalar variable, which schedules assign.
         step: Number of updates so far, int64 scalar variable.
         m: First moments, float32 variables aligned with the variables to be optimized.
         v: Second moments, likewise.
@@ -56,14 +56,14 @@ class Optimizer(tf.Module):
     def apply(
         self, gradients: Sequence[tf.Tensor | None], norm: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Updates the variables, but for those that are frozen.
+        """Updates the variables that are not frozen.
 
         Args:
             gradients: One for each variable that is not frozen, in the same order, float32.
-            norm: What is returned, where it is known already.
+            norm: The result, if it has been computed already.
 
         Returns:
-            Norm of all gradients together before clipping, float32 scalar.
+            Global norm of the gradients before clipping, float32 scalar.
 
         Raises:
             ValueError: If a gradient is missing.
@@ -80,7 +80,7 @@ class Optimizer(tf.Module):
             state: Arrays by name.
 
         Raises:
-            CheckpointError: If the state belongs to other variables; nothing is changed then.
+            CheckpointError: If the state belongs to other variables. Nothing changes then.
         """
         own = self._state()
         check_state(own, state)
@@ -100,7 +100,7 @@ class Optimizer(tf.Module):
         if len(gradients) != len(self._stepping):
             raise ValueError(
                 f"Got {len(gradients)} gradients for {len(self._stepping)} variables; pass one "
-                "for each, in the order in which the variables were given."
+                "for each, in the order of the variables."
             )
         missing = [
             f"{self._labels[i]} {tuple(self._variables[i].shape)}"
@@ -111,7 +111,7 @@ class Optimizer(tf.Module):
             raise ValueError(
                 f"No gradient reaches {len(missing)} variable(s): {', '.join(missing)}. Either the "
                 "loss does not depend on them or a stop_gradient cuts them off; leave them out of "
-                "the optimizer or mend the loss."
+                "the optimizer or correct the loss."
             )
         return [tf.convert_to_tensor(gradient) for gradient in gradients]
 
@@ -122,8 +122,8 @@ class Optimizer(tf.Module):
     def _next_powers(self) -> tuple[tf.Tensor, tf.Tensor]:
         """Counts one update and returns ``beta1 ** step`` and ``beta2 ** step``, float32."""
         step = tf.cast(self.step.assign_add(1), tf.float64)
-        # The betas are rounded to float32 first, as they are where the moments are updated;
-        # bias correction is exact only with the same numbers.
+        # The betas are rounded to float32, as in the update of the moments: bias correction is
+        # exact only with the same numbers.
         beta1, beta2 = np.float64(np.float32(self._beta1)), np.float64(np.float32(self._beta2))
         return tf.cast(beta1**step, tf.float32), tf.cast(beta2**step, tf.float32)
 
@@ -148,10 +148,10 @@ class Adam(Optimizer):
         """Creates the moments (zeros).
 
         Args:
-            variables: What to optimize, float32.
+            variables: Variables to optimize, float32.
             learning_rate: Step size.
             epsilon: Added to the denominator.
-            clip_global_norm: Greatest norm of all gradients together.
+            clip_global_norm: Maximum global norm of the gradients.
             beta1: Decay of the first moments.
             beta2: Decay of the second moments.
         """
@@ -170,7 +170,7 @@ class Adam(Optimizer):
             norm < self._clip_global_norm, lambda: dense, lambda: [scale * g for g in dense]
         )
         beta1_power, beta2_power = self._next_powers()
-        # TensorFlow's fused kernel knows Keras's epsilon only; this factor undoes the difference.
+        # TensorFlow's fused kernel uses Keras's epsilon; this factor compensates the difference.
         epsilon = self._epsilon * tf.sqrt(1.0 - beta2_power)
         for (variable, m, v), gradient in zip(self._slots(), clipped, strict=True):
             tf.raw_ops.ResourceApplyAdam(
@@ -192,8 +192,8 @@ class LaProp(Optimizer):
     """LaProp (Ziyin et al. 2020) after adaptive gradient clipping: the 2025 optimizer.
 
     It divides gradients by the root of the second moment first and averages them afterwards, the
-    reverse of Adam. Clipping limits each gradient to a share of the norm of its own variable
-    (Brock et al. 2021, with the norm of whole variables, 2025 code).
+    reverse of Adam. Clipping limits each gradient to a share of the norm of its variable (Brock et
+    al. 2021, with the norm of complete variables, 2025 code).
     """
 
     def __init__(
@@ -211,17 +211,17 @@ class LaProp(Optimizer):
         """Creates the moments (zeros).
 
         Args:
-            variables: What to optimize, float32.
+            variables: Variables to optimize, float32.
             learning_rate: Step size after the warm-up.
-            epsilon: Added to the denominator; with it the root of the least normal float32, as the
-                second moment is not known more precisely (2025 code: without).
-            clip_share: Greatest norm of a gradient, as a share of the norm of its variable.
-            min_norm: Least norm a variable is taken to have, so that zeros can move.
+            epsilon: Added to the denominator, together with the root of the smallest normal
+                float32, which limits the precision of the second moment (2025 code: without).
+            clip_share: Maximum norm of a gradient, as a share of the norm of its variable.
+            min_norm: Lower bound of a variable's norm in clipping, so that zeros can change.
             warmup: Number of updates over which the step size grows from 0; 0 for none.
             beta1: Decay of the first moments.
             beta2: Decay of the second moments.
-            steps: Whether each variable is updated; False for those that are frozen, whose moments
-                wait. None for all.
+            steps: Whether each variable is updated; False for frozen ones, whose moments are
+                unchanged. None for all.
         """
         super().__init__(variables, learning_rate, epsilon, beta1, beta2, steps)
         self._clip_share = clip_share
@@ -229,7 +229,7 @@ class LaProp(Optimizer):
         self._warmup = warmup
 
     def current_learning_rate(self) -> tf.Tensor:
-        """Step size of the next update, float32 scalar; 0 for the very first with a warm-up."""
+        """Step size of the next update, float32 scalar; 0 for the first one with a warm-up."""
         if not self._warmup:
             return tf.convert_to_tensor(self.learning_rate)
         return self.learning_rate * tf.minimum(1.0, tf.cast(self.step, tf.float32) / self._warmup)
@@ -243,8 +243,8 @@ class LaProp(Optimizer):
         beta1_power, beta2_power = self._next_powers()
         rate = learning_rate / (1.0 - beta1_power)
         root_correction = tf.math.rsqrt(1.0 - beta2_power)
-        # TensorFlow flushes a second moment below the least normal float32 to 0. Divided by
-        # epsilon alone, a gradient of 3e-18 would then move its parameter by 300 learning rates.
+        # TensorFlow flushes a second moment below the smallest normal float32 to 0. Divided by
+        # epsilon alone, a gradient of 3e-18 would then change its parameter by 300 learning rates.
         epsilon = self._epsilon + root_correction * _LEAST_ROOT
         norms = [tf.norm(gradient) for gradient in dense]
         for (variable, m, v), gradient, own_norm in zip(self._slots(), dense, norms, strict=True):
@@ -289,13 +289,13 @@ def make_optimizers(
     """Creates the optimizers of a trainer.
 
     Args:
-        variables: Of each part of the model, by name.
-        learning: Names of the parts that learn. The others have optimizers too: whether one is
-            frozen may change from run to run.
-        options: Which optimizer, and its settings.
+        variables: Variables of each part of the model, by name.
+        learning: Names of the trained parts. Frozen parts have optimizers too: which ones are
+            frozen may change when a run is resumed.
+        options: Kind and settings of the optimizer.
 
     Returns:
-        One for each part, by name, with Adam; one for ``all`` with LaProp.
+        With Adam one for each part, by name; with LaProp one for ``all``.
     """
     rates = options.first_rates
     if options.optimizer_type == "laprop":

@@ -1,8 +1,8 @@
-"""Trainers that make each update together: each with its own rows, all with the same networks.
+"""Data-parallel trainers: each with its own rows, all with the same networks.
 
-TensorFlow's collective operations do the work; see
-https://www.tensorflow.org/guide/distributed_training. Variables are plain ones of each process:
-all begin with the same values and take the same steps.
+Uses TensorFlow's collective operations; see
+https://www.tensorflow.org/guide/distributed_training. Each process has ordinary variables, which
+start with the same values and take the same steps.
 """
 
 import json
@@ -19,36 +19,36 @@ Tensors = Any
 
 
 class Replicas:
-    """A trainer on its own, which has all rows; the base of :class:`WorkerReplicas`.
+    """A single trainer, which has all rows; the base of :class:`WorkerReplicas`.
 
     Attributes:
-        share: The rows that the trainer of this process has.
+        share: Share of the rows of this process.
     """
 
     share = WHOLE
 
     def running(self, update: Callable[..., Any]) -> Callable[..., Any]:
-        """The function to compile in place of ``update``, in which the others can be met."""
+        """Returns the function to compile instead of ``update``, with collective operations."""
         return update
 
     def mean(self, tensors: Tensors) -> Tensors:
-        """Means of all trainers' tensors, each of the same shape, and bit for bit the same."""
+        """Returns the means over all trainers, bit-identical in all of them."""
         return tensors
 
     def of_all(self, values: tf.Tensor) -> tf.Tensor:
-        """What all trainers have, one after the other along the first axis."""
+        """Returns the values of all trainers, concatenated along the first axis."""
         return values
 
 
 class WorkerReplicas(Replicas):
-    """One trainer in each of several processes, which find each other by network addresses."""
+    """One trainer in each of several processes, which connect by network addresses."""
 
     def __init__(self, addresses: Sequence[str], index: int):
-        """Waits for the others; to be called before TensorFlow's first operation.
+        """Waits for the others; must be called before TensorFlow's first operation.
 
         Args:
-            addresses: ``host:port`` of each process, in an order that all know.
-            index: The place of this process among them.
+            addresses: ``host:port`` of each process, in the same order in all processes.
+            index: Index of this process.
         """
         self.share = RowShare(index, len(addresses))
         os.environ["TF_CONFIG"] = json.dumps(
@@ -62,14 +62,13 @@ class WorkerReplicas(Replicas):
 
     def mean(self, tensors: Tensors) -> Tensors:
         """See :meth:`Replicas.mean`; raises UnavailableError if another process has died."""
-        # Gradients may be sparse in one process only.
+        # Gradients may be sparse in only some processes.
         dense = tf.nest.map_structure(tf.convert_to_tensor, tensors)
         return _here().all_reduce(tf.distribute.ReduceOp.MEAN, dense)
 
     def of_all(self, values: tf.Tensor) -> tf.Tensor:
         """See :meth:`Replicas.of_all`; raises UnavailableError if another process has died."""
-        # A sum with zeros of the others, and not all_gather, which needs compiled functions: what
-        # is gathered here is small.
+        # A sum with zeros, because all_gather requires compiled functions. The values are small.
         own, parts = self.share
         places = [values if i == own else tf.zeros_like(values) for i in range(parts)]
         whole = _here().all_reduce(tf.distribute.ReduceOp.SUM, tf.stack(places))
@@ -81,4 +80,4 @@ def _here() -> tf.distribute.ReplicaContext:
 
 
 ALONE = Replicas()
-"""No others."""
+"""A single trainer."""

@@ -2,3 +2,7 @@
 
 ``folder.py`` writes the folder; ``formats.py`` converts the step in ``step.py`` to each format.
 """
+
+# Here, because the command line needs the names without loading TensorFlow.
+FORMATS = ("savedmodel", "litert", "onnx")
+"""Formats of models."""

@@ -28,7 +28,6 @@ _WRITERS: dict[str, Callable[[ExportedStep, Path], dict[str, Any]]] = {
     write_as.LITERT: write_as.write_litert,
     write_as.ONNX: write_as.write_onnx,
 }
-FORMATS = tuple(_WRITERS)
 
 
 def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[s
     Args:
         checkpoint: A checkpoint, or an exported policy.
         out: Folder to write; an earlier export is replaced completely, other files are kept.
-        formats: Some of :data:`FORMATS`.
+        formats: Some of :data:`rllib_dreamerv3.exporting.FORMATS`.
 
     Returns:
         ``policy.json`` of the folder.

@@ -113,7 +113,7 @@ def test_restored_trainer_continues_to_the_last_bit(observations, actions):
     assert not changed(kept, state), "a saved state must not change with its trainer"
 
     restored = make_trainer(observations, actions, settings, model_seed=7)
-    run(restored, batches[3])  # It has a life of its own before.
+    run(restored, batches[3])  # It has another state before.
     restored.set_state(state)
     set_weights(restored.model, weights)
     assert not changed(state, restored.get_state())

@@ -55,5 +55,5 @@ def test_killed_env_runner(rng, tmp_path):
     assert nothing_wrong(faults.env_runners(1, rng, tmp_path))
 
 
-def test_told_to_end(rng, tmp_path):
+def test_signals_end_processes(rng, tmp_path):
     assert nothing_wrong(faults.FAULTS["signals"](1, rng, tmp_path))

@@ -132,7 +132,7 @@ def test_a_part_goes_with_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         assert flushed == []
     assert content_of(tmp_path / "whole" / "a" / "part") == {"new"}
     assert all(flushed.count(f"{i:02}") == 1 for i in range(FILES))
-    # A block of its own again.
+    # A separate block again.
     write(tmp_path / "other", "new")
     assert all(flushed.count(f"{i:02}") == 2 for i in range(FILES))
 

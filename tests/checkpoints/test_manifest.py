@@ -1,4 +1,4 @@
-"""Every change of a file is noticed, and told by the file's name."""
+"""Every change of a file is detected, and reported with the file's name."""
 
 import json
 import random
@@ -80,7 +80,7 @@ def test_files_of_others_do_not_matter(checkpoint: Path):
     manifest.verify(checkpoint)
 
 
-def test_a_newer_format_is_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_newer_format_is_reported(checkpoint: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(manifest, "FORMAT_VERSION", 99)
     manifest.write(checkpoint, env_steps=1, updates=1)
     monkeypatch.undo()
@@ -88,7 +88,7 @@ def test_a_newer_format_is_told(checkpoint: Path, monkeypatch: pytest.MonkeyPatc
         manifest.read(checkpoint)
 
 
-def test_other_directories_are_told_apart(tmp_path: Path):
+def test_other_directories_are_recognised(tmp_path: Path):
     with pytest.raises(CheckpointError, match="no directory"):
         manifest.read(tmp_path / "nothing")
     with pytest.raises(CheckpointError, match=r"has no manifest\.json"):

@@ -39,13 +39,13 @@ def test_older_files_have_no_spaces_and_no_directory(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"env": 1, "env_class": 2, "options": 3}'])
-def test_damage_is_told(tmp_path, text):
+def test_damage_is_reported(tmp_path, text):
     (tmp_path / POLICY_FILE).write_text(text)
     with pytest.raises(CheckpointError, match=r"policy\.json is damaged"):
         policy_file.read(tmp_path)
 
 
-def test_a_missing_file_is_told(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(CheckpointError, match=r"policy\.json is damaged"):
         policy_file.read(tmp_path)
 

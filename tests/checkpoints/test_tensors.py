@@ -64,7 +64,7 @@ def test_others_may_read_a_file_as_far_as_the_umask_says(tmp_path: Path):
     assert path.stat().st_mode & 0o777 == 0o640
 
 
-def test_of_an_exported_policy_it_is_told_to_export_again(
+def test_a_damaged_exported_policy_must_be_exported_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     (tmp_path / "policy.json").write_text('{"format": "rllib_dreamerv3.exported_policy"}')

@@ -25,7 +25,7 @@ def said(rows, stop=STOP):
     return texts
 
 
-def test_long_runs_are_told_how_long_they_take_once():
+def test_the_duration_of_long_runs_is_reported_once():
     (text,) = said(results(30, seconds_an_update=4.0))
     assert text.startswith("4 s an update: num_env_steps_sampled_lifetime 100,000 is reached in ")
     assert "about 4.6 days on this machine" in text
@@ -36,7 +36,7 @@ def test_a_few_slow_updates_say_nothing_yet():
     assert said(results(2, seconds_an_update=4.0)) == []
 
 
-def test_the_first_look_is_not_told_of_itself():
+def test_the_first_look_is_not_recommended_to_itself():
     (text,) = said(results(30, seconds_an_update=4.0, config={"env": "Catch-v0"}))
     assert text.endswith("on this machine.")
 
@@ -46,7 +46,7 @@ def test_short_runs_are_not():
     assert said(results(30, seconds_an_update=4.0), stop={}) == []
 
 
-def test_findings_are_told_once():
+def test_findings_are_reported_once():
     rewards = {"episode_return_min": 1e-6, "episode_return_max": 1e-5, "episode_len_mean": 20.0}
     texts = said(results(40, seconds_an_update=0.001, env_runners=rewards))
     assert len(texts) == 1

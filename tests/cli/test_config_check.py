@@ -27,7 +27,7 @@ print("\\n" + json.dumps({"code": code, "loaded": loaded, "seconds": time.proces
 
 
 def ended(*arguments):
-    """Runs the command in a process of its own: report, and what it said."""
+    """Runs the command in a separate process: report and output."""
     process = subprocess.run(
         [sys.executable, "-c", REPORT, *arguments], capture_output=True, text=True, timeout=60
     )

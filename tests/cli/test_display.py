@@ -83,7 +83,7 @@ def test_evaluation_has_a_column_where_there_is_one(trials):
     assert "eval" in "".join(drawn(live))
 
 
-def test_machines_are_told_when_they_are_known_and_when_they_change():
+def test_machines_are_shown_when_known_and_when_they_change():
     display = PlainDisplay(console())
     display.begin({}, expected_trials=1)
     both = {"10.0.0.2": "4 env runners", "10.0.0.1": "main process, 1 learner"}
@@ -92,10 +92,10 @@ def test_machines_are_told_when_they_are_known_and_when_they_change():
         given = {} if machines is None else {"machines": machines}
         display.trial_reports("t0", "00000", RESULTS[0] | {"learner_device": "CPU"} | given)
     lines = display.console.file.getvalue().splitlines()
-    told = "Processes by machine:"
-    assert [line for line in lines if line == told or line.startswith("  10.")] == [
-        *(told, "  10.0.0.1: main process, 1 learner", "  10.0.0.2: 4 env runners"),
-        *(told, "  10.0.0.1: main process, 1 learner"),
+    title = "Processes by machine:"
+    assert [line for line in lines if line == title or line.startswith("  10.")] == [
+        *(title, "  10.0.0.1: main process, 1 learner", "  10.0.0.2: 4 env runners"),
+        *(title, "  10.0.0.1: main process, 1 learner"),
     ]
 
 
@@ -109,14 +109,14 @@ def test_what_replay_may_grow_to_is_said_once(place, words):
         f"num_bytes_of_{place}": 23e9,
     }
     show_all(display, [r | {"replay_buffer": r["replay_buffer"] | room} for r in RESULTS])
-    told = display.console.file.getvalue()
-    assert told.count("Replay may grow to") == 1
-    assert f"Replay may grow to 12.3 GB, of 23 GB {words}, and adds" in told
-    assert "up to 14.5 GB to each checkpoint on disk" in told
+    output = display.console.file.getvalue()
+    assert output.count("Replay may grow to") == 1
+    assert f"Replay may grow to 12.3 GB, of 23 GB {words}, and adds" in output
+    assert "up to 14.5 GB to each checkpoint on disk" in output
 
 
 @pytest.mark.parametrize(
-    ("steps", "told"),
+    ("steps", "expected"),
     [
         (
             8000,
@@ -125,7 +125,7 @@ def test_what_replay_may_grow_to_is_said_once(place, words):
         (10**9, "Replay may grow to 3.09 GB, of 16 GB memory, and adds up to 3.09 GB to"),
     ],
 )
-def test_replay_grows_no_further_than_the_run_goes(steps, told):
+def test_replay_grows_no_further_than_the_run_goes(steps, expected):
     display = PlainDisplay(console())
     display.begin({"num_env_steps_sampled_lifetime": steps}, expected_trials=1)
     # Records of 618 bytes, in episodes of ten steps, which have eleven records.
@@ -138,10 +138,10 @@ def test_replay_grows_no_further_than_the_run_goes(steps, told):
         "num_bytes_of_machine": 16e9,
     }
     show_all(display, [{"replay_buffer": room}])
-    assert told in display.console.file.getvalue()
+    assert expected in display.console.file.getvalue()
 
 
-def test_time_to_go_is_that_of_the_nearest_criterion_that_can_be_told():
+def test_time_to_go_is_that_of_the_nearest_predictable_criterion():
     trial = TrialProgress("00000")
     for result in RESULTS:
         trial.update(result)
@@ -188,13 +188,13 @@ UPDATES = "num_grad_updates_lifetime"
 
 def test_the_time_to_go_waits_until_rates_are_stable():
     stop = {"num_env_steps_sampled_lifetime": 3000}
-    told = [trial.time_to_go(stop) for trial in run_with([10.0] * 5)]
-    assert told[:3] == [None] * 3
-    assert told[3] == (pytest.approx((3000 - 1301) / 10), "num_env_steps_sampled_lifetime")
+    times = [trial.time_to_go(stop) for trial in run_with([10.0] * 5)]
+    assert times[:3] == [None] * 3
+    assert times[3] == (pytest.approx((3000 - 1301) / 10), "num_env_steps_sampled_lifetime")
     # An update was compiled in the first interval.
-    told = [trial.time_to_go(stop) for trial in run_with([0.1, *[10.0] * 5])]
-    assert told[:4] == [None] * 4
-    assert told[4][0] == pytest.approx((3000 - 1302) / 10)
+    times = [trial.time_to_go(stop) for trial in run_with([0.1, *[10.0] * 5])]
+    assert times[:4] == [None] * 4
+    assert times[4][0] == pytest.approx((3000 - 1302) / 10)
 
 
 def test_rates_are_those_of_the_last_minute():
@@ -211,7 +211,7 @@ def test_a_slow_interval_later_belongs_to_the_rate():
     assert trial.rate(UPDATES) == pytest.approx(7)
 
 
-def test_rates_begin_anew_after_a_restart_from_an_earlier_checkpoint():
+def test_rates_are_reset_after_a_restart_from_an_earlier_checkpoint():
     trial = TrialProgress("00000")
     for result in [*RESULTS, RESULTS[3]]:
         trial.update(result)
@@ -220,7 +220,7 @@ def test_rates_begin_anew_after_a_restart_from_an_earlier_checkpoint():
     assert trial.rate("num_grad_updates_lifetime") == pytest.approx(30 / 2.03, rel=1e-3)
 
 
-def test_compiling_is_told_once_the_buffer_is_full():
+def test_compiling_is_reported_once_the_buffer_is_full():
     trial = TrialProgress("00000")
     full = {**RESULTS[0], "replay_buffer": {"num_windows": 12001, "prefill_target": 12000}}
     trial.update(full)

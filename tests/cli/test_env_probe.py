@@ -106,7 +106,7 @@ def test_each_fault_is_one_sentence(fault, sentence):
     assert "\n" not in sentences[0]
 
 
-def test_what_is_seen_often_is_told_once_with_its_first_step():
+def test_repeated_problems_are_reported_once_with_the_first_step():
     def outside(env):
         return np.zeros(4 if env.time == 3 else 3, np.float32)
 
@@ -222,8 +222,8 @@ def test_the_command_shows_what_the_model_sees(tmp_path):
         assert "Traceback" not in done.output
         return done.exit_code, done.output
 
-    code, told = call("to_check:Good")
-    assert code == 0, told
+    code, output = call("to_check:Good")
+    assert code == 0, output
     for line in (
         "  obs/image: image of 64x64, 3 channels, resized from 90x100; declared 0 to 255, seen",
         "Actions, a vector of 6:\n  one of 4 choices\n  2 numbers\n",
@@ -231,26 +231,26 @@ def test_the_command_shows_what_the_model_sees(tmp_path):
         "0 episodes ended",
         "No errors found.",
     ):
-        assert line in told
+        assert line in output
     options = ("--env-config", '{"height": 64}', "--config", '{"image_size": 32}')
-    code, told = call("to_check:Good", *options)
-    assert "image of 32x32, 3 channels, resized from 64x100" in told
-    code, told = call("to_check:Good", "--env-config", '{"reward": null}')
+    code, output = call("to_check:Good", *options)
+    assert "image of 32x32, 3 channels, resized from 64x100" in output
+    code, output = call("to_check:Good", "--env-config", '{"reward": null}')
     assert code == 1
     assert (
-        "Error: the reward has to be a number, and was None (first at step 0, 200 times)." in told
+        "Error: the reward has to be a number, and was None (first at step 0, 200 times)." in output
     )
-    assert told.endswith("1 error found.\n")
-    code, told = call("to_check:Broken")
+    assert output.endswith("1 error found.\n")
+    code, output = call("to_check:Broken")
     assert code == 1
-    assert "RuntimeError: no licence" in told
-    code, told = call("to_check:Turns")
+    assert "RuntimeError: no licence" in output
+    code, output = call("to_check:Turns")
     assert code == 1
-    assert "a multi-agent environment; DreamerV3 trains a single agent" in told
+    assert "a multi-agent environment; DreamerV3 trains a single agent" in output
     mode = '{"gym_env_vectorize_mode": "vector_entry_point"}'
-    code, told = call("to_check:Several", "--config", mode)
-    assert code == 0, told
-    assert "200 random steps: " in told
-    code, told = call("to_check:God")
+    code, output = call("to_check:Several", "--config", mode)
+    assert code == 0, output
+    assert "200 random steps: " in output
+    code, output = call("to_check:God")
     assert code == 2
-    assert "Did you mean 'Good'?" in told
+    assert "Did you mean 'Good'?" in output

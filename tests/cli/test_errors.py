@@ -81,8 +81,8 @@ def test_errors_get_the_exit_code_of_the_block():
         assert info.value.exit_code == code
 
 
-def test_what_is_already_told_stays_as_it_is():
-    for error in (InputError("told"), click.Abort(), KeyboardInterrupt()):
+def test_expected_errors_are_raised_unchanged():
+    for error in (InputError("wrong"), click.Abort(), KeyboardInterrupt()):
         with pytest.raises(type(error)) as info, reraise_as(RunError, 0):
             raise error
         assert info.value is error

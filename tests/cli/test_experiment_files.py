@@ -105,9 +105,9 @@ def test_older_files_are_understood_and_said_so():
         "env_runners/episode_return_mean": 450,
         "num_env_steps_sampled_lifetime": 100_000,
     }
-    told = "\n".join(experiment.notes)
+    reported = "\n".join(experiment.notes)
     for old in ("local_dir", "checkpoint_freq", "pass_criteria", "timesteps_total"):
-        assert old in told
+        assert old in reported
 
 
 @pytest.mark.parametrize(

@@ -139,13 +139,13 @@ def write_several():
         (["evaluate", ".", "--algo", "PPO"], "not of PPO"),
         (["trian"], "No such command 'trian'"),
         (["train", "a.yaml"], "Did you mean: rllib train file a.yaml"),
-        # Neither is told of --eager and --trace, which are hidden and do nothing.
+        # Neither lists --eager and --trace, which are hidden and have no effect.
         (["train", "--eeger"], "No such option '--eeger'. *$"),
         (["train", "file", "two.yaml", "--trase"], "No such option '--trase'. *$"),
         (["rollout", "checkpoint"], "now called evaluate: rllib evaluate CHECKPOINT"),
     ],
 )
-def test_wrong_use_is_told_in_a_message_with_exit_code_2(ran, arguments, message):
+def test_wrong_use_is_reported_with_exit_code_2(ran, arguments, message):
     write_several()
     done = call(*arguments)
     assert done.exit_code == 2, done.output
@@ -221,17 +221,17 @@ def test_console_script_gives_exit_codes():
 def test_versions_are_those_installed():
     import ray
 
-    told = call("version").output
-    assert f"ray                     {ray.__version__}" in told
-    assert re.search(r"^rllib-dreamerv3 +\d", told)
-    assert re.search(r"^tensorflow +\d", told, re.MULTILINE)
-    assert call("--version").output == told
+    output = call("version").output
+    assert f"ray                     {ray.__version__}" in output
+    assert re.search(r"^rllib-dreamerv3 +\d", output)
+    assert re.search(r"^tensorflow +\d", output, re.MULTILINE)
+    assert call("--version").output == output
 
 
-def test_help_shows_each_example_on_lines_of_its_own():
-    told = call("train", "--help").output
-    assert "\\b" not in told
-    lines = [line.strip() for line in told.splitlines()]
+def test_help_shows_each_example_on_separate_lines():
+    output = call("train", "--help").output
+    assert "\\b" not in output
+    lines = [line.strip() for line in output.splitlines()]
     assert "rllib train file tuned_examples/cartpole.yaml" in lines
     assert "rllib train --algo DreamerV3 --env CartPole-v1 \\" in lines
 
@@ -240,15 +240,15 @@ def test_help_shows_each_example_on_lines_of_its_own():
 def test_help_says_what_stop_criteria_and_schedulers_there_are(command):
     from ray.tune.schedulers import SCHEDULER_IMPORT
 
-    told = call(*command, "--help").output
-    stops = re.findall(r"^ *--stop '(.*)'$", told, re.MULTILINE)
+    output = call(*command, "--help").output
+    stops = re.findall(r"^ *--stop '(.*)'$", output, re.MULTILINE)
     assert stops
     assert {name for stop in stops for name in json.loads(stop)} <= set(stop_criteria.KNOWN)
-    (scheduler,) = re.findall(r"--scheduler-config '(.*?)'", told, re.DOTALL)
+    (scheduler,) = re.findall(r"--scheduler-config '(.*?)'", output, re.DOTALL)
     assert json.loads(scheduler).keys() == {"time_attr", "grace_period", "max_t"}
-    (others,) = re.findall(r"Others: ([^.]*)\.", told)
+    (others,) = re.findall(r"Others: ([^.]*)\.", output)
     assert {name.strip() for name in others.split(",")} <= set(stop_criteria.KNOWN)
-    (listed,) = re.findall(r"Tune scheduler: (.*)\.\n *--scheduler-config", told, re.DOTALL)
+    (listed,) = re.findall(r"Tune scheduler: (.*)\.\n *--scheduler-config", output, re.DOTALL)
     names = set(re.sub(r"\(.*?\)", "", listed, flags=re.DOTALL).replace(" or ", ",").split(","))
     assert {name.strip() for name in names} - {"asha"} <= SCHEDULER_IMPORT.keys()
 

@@ -1,4 +1,4 @@
-"""Whoever wrote a checkpoint executes nothing where it is only looked at or played."""
+"""Inspecting or playing an untrusted checkpoint executes no code from it."""
 
 import pickle
 from pathlib import Path

@@ -14,7 +14,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 @pytest.fixture(autouse=True)
 def heard():
-    """Whoever runs the tests may ignore signals, as ``nohup`` and shell scripts do."""
+    """The process that runs the tests may ignore signals, as ``nohup`` and shell scripts do."""
     before = [signal.signal(each, signal.default_int_handler) for each in SIGNALS]
     yield
     for each, handler in zip(SIGNALS, before, strict=True):

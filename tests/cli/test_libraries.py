@@ -24,18 +24,18 @@ def written_down(monkeypatch):
 
 
 @pytest.fixture
-def nobody():
-    """An address at which nobody listens."""
+def unused():
+    """An address at which no process listens."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         yield f"127.0.0.1:{free.getsockname()[1]}"
 
 
-def test_a_cluster_is_lost_if_nobody_listens(written_down, nobody, monkeypatch):
+def test_a_cluster_is_lost_if_no_process_listens(written_down, unused, monkeypatch):
     assert find_lost_cluster() is None
-    written_down(nobody)
-    assert find_lost_cluster() == nobody
-    monkeypatch.setenv("RAY_ADDRESS", nobody)
+    written_down(unused)
+    assert find_lost_cluster() == unused
+    monkeypatch.setenv("RAY_ADDRESS", unused)
     assert find_lost_cluster() is None
 
 
@@ -46,13 +46,13 @@ def test_a_cluster_that_answers_is_not_lost(written_down):
 
 
 @pytest.mark.long
-def test_the_command_starts_ray_where_the_last_cluster_is_lost(written_down, nobody, tmp_path):
-    written_down(nobody)
+def test_the_command_starts_ray_where_the_last_cluster_is_lost(written_down, unused, tmp_path):
+    written_down(unused)
     given = ["train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--config", json.dumps(TINY)]
     given += ["--stop", '{"training_iteration": 1}', "--storage-path", str(tmp_path)]
     code, output = run(*given, "--ray-address", "auto")
     assert code == 1
-    assert f"at {nobody}, does not respond: start one with `ray start --head`" in output
+    assert f"at {unused}, does not respond: start one with `ray start --head`" in output
     code, output = run(*given)
     assert code == 0, output
-    assert f"at {nobody}, does not respond; starting Ray here." in output
+    assert f"at {unused}, does not respond; starting Ray here." in output

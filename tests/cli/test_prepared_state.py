@@ -1,4 +1,4 @@
-"""What Tune remembers of a run gives way to what is on disk, without a process being started."""
+"""The state on disk replaces Tune's state of a run, without starting a process."""
 
 import json
 import os
@@ -154,7 +154,7 @@ def test_all_runs_in_one_directory_go_on():
     assert any("several runs: resuming the trials of all" in note for note in notes)
 
 
-def test_a_trial_without_a_whole_checkpoint_begins_anew_and_a_finished_one_stays():
+def test_a_trial_without_a_complete_checkpoint_restarts_and_a_finished_one_stays():
     none, finished, goes_on = (make_trial(number) for number in range(3))
     (save(none, 0) / "data").unlink()
     save(finished, 99)
@@ -204,6 +204,6 @@ def test_a_damaged_checkpoint_is_not_named_at_the_end(capsys):
     results = ResultGrid(ExperimentAnalysis(experiment().directory()))
     with open_display(plain=True) as display:
         assert conclude(results, display, "logs", interrupted=False) == 0
-    told = capsys.readouterr().out
-    assert f"Play it:    rllib evaluate {whole}" in told
-    assert damaged.name not in told
+    reported = capsys.readouterr().out
+    assert f"Play it:    rllib evaluate {whole}" in reported
+    assert damaged.name not in reported

@@ -51,7 +51,7 @@ def test_images_of_observations_are_filmed_beside_each_other():
     assert (frame[:, 256:] == 128).all()
 
 
-def test_what_is_no_picture_is_told():
+def test_invalid_pictures_are_reported():
     takes, observation = camera(render_mode="rgb_array")
     with pytest.raises(EnvironmentDataError, match=r"render\(\) of Pictured returned an array of"):
         takes.frame(observation)

@@ -146,7 +146,7 @@ def small_disk():
     """A disk of 20 MB at results/, which this process sees elsewhere; and how to run within."""
     Path("results").mkdir()
     mount = "mount -t tmpfs -o size=20m tmpfs results && echo ready && exec sleep 10000"
-    # Root of a namespace of its own may mount; the disk goes with the last process in it.
+    # Root of a separate namespace may mount; the disk vanishes with the last process in it.
     holder = subprocess.Popen(
         ["unshare", "--mount", "--map-root-user", "sh", "-c", mount],
         stdout=subprocess.PIPE,
@@ -161,7 +161,7 @@ def small_disk():
 
 
 @pytest.mark.long
-def test_a_full_disk_is_told_and_costs_no_checkpoint(small_disk):
+def test_a_full_disk_is_reported_and_no_checkpoint_is_lost(small_disk):
     disk, within = small_disk
     process = start(*TRAIN, *LONG, *OFTEN, within=within)
     while len(list(disk.glob(f"mine/*/checkpoint_*/{manifest.MANIFEST}"))) < 2:
@@ -218,7 +218,7 @@ def test_what_cannot_be_changed_in_a_run_is_refused_by_name():
             resume.check(changed, resume.launch_settings(changed, scheduler, None))
 
 
-def test_what_cannot_be_resumed_is_told():
+def test_runs_that_cannot_be_resumed_are_reported():
     with pytest.raises(InputError, match="no experiment in"):
         resume.check(experiment(), {})
     Path("results/mine").mkdir(parents=True)

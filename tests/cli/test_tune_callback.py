@@ -40,7 +40,7 @@ def test_a_checkpoint_is_asked_for_in_time(said, minutes, asked, interrupted):
         callback._saved_at[trial.trial_id] = time.monotonic() - 60 * minutes
         callback.on_trial_result(1, [trial], trial, result)
         assert result.get(SHOULD_CHECKPOINT, False) == (asked or interrupted)
-        # Once it is saved the time begins anew.
+        # Saving restarts the interval.
         callback.on_trial_save(1, [trial], trial)
         result = {}
         callback.on_trial_result(1, [trial], trial, result)

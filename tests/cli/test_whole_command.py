@@ -67,12 +67,12 @@ def test_interrupted_training_is_saved_resumed_and_evaluated():
 
     code, output = run("evaluate", "results/mine", "--episodes", 3, "--out", "returns.json")
     assert code == 0, output
-    told = json.loads(Path("returns.json").read_text())
-    returns = [episode["return"] for episode in told["episodes"]]
+    reported = json.loads(Path("returns.json").read_text())
+    returns = [episode["return"] for episode in reported["episodes"]]
     assert len(returns) == 3
-    assert told["return_mean"] == pytest.approx(sum(returns) / 3)
+    assert reported["return_mean"] == pytest.approx(sum(returns) / 3)
     # CartPole pays one for every step.
-    assert [episode["length"] for episode in told["episodes"]] == returns
+    assert [episode["length"] for episode in reported["episodes"]] == returns
     assert re.search(r"mean +[\d.]+ +[\d.]+ +std", output)
 
 
@@ -120,7 +120,7 @@ def test_a_short_run_is_saved_and_played():
     assert [x["length"] for x in episodes] == [x["return"] for x in episodes]
 
 
-def test_failures_inside_a_trial_are_told_by_their_message():
+def test_failures_inside_a_trial_are_reported_with_their_message():
     Path("broken.py").write_text(
         "import gymnasium as gym\n"
         "from rllib_dreamerv3 import DreamerV3Config\n"

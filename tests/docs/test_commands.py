@@ -113,7 +113,7 @@ def test_the_first_run_from_training_to_the_policy(monkeypatch, tmp_path, capsys
     code, output = run(*shlex.split(train)[1:])
     assert code == 0, output
     assert len(others) >= 4
-    # Those that come after it start no Ray, and need no process of their own.
+    # Later commands do not start Ray, and need no separate process.
     for command in others:
         words = [os.path.expanduser(word) for word in shlex.split(command)]
         done = CliRunner().invoke(cli, words[1:])

@@ -42,7 +42,7 @@ def test_other_files_are_named_or_found_in_the_repository():
     )
 
 
-def test_links_that_lead_nowhere_are_left_to_be_told_of():
+def test_broken_links_are_left_for_the_checker():
     assert linked("[a](../nowhere.py)", repo_url="https://x.org") == "[a](../nowhere.py)"
 
 

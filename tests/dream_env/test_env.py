@@ -22,22 +22,22 @@ def env(single):
 
 def trajectory(env, steps=8, seed=None):
     env.action_space.seed(0)
-    told = [] if seed is None else [env.reset(seed=seed)]
+    seen = [] if seed is None else [env.reset(seed=seed)]
     for _ in range(steps):
-        told.append(env.step(env.action_space.sample()))
-        if told[-1][2] or told[-1][3]:
-            told.append(env.reset())
-    return told
+        seen.append(env.step(env.action_space.sample()))
+        if seen[-1][2] or seen[-1][3]:
+            seen.append(env.reset())
+    return seen
 
 
 @pytest.mark.parametrize("written", ["vector", "nested", "masked"], indirect=True)
 def test_gymnasium_finds_nothing_wrong(env):
-    with warnings.catch_warnings(record=True) as told:
+    with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         check_env(env)
-    # Whoever makes it by hand has no spec in Gymnasium's registry; the spaces are the user's.
+    # Created directly, it has no spec in Gymnasium's registry; the spaces are the user's.
     known = ("not having a spec", "symmetric and normalized")
-    messages = [str(x.message) for x in told]
+    messages = [str(x.message) for x in seen]
     assert [x for x in messages if not any(part in x for part in known)] == []
 
 
@@ -134,7 +134,7 @@ def test_what_cannot_be_is_refused(written, env):
     fresh = DreamEnv(written.path, starts=0)
     with pytest.raises(gym.error.ResetNeeded):
         fresh.step(3)
-    with pytest.raises(ValueError, match="give the observation"):
+    with pytest.raises(ValueError, match="needs an observation"):
         fresh.reset()
     observation, _ = fresh.reset(options={"observation": np.ones(4, np.float32)})
     np.testing.assert_array_equal(observation, np.ones(4))
@@ -156,5 +156,5 @@ def test_dreams_can_begin_where_episodes_did(written):
 def test_an_exported_policy_cannot_dream(tmp_path):
     (tmp_path / "policy.json").write_text('{"format": "rllib_dreamerv3.exported_policy"}')
     for dream in (DreamEnv, lambda path: dream_of_checkpoint(path, rows=1, length=4, observed=2)):
-        with pytest.raises(CheckpointError, match=r"no decoder, .* Give the checkpoint"):
+        with pytest.raises(CheckpointError, match=r"no decoder, .* Use the checkpoint"):
             dream(tmp_path)

@@ -25,7 +25,7 @@ def test_all_values_are_of_their_spaces(env):
     assert len(env.render()) == N
 
 
-def test_dreams_that_have_ended_begin_anew_in_the_next_step(env):
+def test_ended_dreams_restart_in_the_next_step(env):
     assert env.metadata["autoreset_mode"] is gym.vector.AutoresetMode.NEXT_STEP
     env.action_space.seed(0)
     env.reset(seed=1)
@@ -69,7 +69,7 @@ def test_one_state_is_gone_on_with_in_several_ways(env):
     first = env.step(actions)
     env.set_state(kept)
     assert data_equivalence(env.step(actions), first)
-    # The same action, and random numbers of their own.
+    # The same action, but other random numbers.
     same = gym.vector.utils.concatenate(
         env.single_action_space,
         [next(iterate(env.action_space, actions))] * N,

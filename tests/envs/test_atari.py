@@ -272,7 +272,7 @@ def test_rewards_are_clipped_only_if_chosen() -> None:
     np.testing.assert_array_equal(clipped, np.clip(plain, -1, 1))
 
 
-def test_noops_are_drawn_anew_up_to_the_limit() -> None:
+def test_noops_are_sampled_at_each_reset_up_to_the_limit() -> None:
     env = make(PONG, 2, noop_max=5)
     drawn = {int(n) for _ in range(24) for n in env.reset()[1]["episode_frame_number"]}
     assert drawn == {0, 1, 2, 3, 4}

@@ -79,7 +79,7 @@ def test_infos_of_a_vector_environment_are_split():
 
 
 @pytest.mark.parametrize("infos", [{"x": [1, 2]}, {"x": np.zeros(3)}, {3: np.zeros(2)}])
-def test_infos_that_cannot_be_split_are_told(infos):
+def test_infos_that_cannot_be_split_are_reported(infos):
     env = InfoList(OwnVector(infos))
     env.reset(seed=0)
     with pytest.raises(

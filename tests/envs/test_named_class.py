@@ -76,7 +76,7 @@ def test_ids_that_a_module_registers_come_first(write):
         ("raises:Own", r"cannot be imported: ZeroDivisionError: .*raises\.py, line 2\)"),
     ],
 )
-def test_what_is_wrong_with_a_name_is_told(write, env, message):
+def test_errors_in_a_name_are_reported(write, env, message):
     write("wrong_names", "class Own(gym.Env): pass\nnumber = 3")
     write("needs_another", "import not_installed")
     write("raises", "1 / 0")
@@ -84,7 +84,7 @@ def test_what_is_wrong_with_a_name_is_told(write, env, message):
         find_maker(env)
 
 
-def test_where_a_module_is_can_be_told_without_importing_it(write, tmp_path):
+def test_a_module_is_located_without_importing_it(write, tmp_path):
     write("never_imported", "raise SystemError")
     write("packaged/__init__", "raise SystemError")
     assert directory_of("never_imported:Own") == str(tmp_path)

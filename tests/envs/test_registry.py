@@ -71,7 +71,7 @@ def test_values_that_cannot_be_are_named(env: str, env_config: dict, message: st
 
 
 @pytest.mark.parametrize("extra", SUITES)
-def test_missing_package_is_told_by_the_config(extra: str, monkeypatch: Any) -> None:
+def test_missing_package_is_reported_by_the_config(extra: str, monkeypatch: Any) -> None:
     """In the user's own process: the config refuses before anything is started."""
     env, _, _, modules = SUITES[extra]
     for module in modules:
@@ -114,14 +114,14 @@ def test_misspelt_environment_names_the_nearest(env_id: str, nearest: str) -> No
         ("GRB/AdroitHandHammer-v1", "'gymnasium_robotics:AdroitHandHammer-v1'"),
     ],
 )
-def test_ids_of_rllibs_examples_are_told_what_they_are_here(env_id: str, here: str) -> None:
+def test_ids_of_rllibs_examples_get_a_message_with_the_id_here(env_id: str, here: str) -> None:
     config = DreamerV3Config().environment(env_id, env_config={"from_pixels": True})
     with pytest.raises(ConfigError, match=here) as caught:
         config.validate()
     assert str(caught.value).startswith(f"'{env_id}' is how RLlib's examples name")
 
 
-def test_options_of_rllibs_wrapper_are_told_what_they_are_here() -> None:
+def test_options_of_rllibs_wrapper_get_a_message_with_the_option_here() -> None:
     for name, here in {"from_pixels": "pixels", "frame_skip": "action_repeat"}.items():
         with pytest.raises(ConfigError, match=f"'{name}'.*Here it is '{here}'"):
             options_of("dm_control/cartpole-swingup-v0", {name: 1})

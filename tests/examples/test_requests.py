@@ -77,28 +77,28 @@ STATE = {"h": [[1.0] * 3], "index": [[0, 0]], "action": [[0.0, 1.0, 0.0]]}
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         (b"not json", "must be JSON"),
         (b"\xff\xfe", "must be JSON"),
         (b"", "must be JSON"),
         (b"[1, 2]", "must be {"),
         (b"{}", "must be {"),
-        (as_bytes(state=5), "state is None, or what"),
+        (as_bytes(state=5), "state must be None"),
         (as_bytes(state={"h": []}), "has no 'index'"),
         (as_bytes(state=STATE | {"h": [[1.0]]}), "have the shapes"),
         (as_bytes(state=STATE | {"index": "x"}), "'index' of the state is not numeric"),
         (as_bytes(state=STATE | {"h": [[1.0, None, 2.0]]}), "'h' of the state"),
         (as_bytes(observation=None), "shapes"),
         (as_bytes(observation=[1, [2], 3, 4]), "not numbers|inhomogeneous|nested"),
-        (as_bytes(observation=["a"] * 4), "no numbers"),
+        (as_bytes(observation=["a"] * 4), "not numeric"),
         (as_bytes(observation=[]), "shapes"),
     ],
 )
-def test_ray_serve_answers_what_is_wrong(ray_server, body, told):
+def test_ray_serve_answers_what_is_wrong(ray_server, body, expected):
     status, content = answer(ray_server, body)
     assert status == 422
-    assert any(part in content["error"] for part in told.split("|")), content
+    assert any(part in content["error"] for part in expected.split("|")), content
 
 
 def test_fastapi_answers_what_is_wrong_and_forgets_nothing():

@@ -87,7 +87,7 @@ def test_every_file_has_its_checksum(folder, tmp_path):
     assert set(described["files"]) == found - {"policy.json"}
 
 
-def test_damage_is_told(folder, tmp_path):
+def test_damage_is_reported(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "damaged")
     graph = tmp_path / "damaged" / "savedmodel" / "saved_model.pb"
     graph.write_bytes(graph.read_bytes() + b"x")
@@ -143,7 +143,7 @@ def test_the_readme_acts(folder):
     assert finished.stdout.strip() in ("0", "1")
 
 
-def test_misuse_is_told(folder, tmp_path):
+def test_misuse_is_reported(folder, tmp_path):
     policy = load(folder)
     with pytest.raises(ValueError, match=r"shapes \(3,\) instead of \(4,\)"):
         policy(np.zeros(3))

@@ -36,7 +36,7 @@ def test_the_step_has_no_xla(step):
     assert not any("_XlaMustCompile" in node.attr for node in definition.node)
 
 
-def test_a_missing_package_is_told_with_its_extra(checkpoint, tmp_path, monkeypatch):
+def test_a_missing_package_is_reported_with_its_extra(checkpoint, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(ExportError, match=r"needs tf2onnx.*'rllib-dreamerv3\[export\]'"):
         export_policy(checkpoint, tmp_path / "out", ["onnx"])

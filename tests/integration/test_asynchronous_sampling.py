@@ -102,7 +102,7 @@ def shared(tmp_path_factory):
         evaluation_config={"env_config": training | {"kind": "evaluation"}},
     )
     algorithm = config.build_algo()
-    # Nobody waits for the one that compiles its policy last.
+    # The others do not wait for the one that compiles its policy last.
     train_until(algorithm, lambda: segments_of(algorithm) == RUNNERS)
     yield algorithm, directory
     algorithm.stop()
@@ -133,7 +133,7 @@ def records_of(algorithm):
 
 
 def records_given(directory):
-    """Records of all environments: what was observed, but for what nobody has acted at yet."""
+    """Records of all environments: the observations, except those without an action yet."""
     files = list(directory.glob("training *"))
     return sum(file.stat().st_size for file in files) - len(files)
 
@@ -296,7 +296,7 @@ def test_a_checkpoint_in_mid_flight_loses_no_count_and_glues_nothing(algorithm, 
     assert updates_of(algorithm) == algorithm.update_schedule.updates - algorithm._pending_updates
 
 
-def test_answers_that_nobody_has_been_given_are_dropped_by_a_restore(algorithm, tmp_path):
+def test_a_restore_drops_answers_that_were_not_returned(algorithm, tmp_path):
     sampling = algorithm.sampler
     path = algorithm.save_to_path(tmp_path / "checkpoint")
     with sampling.while_busy(algorithm._next_request()):
@@ -322,7 +322,7 @@ def test_env_runners_that_die_or_hang_are_replaced_and_the_others_go_on(shared, 
     before = records_of(algorithm)
     train_until(algorithm, lambda: records_of(algorithm) > before + 10 * AHEAD)
     train_until(algorithm, lambda: sampling.replaced == replaced + 2)
-    # Each that came back has a stream of its own when its records come, and nobody else has.
+    # Each restarted env runner has a separate stream for its records; the others do not.
     train_until(algorithm, lambda: segments_of(algorithm) >= segments + 2)
     for _ in range(20):
         algorithm.train()
@@ -359,7 +359,7 @@ def test_evaluation_goes_on_beside_it(algorithm, duration, unit):
     check_records(algorithm)
 
 
-def test_without_a_cap_env_runners_never_wait_and_the_reached_ratio_is_told(
+def test_without_a_cap_env_runners_never_wait_and_the_reached_ratio_is_reported(
     shared, algorithm, monkeypatch
 ):
     _, directory = shared

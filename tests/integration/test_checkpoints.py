@@ -384,7 +384,7 @@ def test_acting_imports_nothing_that_a_checkpoint_names(saved, tmp_path, monkeyp
         ("gone", r"--env evil:Reach --pythonpath DIR\nDIR is the directory that holds evil"),
     ],
 )
-def test_the_command_that_names_an_environment_is_told(saved, tmp_path, directory, command):
+def test_the_command_that_names_an_environment_is_reported(saved, tmp_path, directory, command):
     (tmp_path / "here").mkdir()
     path = saved / "policy.json"
     original = path.read_text()

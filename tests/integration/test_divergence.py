@@ -81,7 +81,7 @@ def test_run_stops_with_finite_networks_a_recording_and_the_last_checkpoint(
         np.testing.assert_array_equal(value, left[name])
 
 
-def test_second_divergence_has_a_recording_of_its_own(build):
+def test_second_divergence_has_a_separate_recording(build):
     algorithm = build(tiny_config(**STEPS_TOO_FAR["v1"]))
     for number in (1, 2):
         assert "No checkpoint was saved yet" in train_until_it_diverges(algorithm)

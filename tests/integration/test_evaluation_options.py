@@ -26,7 +26,7 @@ PROBE_S, BUSY_S = 0.5, 3.0
 
 
 class Paced(gym.Env):
-    """Episodes of as many steps as it is told; slow in evaluation while a file says so."""
+    """Episodes of a configured length; slow in evaluation while a file exists."""
 
     observation_space = gym.spaces.Box(0, 100, (1,), np.float32)
     action_space = gym.spaces.Discrete(2)
@@ -178,7 +178,7 @@ def test_each_second_iteration_evaluates_with_callbacks_around_it(algorithm):
     assert result["evaluation"]["env_runners"]["num_episodes"] == 3
 
 
-def test_evaluation_has_options_of_its_own(algorithm):
+def test_evaluation_has_separate_options(algorithm):
     algorithm.env_runner.sample(num_records=3 * LENGTH, random_actions=True)
     trained = [episode.length for episode in algorithm.env_runner.take_done_episodes()]
     assert set(trained) == {LENGTH}
@@ -273,12 +273,12 @@ def test_a_function_of_ones_own_evaluates(algorithm):
 
 
 @pytest.mark.parametrize("returned", [{"episode_return_mean": 1.0}, None, ({}, 1), ({}, 1.5, 1)])
-def test_a_function_that_returns_something_else_is_told(algorithm, returned):
+def test_a_function_that_returns_something_else_is_rejected(algorithm, returned):
     with pytest.raises(ConfigError, match=r"has to return three values, \(\{\}, env_steps, agent"):
         evaluate(algorithm, custom_evaluation_function=lambda *_: returned)
 
 
-def test_a_lost_env_runner_is_waited_for_if_told_so(algorithm):
+def test_a_lost_env_runner_is_waited_for_if_configured(algorithm):
     def calls(**options):
         evaluate(algorithm, **options)
         return len(calls_of(evaluating_process(algorithm)))
@@ -289,7 +289,7 @@ def test_a_lost_env_runner_is_waited_for_if_told_so(algorithm):
     assert calls(evaluation_unhealthy_workers_timeout_s=60) == before + 1
 
 
-def test_evaluations_without_an_env_runner_end_the_run_if_told_so(algorithm):
+def test_evaluations_without_an_env_runner_end_the_run_if_configured(algorithm):
     lose_env_runner(algorithm)
     try:
         for _ in range(4):

@@ -1,4 +1,4 @@
-"""Only learners see GPUs. The machine has none: TensorFlow is told of one that is not there."""
+"""Only learners see GPUs. The machine has none: TensorFlow gets a fake one."""
 
 import subprocess
 import sys

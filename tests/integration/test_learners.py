@@ -1,4 +1,4 @@
-"""Learners in processes of their own: they learn what one would, and may die."""
+"""Learners in separate processes: equal to a single learner, and they may die."""
 
 import logging
 import os

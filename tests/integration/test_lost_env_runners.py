@@ -38,7 +38,7 @@ class Faulty(gym.Env):
         self.index = getattr(config, "worker_index", 0)
         self.t = 0
 
-    def told(self, what):
+    def requested(self, what):
         return os.path.exists(os.path.join(self.directory, f"{what}{self.index}"))
 
     def reset(self, *, seed=None, options=None):
@@ -47,9 +47,9 @@ class Faulty(gym.Env):
         return np.array([0], np.float32), {}
 
     def step(self, action):
-        if self.told("fail") or self.t == self.fails_at:
+        if self.requested("fail") or self.t == self.fails_at:
             raise ValueError("the motor is stuck")
-        if self.told("hang"):
+        if self.requested("hang"):
             # A restarted process must not hang again.
             os.remove(os.path.join(self.directory, f"hang{self.index}"))
             time.sleep(600)
@@ -105,7 +105,7 @@ def check_records(algorithm):
     np.testing.assert_array_equal(step[:, 1:], expected)
 
 
-# Indices of env runners that the callback told of.
+# Indices of env runners that the callback received.
 back = []
 
 
@@ -141,7 +141,7 @@ def test_a_lost_env_runner_is_replaced_while_the_other_goes_on(faulty, caplog, f
         before, began = algorithm.get_counters()["env_steps"], time.monotonic()
         while manager.num_healthy_actors() == 1 and time.monotonic() < began + 2:
             algorithm.train()
-        # Nobody waits for the one that is starting.
+        # The others do not wait for the one that is starting.
         assert algorithm.get_counters()["env_steps"] > before + 100
         train_until(algorithm, lambda result: times_replaced(result) == replaced + 1)
     if fault == "hangs":
@@ -185,7 +185,7 @@ def test_an_env_runner_that_died_between_two_calls_is_noticed_and_gets_its_weigh
 def test_saving_and_restoring_wait_for_no_env_runner_that_hangs(faulty, tmp_path):
     algorithm, directory = faulty
     algorithm.train()
-    # In the middle of what it was asked for, with nobody who asks it for more.
+    # During a request, without further requests.
     (directory / "hang1").touch()
     algorithm.env_runner_group._worker_manager.actors()[1].sample.remote(num_records=4)
     while (directory / "hang1").exists():
@@ -237,11 +237,11 @@ def test_a_failure_in_each_episode_ends_the_run_and_a_rare_one_does_not(build, t
         Faulty.fails_always_at = None
 
 
-def test_a_local_environment_that_hangs_is_told_of(build, tmp_path, caplog, monkeypatch):
+def test_a_hanging_local_environment_is_reported(build, tmp_path, caplog, monkeypatch):
     algorithm = build(config(tmp_path, 0))
     algorithm.train()
     (tmp_path / "hang0").touch()
-    # Longer than it takes to be told of, instead of ten minutes.
+    # Longer than until the report, instead of ten minutes.
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 10)))
     with caplog.at_level(logging.WARNING):

@@ -112,7 +112,7 @@ QUIET = {
     "report_dream_data": False,
     "report_individual_batch_item_stats": False,
 }
-# What a few of them say of environments in processes of their own.
+# Settings of a few of them for environments in separate processes.
 PROCESSES = {"remote_worker_envs": 'set gym_env_vectorize_mode: "async"'}
 IN_TURN = {"env_runners": {"remote_worker_envs": False}}
 
@@ -207,7 +207,7 @@ EXAMPLES = {
     ),
     "cartpole": Example(small("CartPole-v1"), {}, {}, Vector("obs/vector", 4), DiscreteAction(2)),
     "cartpole_with_a_learner_of_its_own": Example(
-        # The command line of RLlib's examples: one learner, which is PyTorch's unless told.
+        # The command line of RLlib's examples: one learner, which is PyTorch's by default.
         {
             **small("CartPole-v1"),
             "framework": {"framework": "torch"},

@@ -52,13 +52,13 @@ class Pictures(gym.Env):
 
 @pytest.mark.parametrize("storage", ["memory", "disk"])
 @pytest.mark.parametrize("variant", ["v1", "v2"])
-def test_records_look_as_was_foretold(variant, storage):
+def test_record_columns_are_as_predicted(variant, storage):
     algorithm = tiny_config(
         Pictures, variant=variant, replay_buffer_config={"capacity": 2000, "storage": storage}
     ).build_algo()
     try:
         module = algorithm.learner_group._learner.module["default_policy"]
-        foretold = record_specs(
+        predicted = record_specs(
             module.observations.layout,
             module.actions.layout,
             module.settings if variant == "v2" else None,
@@ -69,8 +69,8 @@ def test_records_look_as_was_foretold(variant, storage):
         metrics = algorithm.replay_capacity.metrics()
     finally:
         algorithm.stop()
-    assert foretold == stored.specs
-    assert {name for name in foretold if name.startswith("latent/")} == (
+    assert predicted == stored.specs
+    assert {name for name in predicted if name.startswith("latent/")} == (
         {"latent/h", "latent/index"} if variant == "v2" else set()
     )
     if storage == "memory":
@@ -78,7 +78,7 @@ def test_records_look_as_was_foretold(variant, storage):
         assert metrics["num_bytes_of_machine"] == machine_memory()
     else:
         # The recurrent state of so small a model is not worth a file.
-        assert set(in_files(foretold)) == {"obs/picture"}
+        assert set(in_files(predicted)) == {"obs/picture"}
         assert metrics["num_bytes_at_capacity"] == 2000 * 64 * 64 * 3
         assert metrics["num_bytes_of_disk"] > 0
 
@@ -104,11 +104,11 @@ def test_checkpoints_are_counted_where_they_are_on_the_same_disk(
         room = replay_capacity.check_replay_capacity(
             config, replay_capacity.specs_of(module, 0), tmp_path
         )
-    told = "\n".join(record.getMessage() for record in caplog.records)
+    log = "\n".join(record.getMessage() for record in caplog.records)
     warned = any(record.levelno == logging.WARNING for record in caplog.records)
     assert warned == beside
-    assert ("With 3 checkpoints on the same disk it is 0.49 GB." in told) == beside
-    assert "Each checkpoint needs up to 0.12 GB of disk for replay" in told
+    assert ("With 3 checkpoints on the same disk it is 0.49 GB." in log) == beside
+    assert "Each checkpoint needs up to 0.12 GB of disk for replay" in log
     assert room.metrics()["num_bytes_of_checkpoint"] > room.metrics()["num_bytes_at_capacity"]
 
 

@@ -135,7 +135,7 @@ def test_training_recomputes_the_states_that_were_stored(make_runner, variant):
     ("evaluation_action", "explore", "always_best"),
     [("mode", False, True), ("mode", True, False), ("sample", False, False)],
 )
-def test_evaluation_takes_the_best_action_only_if_told_to(
+def test_evaluation_takes_the_most_likely_action_only_if_configured(
     make_runner, evaluation_action, explore, always_best
 ):
     """In each state acted in; the states themselves are sampled from posteriors either way."""
@@ -171,9 +171,9 @@ def test_rows_of_replay_go_on_from_the_record_before_them(make_runner):
     # Some rows begin with an episode; the others do not begin like one.
     begins = columns[IS_FIRST][:, 1]
     assert 0 < begins.sum() < 50
-    anew = model.world_model.observe(records, synthetic.uniform(100, 8, 4))
-    anew = tf.reshape(anew.state.h, [100, 8, -1])[:, 0]
-    assert np.abs(anew - columns[LATENT_H][:, 1])[~begins].max(1).min() > 1e-3
+    observed_again = model.world_model.observe(records, synthetic.uniform(100, 8, 4))
+    observed_again = tf.reshape(observed_again.state.h, [100, 8, -1])[:, 0]
+    assert np.abs(observed_again - columns[LATENT_H][:, 1])[~begins].max(1).min() > 1e-3
 
 
 def content(buffer):

@@ -128,7 +128,7 @@ def test_pictures_lie_in_the_directory_of_the_trial(tmp_path, filesystem):
         verbose=0,
     )
     (result,) = tune.Tuner("DreamerV3", param_space=config, run_config=run).fit()
-    told = Path(result.metrics["reports"]["dream_plot"])
+    plot = Path(result.metrics["reports"]["dream_plot"])
     trial = next((tmp_path / "results" / "exp").glob("DreamerV3_*/"))
-    assert [x.name for x in (trial / "dreams").iterdir()] == [told.name] == ["00000001.png"]
-    assert told.parent.parent.name == trial.name
+    assert [x.name for x in (trial / "dreams").iterdir()] == [plot.name] == ["00000001.png"]
+    assert plot.parent.parent.name == trial.name

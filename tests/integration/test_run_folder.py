@@ -102,14 +102,14 @@ def test_dreams_are_images_of_the_events(tmp_path):
         ),
     ).fit()
     (trial,) = [Path(each.path) for each in results]
-    told = [json.loads(line) for line in (trial / "result.json").read_text().splitlines()]
-    dreamt = [each for each in told if "reports" in each]
-    assert len(dreamt) == 2
+    rows = [json.loads(line) for line in (trial / "result.json").read_text().splitlines()]
+    with_dream = [each for each in rows if "reports" in each]
+    assert len(with_dream) == 2
     pictures = [
         (step, image.encoded_image_string)
         for step, image in events_of(trial, "image", "reports/open_loop_image")
     ]
-    assert [step for step, _ in pictures] == [each[ENV_STEPS] for each in dreamt]
-    for (_, picture), each in zip(pictures, dreamt, strict=True):
+    assert [step for step, _ in pictures] == [each[ENV_STEPS] for each in with_dream]
+    for (_, picture), each in zip(pictures, with_dream, strict=True):
         kept = imageio.imread(each["reports"]["open_loop_image"])
         np.testing.assert_array_equal(imageio.imread(picture), kept)

@@ -29,7 +29,7 @@ class OwnLearner(DreamerV3Learner):
 
     def build(self):
         super().build()
-        self.told = self.config.learner_config_dict["tell"]
+        self.setting = self.config.learner_config_dict["tell"]
 
 
 class Size(MaxStats):
@@ -42,7 +42,7 @@ class Size(MaxStats):
 
 
 class Logs(RLlibCallback):
-    """Logs a metric of a kind of its own, and counts results."""
+    """Logs a custom kind of metric, and counts results."""
 
     def on_episode_step(self, *, metrics_logger, **_):
         for value in (1.0, -3.0):
@@ -95,7 +95,7 @@ def test_classes_of_ones_own_are_made(algorithm):
     assert type(algorithm.env_runner) is OwnEnvRunner
     learner = algorithm.learner_group._learner
     assert type(learner) is OwnLearner
-    assert learner.told == 7
+    assert learner.setting == 7
 
 
 def test_messages_below_the_level_are_not_shown(algorithm):

@@ -1,4 +1,4 @@
-"""Whole runs with learners in processes of their own: under Tune, beside sampling, diverging."""
+"""Full runs with learners in separate processes: under Tune, while sampling, diverging."""
 
 import math
 import sys
@@ -41,7 +41,7 @@ class NowAndThenExtreme(gym.Env):
 
 
 def beside_sampling(*args, on_divergence="stop", **training):
-    """One learner and one env runner, each in a process of its own, at work at the same time."""
+    """One learner and one env runner, in separate processes that run at the same time."""
     config = tiny_config(*args, **training)
     config.learners(num_learners=1, num_cpus_per_learner=0.5)
     config.env_runners(num_env_runners=1, num_cpus_per_env_runner=0.5, sampling="asynchronous")
@@ -87,7 +87,7 @@ def test_tune_places_learners_env_runners_and_evaluation(tmp_path):
 
 
 @pytest.mark.long
-def test_evaluation_goes_on_beside_a_learner_of_its_own_process(build):
+def test_evaluation_continues_with_a_learner_in_another_process(build):
     """Sampling in turn with learning, in this process."""
     config = tiny_config().learners(num_learners=1, num_cpus_per_learner=0.5)
     config.evaluation(

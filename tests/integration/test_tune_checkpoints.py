@@ -39,7 +39,7 @@ def of_pyarrow(directory):
 
 
 def of_fsspec(directory):
-    """One of which nobody can know that it is on this machine."""
+    """A file system that is not known to be on this machine."""
     directories = DirFileSystem(path=str(directory), fs=fsspec.filesystem("file"))
     return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(directories))
 

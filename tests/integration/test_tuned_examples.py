@@ -119,7 +119,7 @@ def first_config(file: Path) -> DreamerV3Config:
 
 
 def missing_package(config: DreamerV3Config) -> str | None:
-    """What the environment lacks on this machine, as the user is told; None if nothing."""
+    """The message about missing parts of the environment on this machine; None if complete."""
     try:
         check_environment(config.env, config.env_config)
     except ConfigError as error:

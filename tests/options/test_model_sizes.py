@@ -165,7 +165,7 @@ def kinds(settings):
     )
 
 
-def test_size_brings_the_layers_of_its_variant_unless_told_otherwise():
+def test_size_has_the_layers_of_its_variant_by_default():
     for size in MODEL_SIZES:
         own = "v1" if size in TABLE else "v2"
         assert kinds(model_settings(size)) == KINDS[own]

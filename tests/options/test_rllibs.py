@@ -158,7 +158,7 @@ def test_evaluation_has_no_other_networks():
         config.validate()
 
 
-def test_options_of_replay_are_told_where_they_belong():
+def test_misplaced_options_of_replay_are_reported():
     with pytest.raises(ConfigError, match="'capacity': set it in replay_buffer_config"):
         DreamerV3Config().update_from_dict({"capacity": 3})
     with pytest.raises(ConfigError, match="'capacity': set it in replay_buffer_config"):

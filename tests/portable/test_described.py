@@ -27,21 +27,21 @@ def test_it_comes_back(tmp_path):
 def test_what_was_changed_is_noticed(tmp_path, change):
     text = described_as_text(DESCRIBED)
     assert change[0] in text
-    with pytest.raises(ValueError, match=r"policy\.json is damaged: it has another checksum"):
+    with pytest.raises(ValueError, match=r"policy\.json is damaged: its checksum does not"):
         read_described(written(tmp_path, text.replace(*change)))
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('{"format": "rll', r"policy\.json is damaged.*Export the policy again"),
         ("[]", "not an exported policy"),
         (json.dumps(DESCRIBED), "is damaged"),
-        (described_as_text(DESCRIBED | {"format_version": 1}), "format version 1; .* reads 2"),
+        (described_as_text(DESCRIBED | {"format_version": 1}), "format 1; .* reads format 2"),
     ],
 )
-def test_what_cannot_be_read_is_told(tmp_path, text, told):
-    with pytest.raises(ValueError, match=told):
+def test_unreadable_descriptions_are_reported(tmp_path, text, message):
+    with pytest.raises(ValueError, match=message):
         read_described(written(tmp_path, text))
-    with pytest.raises(ValueError, match=r"There is no policy\.json in .*nowhere"):
+    with pytest.raises(ValueError, match=r"nowhere is not an .* has no policy\.json"):
         read_described(tmp_path / "nowhere")

@@ -25,9 +25,9 @@ def test_a_state_goes_on_as_it_did(policy):
 
 
 @pytest.mark.parametrize(
-    ("change", "error", "told"),
+    ("change", "error", "message"),
     [
-        (lambda _: 5, TypeError, "state is None, or what policy.state was .* not 5"),
+        (lambda _: 5, TypeError, "must be None or an earlier policy.state .* not 5"),
         (lambda _: "abc", TypeError, "not 'abc'"),
         (lambda s: {"h": s.h}, ValueError, "has no 'index'"),
         (
@@ -38,14 +38,14 @@ def test_a_state_goes_on_as_it_did(policy):
         (lambda s: s._replace(index=s.index[0]), ValueError, "shapes"),
         (lambda s: s._replace(h=np.float32(1)), ValueError, "shapes"),
         (lambda s: type(s)(*(x[:0] for x in s)), ValueError, "shapes"),
-        (lambda s: s._replace(h=s.h * np.nan), ValueError, "'h' of the state holds NaN"),
+        (lambda s: s._replace(h=s.h * np.nan), ValueError, "'h' of the state contains NaN"),
         (lambda s: s._replace(h=[["a"]]), ValueError, "'h' of the state is not numeric"),
-        (lambda s: s._replace(index=[[2**40, 0]]), ValueError, "'index' of the state holds no"),
+        (lambda s: s._replace(index=[[2**40, 0]]), ValueError, "'index' of the state is not"),
     ],
 )
-def test_what_is_no_state_is_refused(policy, change, error, told):
+def test_invalid_states_are_rejected(policy, change, error, message):
     policy(np.zeros(4))
     before = policy.state
-    with pytest.raises(error, match=told):
+    with pytest.raises(error, match=message):
         policy.state = change(before)
     assert policy.state is before

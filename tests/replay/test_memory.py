@@ -34,7 +34,7 @@ def test_what_cannot_fit_is_refused_with_what_would(share_bytes):
         assert not check_space(bounded, 23 * GB)
 
 
-def test_what_is_tight_is_told():
+def test_scarce_memory_is_reported():
     need = ReplayNeed(1_000_000, 10_000, None, 10_000)
     assert not check_space(need, 20 * GB)
     assert check_space(need, 12 * GB)

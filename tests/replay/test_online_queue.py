@@ -126,7 +126,7 @@ def test_a_row_evicted_before_older_ones_is_skipped():
     assert served(buffer, 11) == [("fast", start) for start in range(1, 52, 5)]
 
 
-def test_a_stream_that_was_evicted_whole_begins_anew():
+def test_a_completely_evicted_stream_restarts():
     buffer = make_buffer(capacity=64)
     add(buffer, "a", 0, 6)
     add(buffer, "b", 0, 64)

@@ -84,7 +84,7 @@ def measure_many_streams() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_chunks_that_are_almost_empty_cost_nothing():
-    # A process of its own: what other tests have freed would hide what is taken here.
+    # A separate process: memory that other tests have freed would hide allocations here.
     code = f"import runpy; runpy.run_path({__file__!r})['measure_many_streams']()"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300

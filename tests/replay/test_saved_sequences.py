@@ -92,7 +92,7 @@ def test_the_seed_decides(tmp_path):
     assert (one != other).any()
 
 
-def test_columns_that_are_not_there_are_told(tmp_path):
+def test_columns_that_are_not_there_are_reported(tmp_path):
     sequences = saved(tmp_path / "replay", [20], episode=5)
     where = sequences.draw(1, 5, 0, 0)
     with pytest.raises(CheckpointError, match="has no column 'nothing'"):
@@ -104,7 +104,7 @@ def test_columns_that_are_not_there_are_told(tmp_path):
         SavedSequences(tmp_path / "missing")
 
 
-def test_an_empty_replay_is_told(tmp_path):
+def test_an_empty_replay_is_reported(tmp_path):
     checkpoint.save(ReplayBuffer(length=4, capacity_records=10), tmp_path / "replay")
     with pytest.raises(CheckpointError, match=r"at most 0 are consecutive"):
         SavedSequences(tmp_path / "replay").draw(1, 5, 0, 0)

@@ -111,7 +111,7 @@ def test_evicted_records_are_skipped():
     assert stored(buffer, H) == before
 
 
-def test_rows_of_a_stream_that_is_gone_or_began_anew_are_skipped():
+def test_rows_of_a_removed_or_restarted_stream_are_skipped():
     buffer = make_buffer()
     add(buffer, "a", 0, T + 1)
     windows = buffer.sample(1).windows

@@ -28,10 +28,10 @@ def test_each_column_shows_its_own():
     for time in range(6):
         for row in range(2):
             shown = [tile(frames[time], row, column) for column in range(4)]
-            for (image, _), told in zip(
+            for (image, _), predicted in zip(
                 shown, (dream.truth, dream.reconstruction, dream.imagination), strict=False
             ):
-                np.testing.assert_array_equal(image, as_colours(told[key][row, time]))
+                np.testing.assert_array_equal(image, as_colours(predicted[key][row, time]))
             error, _ = shown[3]
             assert (error == 128).all() == (time < 2)
         assert shown[0][1] == (OBSERVED_COLOUR if time < 2 else PREDICTED_COLOUR)

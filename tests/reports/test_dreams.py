@@ -133,12 +133,12 @@ def test_all_columns_are_as_recorded():
     batch = records(layout, synthetic.MIXED)
     dream = dreamer_of(scrambled(layout, synthetic.MIXED), layout).dream(batch, OBSERVED, SEED)
     keys = {*(leaf.key for leaf in layout.leaves), REWARD, CONTINUE}
-    for told in (dream.truth, dream.reconstruction, dream.imagination):
-        assert told.keys() == keys
-        for key, x in told.items():
+    for columns in (dream.truth, dream.reconstruction, dream.imagination):
+        assert columns.keys() == keys
+        for key, x in columns.items():
             assert x.shape == dream.truth[key].shape
             assert np.isfinite(x).all()
-        assert told["obs/c"].max(axis=(0, 1)).tolist() == [2, 1]
+        assert columns["obs/c"].max(axis=(0, 1)).tolist() == [2, 1]
     np.testing.assert_array_equal(dream.truth["obs/a"], batch["obs/a"])
     np.testing.assert_allclose(dream.truth["obs/b"], batch["obs/b"] / 255.0, rtol=1e-5)
     np.testing.assert_allclose(dream.truth["obs/d"], (batch["obs/d"] + 1) / 2, atol=1e-6)
@@ -149,11 +149,11 @@ def test_all_columns_are_as_recorded():
 def test_rewards_and_continues_are_those_of_the_heads():
     model, batch = scrambled(), records()
     output = synthetic.predicted(model, batch, UNIFORM)
-    told = dreamer_of(model).predict(batch, UNIFORM, OBSERVED).reconstruction
+    columns = dreamer_of(model).predict(batch, UNIFORM, OBSERVED).reconstruction
     reward = make_two_hot("symlog").mean(output.reward_logits)
-    np.testing.assert_allclose(told[REWARD], tf.reshape(reward, [B, T]), rtol=1e-4)
+    np.testing.assert_allclose(columns[REWARD], tf.reshape(reward, [B, T]), rtol=1e-4)
     cont = tf.sigmoid(output.continue_logits)
-    np.testing.assert_allclose(told[CONTINUE], tf.reshape(cont, [B, T]), rtol=1e-4)
+    np.testing.assert_allclose(columns[CONTINUE], tf.reshape(cont, [B, T]), rtol=1e-4)
 
 
 @pytest.mark.parametrize(("asked", "observed"), [(0, 1), (3, 3), (T, T - 1), (99, T - 1)])

@@ -48,7 +48,7 @@ def test_recording_holds_batch_metrics_networks_and_names(tmp_path):
     }
 
 
-def test_same_update_again_gets_a_directory_of_its_own_until_there_are_enough(tmp_path):
+def test_the_same_update_gets_new_directories_up_to_the_limit(tmp_path):
     recorder = noted(7)
     paths = []
     while not recorder.is_full(tmp_path):

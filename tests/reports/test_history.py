@@ -12,7 +12,7 @@ def result(env_steps, **values):
     return {"num_env_steps_sampled_lifetime": env_steps, "config": {"lr": 1}, **values}
 
 
-def test_values_are_told_by_env_steps_where_there_are_any():
+def test_values_are_ordered_by_env_steps_if_present():
     history = History(
         [
             result(10),

@@ -1,4 +1,4 @@
-"""What users report themselves is told from what RLlib and DreamerV3 report."""
+"""Metrics of users are distinguished from those of RLlib and DreamerV3."""
 
 from html.parser import HTMLParser
 

@@ -52,7 +52,7 @@ def test_nothing_is_compared_that_was_played_differently(env, config):
     assert published(env, config) is None
 
 
-def test_windows_are_told_by_decisions():
+def test_windows_are_ordered_by_decisions():
     found = published("ALE/Boxing-v5", {})
     assert found.steps == (2_500, 7_500, 17_500, 47_500, 72_500, 100_000)
     assert found.mean[0] == -3.9

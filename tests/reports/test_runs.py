@@ -1,4 +1,4 @@
-"""Runs on disk: found, told apart, and put together."""
+"""Runs on disk: found, distinguished, and combined."""
 
 import pytest
 from written_run import result, write_run

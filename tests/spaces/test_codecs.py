@@ -254,7 +254,7 @@ def test_numbers_that_are_not_normalized_stay_as_they_are(
     np.testing.assert_array_equal(decoded, seen)
     if not clip:
         np.testing.assert_array_equal(codec.encode(decoded), np.clip(vectors, -1, 1))
-    # Whoever asks for it needs no warning.
+    # No warning if it is configured.
     assert not caplog.text
 
 

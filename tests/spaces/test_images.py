@@ -58,7 +58,7 @@ def sizes(codec: ObservationCodec) -> list[tuple[int, ...]]:
         ((3, 3, 64), (3, 3, 64)),
     ],
 )
-def test_height_width_and_channels_are_told_apart(
+def test_height_width_and_channels_are_distinguished(
     shape: tuple[int, ...], height_width_channels: tuple[int, ...]
 ) -> None:
     assert images.image_of(pixels(*shape), "").shape == height_width_channels
@@ -120,7 +120,7 @@ def test_float_images_are_scaled_by_their_widest_bounds() -> None:
     assert (leaf.low, leaf.high, leaf.dtype) == (-4.0, 6.0, "float32")
 
 
-def test_image_without_bounds_is_told_how_it_is_read_once(caplog: pytest.LogCaptureFixture) -> None:
+def test_image_without_bounds_is_warned_about_once(caplog: pytest.LogCaptureFixture) -> None:
     space = spaces.Dict(eye=spaces.Box(-np.inf, np.inf, (5, 16, 16), np.float32))
     with caplog.at_level(logging.WARNING):
         codec = ObservationCodec(space)

@@ -1,4 +1,4 @@
-"""Spaces survive JSON, and what is no space is told."""
+"""Spaces survive JSON, and invalid descriptions are reported."""
 
 import enum
 import json
@@ -134,7 +134,7 @@ def test_other_kinds_are_refused_with_their_place():
         ({"type": "Dict", "spaces": 3}, "not described rightly"),
     ],
 )
-def test_what_is_no_space_is_told(content, message):
+def test_invalid_spaces_are_reported(content, message):
     with pytest.raises(SpaceError, match=message):
         space_from_json(content)
 

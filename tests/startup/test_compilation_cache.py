@@ -14,7 +14,7 @@ from rllib_dreamerv3.startup.compilation_cache import (
 )
 
 REPOSITORY = Path(__file__).parents[2]
-# A Ray worker that trains: it has a share of the CPUs, and therefore threads of its own.
+# A Ray worker that trains: it has a share of the CPUs, and therefore another number of threads.
 TRAIN = """
 import ray
 
@@ -48,7 +48,7 @@ def test_folders_differ_by_number_of_threads(tmp_path):
     assert folders[0] != folders[1]
 
 
-def test_a_machine_with_a_gpu_has_a_folder_of_its_own(tmp_path, monkeypatch):
+def test_a_machine_with_a_gpu_has_a_separate_folder(tmp_path, monkeypatch):
     environment = {"XDG_CACHE_HOME": str(tmp_path)}
     without = use_compilation_cache(1, dict(environment))
     (tmp_path / "nvidia-smi").write_text("#!/bin/sh\n")

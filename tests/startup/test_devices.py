@@ -26,12 +26,12 @@ def test_learning_on_a_gpu_is_refused_where_there_is_none():
 
 
 @pytest.mark.parametrize("value", ["", "-1"])
-def test_hidden_gpus_are_told(value, monkeypatch):
+def test_hidden_gpus_are_reported(value, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", value)
     assert "CUDA_VISIBLE_DEVICES hides all of them" in devices.why_no_gpu()
 
 
-def test_what_is_missing_is_told(monkeypatch, tmp_path):
+def test_missing_parts_are_reported(monkeypatch, tmp_path):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert "this machine has no NVIDIA driver" in devices.why_no_gpu()

@@ -1,6 +1,6 @@
 """What importing the package does and what its name means, whatever was imported before it.
 
-Each process of its own costs seconds of imports: what can be asked in one is asked in one.
+Each process takes seconds of imports, so checks share processes where possible.
 """
 
 import os

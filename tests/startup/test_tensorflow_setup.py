@@ -1,4 +1,4 @@
-"""What TensorFlow is told before its first operation."""
+"""Settings of TensorFlow before its first operation."""
 
 import pytest
 import tensorflow as tf

@@ -1,4 +1,4 @@
-"""The command in processes of its own, and what can be read off its output."""
+"""Runs the command in separate processes, and parses its output."""
 
 import os
 import re
@@ -15,7 +15,7 @@ RESULT_LINE = re.compile(r"^ +(\d+) +[\d,]+ +[\d,]+ ")
 
 
 def start(*arguments, within=()):
-    """Starts the command in a process group of its own, as a shell does; maybe by another one."""
+    """Starts the command in a separate process group, optionally by another command."""
     return subprocess.Popen(
         [*within, sys.executable, "-m", "rllib_cli.main", *map(str, arguments)],
         stdout=subprocess.PIPE,

@@ -261,7 +261,7 @@ FAULTS = (
         r"reset\(\) has to return two values, .* returned an array of shape \(3,\)",
         reset=lambda e: THREE,
     ),
-    # Exceptions of its own.
+    # Custom exceptions.
     _fault(
         "step() raises",
         r"step\(\) 1 of episode 1 of .* failed: OSError: the motor is stuck\n  File ",

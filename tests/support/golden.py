@@ -184,7 +184,7 @@ def _layouts(golden: Golden) -> tuple[ObservationLayout, ActionLayout]:
 def sampling_rule(golden: Golden) -> Iterator[None]:
     """Replaces random numbers by the files' fixed ones.
 
-    A class is the one whose log-probability plus a number of its own is largest. A single uniform
+    The class with the largest sum of log-probability and random number is chosen. A single uniform
     number for each categorical, which is what sampling otherwise takes, cannot express that.
     """
     noise = golden.noise

@@ -1,4 +1,4 @@
-"""Which files of a checkpoint are pickles, and what somebody else could put in their place."""
+"""Replaces pickles in checkpoints, as an attacker could."""
 
 import pickle
 

@@ -2,7 +2,7 @@
 
 Dense products with one-hot vectors, one step after the other, no gradient but TensorFlow's own.
 `Plain` is given the samples, so that both sides go through the same states. Tests say
-``from plain import Plain``; pytest has this folder on its path. What v2 has of its own is in
+``from plain import Plain``; pytest has this folder on its path. Parts only of v2 are in
 `plain_v2.py`.
 """
 

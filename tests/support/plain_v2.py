@@ -1,4 +1,4 @@
-"""What v2 has of its own among the plain networks and losses of `plain.py`."""
+"""Plain networks and losses that only v2 has; see `plain.py`."""
 
 import dataclasses
 

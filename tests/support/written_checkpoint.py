@@ -1,4 +1,4 @@
-"""Checkpoints that nobody trained: scrambled networks, and a replay of random records."""
+"""Untrained checkpoints: scrambled networks, and a replay of random records."""
 
 from pathlib import Path
 from typing import Any

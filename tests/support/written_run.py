@@ -27,16 +27,16 @@ def result(steps, value, *, seconds=None, evaluation=None, evaluated_at=None, co
             place = place.setdefault(key, {})
         place[name] = 1.0
     if evaluation is not None:
-        told = {
+        statistics = {
             "episode_return_mean": evaluation,
             "episode_duration_sec_mean": evaluated_at or steps,
         }
-        nested["evaluation"] = {"env_runners": told}
+        nested["evaluation"] = {"env_runners": statistics}
     return nested
 
 
 def write_run(directory, results, said=None):
-    """Writes a trial's folder; ``said`` are the options it was told."""
+    """Writes a trial's folder; ``said`` are its options."""
     directory.mkdir(parents=True)
     lines = "".join(json.dumps(each) + "\n" for each in results)
     (directory / "result.json").write_text(lines)

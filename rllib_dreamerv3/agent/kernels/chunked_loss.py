@@ -1,9 +1,9 @@
-"""A mean loss over many rows whose gradients are taken slice by slice, in the forward pass.
+"""A mean loss over many rows whose gradients are computed slice by slice, in the forward pass.
 
 The plain formula is ``tf.reduce_mean(function(rows, data)[0])`` (`size` None): TensorFlow keeps
-the activations of all rows from the forward to the backward pass. But the gradient of a mean is
-known, but for a factor, before the mean is: each slice can be differentiated right after its own
-forward pass. The activations of one slice at a time are in memory; nothing is computed twice.
+the activations of all rows from the forward to the backward pass. Except for a factor, the gradient
+of a mean does not depend on the mean: each slice can be differentiated right after its forward
+pass. Only the activations of one slice are in memory; nothing is computed twice.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,8 +25,8 @@ def mean_by_slices(
 
     Args:
         function: ``(rows [n], data [n]) -> (losses float32 [n], more [n])``. The results for a row
-            depend on that row (and on variables) alone.
-        rows: ``[N, ...]``, N known statically: what is differentiated, except integers.
+            depend only on that row (and on variables).
+        rows: ``[N, ...]``, with static N; differentiated, except integers.
         data: ``[N, ...]``, not differentiated.
         size: Rows of a slice (the last one may have fewer). None: one slice, plain.
 

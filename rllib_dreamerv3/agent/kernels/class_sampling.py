@@ -1,8 +1,8 @@
 """Sampling the classes of a model state from logits, fused into one compiled function.
 
 The plain formula is `plain_sample_classes`: softmax, mixture with the uniform distribution, running
-sum, and the first class whose running sum exceeds a uniform number. The fast form neither
-normalises nor mixes its running sums; it does so with the one number that they are compared with.
+sum, and the first class whose running sum exceeds a uniform number. The optimised kernel normalises
+and mixes only the number that the running sums are compared with.
 """
 
 import numpy as np

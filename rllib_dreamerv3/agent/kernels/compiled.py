@@ -1,11 +1,10 @@
-"""Small functions that XLA fuses, so that one pass through memory takes the place of many.
+"""Small functions that XLA fuses, so that one pass through memory replaces many.
 
-The large products stay outside, with TensorFlow's own kernels, which are faster.
+Large products stay outside: TensorFlow's own kernels are faster for them.
 
-What was made fast was measured on CPUs. On other devices kernels have their plain formulas and
-TensorFlow's own operations alone, until something better is measured there; so has what is traced
-inside of :func:`plain_operations`, for runtimes that have no XLA. :func:`only_plain_operations` is
-the one place that decides.
+The optimised kernels were measured on CPUs. On other devices kernels use the plain formulas and
+TensorFlow's own operations, until something better is measured there; so does code traced inside
+:func:`plain_operations`, for runtimes without XLA. Only :func:`only_plain_operations` decides.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,14 +16,14 @@ import tensorflow as tf
 from rllib_dreamerv3.startup.devices import Device, device_in_use
 
 MEASURED_DEVICES: frozenset[Device] = frozenset({"CPU"})
-"""Where the fast forms were measured to be faster than the plain ones."""
+"""Devices on which the optimised kernels were measured to be faster than the plain formulas."""
 
 _plain: ContextVar[bool] = ContextVar("plain", default=False)
 
 
 @contextmanager
 def plain_operations() -> Iterator[None]:
-    """Lets kernels use plain formulas, and no XLA, in all that is traced inside of the block."""
+    """Makes kernels use plain formulas without XLA in all code traced in the block."""
     token = _plain.set(True)
     try:
         yield
@@ -33,14 +32,14 @@ def plain_operations() -> Iterator[None]:
 
 
 def only_plain_operations() -> bool:
-    """Whether kernels are to be plain: by device, or inside of :func:`plain_operations`."""
+    """Whether kernels must use plain formulas: on this device, or in :func:`plain_operations`."""
     return _plain.get() or device_in_use() not in MEASURED_DEVICES
 
 
 def vjp(
     function: Callable[..., tf.Tensor], inputs: Sequence[tf.Tensor], upstream: tf.Tensor
 ) -> Sequence[tf.Tensor]:
-    """Gradients of ``function(*inputs)`` with respect to its inputs, given that of its output."""
+    """Gradients of ``function(*inputs)`` by its inputs, from the gradient by its output."""
     with tf.GradientTape() as tape:
         tape.watch(inputs)
         output = function(*inputs)
@@ -53,12 +52,12 @@ def compiled(
 ) -> Callable[..., tf.Tensor]:
     """Compiles a function of tensors, and its gradient as another function.
 
-    Nothing but the inputs is kept for the gradient, which computes the rest once more: cheaper than
-    writing it to memory and reading it again.
+    Only the inputs are kept for the gradient, which recomputes the rest: cheaper than writing it to
+    memory and reading it again.
 
     Args:
         function: Takes tensors and returns one tensor.
-        gradient: Takes the same tensors and the gradient of the output; returns the gradients of
+        gradient: Takes the same tensors and the gradient by the output; returns the gradients by
             all inputs. Derived by TensorFlow if not given.
 
     Returns:
@@ -72,7 +71,7 @@ def compiled(
     def alone(*inputs: tf.Tensor) -> tuple[tf.Tensor]:
         return (function(*inputs),)
 
-    # By which profiles call it.
+    # The name in profiles.
     alone.__name__ = getattr(function, "__name__", alone.__name__)
     return compiled_keeping(alone, gradient or derived)
 
@@ -81,22 +80,22 @@ def compiled_keeping(
     function: Callable[..., Sequence[tf.Tensor]],
     gradient: Callable[..., Sequence[tf.Tensor | None]],
 ) -> Callable[..., tf.Tensor]:
-    """The same, with small results of the way forward kept for the gradient.
+    """Likewise, but keeps small results of the forward pass for the gradient.
 
     Args:
-        function: Takes tensors and returns the output, followed by what is to be kept.
-        gradient: Takes the same tensors, what was kept, and the gradient of the output; returns
-            the gradients of all inputs.
+        function: Takes tensors and returns the output, followed by the results to keep.
+        gradient: Takes the same tensors, the kept results, and the gradient by the output; returns
+            the gradients by all inputs.
 
     Returns:
-        A function of the same tensors that returns the output alone.
+        A function of the same tensors that returns the output only.
     """
     forward = tf.function(function, jit_compile=True, autograph=False)
     backward = tf.function(gradient, jit_compile=True, autograph=False)
 
     @tf.custom_gradient
     def run_compiled(*inputs: tf.Tensor):
-        # Without this the tape would have `forward` write its intermediate results as well.
+        # Without this the tape would make `forward` write its intermediate results too.
         data = [tf.stop_gradient(x) for x in inputs]
         output, *kept = forward(*data)
         return output, lambda upstream: backward(*data, *kept, upstream)

@@ -1,9 +1,9 @@
 """Bias, layer norm or root-mean-square norm, and SiLU, fused.
 
-The plain formula is `plain_norm_silu`. As separate operations, it is a dozen passes through memory
-in the forward pass and as many in the backward pass, and takes longer than the matrix product
-before it. Here each is one function compiled by XLA, with a gradient written by hand: mean and
-deviation of each row are kept for it, because computing them again would read x twice more.
+The plain formula is `plain_norm_silu`. As separate operations, it takes a dozen passes through
+memory in the forward pass and as many in the backward pass, longer than the matrix product before
+it. Here each is one function compiled by XLA, with a manual gradient: mean and deviation of each
+row are kept for it, because recomputing them would read x twice more.
 """
 
 import functools
@@ -136,7 +136,7 @@ def _inverse_root(x: tf.Tensor, epsilon: float) -> tf.Tensor:
 def _mean(x: tf.Tensor) -> tf.Tensor:
     """Mean over the last axis, which is kept: ``[..., size] -> [..., 1]``.
 
-    As a product, because XLA adds the numbers of a row one at a time.
+    As a product, because XLA sums a row sequentially.
     """
     if only_plain_operations():
         return tf.reduce_mean(x, -1, keepdims=True)

@@ -1,8 +1,8 @@
 """Products of one-hot vectors with a kernel, as sums of kernel rows.
 
-z is S one-hot vectors of C classes. Its product with a kernel is a sum of S rows of the kernel,
-picked by the class indices: several times cheaper than the plain formula, a product with a vector
-of zeros and ones (:func:`plain_add_one_hot_product`), and no such vector needs to be in memory.
+z is S one-hot vectors of C classes. Its product with a kernel is the sum of the S kernel rows that
+the class indices select: several times cheaper than the plain formula, a dense product with one-hot
+vectors (:func:`plain_add_one_hot_product`), and without these vectors in memory.
 """
 
 import functools
@@ -14,12 +14,12 @@ from rllib_dreamerv3.agent.kernels.compiled import compiled, only_plain_operatio
 
 
 def flat_one_hot(index: tf.Tensor, classes: int) -> tf.Tensor:
-    """One-hot vectors side by side: int32 ``[..., S]`` -> float32 ``[..., S * C]``.
+    """Concatenated one-hot vectors: int32 ``[..., S]`` -> float32 ``[..., S * C]``.
 
     A class of -1 gives zeros.
     """
     if only_plain_operations():
-        # Of tf.one_hot ONNX would make an operation for which -1 is the last class.
+        # tf.one_hot becomes an ONNX operation for which -1 is the last class.
         one_hot = tf.cast(index[..., None] == tf.range(classes), tf.float32)
     else:
         one_hot = tf.one_hot(index, classes)
@@ -32,11 +32,11 @@ def add_one_hot_product(
     """Adds the product of one-hot vectors with rows of a kernel.
 
     Args:
-        total: float32 or bfloat16 ``[N, U]``, what is added to.
+        total: float32 or bfloat16 ``[N, U]``, to which the product is added.
         index: int32 ``[N, S]``; a row of -1 stands for a vector of zeros.
         kernel: float32 ``[R, U]``, of which S * C rows multiply the vectors.
         classes: C.
-        first: Which row is the first of them.
+        first: Index of the first of these rows.
 
     Returns:
         float32 ``[N, U]``, ``total + flat_one_hot(index, C) @ kernel[first : first + S * C]``.
@@ -58,8 +58,8 @@ def plain_add_one_hot_product(
 def _forward(
     total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor, first: int, classes: int
 ) -> tf.Tensor:
-    # XLA fuses the S gathers and S additions into one loop over the output. Of a slice of the
-    # kernel it would make a copy before it gathers, hence the offset `first`.
+    # XLA fuses the S gathers and S additions into one loop over the output. It would copy a slice
+    # of the kernel before gathering, hence the offset `first`.
     total = tf.cast(total, tf.float32)
     added = tf.zeros_like(total)
     for s in range(index.shape[1]):
@@ -75,8 +75,8 @@ def _backward(
     first: int,
     classes: int,
 ) -> tuple[tf.Tensor, None, tf.Tensor]:
-    # XLA adds in place, one categorical after the other: ten times faster than the product with a
-    # matrix of zeros and ones, which would have to be made first.
+    # XLA adds in place, one categorical after the other: ten times faster than creating a one-hot
+    # matrix and multiplying with it.
     by_rows = tf.map_fn(
         lambda c: tf.math.unsorted_segment_sum(upstream, c, classes),
         tf.transpose(index),

@@ -1,10 +1,9 @@
 """Products with dense and with block-diagonal kernels, and their gradients.
 
-A dense kernel is ``[in, out]``. A block kernel ``[blocks, in, out]`` multiplies each block of x
-``[N, blocks * in]`` with a part of its own; the results ``[N, blocks * out]`` stand side by side,
-block after block. With a kernel ``[blocks, in, groups, out]`` every block gives several results;
-they are ordered by group first, ``[N, groups * blocks * out]``, so that each group is one
-contiguous vector.
+A dense kernel is ``[in, out]``. A block kernel ``[blocks, in, out]`` has a separate part for each
+block of x ``[N, blocks * in]``; the results are concatenated, ``[N, blocks * out]``. With a kernel
+``[blocks, in, groups, out]`` every block has several results; they are ordered by group first,
+``[N, groups * blocks * out]``, so that each group is one contiguous vector.
 
 The plain formula of a block product is a dense product for each block.
 """
@@ -59,9 +58,9 @@ def gradient_by_kernel(x: tf.Tensor, upstream: tf.Tensor, kernel: tf.Tensor) -> 
 
 
 def _by_block(y: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
-    """Results of a product, block by block: ``[blocks, N, out]`` or ``[blocks, N, groups * out]``.
+    """Results of a product by block: ``[blocks, N, out]`` or ``[blocks, N, groups * out]``.
 
-    The reverse of what :func:`multiply_blocks` ends with.
+    Inverts the last step of :func:`multiply_blocks`.
     """
     blocks, outputs = kernel.shape[0], kernel.shape[-1]
     if kernel.shape.rank == 3:

@@ -1,22 +1,22 @@
-"""A recurrence over sequences, with a backward pass in which kernels are multiplied with once.
+"""A recurrence over sequences, whose backward pass has one product for each kernel.
 
 The plain formula, for every step t of a sequence::
 
     state_t, output_t = step(state_{t-1}, inputs_t)
 
-It can only be computed step after step, and a batch has few rows: what is done in every step
-decides how long it takes. TensorFlow's own gradient of a loop adds up a gradient as large as the
-kernel, for every kernel and in every step. Here the backward loop carries gradients of activations
-only. Those of the kernels are one product each, over all steps of all rows, after the loop. Both
-loops are compiled by XLA, which fuses the small operations between the products.
+Steps are sequential and a batch has few rows, so the work per step determines the time. In every
+step, TensorFlow's own gradient of a loop accumulates a gradient as large as the kernel, for every
+kernel. Here the backward loop carries only gradients of activations. The gradient of each kernel is
+one product over all steps of all rows, after the loop. XLA compiles both loops and fuses the small
+operations between the products.
 
-The forward loop keeps the products. The backward loop runs the step again, with these products in
-the place of new ones, and notes what was multiplied and the gradient of what came out.
+The forward loop records the products. The backward loop runs the step again with the recorded
+products, and records the factors and the gradients of the results.
 
-A loop keeps one core busy, and few rows fit its cache better than many: rows are computed in small
-groups, side by side.
+A loop uses one core, and few rows fit its cache better than many: rows are computed in small
+groups, in parallel.
 
-All this is for CPUs. Elsewhere the plain formula runs as TensorFlow's own loop, with its gradient.
+This is for CPUs. On other devices the plain formula runs as TensorFlow's own loop.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -33,18 +33,18 @@ Nest = Any
 Step = Callable[[Nest, Nest, Nest, Nest], tuple[Nest, Nest]]
 
 # Rows of a group. On two cores, one group of 8 on each takes half the time of 16 rows on one core
-# for small kernels, four fifths for larger ones. A constant, and not derived from the machine's
-# cores, because rounding depends on it.
+# for small kernels, four fifths for larger ones. Not derived from the number of cores, because
+# rounding depends on it.
 ROWS_OF_A_GROUP = 8
 
 
 class _Forward(NamedTuple):
-    """What the forward loop gives, time-major; of one step without the first axis.
+    """Result of the forward loop, time-major; without the first axis for one step.
 
     Attributes:
-        state: After each step.
-        output: Of each step.
-        products: Of each step, in the order in which it multiplies.
+        state: State after each step.
+        output: Output of each step.
+        products: Products of each step, in order.
     """
 
     state: Nest
@@ -53,9 +53,9 @@ class _Forward(NamedTuple):
 
 
 class _Backward(NamedTuple):
-    """What the backward loop gives, time-major; of one step without the first axis.
+    """Result of the backward loop, time-major; without the first axis for one step.
 
-    All are gradients but ``factors``: what was multiplied with each kernel.
+    All are gradients except ``factors``, the inputs that were multiplied with each kernel.
     """
 
     state: Nest
@@ -71,7 +71,7 @@ def _key(parameter: Parameter) -> Any:
 
 
 class _Tracer:
-    """Notes which parameters a step reads, and which kernels it multiplies with, in order."""
+    """Records which parameters a step reads, and which kernels it multiplies with, in order."""
 
     def __init__(self) -> None:
         self.parameters: dict[Any, Parameter] = {}
@@ -90,7 +90,7 @@ class _Tracer:
 
 
 class _Recorder:
-    """Multiplies, and keeps the products."""
+    """Multiplies, and records the products."""
 
     def __init__(self, values: dict[Any, tf.Tensor]):
         self.products: list[tf.Tensor] = []
@@ -105,7 +105,7 @@ class _Recorder:
 
 
 class _Replayer:
-    """Gives back the products that were kept, with the gradient of a product by x."""
+    """Returns recorded products, with the gradient of a product by x."""
 
     def __init__(self, values: dict[Any, tf.Tensor], products: Iterable[tf.Tensor]):
         self.factors: list[tf.Tensor] = []
@@ -119,9 +119,10 @@ class _Replayer:
         value = self._values[_key(kernel)]
 
         @tf.custom_gradient
-        def replayed(x: tf.Tensor, kept: tf.Tensor):
+        def replayed(x: tf.Tensor, recorded: tf.Tensor):
             del x
-            return tf.identity(kept), lambda upstream: (gradient_by_x(upstream, value), upstream)
+            y = tf.identity(recorded)
+            return y, lambda upstream: (gradient_by_x(upstream, value), upstream)
 
         return replayed(x, next(self._products))
 
@@ -131,12 +132,11 @@ class Recurrence:
 
     The step is a function ``(state, inputs, data, constants) -> (next state, output)`` of nested
     tuples of tensors with one row for each sequence, ``[N, ...]``. It reads parameters and
-    multiplies with kernels only by functions of ``parameters.py``, as layers do, and its state is
-    float32.
+    multiplies with kernels only through ``parameters.py``, like layers, and its state is float32.
     """
 
     def __init__(self, step: Step):
-        """Compiles nothing yet."""
+        """Takes the step; the first call compiles."""
         self._step = step
         self._used: _Tracer | None = None
         self._forward = tf.function(self._run_forward, jit_compile=True, autograph=False)
@@ -146,14 +146,14 @@ class Recurrence:
         """Runs over B sequences of T steps.
 
         Args:
-            start: State before the first step, ``[B, ...]``; no gradient reaches it.
-            inputs: What enters at each step, float32 ``[B, T, ...]``.
-            data: The same for what no gradient is to reach.
-            constants: What enters at every step alike, without rows.
+            start: State before the first step, ``[B, ...]``; without gradient.
+            inputs: Inputs of each step, float32 ``[B, T, ...]``.
+            data: Inputs of each step without gradient, ``[B, T, ...]``.
+            constants: Inputs that are the same in every step, without rows.
 
         Returns:
-            State after each step and output of each step, ``[B, T, ...]``. Gradient flows to
-            inputs, to floating point constants, and to all parameters that the step reads.
+            State after each step and output of each step, ``[B, T, ...]``. Gradients flow to
+            inputs, to floating-point constants, and to all parameters that the step reads.
         """
         by_time = tf.nest.map_structure(_swap, (inputs, data))
         start = tf.nest.map_structure(tf.stop_gradient, start)
@@ -176,7 +176,7 @@ class Recurrence:
         return tf.scan(one, by_time, initial)
 
     def _used_parameters(self, start: Nest, by_time: Nest, constants: Nest) -> _Tracer:
-        """Traces the step once, to find out what it reads and multiplies with."""
+        """Traces the step once, to find the parameters and kernels that it uses."""
         if self._used is None:
             tracer = _Tracer()
 
@@ -208,7 +208,7 @@ class Recurrence:
 
         @tf.custom_gradient
         def run(*flat: tf.Tensor):
-            # Executed eagerly, this body would be recorded for a gradient of its own.
+            # In eager mode the tape would also record this body.
             flat = tuple(tf.stop_gradient(x) for x in flat)
             inputs, floats, values = tf.nest.pack_sequence_as(reached, flat)
             fixed = _with_floating(constants, floats)
@@ -239,7 +239,7 @@ class Recurrence:
                 by_key = dict(zip(used.reads, by_reads, strict=True))
                 kernels = dict(zip(used.parameters, values, strict=True))
                 for key, x, by_product in zip(used.multiplies, factors, by_products, strict=True):
-                    # Large products, which TensorFlow's own kernels do faster than XLA's.
+                    # TensorFlow's own kernels are faster than XLA's for large products.
                     added = gradient_by_kernel(_by_row(x), _by_row(by_product), kernels[key])
                     by_key[key] = by_key[key] + added if key in by_key else added
                 by_values = [by_key[key] for key in used.parameters]
@@ -290,7 +290,7 @@ class Recurrence:
                 with accessed_by(replayer):
                     following, output = self._step(state, inputs, data, constants)
                 results = tf.nest.flatten(following) + _floating(output)
-            # What a state does later comes back from the next step.
+            # The next step returns the gradient of this state's effect on later steps.
             by_state = [a + b for a, b in zip(tf.nest.flatten(by_next), upstream, strict=False)]
             by_state, by_inputs, by_constants, by_read, by_products = tape.gradient(
                 results,
@@ -320,12 +320,12 @@ class Recurrence:
 
 
 def _floating(nest: Nest) -> list[tf.Tensor]:
-    """Those that can have a gradient, in order."""
+    """The floating-point tensors, in order."""
     return [x for x in tf.nest.flatten(nest) if x.dtype.is_floating]
 
 
 def _with_floating(nest: Nest, floats: Iterable[tf.Tensor]) -> Nest:
-    """The nest with other tensors in the places of those that :func:`_floating` gives."""
+    """Replaces the tensors that :func:`_floating` returns."""
     given = iter(floats)
     return tf.nest.map_structure(lambda x: next(given) if x.dtype.is_floating else x, nest)
 
@@ -345,7 +345,7 @@ def _by_row(x: tf.Tensor) -> tf.Tensor:
 
 
 def _group_sizes(rows: int | None) -> list[int]:
-    """Rows of each group; none, which stands for one group, if their number is not known."""
+    """Rows of each group; empty, which means one group, if the number of rows is unknown."""
     if rows is None:
         return []
     return [min(ROWS_OF_A_GROUP, rows - i) for i in range(0, rows, ROWS_OF_A_GROUP)]

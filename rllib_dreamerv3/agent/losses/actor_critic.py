@@ -19,7 +19,7 @@ from rllib_dreamerv3.options.table import ImaginedContinues
 
 
 class Returns(NamedTuple):
-    """Returns of imagined trajectories, and what belongs to them.
+    """Returns, values and weights of imagined trajectories.
 
     Attributes:
         returns: lambda-returns R_i, float32 ``[H, N]``, in raw reward space.
@@ -41,8 +41,8 @@ def imagined_continues(
     Args:
         logits: The continue head's, float32 ``[H + 1, N]``.
         start_is_terminal: bool ``[N]``, of the records from which imagination started.
-        kind: ``"mode"``: 0 or 1, whichever is more likely; in s_0, what was recorded (2023
-            code). ``"probability"``: the predicted probability, in s_0 too (2025 code).
+        kind: ``"mode"``: the more likely of 0 and 1; in s_0 the recorded value (2023 code).
+            ``"probability"``: the predicted probability, also in s_0 (2025 code).
 
     Returns:
         float32 ``[H + 1, N]``.
@@ -63,13 +63,13 @@ def imagined_returns(
 ) -> Returns:
     """Computes lambda-returns and weights (eq. 7).
 
-    Reward and continue flag belong to the state that is arrived at.
+    Reward and continue flag belong to the next state.
 
     Args:
         reward: Predicted rewards, float32 ``[H + 1, N]``; the first is not used.
         continues: See :func:`imagined_continues`, float32 ``[H + 1, N]``.
         values: The fast critic's values, float32 ``[H + 1, N]``.
-        gamma: Discount for one step; 1 where the continues hold it already.
+        gamma: Discount for one step; 1 if the continues include it.
         gae_lambda: lambda of the lambda-return.
 
     Returns:

@@ -1,7 +1,7 @@
 """The policy's distribution over action vectors.
 
-Each leaf of the action space (a number of choices, or a vector of numbers) has an independent
-part of its own.
+The leaves of the action space (a number of choices, or a vector of numbers) have independent
+distributions.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 def action_noise(
     layout: ActionLayout, shape: Sequence[int | tf.Tensor], seed: tf.Tensor
 ) -> tf.Tensor:
-    """Draws all random numbers that `ActionDistribution.sample` needs, ahead of a loop over steps.
+    """Draws all random numbers for `ActionDistribution.sample`, before a loop over steps.
 
     Args:
         layout: The action layout.
@@ -39,7 +39,7 @@ def action_noise(
 
 
 def draw_action_noise(layout: ActionLayout, n: int, rng: np.random.Generator) -> np.ndarray:
-    """The same for one step of N environments, float32 ``[N, K]``, with NumPy's random numbers."""
+    """Likewise for one step of N environments, float32 ``[N, K]``, with NumPy's generator."""
     parts = [
         choice_noise(rng, n)
         if isinstance(leaf, DiscreteAction)
@@ -58,8 +58,8 @@ class ActionDistribution:
     """Distribution over action vectors ``[N, A]``; log-probabilities and entropies add up.
 
     Discrete parts are categoricals mixed with a uniform distribution. Continuous parts are normals
-    with mean ``tanh`` and standard deviation in (0.1, 1); a sample is not squashed but clipped to
-    [-1, 1] where it is executed (2023 code).
+    with mean ``tanh`` and standard deviation in (0.1, 1); a sample is not squashed, but clipped to
+    [-1, 1] when the environment executes it (2023 code).
     """
 
     def __init__(
@@ -75,8 +75,8 @@ class ActionDistribution:
             layout: The action layout.
             parameters: For each leaf, ``(logits [N, n],)`` or ``(mean [N, m], std [N, m])``, raw.
             mix: Share of the uniform distribution in discrete parts.
-            mask: Choices that are allowed, bool ``[N, M]``, at least one in each discrete part;
-                None for all.
+            mask: Allowed choices, bool ``[N, M]``, at least one in each discrete part; None for
+                all.
         """
         self._layout = layout
         self._parts: list[tuple[tf.Tensor, ...]] = []
@@ -138,7 +138,7 @@ class ActionDistribution:
         )
 
     def bias(self) -> tf.Tensor | None:
-        """How far the policy leans to one side whatever the state.
+        """State-independent bias of the mean action.
 
         Returns:
             Scalar in [0, 1]: the largest, over the components of continuous parts, of the absolute

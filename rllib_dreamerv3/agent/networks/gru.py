@@ -1,8 +1,8 @@
-"""The sequence model h' = f(h, z, a): what the RSSM carries from step to step.
+"""The sequence model h' = f(h, z, a).
 
-Two GRUs, of which each is one function of the state and of what the action contributes. That
-contribution does not depend on the state: where whole rows are filtered it is computed for all
-records at once, before the recurrence.
+Two GRUs, each a function of the state and the contribution of the action. The contribution does not
+depend on the state: when complete rows are filtered it is computed for all records at once, before
+the recurrence.
 """
 
 from abc import abstractmethod
@@ -23,11 +23,11 @@ BLOCKS = 8
 
 
 class SequenceModel(tf.Module):
-    """What both GRUs have in common."""
+    """Common base of both GRUs."""
 
     @abstractmethod
     def embed_action(self, action: tf.Tensor) -> tf.Tensor:
-        """What an action contributes to the step after it: ``[..., A] -> [..., W]``."""
+        """Contribution of an action to the next step: ``[..., A] -> [..., W]``."""
 
     @abstractmethod
     def __call__(
@@ -43,7 +43,7 @@ class SequenceModel(tf.Module):
             h: float32 ``[N, D]``.
             z: float32 ``[N, S * C]``, or its class indices int32 ``[N, S]``.
             embedded_action: :meth:`embed_action` of the action taken there, float32 ``[N, W]``.
-            dtype: In which large products are computed.
+            dtype: Dtype of large products.
 
         Returns:
             float32 ``[N, D]``.
@@ -91,7 +91,7 @@ class NormedGru(SequenceModel):
         x = SiLU(norm(W1 concat[z, a]))
         gates = LayerNorm(W2 concat[h, x])
 
-    The layer norm is part of this model, whatever norm the other layers have.
+    The layer norm is part of this model, regardless of the norm of other layers.
     """
 
     def __init__(self, settings: ModelSettings, actions: int, rng: Rng):

@@ -35,7 +35,7 @@ class TwoHotHead(tf.Module):
 
 
 class ContinueHead(tf.Module):
-    """Bernoulli head: ``State [N] -> logits [N]`` of the episode going on."""
+    """Bernoulli head: ``State [N] -> logits [N]`` of the episode continuing."""
 
     def __init__(self, settings: ModelSettings, rng: Rng):
         super().__init__()
@@ -50,8 +50,8 @@ class ContinueHead(tf.Module):
 class MaskHead(tf.Module):
     """Predicts which choices are allowed: ``State [N] -> logits [N, M]``.
 
-    Neither paper has action masks. Where an environment gives them, imagination needs them too;
-    this head learns them like any other observation, one Bernoulli for each choice.
+    Neither paper has action masks. If an environment has them, imagination needs them too: this
+    head learns them like an observation, with one Bernoulli for each choice.
     """
 
     def __init__(self, settings: ModelSettings, actions: ActionLayout, rng: Rng):
@@ -67,7 +67,7 @@ class MaskHead(tf.Module):
         return self.output(self.mlp(state))
 
     def allowed(self, state: State) -> tf.Tensor:
-        """Choices predicted as allowed, bool ``[N, M]``; the likeliest of each part always is."""
+        """Choices predicted as allowed, bool ``[N, M]``, including the most likely of each part."""
         logits = self(state)
         parts = []
         for places in self._slices:

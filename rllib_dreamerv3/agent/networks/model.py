@@ -21,10 +21,10 @@ Weights = dict[str, np.ndarray]
 
 
 class PolicyModel(tf.Module):
-    """The networks that act, under the names they have in :class:`DreamerModel`.
+    """The acting networks, with the same names as in :class:`DreamerModel`.
 
     Attributes:
-        policy: What chooses actions with them.
+        policy: Chooses actions with them.
     """
 
     def __init__(
@@ -35,11 +35,11 @@ class PolicyModel(tf.Module):
         actions: ActionLayout,
         settings: ModelSettings,
     ):
-        """Takes networks that exist already."""
+        """Takes existing networks."""
         super().__init__()
         self.encoder, self.rssm, self.actor = encoder, rssm, actor
         self.policy = Policy(encoder, rssm, actor, actions, settings)
-        # TensorFlow takes 2 ms to find them. Not as a dict, in which it would find them again.
+        # Finding them takes TensorFlow 2 ms. Not as a dict, in which it would find them again.
         named = named_parts(encoder=encoder, rssm=rssm, actor=actor)
         self._named_variables = lambda: dict(named)
 
@@ -159,7 +159,7 @@ def check_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> No
 
 
 def set_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None:
-    """Assigns parameters by name; names that the model lacks are left out.
+    """Assigns parameters by name; ignores names that the model lacks.
 
     Raises:
         ValueError: If a parameter of the model is missing or has another shape or dtype. Nothing
@@ -171,7 +171,7 @@ def set_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None
 
 
 def named_parts(**parts: tf.Module) -> dict[str, tf.Variable]:
-    """Every parameter of some networks, by the network's name and its place there."""
+    """Every parameter of some networks, by the network's name and its path there."""
     named = {}
     for part_name, part in parts.items():
         for path, variable in part._flatten(
@@ -196,7 +196,7 @@ def count_parameters(
         observation_space: Of one environment.
         action_space: Of one environment.
         vector_mlp: See ``model_sizes.model_settings``.
-        **options: Likewise, e.g. ``variant="v2"``.
+        **options: See there, e.g. ``variant="v2"``.
 
     Returns:
         Number of parameters of ``encoder``, ``rssm``, ``decoder``, ``reward``, ``continue``,

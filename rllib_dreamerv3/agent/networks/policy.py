@@ -1,6 +1,6 @@
-"""The part of the networks that acts: encoder, RSSM and actor.
+"""The acting networks: encoder, RSSM and actor.
 
-This is all that env runners hold and all that a served policy needs.
+Env runners and served policies need only these.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -21,12 +21,12 @@ from rllib_dreamerv3.spaces.layout import ActionLayout
 
 
 class PolicyState(NamedTuple):
-    """What the policy remembers of N environments.
+    """Recurrent state in N environments.
 
     Attributes:
         h: float32 ``[N, D]``.
         index: int32 ``[N, S]``.
-        action: float32 ``[N, A]``, the action chosen last.
+        action: float32 ``[N, A]``, the last action vector.
     """
 
     h: np.ndarray
@@ -38,8 +38,8 @@ class PolicyNoise(NamedTuple):
     """The random numbers of one step of N environments, drawn by :meth:`Policy.draw_noise`.
 
     Attributes:
-        latent: float32 ``[N, S]`` in [0, 1), decides the sample of z.
-        action: float32 ``[N, K]``, decides the action.
+        latent: float32 ``[N, S]`` in [0, 1), for the sample of z.
+        action: float32 ``[N, K]``, for the action.
     """
 
     latent: np.ndarray
@@ -57,16 +57,16 @@ class Policy(tf.Module):
         actions: ActionLayout,
         settings: ModelSettings,
     ):
-        """Wraps networks that exist already; the policy has no parameters of its own."""
+        """Wraps existing networks; the policy has no other parameters."""
         super().__init__()
         self.encoder, self.rssm, self.actor = encoder, rssm, actor
         self._actions, self._settings = actions, settings
-        # By number of environments, and mode. TensorFlow takes as long to find out which of a
-        # function's traces fits its arguments as a small policy takes to act.
+        # By number of environments, and mode. For TensorFlow, selecting one of a function's traces
+        # takes as long as acting with a small policy.
         self._compiled: dict[tuple[int, bool], Callable[..., tf.Tensor]] = {}
 
     def initial_state(self, environments: int) -> PolicyState:
-        """State of N environments before their first reset; all zeros, replaced at ``is_first``."""
+        """State in N environments before their first reset; zeros, replaced at ``is_first``."""
         return PolicyState(
             h=np.zeros([environments, self._settings.deterministic], np.float32),
             index=np.zeros([environments, self._settings.categoricals], np.int32),
@@ -74,7 +74,7 @@ class Policy(tf.Module):
         )
 
     def draw_noise(self, rng: np.random.Generator, environments: int) -> PolicyNoise:
-        """Draws what one step of N environments needs; each step needs its own."""
+        """Draws the random numbers of one step of N environments."""
         return PolicyNoise(
             latent_noise(rng, environments, self._settings.categoricals),
             draw_action_noise(self._actions, environments, rng),
@@ -91,13 +91,13 @@ class Policy(tf.Module):
     ) -> PolicyState:
         """Chooses one action for each of N environments.
 
-        Compiles when it first sees a number of environments.
+        Compiles at the first call for each number of environments.
 
         Args:
             columns: Observation columns ``[N, ...]``, and the ``action_mask`` if there is one.
             is_first: bool ``[N]``, whether the observation comes from a reset.
-            state: What the last call returned, or :meth:`initial_state`.
-            noise: What :meth:`draw_noise` gave, new for each call.
+            state: Result of the previous call, or :meth:`initial_state`.
+            noise: Result of :meth:`draw_noise`, new for each call.
             mode: Whether to take the most likely actions instead of sampled ones.
 
         Returns:
@@ -105,8 +105,8 @@ class Policy(tf.Module):
             lie outside [-1, 1].
         """
         names = sorted(columns)
-        # One array for all but the observation, and one for all results: handing an argument or a
-        # result over to TensorFlow takes 50 us, a tenth of what a small policy needs to act.
+        # One array for all except the observation, and one for all results: passing an argument or
+        # result to or from TensorFlow takes 50 us, a tenth of the time of a small policy.
         packed = np.concatenate([is_first[:, None], *noise, *state], -1, dtype=np.float32)
         tensors = [*(tf.constant(columns[name]) for name in names), tf.constant(packed)]
         kind = len(packed), mode
@@ -124,14 +124,14 @@ class Policy(tf.Module):
         noise: tf.Tensor,
         initial: State | None = None,
     ) -> tuple[State, ActionDistribution]:
-        """What one step computes, as a pure function of tensors.
+        """Computes one step, as a pure function of tensors.
 
         Args:
             columns: Observation columns ``[N, ...]``, and the ``action_mask`` if there is one.
             is_first: bool ``[N]``, whether the observation comes from a reset.
             state: The state before it, ``[N, ...]``.
             action: float32 ``[N, A]``, the action taken there.
-            noise: float32 ``[N, S]`` in [0, 1), decides the sample of z.
+            noise: float32 ``[N, S]`` in [0, 1), for the sample of z.
             initial: See :meth:`Rssm.observe_step`.
 
         Returns:
@@ -156,7 +156,7 @@ class Policy(tf.Module):
 
         def act(*tensors: tf.Tensor) -> tf.Tensor:
             if n == 1:
-                # With a part of a kernel XLA multiplies two rows several times as fast as one.
+                # XLA multiplies two rows with a part of a kernel several times as fast as one.
                 tensors = tuple(tf.repeat(x, 2, 0) for x in tensors)
             columns = dict(zip(names, tensors, strict=False))
             is_first, for_latent, for_action, h, index, action = tf.split(tensors[-1], sizes, -1)
@@ -170,7 +170,7 @@ class Policy(tf.Module):
             action = distribution.mode() if mode else distribution.sample(for_action)
             return tf.concat([state.h, tf.cast(state.index, tf.float32), action], -1)[:n]
 
-        # One executable, run by the calling thread: handing over to another thread and back takes
-        # longer than a small policy.
+        # One executable, run by the calling thread: switching threads takes longer than a small
+        # policy.
         function = tf.function(act, autograph=False, jit_compile=True)
         return function.get_concrete_function(*tensors)

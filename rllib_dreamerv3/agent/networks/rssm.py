@@ -6,9 +6,9 @@
     posterior         z_t ~ q(z_t | h_t, x_t)
     prior             z_t ~ p(z_t | h_t)
 
-x_t enters as the encoder's tokens. Training and acting observe with the posterior, imagination goes
-on with the prior. Both distributions are S categoricals, mixed with 1 % uniform wherever they are
-used: sampling, KL, acting.
+x_t is represented by the encoder's tokens. Training and acting use the posterior, imagination uses
+the prior. Both distributions are S categoricals, mixed with 1 % uniform in all uses: sampling, KL,
+acting.
 """
 
 from typing import NamedTuple
@@ -34,7 +34,7 @@ from rllib_dreamerv3.options.model_sizes import ModelSettings
 
 
 class Posterior(NamedTuple):
-    """What observing rows gives.
+    """Result of filtering rows.
 
     Attributes:
         state: Sampled model states, ``[B, T, ...]``, with the straight-through gradient.
@@ -73,8 +73,8 @@ class Rssm(tf.Module):
     def initial_state(self) -> State:
         """The state ``[1, ...]`` before an episode's first record.
 
-        In the 2023 code h is the tanh of a parameter (and carries gradient) and z is the prior's
-        mode at that h; in the 2025 code both are zero, which the index -1 stands for.
+        In the 2023 code h is the tanh of a parameter (with gradient) and z is the prior's mode at
+        that h; in the 2025 code both are zero, represented by the index -1.
         """
         if self.initial is None:
             s = self._settings
@@ -92,8 +92,8 @@ class Rssm(tf.Module):
         Args:
             state: ``[N, ...]``.
             action: float32 ``[N, A]``, taken in ``state``.
-            uniform: float32 ``[N, S]`` in [0, 1), decides the sample.
-            dense: Whether the result carries z with its straight-through gradient.
+            uniform: float32 ``[N, S]`` in [0, 1), for the sample.
+            dense: Whether the result has a dense z with its straight-through gradient.
 
         Returns:
             The next state ``[N, ...]``.
@@ -120,11 +120,11 @@ class Rssm(tf.Module):
             action: float32 ``[N, A]``, taken at the previous record.
             is_first: bool ``[N]``; where set, state and action are replaced by the initial ones.
             tokens: float32 ``[N, E]``.
-            uniform: float32 ``[N, S]`` in [0, 1), decides the sample.
-            initial: :meth:`initial_state`, if it is known already.
+            uniform: float32 ``[N, S]`` in [0, 1), for the sample.
+            initial: :meth:`initial_state`, if it has been computed already.
 
         Returns:
-            The state at this record, as data.
+            The state at this record, without gradient.
         """
         first = is_first[:, None]
 
@@ -133,7 +133,7 @@ class Rssm(tf.Module):
             return tf.where(first, start.h, state.h), tf.where(first, start.index, state.index)
 
         if initial is None:
-            # Resets are rare, and the initial state of the 2023 code takes a network of its own.
+            # Resets are rare, and computing the initial state of the 2023 code takes a network.
             kept = tf.cond(tf.reduce_any(is_first), after_resets, lambda: (state.h, state.index))
         else:
             kept = after_resets()
@@ -151,18 +151,18 @@ class Rssm(tf.Module):
         uniform: tf.Tensor,
         start: State,
     ) -> Posterior:
-        """Filters whole rows, for training.
+        """Filters complete rows, for training.
 
-        All that does not depend on the recurrence is computed outside of it, for all records at
-        once: what actions and tokens contribute here, the prior by the caller.
+        Everything independent of the recurrence is computed outside, for all records at once: the
+        contributions of actions and tokens here, the prior by the caller.
 
         Args:
             tokens: float32 ``[B, T, E]``.
             action: float32 ``[B, T, A]``, action of the *previous* record.
             is_first: bool ``[B, T]``; where set, a row restarts from the initial state.
-            uniform: float32 ``[B, T, S]`` in [0, 1), decides the samples.
-            start: State before the first record of each row, ``[B, ...]``, taken as data; not used
-                where ``is_first[:, 0]`` is set.
+            uniform: float32 ``[B, T, S]`` in [0, 1), for the samples.
+            start: State before the first record of each row, ``[B, ...]``, without gradient; not
+                used where ``is_first[:, 0]`` is set.
 
         Returns:
             Posterior of every record.

@@ -22,13 +22,13 @@ from rllib_dreamerv3.options.table import ComputeDtype
 class State(NamedTuple):
     """A model state, or a stack of them.
 
-    z is held as class indices. The dense one-hot vectors are there only where gradient flows
-    through z: in rows that are trained on, and in imagination through the dynamics.
+    z is stored as class indices. Dense one-hot vectors are present only if gradient flows through
+    z: in rows for training, and in imagination through the dynamics.
 
     Attributes:
         h: Deterministic part, float32 ``[..., D]``.
-        index: Sampled class of each categorical of z, int32 ``[..., S]``; -1 where z is zero, which
-            it only is before an episode's first record, and only in the 2025 code.
+        index: Sampled class of each categorical of z, int32 ``[..., S]``; -1 if z is zero: before
+            an episode's first record in the 2025 code.
         z: The same as flat one-hot vectors, float32 ``[..., S * C]``, with the straight-through
             gradient; None where no gradient flows through z.
     """
@@ -39,15 +39,15 @@ class State(NamedTuple):
 
     @property
     def z_or_index(self) -> tf.Tensor:
-        """Z as :func:`multiply_z` takes it: dense where it is there, else as class indices."""
+        """Z for :func:`multiply_z`: dense if present, otherwise class indices."""
         return self.index if self.z is None else self.z
 
     def stop_gradient(self) -> "State":
-        """The same state as data: no gradient reaches what produced it."""
+        """The same state without gradient."""
         return State(tf.stop_gradient(self.h), self.index)
 
     def with_dense_z(self, classes: int) -> "State":
-        """The same state with z as one-hot vectors, for gradients with respect to later z."""
+        """The same state with z as one-hot vectors, for gradients by later z."""
         return State(self.h, self.index, flat_one_hot(self.index, classes))
 
     def first(self, n: int | tf.Tensor) -> "State":

@@ -17,13 +17,13 @@ from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
 
 class Observed(NamedTuple):
-    """What filtering gives, with all B * T records of a batch flattened to N.
+    """Result of filtering, with all B * T records of a batch flattened to N.
 
     Attributes:
         state: Posterior samples, ``[N, ...]``.
         posterior: Log-probabilities, float32 ``[N, S, C]``.
         prior: Log-probabilities, float32 ``[N, S, C]``.
-        smallest_image: What the decoder makes images of, ``[N, s, s, depth]``; None without images.
+        smallest_image: Input of the decoder's CNN, ``[N, s, s, depth]``; None without images.
     """
 
     state: State
@@ -33,7 +33,7 @@ class Observed(NamedTuple):
 
 
 class WorldModelOutput(NamedTuple):
-    """All that the world model says of N records.
+    """Outputs of the world model for N records.
 
     Attributes:
         state: As in :class:`Observed`.
@@ -58,7 +58,7 @@ class Context(NamedTuple):
     """State and action before each row, from which the row continues (2025 code).
 
     Attributes:
-        state: Its latents as they were stored, ``[B, ...]``, data.
+        state: Its stored latents, ``[B, ...]``, without gradient.
         action: The action chosen at it, float32 ``[B, A]``.
     """
 
@@ -69,7 +69,7 @@ class Context(NamedTuple):
 def split_context(
     batch: Mapping[str, tf.Tensor],
 ) -> tuple[dict[str, tf.Tensor], Context | None]:
-    """Takes the context record, if there is one, off a batch.
+    """Removes the context record, if there is one, from a batch.
 
     Args:
         batch: Record columns ``[B, T, ...]``; or ``[B, 1 + T, ...]`` with stored latents, whose
@@ -90,7 +90,7 @@ def split_context(
 
 
 class WorldModel(tf.Module):
-    """Everything that is learned from records (arXiv 2301.04104v1, eq. 3)."""
+    """The networks that are trained on records (arXiv 2301.04104v1, eq. 3)."""
 
     def __init__(
         self,
@@ -116,9 +116,9 @@ class WorldModel(tf.Module):
 
         Args:
             batch: Record columns ``[B, T, ...]``.
-            uniform: float32 ``[B, T, S]`` in [0, 1), decides the posterior samples.
-            context: What came before the rows. None: every row starts from the initial state, and
-                ``is_first`` is set in column 0.
+            uniform: float32 ``[B, T, S]`` in [0, 1), for the posterior samples.
+            context: State and action before the rows. None: every row starts from the initial
+                state, and ``is_first`` is set in column 0.
 
         Returns:
             States and distributions, flattened batch-major: record (b, t) is row b * T + t.

@@ -43,7 +43,7 @@ def test_bounds_scale_images():
     assert np.std(tokens[0], 0).max() > 0.01
 
 
-def test_vectors_enter_through_symlog_if_told_so():
+def test_vectors_pass_through_symlog_if_configured():
     layout, columns = synthetic.VECTOR, tensors(synthetic.columns(synthetic.VECTOR, 4))
     squashed = {name: symlog(x) for name, x in columns.items()}
     through_symlog = Encoder(layout, NANO, rng())(columns)

@@ -1,6 +1,6 @@
 """The distribution of every parameter that a new model has, against a table of what it should be.
 
-No golden file looks here: those bring parameters of their own. A parameter that no row describes
+No golden file looks here: those have other parameters. A parameter that no row describes
 fails, and so does a row that describes none.
 """
 

@@ -191,7 +191,7 @@ def test_row_after_a_reset_equals_the_row_alone(rssm):
     assert np.abs(carried.state.h[2] - alone.state.h[0]).max() > 1e-3
 
 
-def test_posterior_knows_neither_the_future_nor_other_rows(rssm):
+def test_posterior_is_independent_of_the_future_and_other_rows(rssm):
     tokens, action, is_first, noise = rows()
     before = observe(rssm, tokens, action, is_first, noise)
     changed = tokens.numpy()

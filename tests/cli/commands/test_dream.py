@@ -96,7 +96,7 @@ def test_still_picture_of_images(saved):
     assert imageio.imread("still.png").shape[1] >= MOST_FRAMES * 64
 
 
-def test_fewer_sequences_than_asked_for_are_told(saved):
+def test_fewer_sequences_than_requested_are_reported(saved):
     stored = json.loads((saved / "vectors/checkpoint_000000/replay_buffer/index.json").read_text())
     records = stored["num_records"]
     code, output = dream(saved / "vectors", "--length", records, "--rows", 3)
@@ -108,7 +108,7 @@ def test_fewer_sequences_than_asked_for_are_told(saved):
 
 
 def test_neither_ray_nor_the_environment_is_needed(saved):
-    """In a process of its own, in which neither can be imported."""
+    """In a process in which neither can be imported."""
     finished = subprocess.run(
         [sys.executable, "-c", WITHOUT_RAY, "dream", saved / "images", "--length", "8"],
         env={"PATH": "", "PYTHONPATH": ":".join([str(REPOSITORY), *sys.path])},
@@ -120,7 +120,7 @@ def test_neither_ray_nor_the_environment_is_needed(saved):
     assert Path("dream.mp4").exists()
 
 
-def test_damage_is_told(saved, tmp_path):
+def test_damage_is_reported(saved, tmp_path):
     path = shutil.copytree(saved / "vectors/checkpoint_000000", tmp_path / "damaged")
     column = path / "replay_buffer" / "reward.npy"
     column.write_bytes(column.read_bytes()[:-1] + b"x")
@@ -131,7 +131,7 @@ def test_damage_is_told(saved, tmp_path):
     assert "reward.npy is missing" in dream(path, "--length", 10)[1]
 
 
-def test_checkpoints_without_spaces_are_told(saved, tmp_path):
+def test_checkpoints_without_spaces_are_reported(saved, tmp_path):
     path = shutil.copytree(saved / "vectors/checkpoint_000000", tmp_path / "old")
     policy = path / "policy.json"
     content = json.loads(policy.read_text())
@@ -151,7 +151,7 @@ def test_checkpoints_without_spaces_are_told(saved, tmp_path):
         ({"action_space": {"type": "MultiBinary", "n": 7}}, "does not fit policy.json. Weights"),
     ],
 )
-def test_what_does_not_fit_is_told(saved, tmp_path, changes, message):
+def test_mismatches_are_reported(saved, tmp_path, changes, message):
     path = shutil.copytree(saved / "vectors/checkpoint_000000", tmp_path / "other")
     policy = path / "policy.json"
     policy.write_text(json.dumps(json.loads(policy.read_text()) | changes))
@@ -161,7 +161,7 @@ def test_what_does_not_fit_is_told(saved, tmp_path, changes, message):
     assert message in " ".join(output.split())
 
 
-def test_a_replay_without_a_column_is_told(saved, tmp_path):
+def test_a_replay_without_a_column_is_reported(saved, tmp_path):
     path = shutil.copytree(saved / "vectors/checkpoint_000000", tmp_path / "other")
     index = path / "replay_buffer" / "index.json"
     index.write_text(index.read_text().replace('"action"', '"act"'))

@@ -75,7 +75,7 @@ def test_newest_checkpoint_of_trial_and_experiment():
     assert find_checkpoint("exp") == (other, [])
 
 
-def test_damaged_checkpoints_are_stepped_over_and_told():
+def test_damaged_checkpoints_are_skipped_and_reported():
     first = save("trial/checkpoint_000000")
     second = save("trial/checkpoint_000001")
     (second / "data").write_bytes(b"1235")
@@ -116,21 +116,21 @@ def evaluate(checkpoint, **options):
     evaluate_checkpoint(checkpoint, **{**defaults, "verbosity": 0, **options})
 
 
-def test_one_seed_gives_the_same_returns_and_what_is_told_of_them(cartpole):
-    told = []
+def test_one_seed_gives_the_same_returns_and_report(cartpole):
+    reported = []
     for seed in (3, 3, 4):
         code, output = played(cartpole, "--episodes", 4, "--seed", seed, "--out", "r.json")
         assert code == 0, output
-        told.append(json.loads(Path("r.json").read_text()))
-    first, second, other = ([x["return"] for x in one["episodes"]] for one in told)
+        reported.append(json.loads(Path("r.json").read_text()))
+    first, second, other = ([x["return"] for x in one["episodes"]] for one in reported)
     assert first == second != other
-    assert told[2]["seed"] == 4
-    assert told[2]["env"] == "CartPole-v1"
-    assert told[2]["action"] == "sample"
-    assert told[2]["return_mean"] == pytest.approx(sum(other) / 4)
-    assert told[2]["return_quantiles"]["max"] == max(other)
-    low, high = told[2]["return_mean_interval"]["bounds"]
-    assert low < told[2]["return_mean"] < high
+    assert reported[2]["seed"] == 4
+    assert reported[2]["env"] == "CartPole-v1"
+    assert reported[2]["action"] == "sample"
+    assert reported[2]["return_mean"] == pytest.approx(sum(other) / 4)
+    assert reported[2]["return_quantiles"]["max"] == max(other)
+    low, high = reported[2]["return_mean_interval"]["bounds"]
+    assert low < reported[2]["return_mean"] < high
     assert "95 % confidence interval of the mean return (Student's t)" in output
     assert f"max {max(other):.1f}" in output
 
@@ -152,7 +152,7 @@ def test_video_of_what_an_environment_draws(cartpole):
     assert imageio.immeta("x.mp4")["fps"] == 5
 
 
-def test_what_cannot_be_shown_is_told(cartpole):
+def test_environments_that_cannot_be_rendered_are_reported(cartpole):
     Path("own_env.py").write_text(OWN)
     code, output = played(cartpole, "--env", "own_env:Plain", "--video", "x.mp4")
     assert code == 1
@@ -207,6 +207,6 @@ def test_the_same_return_each_time():
 
 
 def test_one_episode_has_neither_deviation_nor_interval():
-    told = ReturnStatistics.of([7.0]).as_json()
-    assert told["return_mean"] == told["return_quantiles"]["median"] == 7.0
-    assert told["return_std"] is told["return_mean_interval"] is None
+    reported = ReturnStatistics.of([7.0]).as_json()
+    assert reported["return_mean"] == reported["return_quantiles"]["median"] == 7.0
+    assert reported["return_std"] is reported["return_mean_interval"] is None

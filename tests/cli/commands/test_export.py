@@ -7,9 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from rllib_cli.commands import export as exporting
-from rllib_cli.commands.export import FORMATS
 from rllib_cli.main import cli
-from rllib_dreamerv3.exporting import folder
+from rllib_dreamerv3.exporting import FORMATS, folder
 
 pytestmark = pytest.mark.compiled
 
@@ -53,7 +52,7 @@ def test_sizes_have_a_unit_in_which_they_are_seen():
     ]
 
 
-def test_misuse_is_told():
+def test_misuse_is_reported():
     code, output = export("missing", "--out", "mine", "--format", "savedmodel")
     assert code == 1
     assert "There is no directory" in output
@@ -63,7 +62,7 @@ def test_misuse_is_told():
     assert not Path("mine").exists()
 
 
-def test_what_cannot_be_is_told_before_anything_is_loaded(trial, monkeypatch):
+def test_invalid_requests_are_reported_before_anything_is_loaded(trial, monkeypatch):
     def load(verbosity):
         raise AssertionError("must not be reached")
 
@@ -77,5 +76,5 @@ def test_what_cannot_be_is_told_before_anything_is_loaded(trial, monkeypatch):
     assert [path.name for path in Path().glob("*mine*")] == []
 
 
-def test_the_grammar_knows_all_formats():
-    assert FORMATS == folder.FORMATS
+def test_every_format_has_a_writer():
+    assert tuple(folder._WRITERS) == FORMATS

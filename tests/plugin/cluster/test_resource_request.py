@@ -55,5 +55,5 @@ def test_each_process_asks_for_what_its_options_say(options, expected):
 
 
 @pytest.mark.parametrize("strategy", ["PACK", "SPREAD", "STRICT_PACK"])
-def test_processes_are_placed_as_told(strategy):
+def test_processes_are_placed_by_the_strategy(strategy):
     assert request(placement_strategy=strategy).strategy == strategy

@@ -150,7 +150,7 @@ def test_fractions_add_up_exactly():
     check_resources(ten, {"CPU": 2.0}, in_tune=True, may_grow=False)
 
 
-def test_what_is_asked_of_a_cluster_is_told():
+def test_requested_resources_of_a_cluster_are_reported():
     asked = config(num_env_runners=4, num_cpus_per_env_runner=0.5, num_gpus_per_learner=1)
     assert describe_request(asked, {"CPU": 24, "GPU": 2}, machines=3) == (
         "Requests 3 CPUs (main process 1, 4 env runners 0.5 each) of 24, "

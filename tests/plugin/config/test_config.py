@@ -34,7 +34,7 @@ def test_defaults_are_those_of_the_paper_and_of_rllibs_former_dreamer():
     assert config.gamma == pytest.approx(1 - 1 / 333)
     assert config.replay_buffer_options()["capacity"] == 1_000_000
     config.environment("CartPole-v1").validate()
-    # What the trainer takes for v1 unless told otherwise.
+    # The trainer's defaults for v1.
     assert config.learning_options() == LearningOptions()
 
 
@@ -355,7 +355,7 @@ def test_rates_of_adam_are_numbers_to_reckon_with():
     assert config.learning_options().first_rates["world_model"] == 1e-4
 
 
-def test_float16_is_told_of_bfloat16():
+def test_float16_is_rejected_in_favour_of_bfloat16():
     with pytest.raises(ConfigError, match='compute_dtype: "bfloat16"'):
         DreamerV3Config().training(use_float16=True)
 

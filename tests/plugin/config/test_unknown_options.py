@@ -65,7 +65,7 @@ def test_options_of_other_algorithms_are_named_all_at_once(set_options):
     ]
 
 
-def test_what_other_algorithms_options_are_told_is_possible_here():
+def test_what_other_algorithms_options_are_reported_is_possible_here():
     """No name of theirs is an option here, and each option that is advised exists."""
     known = vars(DreamerV3Config()).keys()
     for name, hint in OTHERS.items():

@@ -128,6 +128,6 @@ def test_a_missing_last_observation_is_named(make):
         runner.sample(num_records=20)
 
 
-def test_environments_that_nobody_would_reset_are_refused(make):
+def test_environments_that_would_not_be_reset_are_rejected(make):
     with pytest.raises(ConfigError, match=r"DISABLED.*NEXT_STEP or SAME_STEP"):
         make(AutoresetMode.DISABLED)

@@ -109,7 +109,7 @@ def test_a_failed_step_begins_new_streams():
     config.fault_tolerance(restart_failed_sub_environments=True)
     runner = make_runner(config)
     # Three environments: the tenth step ever is in the fourth of their common steps. What was seen
-    # before it is kept, without the action whose outcome nobody knows.
+    # before it is kept, without the action whose outcome is unknown.
     chunks = runner.sample(num_records=6 * ENVS)
     before, after = chunks[:ENVS], chunks[ENVS:]
     assert [len(chunk) for chunk in before] == [len(chunk) for chunk in after] == [3] * ENVS

@@ -227,7 +227,7 @@ def test_callbacks_of_env_runners_are_called_in_time_with_what_rllib_documents(m
 
 
 @pytest.mark.parametrize("event", ["episode_start", "episode_step", "episode_end", "sample_end"])
-def test_a_callback_that_raises_is_told_with_its_lines(make, event):
+def test_a_callback_that_raises_is_reported_with_its_lines(make, event):
     def goal_of(**arguments):
         return {}["goal"]
 
@@ -296,7 +296,7 @@ def test_vector_environments_are_made_as_they_are_registered(make, env):
         ("OwnVector-v0", "sync", "entry_point is not specified"),
     ],
 )
-def test_the_wrong_kind_of_environment_is_told(make, env, mode, says):
+def test_the_wrong_kind_of_environment_is_reported(make, env, mode, says):
     gym.register("OwnVector-v0", vector_entry_point=OwnVector)
     config = tiny_config(env).env_runners(gym_env_vectorize_mode=mode)
     with pytest.raises((EnvironmentDataError, EnvironmentFailedError), match=says):

@@ -1,4 +1,4 @@
-"""Each fault of an environment is told once, in a few lines, before anything is stored of it."""
+"""Each fault of an environment is reported once, in a few lines, before anything is stored."""
 
 import re
 from pathlib import Path
@@ -26,7 +26,7 @@ def message_of(env, vectorize_mode="sync"):
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.what)
-def test_a_fault_is_told_in_a_few_lines(fault):
+def test_a_fault_is_reported_in_a_few_lines(fault):
     message = message_of(fault.make)
     assert re.search(fault.says, message), message
     assert len(message.splitlines()) <= MAX_LINES

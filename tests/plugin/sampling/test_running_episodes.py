@@ -7,7 +7,7 @@ from rllib_dreamerv3.plugin.sampling.streams import RunningEpisodes
 NO = np.zeros(2, bool)
 
 
-def test_environments_are_followed_apart_and_begin_anew():
+def test_environments_are_followed_separately_and_restart():
     episodes = RunningEpisodes(2)
     episodes.step(np.array([1.0, 2.0]), NO, [{}, {}])
     episodes.step(np.array([1.0, 4.0]), NO, [{}, {}])

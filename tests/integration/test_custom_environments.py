@@ -95,7 +95,7 @@ def test_clipped_observations_reach_replay_clipped(build):
     assert batch["obs/vector"].max() == 1.0
 
 
-def test_a_module_that_rays_processes_do_not_find_is_told(build):
+def test_a_module_that_rays_processes_do_not_find_is_reported(build):
     config = tiny_config(Numbers).env_runners(num_env_runners=1)
     with pytest.raises(
         EnvironmentFailedError, match=r"No module named .*not from directories that a script has"
@@ -124,14 +124,14 @@ def test_remote_env_runners_know_what_the_script_registered(build):
     gym.register("OfTheScript-v0", OfTheScript)
     algorithm = build(tiny_config("OfTheScript-v0").env_runners(num_env_runners=1))
     assert algorithm.train()["env_runners"]["num_env_steps_sampled_lifetime"] > 0
-    # An id that is registered anew, as in a notebook, means the new one.
+    # An id that is registered again, as in a notebook, means the new environment.
     gym.register("OfTheScript-v0", lambda: Base(space=Box(0, 1, (7,)), obs=lambda e: np.ones(7)))
     config = tiny_config("OfTheScript-v0")
     assert build(config).env_runner.env.single_observation_space.shape == (7,)
 
 
 @pytest.mark.usefixtures("as_in_a_script")
-def test_a_constructor_that_raises_in_env_runners_is_told(caplog):
+def test_a_constructor_that_raises_in_env_runners_is_reported(caplog):
     class Broken(gym.Env):
         def __init__(self, env_config):
             raise OSError("no licence for the simulator")

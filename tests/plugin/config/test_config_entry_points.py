@@ -27,7 +27,7 @@ FORMER = {
 
 
 @pytest.mark.parametrize("separator", ["/", "."])
-def test_flattened_keys_are_refused_and_told_how_to_nest(separator):
+def test_flattened_keys_are_rejected_with_their_nested_form(separator):
     key = f"replay_buffer_config{separator}capacity"
     nested = r"\{'replay_buffer_config': \{'capacity': \.\.\.\}\}"
     with pytest.raises(ConfigError, match=nested) as error:
@@ -145,7 +145,7 @@ def test_former_options_pass_where_they_ask_for_nothing(name):
     ):
         with pytest.raises(ConfigError, match=name) as info:
             take({name: other})
-        # A sentence of its own, and no list of all options.
+        # A separate message, without a list of all options.
         assert len(str(info.value)) < 250
         assert "Valid" not in str(info.value)
 
@@ -208,6 +208,6 @@ def test_evaluation_may_have_callbacks_of_its_own():
         ("env_runner_cls", "my_callbacks.Reach", r"must be a class \(in files module:Class\)"),
     ],
 )
-def test_names_of_no_class_are_told(option, named, says):
+def test_names_of_no_class_are_reported(option, named, says):
     with pytest.raises(ConfigError, match=says):
         tiny_config().update_from_dict({option: named}).validate()

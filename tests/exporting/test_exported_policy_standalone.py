@@ -66,7 +66,7 @@ def batches(space, steps):
 
 
 def act_alone(jobs, format, directory):
-    """Actions and states of each step of each job, from a process of its own."""
+    """Actions and states of each step of each job, from a separate process."""
     path = directory / "jobs.pkl"
     path.write_bytes(
         pickle.dumps([(job.folder, format, job.options, job.observations) for job in jobs])
@@ -96,7 +96,7 @@ def assert_same(found, expected):
 
 
 def test_acts_as_load_policy_does(jobs, tmp_path):
-    # One test of all formats: several would each compile load_policy() in processes of their own.
+    # One test of all formats: several would each compile load_policy() in separate processes.
     for format in TAKEN_AWAY:
         chosen = [job for job in jobs if format in formats_of(job.name)]
         assert chosen
