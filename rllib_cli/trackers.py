@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 # Environment variables from which Ray's callbacks read the names of project and experiment.
 _PROJECT, _EXPERIMENT = "WANDB_PROJECT_NAME", "MLFLOW_EXPERIMENT_NAME"
-_MOST_SECONDS = 10.0
+_MAX_SECONDS = 10.0
 
 # Tune creates callbacks from their class names.
 _open: list["_ClosedByUs"] = []
@@ -54,7 +54,7 @@ class Wandb(_ClosedByUs, WandbLoggerCallback):
     def close(self, interrupted: bool) -> None:
         for trial in self._running:
             self._signal_logging_actor_stop(trial)
-        seconds = _MOST_SECONDS if interrupted else self._upload_timeout
+        seconds = _MAX_SECONDS if interrupted else self._upload_timeout
         self._cleanup_logging_actors(timeout=seconds, kill_on_timeout=True)
 
 

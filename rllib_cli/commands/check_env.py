@@ -43,7 +43,7 @@ def check_env(
     Runs Gymnasium's checker and 200 random steps, and shows the spaces as the model sees them. The
     exit code is 1 if something is wrong.
     """
-    extend_import_path(pythonpath, env)
+    extend_import_path(pythonpath, [env, config])
     sys.exit(check_environment(env, env_config or {}, config, verbosity))
 
 

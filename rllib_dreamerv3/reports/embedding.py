@@ -8,7 +8,7 @@ from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.reports.run_files import checked
 
 # Larger files make the page slow to open, and too large to send.
-_MOST_BYTES = 5_000_000
+_MAX_BYTES = 5_000_000
 
 
 def embedded(path: Path, folder: Path) -> str:
@@ -19,7 +19,7 @@ def embedded(path: Path, folder: Path) -> str:
         folder: That of the run; links that lead out of it are not followed.
     """
     try:
-        found = checked(path, folder, _MOST_BYTES).read_bytes()
+        found = checked(path, folder, _MAX_BYTES).read_bytes()
     except (OSError, CheckpointError) as error:
         return f"<p>Not shown: {escape(str(error))}</p>"
     name = escape(path.name, quote=True)

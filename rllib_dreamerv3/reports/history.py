@@ -16,8 +16,8 @@ UPDATES = "num_grad_updates_lifetime"
 SECONDS = "time_total_s"
 
 # Results take some ten kilobytes, and the files of weeks a gigabyte.
-_LONGEST_LINE = 10_000_000
-_MOST_BYTES = 20_000_000_000
+_MAX_LINE = 10_000_000
+_MAX_BYTES = 20_000_000_000
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -53,7 +53,7 @@ class History:
             CheckpointError: If there are none, or it is not a file of this directory.
         """
         try:
-            path = checked(directory / RESULTS_FILE, directory, _MOST_BYTES)
+            path = checked(directory / RESULTS_FILE, directory, _MAX_BYTES)
         except OSError as error:
             raise CheckpointError(
                 f"{directory} has no {RESULTS_FILE}: it is no trial's directory."
@@ -61,7 +61,7 @@ class History:
         history = cls()
         # Each line has the whole config: a long run's file is larger than its numbers by far.
         with open(path, encoding="utf-8", errors="replace") as file:
-            while line := file.readline(_LONGEST_LINE):
+            while line := file.readline(_MAX_LINE):
                 try:
                     result = json.loads(line)
                 except (ValueError, RecursionError):  # The last one, of a run that was killed.

@@ -10,13 +10,13 @@ from pathlib import Path
 from rllib_dreamerv3.errors import CheckpointError
 
 
-def checked(path: Path, folder: Path, most_bytes: int) -> Path:
+def checked(path: Path, folder: Path, max_bytes: int) -> Path:
     """Returns the path of a file if it is safe to read.
 
     Args:
         path: The file, in the folder or below it.
         folder: The folder of the run.
-        most_bytes: Size of the largest file that is read.
+        max_bytes: Size of the largest file that is read.
 
     Raises:
         CheckpointError: If the path leads out of the folder, or to anything but a file, or the file
@@ -29,14 +29,14 @@ def checked(path: Path, folder: Path, most_bytes: int) -> Path:
     found = real.stat()
     if not stat.S_ISREG(found.st_mode):
         raise CheckpointError(f"{path} is not a regular file; it is not read.")
-    if found.st_size > most_bytes:
+    if found.st_size > max_bytes:
         raise CheckpointError(
             f"{path} is too large to be read: {found.st_size / 1e6:,.1f} MB, of at most "
-            f"{most_bytes / 1e6:,.0f} MB."
+            f"{max_bytes / 1e6:,.0f} MB."
         )
     return real
 
 
-def read_text(path: Path, folder: Path, most_bytes: int) -> str:
+def read_text(path: Path, folder: Path, max_bytes: int) -> str:
     """Reads a text file; raises as :func:`checked`, or ValueError if it is not UTF-8."""
-    return checked(path, folder, most_bytes).read_text(encoding="utf-8")
+    return checked(path, folder, max_bytes).read_text(encoding="utf-8")

@@ -21,7 +21,7 @@ CURVE_FILE = "curve.png"
 CONFIG_FILE = "config.yaml"
 _PARAMETERS_FILE = "params.json"
 # Options take some ten kilobytes.
-_MOST_BYTES = 10_000_000
+_MAX_BYTES = 10_000_000
 # Videos, plots and film strips.
 _DREAMS = ("dreams/*.mp4", "dreams/*.png", "reports/open_loop_*.png")
 
@@ -66,7 +66,7 @@ class Run:
     @cached_property
     def _config_file(self) -> Mapping[str, Any]:
         try:
-            text = read_text(self.directory / CONFIG_FILE, self.directory, _MOST_BYTES)
+            text = read_text(self.directory / CONFIG_FILE, self.directory, _MAX_BYTES)
             # Few aliases of aliases are many gigabytes of text, and runs write none.
             if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text)):
                 return {}
@@ -174,7 +174,7 @@ def _title(trial: Path, groups: Mapping[Path, str]) -> str:
 def _given(trial: Path) -> dict[str, Any]:
     """Returns the options that Tune gave to a trial."""
     try:
-        given = json.loads(read_text(trial / _PARAMETERS_FILE, trial, _MOST_BYTES))
+        given = json.loads(read_text(trial / _PARAMETERS_FILE, trial, _MAX_BYTES))
     except (OSError, ValueError, RecursionError, CheckpointError):
         return {}
     return given if isinstance(given, dict) else {}

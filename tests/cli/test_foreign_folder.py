@@ -101,9 +101,13 @@ def test_nor_by_the_processes_of_a_run(foreign, tmp_path, env):
     for name in NOT_INSTALLED if env == "mine:Own" else ():
         (foreign / f"{name}.py").unlink()
     (foreign / "mine.py").write_text(
-        "from gymnasium.envs.classic_control import CartPoleEnv\nclass Own(CartPoleEnv): pass\n"
+        "from gymnasium.envs.classic_control import CartPoleEnv\n"
+        "from ray.rllib.callbacks.callbacks import RLlibCallback\n"
+        "class Own(CartPoleEnv): pass\n"
+        "class Note(RLlibCallback): pass\n"
     )
-    config = {**TINY, "num_env_runners": 1}
+    own = {"callbacks": "mine:Note"} if env == "mine:Own" else {}
+    config = {**TINY, "num_env_runners": 1, **own}
     check(
         tmp_path,
         *("train", "--algo", "DreamerV3", "--env", env, "--config", json.dumps(config)),
