@@ -7,6 +7,7 @@ waits half an hour for Weights & Biases, and leaves runs of MLflow running. Here
 
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 from ray.air.integrations.wandb import WandbLoggerCallback
@@ -49,7 +50,18 @@ class _ClosedByUs(LoggerCallback):
 
 
 class Wandb(_ClosedByUs, WandbLoggerCallback):
-    """Ray's logger for Weights & Biases."""
+    """Ray's logger for Weights & Biases; its files are in the trial's folder."""
+
+    def _start_logging_actor(
+        self, trial: Trial, exclude_results: list[str], **settings: Any
+    ) -> None:
+        # The default is a temporary directory, which Tune copies before the last results are
+        # written: copies of offline runs would lack them.
+        if trial.storage.storage_filesystem.type_name == "local":
+            folder = Path(trial.storage.trial_fs_path)
+            folder.mkdir(parents=True, exist_ok=True)
+            settings = {"dir": str(folder), **settings}
+        super()._start_logging_actor(trial, exclude_results, **settings)
 
     def close(self, interrupted: bool) -> None:
         for trial in self._running:
@@ -63,7 +75,7 @@ class MLflow(_ClosedByUs, EnvStepsMLflowLoggerCallback):
 
     def close(self, interrupted: bool) -> None:
         for trial in self._running:
-            self.mlflow_util.end_run(self._trial_runs[trial], status="KILLED")
+            self.mlflow_util.end_run(run_id=self._trial_runs[trial], status="KILLED")
 
 
 def trackers(wandb: str | None, mlflow: str | None) -> list[type[_ClosedByUs]]:
