@@ -1,9 +1,11 @@
-"""One-time messages about a run: its estimated duration, and the doctor's findings."""
+"""One-time messages about a run: settings for CPUs, its estimated duration, findings."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rllib_cli.progress import TrialProgress
+from rllib_dreamerv3.options.model_sizes import variant_of
+from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.reports.findings import findings
 from rllib_dreamerv3.reports.history import UPDATES, History
 
@@ -11,6 +13,19 @@ from rllib_dreamerv3.reports.history import UPDATES, History
 _LONG_RUN_S = 3600.0
 # Results between two searches for findings.
 _FINDINGS_EVERY = 10
+
+# Sizes that learn little for thousands of updates with the default learning rates, which are those
+# of large models. Optimizer -> its rates, and settings that have learned on CPUs.
+_SMALL_SIZES = ("nano", "micro", "mini", "XXS", "XS", "1M")
+_BATCHES = "batch_size_B 8, batch_length_T 32, training_ratio 256"
+CPU_SETTINGS = {
+    "laprop": (("lr",), f"lr 3e-4, lr_warmup 300, {_BATCHES}", "tuned_examples/dmc_cpu.yaml"),
+    "adam": (
+        ("world_model_lr", "actor_lr", "critic_lr"),
+        f"world_model_lr 4e-4, actor_lr 1e-4, critic_lr 3e-4, {_BATCHES}",
+        "tuned_examples/cartpole.yaml",
+    ),
+}
 
 _FIRST_LOOK = "tuned_examples/first_look.yaml"
 _ENV_OF_FIRST_LOOK = "Catch-v0"
@@ -43,6 +58,9 @@ class Advice:
         """
         history = self._histories.setdefault(trial_id, History())
         history.add(result)
+        settings = cpu_settings(result)
+        if settings and self._is_new("", "settings"):
+            yield settings
         estimate = self._estimate(result, trial, stop)
         if estimate and self._is_new(trial_id, "estimate"):
             yield estimate
@@ -75,6 +93,31 @@ class Advice:
         if (result.get("config") or {}).get("env") == _ENV_OF_FIRST_LOOK:
             return estimate
         return f"{estimate} For a first result in minutes: rllib train file {_FIRST_LOOK}"
+
+
+def cpu_settings(result: Mapping[str, Any]) -> str | None:
+    """Names settings for CPUs if a small model is trained on one with the default learning rates.
+
+    Args:
+        result: A result, with its config.
+
+    Returns:
+        One line; None if it does not apply.
+    """
+    config = result.get("config") or {}
+    size = config.get("model_size")
+    if result.get("learner_device") != "CPU" or size not in _SMALL_SIZES:
+        return None
+    variant = variant_of(size, config.get("variant"))
+    optimizer = config.get("optimizer_type") or OPTIONS["optimizer_type"].default(variant)
+    rates, settings, file = CPU_SETTINGS[optimizer]
+    for rate in rates:
+        if config.get(rate) not in (None, OPTIONS[rate].default(variant)):
+            return None
+    return (
+        f"The default learning rates are those of large models. Size {size} learns sooner on a CPU "
+        f"with {settings}: {file}"
+    )
 
 
 def long_duration(seconds: float) -> str:

@@ -1,6 +1,11 @@
 """What is said of a run once."""
 
-from rllib_cli.advice import Advice, long_duration
+from pathlib import Path
+
+import pytest
+
+from rllib_cli.advice import CPU_SETTINGS, Advice, long_duration
+from rllib_cli.experiment_files import from_file
 from rllib_cli.progress import TrialProgress
 
 STOP = {"num_env_steps_sampled_lifetime": 100_000}
@@ -44,6 +49,39 @@ def test_the_first_look_is_not_recommended_to_itself():
 def test_short_runs_are_not():
     assert said(results(30, seconds_an_update=0.001)) == []
     assert said(results(30, seconds_an_update=4.0), stop={}) == []
+
+
+SMALL = {"model_size": "1M", "lr": None}
+
+
+def lines_of(config, device="CPU"):
+    return said(results(3, seconds_an_update=0.001, learner_device=device, config=config))
+
+
+def test_settings_for_cpus_are_named_once_where_a_small_model_has_default_rates():
+    (text,) = lines_of(SMALL)
+    for words in ("lr 3e-4", "lr_warmup 300", "batch_size_B 8", "tuned_examples/dmc_cpu.yaml"):
+        assert words in text
+    assert "\n" not in text
+    v1 = {"model_size": "XS", "world_model_lr": 1e-4, "actor_lr": 3e-5, "critic_lr": 3e-5}
+    (text,) = lines_of(v1)
+    assert "world_model_lr 4e-4" in text
+    assert "tuned_examples/cartpole.yaml" in text
+    (text,) = lines_of({"model_size": "XXS", "variant": "v2"})
+    assert "lr 3e-4" in text
+    assert lines_of(v1 | {"actor_lr": 1e-4}) == []
+    assert lines_of(SMALL | {"lr": 3e-4}) == []
+    assert lines_of(SMALL | {"model_size": "12M"}) == []
+    assert lines_of(SMALL, device="GPU") == []
+
+
+@pytest.mark.parametrize("optimizer", CPU_SETTINGS)
+def test_settings_for_cpus_are_those_of_the_file(optimizer):
+    _, settings, file = CPU_SETTINGS[optimizer]
+    (experiment,) = from_file(str(Path(__file__).parents[2] / file))
+    for setting in settings.split(", "):
+        name, value = setting.split()
+        assert experiment.config[name] == float(value), name
 
 
 def test_findings_are_reported_once():

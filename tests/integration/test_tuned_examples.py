@@ -74,6 +74,7 @@ LEARNED = {
     "cluster": images("v1", DiscreteAction(6)),
     "crafter": images("v2", DiscreteAction(17)),
     "crafter_v1": images("v1", DiscreteAction(17)),
+    "dmc_cpu": finger_spin("v2"),
     "dmc_proprio": finger_spin("v2"),
     "dmc_proprio_2025": finger_spin("v2"),
     "dmc_proprio_v1": finger_spin("v1"),
