@@ -96,6 +96,9 @@ class RawTurns:
 
     possible_agents = ("first", "second")
 
+    def __repr__(self):
+        return "tictactoe_v3"
+
     def observation_space(self, agent):
         return Discrete(3)
 
