@@ -50,7 +50,7 @@ def export(size: str, kind: str, folder: Path) -> None:
     from rllib_dreamerv3.checkpoints import manifest, tensors
     from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE
     from rllib_dreamerv3.exporting.folder import export_policy
-    from rllib_dreamerv3.plugin.policy_export import write_policy
+    from rllib_dreamerv3.plugin.policy_json import write_policy
 
     checkpoint = folder / "checkpoint"
     (checkpoint / NETWORKS_FILE).parent.mkdir(parents=True)

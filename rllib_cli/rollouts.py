@@ -17,7 +17,7 @@ from rllib_dreamerv3.envs.seeds import TRAINING, SeedKey
 from rllib_dreamerv3.errors import CheckpointError, EnvironmentDataError, SpaceError
 from rllib_dreamerv3.exporting.acting import LoadedPolicy, Spaces, load_policy
 from rllib_dreamerv3.options.table import EvaluationAction
-from rllib_dreamerv3.plugin.policy_export import playing_config
+from rllib_dreamerv3.plugin.policy_json import playing_config
 from rllib_dreamerv3.records import EndedEpisode
 from rllib_dreamerv3.reports.picture_files import open_video
 from rllib_dreamerv3.spaces.bounds import ObservationBounds

@@ -17,8 +17,9 @@ from rllib_cli.display import Display
 from rllib_cli.experiments import Experiment
 from rllib_cli.interrupts import Interrupts
 from rllib_cli.resume import save_trial_description
-from rllib_dreamerv3.plugin.cluster.worker_status import take_warnings
-from rllib_dreamerv3.plugin.tune.loggers import CompleteCSVLoggerCallback, EnvStepsTBXLoggerCallback
+from rllib_dreamerv3.plugin.cluster.forwarded_warnings import take_warnings
+from rllib_dreamerv3.plugin.tune.csv_logger import CompleteCSVLoggerCallback
+from rllib_dreamerv3.plugin.tune.loggers import EnvStepsTBXLoggerCallback
 from rllib_dreamerv3.plugin.tune.run_folder import RunFolderCallback
 
 _WARNINGS_EVERY_S = 2.0

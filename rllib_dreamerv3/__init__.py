@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from rllib_dreamerv3.exporting.acting import load_policy
     from rllib_dreamerv3.plugin.algorithm import DreamerV3
     from rllib_dreamerv3.plugin.config.config import DreamerV3Config
-    from rllib_dreamerv3.plugin.tune.loggers import (
-        CompleteCSVLoggerCallback,
-        EnvStepsTBXLoggerCallback,
-    )
+    from rllib_dreamerv3.plugin.tune.csv_logger import CompleteCSVLoggerCallback
+    from rllib_dreamerv3.plugin.tune.loggers import EnvStepsTBXLoggerCallback
     from rllib_dreamerv3.plugin.tune.run_folder import RunFolderCallback
 
 __all__ = [
@@ -42,7 +40,7 @@ __all__ = [
 __version__ = "0.1.0"
 
 _MODULES = {
-    "CompleteCSVLoggerCallback": "rllib_dreamerv3.plugin.tune.loggers",
+    "CompleteCSVLoggerCallback": "rllib_dreamerv3.plugin.tune.csv_logger",
     "DreamEnv": "rllib_dreamerv3.dream_env.env",
     "DreamVectorEnv": "rllib_dreamerv3.dream_env.vector_env",
     "DreamerV3": "rllib_dreamerv3.plugin.algorithm",

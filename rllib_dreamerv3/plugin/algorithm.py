@@ -23,12 +23,9 @@ from ray.rllib.utils.metrics import (
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
 from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
+from rllib_dreamerv3.plugin.cluster.forwarded_warnings import forward_warnings
 from rllib_dreamerv3.plugin.cluster.resources import check_resources
-from rllib_dreamerv3.plugin.cluster.worker_status import (
-    forward_warnings,
-    raise_fatal_error,
-    start_failures_reported,
-)
+from rllib_dreamerv3.plugin.cluster.worker_status import raise_fatal_error
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.recovery import Divergence, continue_or_end
@@ -38,9 +35,10 @@ from rllib_dreamerv3.plugin.results import Iteration, complete, report_dream, un
 from rllib_dreamerv3.plugin.sampling.asynchronous import AsynchronousSampler
 from rllib_dreamerv3.plugin.sampling.episodes import EpisodeStatistics, clip_rewards
 from rllib_dreamerv3.plugin.sampling.faults import name_of
-from rllib_dreamerv3.plugin.sampling.remote import SynchronousSampler
 from rllib_dreamerv3.plugin.sampling.request import SampleRequest, next_request
 from rllib_dreamerv3.plugin.sampling.sampler import LocalSampler, Sampler
+from rllib_dreamerv3.plugin.sampling.start_failures import start_failures_reported
+from rllib_dreamerv3.plugin.sampling.synchronous import SynchronousSampler
 from rllib_dreamerv3.plugin.tune.trial import OPEN_FILES, Trial
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer, SampledSequences

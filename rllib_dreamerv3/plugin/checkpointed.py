@@ -39,7 +39,7 @@ from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
-from rllib_dreamerv3.plugin.policy_export import write_policy
+from rllib_dreamerv3.plugin.policy_json import write_policy
 from rllib_dreamerv3.plugin.sampling.sampler import Sampler
 from rllib_dreamerv3.plugin.tune.trial import Trial
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint

@@ -4,12 +4,8 @@ import logging
 
 import ray
 
-from rllib_dreamerv3.plugin.cluster.worker_status import (
-    forward_warnings,
-    post_status,
-    take_status,
-    take_warnings,
-)
+from rllib_dreamerv3.plugin.cluster.forwarded_warnings import forward_warnings, take_warnings
+from rllib_dreamerv3.plugin.cluster.worker_status import post_status, take_status
 
 
 @ray.remote(num_cpus=0)

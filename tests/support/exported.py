@@ -12,7 +12,7 @@ from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
 from rllib_dreamerv3.agent.networks.saved import read_saved_networks
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE
-from rllib_dreamerv3.plugin.policy_export import write_policy
+from rllib_dreamerv3.plugin.policy_json import write_policy
 
 VECTOR = Box(-3, 3, (4,))
 NESTED = Dict(

@@ -13,7 +13,7 @@ from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, REPLAY_DIRECTORY
 from rllib_dreamerv3.options.model_sizes import settings_of
-from rllib_dreamerv3.plugin.policy_export import write_policy
+from rllib_dreamerv3.plugin.policy_json import write_policy
 from rllib_dreamerv3.records import (
     ACTION,
     IS_FIRST,

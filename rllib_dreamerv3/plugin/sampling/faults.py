@@ -1,13 +1,7 @@
-"""Handles failing and hanging environments: watchdog, failure limit, and env runner base class."""
+"""Env runners that recreate failing environments and report hanging ones."""
 
 import logging
 import math
-import sys
-import threading
-import time
-import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -22,119 +16,18 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 
 from rllib_dreamerv3.envs.checked import failed_call, name_of_env
 from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, describe
-from rllib_dreamerv3.plugin.cluster.worker_status import post_start_failure, post_status
+from rllib_dreamerv3.plugin.sampling.failure_limit import ConsecutiveFailures
+from rllib_dreamerv3.plugin.sampling.start_failures import post_start_failure
+from rllib_dreamerv3.plugin.sampling.watchdog import Watchdog
 from rllib_dreamerv3.startup.devices import hide_gpus
 
-_FORGIVEN_AFTER = 1000
-
-
-class ConsecutiveFailures:
-    """Counts consecutive failures.
-
-    A completed episode or 1,000 env steps without a failure reset the count: an environment that
-    fails at step 20 of each episode ends a run, one that fails once an hour does not.
-    """
-
-    def __init__(self, tolerated: int):
-        """Starts at zero.
-
-        Args:
-            tolerated: Failures in a row that do not end the run.
-        """
-        self._tolerated, self._steps = tolerated, 0
-        self.count = 0
-
-    def failed(self) -> bool:
-        """Counts a failure; returns whether the limit is exceeded."""
-        self.count, self._steps = self.count + 1, 0
-        return self.count > self._tolerated
-
-    def succeeded(self, env_steps: int, episodes: int) -> None:
-        """Records env steps without a failure, and the number of episodes that ended in them."""
-        self._steps += env_steps
-        if episodes or self._steps >= _FORGIVEN_AFTER:
-            self.count = self._steps = 0
-
-    def __str__(self) -> str:
-        return (
-            f"{self.count} failures in a row are more than "
-            f"num_consecutive_env_runner_failures_tolerance={self._tolerated}"
-        )
+logger = logging.getLogger(__name__)
 
 
 def name_of(worker_index: int, *, evaluation: bool) -> str:
     """Returns an env runner's name in messages."""
     kind = "Evaluation env runner" if evaluation else "Env runner"
     return f"{kind} {worker_index}"
-
-
-logger = logging.getLogger(__name__)
-
-_CHECKS = 5  # per timeout
-
-
-class Watchdog:
-    """Watches the calls of one env runner's environments in a background thread.
-
-    Reports a call that takes too long once: in the log, and as the env runner's status for the
-    driver.
-    """
-
-    def __init__(self, env_runner: str, environment: object, patience_s: float):
-        """Starts watching.
-
-        Args:
-            env_runner: Name of the env runner.
-            environment: Name of its environments.
-            patience_s: Seconds after which a call is reported.
-        """
-        self._env_runner, self._environment, self._patience_s = env_runner, environment, patience_s
-        self._call, self._began, self._thread = "", 0.0, threading.get_ident()
-        self._over = threading.Event()
-        threading.Thread(target=self._watch, daemon=True, name="environment watchdog").start()
-
-    @contextmanager
-    def during(self, call: str) -> Iterator[None]:
-        """Watches a call, which runs inside the context.
-
-        Args:
-            call: ``__init__``, ``reset`` or ``step``.
-        """
-        self._began, self._thread = time.monotonic(), threading.get_ident()
-        self._call = call
-        try:
-            yield
-        finally:
-            self._call = ""
-
-    def stop(self) -> None:
-        self._over.set()
-
-    def _watch(self) -> None:
-        reported = 0.0
-        while not self._over.wait(self._patience_s / _CHECKS):
-            call, began = self._call, self._began
-            if call and began == reported:
-                continue
-            if reported:
-                post_status("")  # The call has returned.
-                reported = 0.0
-            seconds = time.monotonic() - began
-            if call and seconds >= self._patience_s:
-                reported = began
-                text = (
-                    f"{self._env_runner} has been in {call}() of {self._environment!r} for "
-                    f"{seconds:.0f} s{self._where()}"
-                )
-                logger.warning("%s. It may hang.", text)
-                post_status(text)
-
-    def _where(self) -> str:
-        frame = sys._current_frames().get(self._thread)
-        if frame is None:
-            return ""
-        last = traceback.extract_stack(frame)[-1]
-        return f", at {last.filename}:{last.lineno} in {last.name}"
 
 
 MOST_PATIENCE_S = 30.0

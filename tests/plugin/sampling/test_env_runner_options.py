@@ -277,7 +277,9 @@ def with_num_envs(num_envs=1, **options):
 
 
 @pytest.mark.parametrize(
-    "env", ["OwnVector-v0", OwnVector, takes_rllibs_config, with_num_envs], ids=str
+    "env",
+    ["OwnVector-v0", OwnVector, takes_rllibs_config, with_num_envs],
+    ids=lambda env: getattr(env, "__name__", env),
 )
 def test_vector_environments_are_made_as_they_are_registered(make, env):
     gym.register("OwnVector-v0", vector_entry_point=OwnVector, max_episode_steps=9)

@@ -8,7 +8,7 @@ from ray.rllib.algorithms.ppo import PPOConfig
 
 from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.options.table import OPTIONS
-from rllib_dreamerv3.plugin.tune.run_folder import described
+from rllib_dreamerv3.plugin.tune.config_yaml import described
 
 
 class Corridor(gym.Env):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rllib_dreamerv3.plugin.sampling.faults import ConsecutiveFailures
+from rllib_dreamerv3.plugin.sampling.failure_limit import ConsecutiveFailures
 
 
 def test_the_run_ends_with_one_more_than_is_tolerated():

@@ -1,7 +1,7 @@
 """Writes and reads the part of a checkpoint that is needed to act.
 
 Playing reads only ``policy.json`` and the networks' arrays. Both are plain data: acting with an
-untrusted checkpoint executes no code of it.
+untrusted checkpoint executes no code from it.
 """
 
 import contextlib

@@ -1,0 +1,50 @@
+"""Warnings of trials' processes, passed to the command through Ray's key-value store."""
+
+import logging
+from contextlib import suppress
+
+from ray.experimental.internal_kv import (
+    _internal_kv_del,
+    _internal_kv_get,
+    _internal_kv_list,
+    _internal_kv_put,
+)
+
+from rllib_dreamerv3.plugin.cluster.worker_status import this_actor
+
+_WARNINGS = "rllib_dreamerv3/warnings/"
+# Limit on stored warnings per process, as there may be no reader.
+_KEPT = 20
+
+
+class _WarningForwarder(logging.Handler):
+    """Stores the last warnings of a trial's process, whose output the command does not show."""
+
+    def __init__(self, actor: str):
+        super().__init__(logging.WARNING)
+        self._actor, self._count = actor, 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        key = f"{_WARNINGS}{self._actor}/{self._count % _KEPT:02d}"
+        self._count += 1
+        with suppress(Exception):
+            _internal_kv_put(key, record.getMessage(), overwrite=True)
+
+
+def forward_warnings() -> None:
+    """Forwards this process's warnings to :func:`take_warnings`, if it is an actor's process."""
+    actor = this_actor()
+    logger = logging.getLogger("rllib_dreamerv3")
+    if actor and not any(isinstance(handler, _WarningForwarder) for handler in logger.handlers):
+        logger.addHandler(_WarningForwarder(actor))
+
+
+def take_warnings() -> list[str]:
+    """Returns and clears the warnings of all trials, in order for each trial."""
+    texts = []
+    for key in sorted(_internal_kv_list(_WARNINGS)):
+        text = _internal_kv_get(key)
+        _internal_kv_del(key)
+        if text:
+            texts.append(text.decode())
+    return texts
