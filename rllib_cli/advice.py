@@ -115,7 +115,7 @@ def cpu_settings(result: Mapping[str, Any]) -> str | None:
         if config.get(rate) not in (None, OPTIONS[rate].default(variant)):
             return None
     return (
-        f"The default learning rates are those of large models. Size {size} learns sooner on a CPU "
+        f"The default learning rates are those of large models. On CPUs, small ones have learned "
         f"with {settings}: {file}"
     )
 

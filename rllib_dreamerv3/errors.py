@@ -5,8 +5,8 @@ from collections.abc import Iterable
 
 # Display limit.
 _MAX_NAMES = 16
-# Less similar names are not suggested: clip_param is not a misspelt lr_warmup.
-_MIN_SIMILARITY = 0.6
+# Less similar names are not suggested: clip_range is not a misspelt clip_rewards.
+_MIN_SIMILARITY = 0.65
 
 
 class ConfigError(ValueError):
