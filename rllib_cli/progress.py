@@ -9,9 +9,9 @@ from typing import Any
 
 from rllib_cli.stop_criteria import COUNTERS
 
-# Rates are averaged over the last minute, and over at least so many intervals between results.
+# Rates are averaged over the last minute, and over at least this many intervals between results.
 _WINDOW_S = 60.0
-_FEWEST_INTERVALS = 3
+_MIN_INTERVALS = 3
 # The first intervals of a run, or after a restart, compile: their rate is below this share of the
 # later ones.
 _COMPILING = 0.5
@@ -99,7 +99,7 @@ class TrialProgress:
 
         Later slow intervals, e.g. with an evaluation, belong to the rate.
         """
-        if self._is_stable or len(self._history) <= _FEWEST_INTERVALS:
+        if self._is_stable or len(self._history) <= _MIN_INTERVALS:
             return
         first, second, *_, last = self._history
         rate, later = _rate(_UPDATES, first, second), _rate(_UPDATES, second, last)
@@ -110,7 +110,7 @@ class TrialProgress:
 
     def _forget_old(self) -> None:
         now = self._history[-1].get(_TIME, math.inf)
-        while len(self._history) > 1 + _FEWEST_INTERVALS:
+        while len(self._history) > 1 + _MIN_INTERVALS:
             if self._history[1].get(_TIME, -math.inf) > now - _WINDOW_S:
                 break
             self._history.popleft()
@@ -121,7 +121,7 @@ class TrialProgress:
         if self.grad_updates or target is None or stored is None:
             self.enter("")
         elif stored < target:
-            self.enter("filling replay buffer", f"{stored:,.0f}/{target:,.0f} records")
+            self.enter("filling replay buffer", f"{stored:,.0f}/{target:,.0f} sequence starts")
         else:
             self.enter("compiling the first update")
 
@@ -142,7 +142,7 @@ class TrialProgress:
 
     @property
     def training_ratio(self) -> float | None:
-        """Replayed records per env step, measured."""
+        """Records trained on per sampled record, measured."""
         return look_up(self.result, "actual_training_ratio")
 
     @property

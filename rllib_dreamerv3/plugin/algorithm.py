@@ -47,7 +47,7 @@ from rllib_dreamerv3.startup.devices import device_in_use, hide_gpus, use_device
 from rllib_dreamerv3.startup.import_hooks import NAME
 
 # Limit on due updates, for env runners that do not wait for updates.
-MOST_PENDING_UPDATES = 1000
+MAX_PENDING_UPDATES = 1000
 
 
 @refuse_methods
@@ -86,7 +86,7 @@ class DreamerV3(CheckpointedAlgorithm):
         if not self.config.env:
             raise ConfigError(
                 "The config has no environment. Set one with .environment('CartPole-v1'), or give "
-                "a class or function of your own."
+                "your own class or function."
             )
         # Tune runs trials in placement groups, whose resources have been granted already.
         if ray.util.get_current_placement_group() is None:
@@ -216,8 +216,8 @@ class DreamerV3(CheckpointedAlgorithm):
                 return results, env_steps, agent_steps
             case returned:
                 raise ConfigError(
-                    "custom_evaluation_function has to return three values, ({}, env_steps, "
-                    f"agent_steps) with two ints, and returned {returned!r:.200}. Results are what "
+                    "custom_evaluation_function must return three values, ({}, env_steps, "
+                    f"agent_steps) with two ints, not {returned!r:.200}. Results are what "
                     "it gives to algorithm.metrics.aggregate([...], key=('evaluation', "
                     "'env_runners')), such as get_metrics() of env runners."
                 )
@@ -314,7 +314,7 @@ class DreamerV3(CheckpointedAlgorithm):
         due = self.update_schedule.due(self._records)
         if self.config.max_records_ahead is None:
             # Sampling does not wait for updates: updates beyond the limit are cancelled.
-            late = max(0, self._pending_updates + due - MOST_PENDING_UPDATES)
+            late = max(0, self._pending_updates + due - MAX_PENDING_UPDATES)
             self.update_schedule.cancel(late)
             due -= late
         return due

@@ -10,7 +10,7 @@ from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.records import Columns
 
-MOST_REWINDS = 3
+MAX_REWINDS = 3
 DIRECTORY = "diverged"
 
 logger = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class Divergence:
 
         Raises:
             TrainingDivergedError: ``error`` itself unless ``on_divergence`` is "rewind"; a more
-                detailed one if there is no checkpoint, or after ``MOST_REWINDS`` rewinds.
+                detailed one if there is no checkpoint, or after ``MAX_REWINDS`` rewinds.
         """
         algorithm = self._algorithm
         if algorithm.config.on_divergence != "rewind":
@@ -89,14 +89,14 @@ class Divergence:
                 f"{error} There is no checkpoint to rewind to (on_divergence: rewind). Save "
                 "checkpoints regularly."
             ) from error
-        if self.rewinds >= MOST_REWINDS:
+        if self.rewinds >= MAX_REWINDS:
             raise TrainingDivergedError(
                 f"{error} The run was rewound {self.rewinds} times (on_divergence: rewind) and "
                 "diverged again."
             ) from error
         self.rewinds += 1
         logger.warning(
-            "%s Restoring %s, rewind %d of %d.", error, checkpoint, self.rewinds, MOST_REWINDS
+            "%s Restoring %s, rewind %d of %d.", error, checkpoint, self.rewinds, MAX_REWINDS
         )
         algorithm.restore_from_path(checkpoint)
         _draw_other_rows(algorithm, self.rewinds)

@@ -17,18 +17,18 @@ from rllib_dreamerv3.reports.history import UPDATES, History
 
 # Mixing in 1 % of uniform choices leaves 0.03 nats of the 0.69 that two choices can have.
 _COLLAPSED = 0.07
-# So far, of 1, the mean of a continuous action moves in a policy that explores nothing else.
+# Drift (range 0 to 1) of the mean action from which a policy counts as drifting.
 _DRIFT = 0.25
 
 
 def actor_uniform(history: History) -> Finding | None:
-    """The entropy has risen, though returns differ."""
+    """The entropy has risen although imagined returns vary."""
     entropy = history.values(f"{LEARNER}/ACTOR_action_entropy")
     high = late_median(history, "ACTOR_value_targets_pct95_ema")
     low = late_median(history, "ACTOR_value_targets_pct5_ema")
     if not entropy or high is None or low is None or has_improved(history):
         return None
-    # Where returns hardly differ, there is nothing yet that could outweigh the entropy.
+    # If returns hardly vary, nothing outweighs the entropy bonus yet.
     if high - low < 1.0 or not 0 < 1.05 * entropy[0] < max(entropy):
         return None
     now = statistics.median(history.values(f"{LEARNER}/ACTOR_action_entropy", LATE))
@@ -36,16 +36,16 @@ def actor_uniform(history: History) -> Finding | None:
         return None
     return Finding(
         "Actor uniform",
-        f"In {history.latest(UPDATES):,.0f} updates its entropy has risen from {entropy[0]:.3g} to "
-        f"{now:.3g}, while returns differ by {high - low:.3g} and have not risen.",
+        f"Its entropy rose from {entropy[0]:.3g} to {now:.3g} in {history.latest(UPDATES):,.0f} "
+        f"updates, while imagined returns vary by {high - low:.3g} and real ones have not risen.",
         f"Lower entropy_scale (now {option(history, 'entropy_scale'):g}).",
     )
 
 
 def actor_collapsed(history: History) -> Finding | None:
-    """The entropy is near 0, though nothing was learned."""
+    """The entropy is near 0 although returns have not risen."""
     entropy = history.values(f"{LEARNER}/ACTOR_action_entropy")
-    # That of continuous actions passes through 0 on its way.
+    # The entropy of continuous actions is differential and may be 0 or negative.
     if history.values(f"{LEARNER}/ACTOR_action_bias") or has_improved(history):
         return None
     if not entropy or max(entropy) <= 0:
@@ -61,7 +61,7 @@ def actor_collapsed(history: History) -> Finding | None:
 
 
 def actor_drifts(history: History) -> Finding | None:
-    """Continuous actions lean ever more to one side, though there is nothing to learn that from."""
+    """Mean actions drift although rewards are not predicted."""
     bias = history.values(f"{LEARNER}/ACTOR_action_bias")
     share = share_predicted(history)
     if not bias or share is None or share >= FEW_PREDICTED or has_improved(history):
@@ -71,7 +71,7 @@ def actor_drifts(history: History) -> Finding | None:
         return None
     return Finding(
         "Actor drifts",
-        f"The mean of an action has moved from {bias[0]:.2f} to {now:.2f} of its range, while "
+        f"The mean of an action moved from {bias[0]:.2f} to {now:.2f} (range 0 to 1), while "
         "rewards are not predicted and returns have not risen: its advantages are noise.",
-        f"See to the rewards first: raise {learning_rate(history, 'world_model')}.",
+        f"Fix reward prediction first: raise {learning_rate(history, 'world_model')}.",
     )

@@ -1,4 +1,4 @@
-"""Dreams of a checkpoint, from plain files only: no code of it is executed.
+"""Dreams of a checkpoint, from plain files only: no code from it is executed.
 
 Requires neither Ray nor the environment: ``policy.json`` has the settings of the networks, and
 replay the sequences.

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 By = Literal["steps", "time"]
 
 # Limit on points of a line: more than there are pixels only increase the file size.
-_MOST_POINTS = 400
+_MAX_POINTS = 400
 _INCHES, _SMALL_INCHES = (6.4, 3.4), (4.2, 2.3)
 # Values so many times the median flatten the others on a linear axis.
 _FLATTENING = 8
@@ -217,7 +217,7 @@ def _draw_line(axes: Any, line: Line, by: By, scale: float, colour: str) -> None
         return
     for x, y in runs:
         axes.plot(x, y, **style, linewidth=0.6, alpha=0.4)
-    x = np.linspace(max(x[0] for x, _ in runs), min(x[-1] for x, _ in runs), _MOST_POINTS)
+    x = np.linspace(max(x[0] for x, _ in runs), min(x[-1] for x, _ in runs), _MAX_POINTS)
     if x[0] > x[-1]:
         # The runs do not overlap on the x-axis.
         axes.plot([], [], **style, label=label)
@@ -275,9 +275,9 @@ def _x_axis(lines: Sequence[Line], by: By) -> tuple[float, str]:
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Averages neighbouring points if there are too many; keeps the first and last x."""
-    if len(x) <= _MOST_POINTS:
+    if len(x) <= _MAX_POINTS:
         return x, y
-    size = math.ceil(len(x) / _MOST_POINTS)
+    size = math.ceil(len(x) / _MAX_POINTS)
     starts = np.arange(0, len(x), size)
     sizes = np.diff([*starts, len(x)])
     thin_x, thin_y = (np.add.reduceat(values, starts) / sizes for values in (x, y))

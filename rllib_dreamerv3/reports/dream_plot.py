@@ -10,9 +10,9 @@ from rllib_dreamerv3.reports.labelled_strips import labelled_strips
 from rllib_dreamerv3.spaces.layout import Categorical
 
 # Limit on plotted numbers of the observation; reward and continue are added.
-MOST_COMPONENTS = 12
+MAX_COMPONENTS = 12
 # Limit on frames of an image in a still picture.
-MOST_FRAMES = 12
+MAX_FRAMES = 12
 _INCHES_WIDE, _INCHES_A_PLOT, _INCHES_AROUND, _DPI = 10.0, 1.0, 0.9, 80
 # Steps between the sequences, which follow each other on one axis.
 _SPACE = 3
@@ -53,7 +53,7 @@ def plots(dream: Dream) -> np.ndarray:
     """Plots each number over time: truth, reconstruction and imagination.
 
     The sequences follow each other on one axis, each with its context shaded; dotted lines mark
-    the beginning of another episode, which imagination does not see. At most ``MOST_COMPONENTS``
+    the beginning of another episode, which imagination does not see. At most ``MAX_COMPONENTS``
     numbers of the observation are drawn.
 
     Args:
@@ -68,7 +68,7 @@ def plots(dream: Dream) -> np.ndarray:
     from matplotlib.figure import Figure
 
     *observed, reward, cont = components(dream)
-    shown = [*observed[:MOST_COMPONENTS], reward, cont]
+    shown = [*observed[:MAX_COMPONENTS], reward, cont]
     height = _INCHES_AROUND + _INCHES_A_PLOT * len(shown)
     figure = Figure((_INCHES_WIDE, height), dpi=_DPI)
     canvas = FigureCanvasAgg(figure)
@@ -83,7 +83,7 @@ def plots(dream: Dream) -> np.ndarray:
     axes[-1].set_xticks(
         [start + mark for start in starts for mark in marks], [*marks] * len(starts)
     )
-    left_out = len(observed) - MOST_COMPONENTS
+    left_out = len(observed) - MAX_COMPONENTS
     more = f"; {left_out} more numbers are not shown" if left_out > 0 else ""
     figure.legend(*axes[0].get_legend_handles_labels(), loc="upper left", ncols=4, frameon=False)
     figure.text(0.99, 0.25 * margin, f"step{more}", ha="right")
@@ -92,7 +92,7 @@ def plots(dream: Dream) -> np.ndarray:
 
 
 def still_picture(dream: Dream) -> np.ndarray:
-    """Draws film strips of up to ``MOST_FRAMES`` records, with plots below them.
+    """Draws film strips of up to ``MAX_FRAMES`` records, with plots below them.
 
     Args:
         dream: The dream.
@@ -101,7 +101,7 @@ def still_picture(dream: Dream) -> np.ndarray:
         A picture uint8 ``[height, width, 3]``.
     """
     length = dream.is_first.shape[1]
-    times = np.linspace(0, length - 1, min(MOST_FRAMES, length)).round().astype(int)
+    times = np.linspace(0, length - 1, min(MAX_FRAMES, length)).round().astype(int)
     strips = labelled_strips(dream, times)
     plotted = plots(dream)
     if strips is None:

@@ -1,4 +1,4 @@
-"""What a finding is, and what several rules look at."""
+"""``Finding``, and helpers shared by the rules."""
 
 import math
 import statistics
@@ -13,20 +13,20 @@ LEARNER = "learners/default_policy"
 RETURN = "env_runners/episode_return"
 LENGTH = "env_runners/episode_len_mean"
 
-# The part of the results that "now" means.
+# Fraction of the latest results to evaluate.
 LATE = 1 / 3
-# A reward head that predicts less than this share of what is unusual in rewards knows nothing.
+# A reward head that explains less of the deviation from the median reward has not learned rewards.
 FEW_PREDICTED = 0.25
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong.
+    """A likely fault of a run.
 
     Attributes:
-        name: What it is called.
-        evidence: What was seen, with numbers.
-        change: What to do about it.
+        name: Name of the finding.
+        evidence: What was observed, with numbers.
+        change: What to change.
     """
 
     name: str
@@ -39,7 +39,7 @@ class Finding:
 
 
 def greatest_return(history: History) -> float:
-    """The return that was farthest from 0; 0 before there is one."""
+    """Largest absolute return so far; 0 if there is none."""
     returns = [*history.values(f"{RETURN}_max"), *history.values(f"{RETURN}_min")]
     return max(map(abs, returns), default=0.0)
 
@@ -55,17 +55,17 @@ def has_improved(history: History) -> bool:
 
 
 def late_median(history: History, name: str) -> float | None:
-    """The usual value, lately, of something that learning reports; None if it never was."""
+    """Median of a learner metric over the latest results; None if it was never reported."""
     values = history.values(f"{LEARNER}/{name}", LATE)
     return statistics.median(values) if values else None
 
 
 def share_predicted(history: History) -> float | None:
-    """How much of what is unusual in the rewards of replay the reward head predicts lately.
+    """Share of reward deviation that is predicted, over the latest results.
 
     Returns:
-        1 for all, 0 for nothing. None if there were hardly any such rewards, or if they are so new
-        that none could be learned yet.
+        1 for all, 0 for none. None if hardly any reward deviates from the median, or if such
+        rewards are too new to be learned.
     """
     name = f"{LEARNER}/WORLD_MODEL_reward_signal"
     rows = history.rows(name, f"{name}_predicted")
@@ -77,13 +77,13 @@ def share_predicted(history: History) -> float | None:
 
 
 def learning_rate(history: History, part: str) -> str:
-    """What sets the learning rate of a part, and to what it is set."""
+    """Name and value of the option that sets the learning rate of a part."""
     name = "lr" if option(history, "optimizer_type") == "laprop" else f"{part}_lr"
     return f"{name} (now {option(history, name):g})"
 
 
 def option(history: History, name: str) -> Any:
-    """An option as it counted."""
+    """Effective value of an option."""
     value = history.config.get(name)
     if value is not None:
         return value

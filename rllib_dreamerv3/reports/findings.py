@@ -1,7 +1,7 @@
-"""What is wrong with a run, from its results: named findings, with evidence and what to change.
+"""Diagnosis of a run from its results: named findings, with evidence and what to change.
 
-Each rule looks at a few values. Their limits are set so that runs which learn trigger none (see
-``tests/reports``); they are rules of thumb of this project and come from no paper.
+Each rule checks a few metrics. The thresholds are rules of thumb of this project, not from a paper,
+chosen so that runs which learn trigger none (see ``tests/reports``).
 """
 
 import math
@@ -12,7 +12,7 @@ from rllib_dreamerv3.reports.actor_findings import actor_collapsed, actor_drifts
 from rllib_dreamerv3.reports.finding import LEARNER, Finding, late_median, option
 from rllib_dreamerv3.reports.history import UPDATES, History
 from rllib_dreamerv3.reports.reward_findings import (
-    critic_runs_away,
+    critic_diverges,
     equal_returns,
     no_rewards,
     rewards_have_ended,
@@ -21,12 +21,12 @@ from rllib_dreamerv3.reports.reward_findings import (
     values_impossible,
 )
 
-# Before so many updates a healthy run looks like a broken one.
-FEWEST_UPDATES = 500
+# Before this many updates, healthy and broken runs look alike.
+MIN_UPDATES = 500
 
 
 def findings(history: History) -> Iterator[Finding]:
-    """Yields all that is wrong with a run so far.
+    """Yields the findings of a run so far.
 
     Args:
         history: Its results.
@@ -35,16 +35,16 @@ def findings(history: History) -> Iterator[Finding]:
         The findings, worst first.
     """
     updates = history.latest(UPDATES, 0.0)
-    for fewest, rule in _RULES:
-        if updates >= fewest:
+    for min_updates, rule in _RULES:
+        if updates >= min_updates:
             found = rule(history)
             if found is not None:
                 yield found
 
 
 def nothing_found(updates: float) -> str:
-    """Says that a run without findings looks right, as far as its number of updates shows."""
-    enough = 2 * FEWEST_UPDATES
+    """Text for a run without findings; says so if there are too few updates to judge."""
+    enough = 2 * MIN_UPDATES
     few = f" Too few updates to judge: {updates:,.0f} of {enough:,}." if updates < enough else ""
     return f"Nothing looks wrong.{few}"
 
@@ -55,7 +55,7 @@ def _diverged(history: History) -> Finding | None:
         return None
     return Finding(
         "Updates that were not finite",
-        f"{ignored:.0f} updates were left out or undone.",
+        f"{ignored:.0f} updates were skipped or rewound.",
         "Lower the learning rates; diverged/ in the trial's directory has the batch.",
     )
 
@@ -74,7 +74,7 @@ def _unstable(history: History) -> Finding | None:
         return None
     return Finding(
         "World model unstable",
-        f"Its loss was {best:.3g} and is {now:.3g}; norm of its gradients now {norms[-1]:.3g}.",
+        f"Its loss rose from {best:.3g} to {now:.3g}; its gradient norm is {norms[-1]:.3g}.",
         f"Lower world_model_lr (now {option(history, 'world_model_lr')}), or lr with LaProp.",
     )
 
@@ -84,8 +84,8 @@ def _constant_observations(history: History) -> Finding | None:
         return None
     return Finding(
         "Observations never change",
-        f"They are the same in all {history.latest('replay_buffer/num_records'):,.0f} records.",
-        "Look at what the environment returns: rllib check-env.",
+        f"They are equal in all {history.latest('replay_buffer/num_records'):,.0f} records.",
+        "Check what the environment returns: rllib check-env.",
     )
 
 
@@ -98,10 +98,9 @@ def _posterior_stuck(history: History) -> Finding | None:
         return None
     return Finding(
         "Image loss stuck",
-        f"The decoder's loss stays at {decoder[-1]:.3g}, KL at {kl:.2g} nats: the posterior does "
-        "not tell observations apart.",
-        "Check the range of images with rllib check-env, train longer, or take a larger "
-        "model_size.",
+        f"The decoder loss stays at {decoder[-1]:.3g} and the KL at {kl:.2g} nats: the posterior "
+        "does not distinguish observations.",
+        "Check the range of images with rllib check-env, train longer, or use a larger model_size.",
     )
 
 
@@ -111,17 +110,17 @@ def _continues_unpredicted(history: History) -> Finding | None:
     rate = history.latest("replay_buffer/num_episodes_stored") / records
     if loss is None or not 0 < rate < 0.5:
         return None
-    # The label where an episode continues may be the discount, whose entropy remains as loss.
+    # If the label of a continuing step is the discount, its entropy remains in the loss.
     label = option(history, "gamma") if option(history, "discount_in_continue") else 1.0
     ends = 1.0 - (1.0 - rate) * label
-    unaware = -ends * math.log(ends) - (1 - ends) * math.log(1 - ends)
-    if loss < 1.1 * unaware:
+    base_rate = -ends * math.log(ends) - (1 - ends) * math.log(1 - ends)
+    if loss < 1.1 * base_rate:
         return None
     return Finding(
-        "Ends are never predicted",
-        f"The loss of continues is {loss:.2g}; who knew only how often episodes end had "
-        f"{unaware:.2g}.",
-        "Train longer; if it stays, observations do not show that the end is near.",
+        "Episode ends not predicted",
+        f"The continue loss is {loss:.2g}; predicting the base rate of episode ends gives "
+        f"{base_rate:.2g}.",
+        "Train longer. If it stays, observations do not show that the end is near.",
     )
 
 
@@ -133,7 +132,8 @@ def _replay_small(history: History) -> Finding | None:
         return None
     return Finding(
         "Replay too small",
-        f"It holds {records:.0f} records, {records / batch:.1f} batches, and forgets older ones.",
+        f"It holds {records:.0f} records ({records / batch:.1f} batches) and has evicted older "
+        "records.",
         "Raise capacity (or capacity_bytes) in replay_buffer_config.",
     )
 
@@ -144,15 +144,15 @@ def _ratio_missed(history: History) -> Finding | None:
         return None
     return Finding(
         "Training ratio not reached",
-        f"{reached:.3g} instead of {wanted:.3g} records are trained on for each sampled one.",
+        f"{reached:.3g} instead of {wanted:.3g} records are trained on per sampled record.",
         "Sample less at a time: lower rollout_fragment_length or num_envs_per_env_runner.",
     )
 
 
 def _slow_environment(history: History) -> Finding | None:
     calls = _sampling_calls(history)
-    # Timers are averages of hundreds of calls, and those that fill replay take many steps each.
-    if calls < 2 * FEWEST_UPDATES:
+    # Timers average over hundreds of calls, and the calls that fill replay take many steps each.
+    if calls < 2 * MIN_UPDATES:
         return None
     sampling = history.latest("timers/sample", 0.0) * calls
     learning = history.latest("timers/learn", 0.0) * history.latest(UPDATES, 0.0)
@@ -160,14 +160,14 @@ def _slow_environment(history: History) -> Finding | None:
         return None
     return Finding(
         "Environment slower than learning",
-        f"{sampling:.0f} s went into sampling, {learning:.0f} s into updates.",
-        "Add env runners (num_env_runners), or environments in processes of their own "
+        f"Sampling took {sampling:.0f} s, updates {learning:.0f} s.",
+        "Add env runners (num_env_runners), or run each environment in its own process "
         "(gym_env_vectorize_mode: async).",
     )
 
 
 def _sampling_calls(history: History) -> float:
-    """How often env runners were asked for records."""
+    """Number of calls of ``sample()`` so far."""
     records = history.latest("replay_buffer/num_env_steps_added_lifetime", 0.0)
     config = history.config
     fragment = config.get("rollout_fragment_length")
@@ -182,20 +182,20 @@ def _sampling_calls(history: History) -> float:
 _RULES: tuple[tuple[int, Callable[[History], Finding | None]], ...] = (
     (0, _diverged),
     (0, tiny_rewards),
-    (FEWEST_UPDATES, _unstable),
-    (FEWEST_UPDATES, equal_returns),
+    (MIN_UPDATES, _unstable),
+    (MIN_UPDATES, equal_returns),
     (100, _constant_observations),
-    (FEWEST_UPDATES, _posterior_stuck),
-    (4 * FEWEST_UPDATES, rewards_not_predicted),
-    (FEWEST_UPDATES, critic_runs_away),
-    (4 * FEWEST_UPDATES, values_impossible),
-    (2 * FEWEST_UPDATES, actor_uniform),
-    (2 * FEWEST_UPDATES, actor_collapsed),
-    (4 * FEWEST_UPDATES, actor_drifts),
-    (2 * FEWEST_UPDATES, rewards_have_ended),
-    (2 * FEWEST_UPDATES, _continues_unpredicted),
+    (MIN_UPDATES, _posterior_stuck),
+    (4 * MIN_UPDATES, rewards_not_predicted),
+    (MIN_UPDATES, critic_diverges),
+    (4 * MIN_UPDATES, values_impossible),
+    (2 * MIN_UPDATES, actor_uniform),
+    (2 * MIN_UPDATES, actor_collapsed),
+    (4 * MIN_UPDATES, actor_drifts),
+    (2 * MIN_UPDATES, rewards_have_ended),
+    (2 * MIN_UPDATES, _continues_unpredicted),
     (0, _replay_small),
     (100, _ratio_missed),
     (100, _slow_environment),
-    (2 * FEWEST_UPDATES, no_rewards),
+    (2 * MIN_UPDATES, no_rewards),
 )

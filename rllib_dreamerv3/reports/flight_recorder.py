@@ -18,7 +18,7 @@ from rllib_dreamerv3.records import Columns
 # Number of updates whose metrics are kept.
 KEPT_UPDATES = 100
 # Limit on recordings, for divergence that continues with on_divergence "ignore".
-MOST_RECORDINGS = 10
+MAX_RECORDINGS = 10
 
 BATCH, METRICS, NETWORKS, SUMMARY = (
     "batch.npz",
@@ -46,7 +46,7 @@ class FlightRecorder:
 
     def is_full(self, parent: Path) -> bool:
         """Whether a directory has reached the limit on recordings."""
-        return len(list(parent.glob("update_*"))) >= MOST_RECORDINGS
+        return len(list(parent.glob("update_*"))) >= MAX_RECORDINGS
 
     def write(
         self, parent: Path, batch: Columns, weights: Weights, summary: Mapping[str, Any]

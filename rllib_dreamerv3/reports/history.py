@@ -1,4 +1,4 @@
-"""What a run has reported, by env steps."""
+"""Results of a trial, by env steps."""
 
 import json
 import math
@@ -15,13 +15,13 @@ ENV_STEPS = "num_env_steps_sampled_lifetime"
 UPDATES = "num_grad_updates_lifetime"
 SECONDS = "time_total_s"
 
-# Results take some ten kilobytes, and the files of weeks a gigabyte.
+# A result takes some ten kilobytes, the file of a run of weeks about a gigabyte.
 _MAX_LINE = 10_000_000
 _MAX_BYTES = 20_000_000_000
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names as ``env_runners/episode_return_mean``, and what stands there."""
+    """Yields flattened keys and values, e.g. ``env_runners/episode_return_mean``."""
     for name, value in nested.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{name}/")
@@ -39,7 +39,7 @@ class History:
     def __init__(self, results: Iterable[Mapping[str, Any]] = ()):
         """Takes results as ``train()`` returns them."""
         self.config: Mapping[str, Any] = {}
-        # A week of results in dicts would be a gigabyte. NaN stands where a result lacks a value.
+        # Dicts of a week's results would take a gigabyte. NaN marks values that a result lacks.
         self._columns: dict[str, array[float]] = {}
         self._length = 0
         for result in results:
@@ -56,22 +56,22 @@ class History:
             path = checked(directory / RESULTS_FILE, directory, _MAX_BYTES)
         except OSError as error:
             raise CheckpointError(
-                f"{directory} has no {RESULTS_FILE}: it is no trial's directory."
+                f"{directory} has no {RESULTS_FILE}: it is not a trial's directory."
             ) from error
         history = cls()
-        # Each line has the whole config: a long run's file is larger than its numbers by far.
+        # Each line has the whole config, so the file is much larger than its numbers.
         with open(path, encoding="utf-8", errors="replace") as file:
             while line := file.readline(_MAX_LINE):
                 try:
                     result = json.loads(line)
-                except (ValueError, RecursionError):  # The last one, of a run that was killed.
+                except (ValueError, RecursionError):  # The last line of a run that was killed.
                     continue
                 if isinstance(result, dict) and isinstance(result.get("config", {}), dict):
                     history.add(result)
         return history
 
     def add(self, result: Mapping[str, Any]) -> None:
-        """Adds the newest result; of a run that was resumed, it replaces those that were lost."""
+        """Adds a result; removes those of later env steps, which a resumed run repeats."""
         self.config = result.get("config") or self.config
         without_config = {name: x for name, x in result.items() if name != "config"}
         row = {name: float(x) for name, x in flat(without_config) if _is_number(x)}
@@ -91,7 +91,7 @@ class History:
         return self._length
 
     def names(self) -> set[str]:
-        """All that was ever reported."""
+        """Names of all metrics with at least one value."""
         return {name for name, column in self._columns.items() if not all(map(math.isnan, column))}
 
     def rows(self, *names: str) -> list[tuple[float, ...]]:
@@ -102,25 +102,25 @@ class History:
         return [row for row in rows if not any(map(math.isnan, row))]
 
     def series(self, name: str, by: str = ENV_STEPS) -> tuple[list[float], list[float]]:
-        """What was reported under a name.
+        """Returns the values of a metric, and of the metric on the x axis.
 
         Args:
-            name: Of the value.
-            by: Name of the value on the other axis.
+            name: Name of the metric.
+            by: Name of the metric on the x axis.
 
         Returns:
-            Axis and values, from results that have both.
+            x and y values, from results that have both.
         """
         pairs = self.rows(by, name)
         return [x for x, _ in pairs], [y for _, y in pairs]
 
     def values(self, name: str, last: float = 1.0) -> list[float]:
-        """What was reported under a name, by the last part of the results that have it."""
+        """Returns the values of a metric, in the last fraction of the results that have it."""
         _, values = self.series(name)
         return values[len(values) - math.ceil(len(values) * last) :]
 
     def latest(self, name: str, default: float = math.nan) -> float:
-        """What was reported last under a name."""
+        """Returns the last value of a metric."""
         _, values = self.series(name)
         return values[-1] if values else default
 
@@ -128,5 +128,5 @@ class History:
 def _is_number(value: Any) -> bool:
     try:
         return isinstance(value, int | float) and math.isfinite(value)
-    except OverflowError:  # An integer that no float can hold.
+    except OverflowError:  # An integer too large for a float.
         return False

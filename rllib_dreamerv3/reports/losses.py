@@ -28,111 +28,111 @@ LOSSES = (
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_total",
         "World model, total",
-        "What the world model minimizes: falls fast at first, then slowly; it may rise a little "
-        "when the policy reaches something new, and should not grow for long.",
+        "Total world-model loss. Falls quickly at first, then slowly. It may rise a little when "
+        "the policy reaches new states, but should not grow for long.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_decoder",
         "Decoder",
-        "How badly observations are reconstructed: falls all the time; for images it is a sum over "
-        "all pixels and stays well above 0, for vectors it comes close.",
+        "Reconstruction error of observations. Falls throughout training: close to 0 for vectors, "
+        "well above 0 for images, where it is a sum over all pixels.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_reward",
         "Reward",
-        "How badly rewards are predicted: starts at 5.5, the logarithm of the number of bins, and "
-        "falls; where rewards are rare it is near 0 and jumps when one comes.",
+        "Cross-entropy of the predicted rewards. Starts at 5.5, the logarithm of the number of "
+        "bins, and falls. If rewards are rare, it is near 0 and jumps when one occurs.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_reward_signal",
-        "Unusual rewards",
-        "Mean distance of a batch's rewards from their median, first records left out: how much "
-        "there is to predict; 0 where every reward is the same.",
+        "Reward deviation",
+        "Mean absolute deviation of a batch's rewards from their median, without first records: "
+        "the part of the rewards that must be learned; 0 if all rewards are equal.",
         "reward",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_reward_signal_predicted",
-        "Unusual rewards, predicted",
-        "How much of that distance the reward head predicts at the same records: starts at 0 and "
-        "comes close to the value above; where it stays near 0, the policy learns from noise, "
-        "however low the loss is.",
+        "Reward deviation, predicted",
+        "The part of that deviation that the reward head predicts. Starts at 0 and approaches the "
+        "value above. If it stays near 0, the policy learns from noise, however low the reward "
+        "loss is.",
         "reward",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_continue",
         "Continue",
-        "How badly the end of episodes is predicted: starts at 0.7 and falls below 0.1 where ends "
-        "can be seen coming; it is close to 0 where episodes only end by time.",
+        "Cross-entropy of the predicted continues. Starts at 0.7 and falls below 0.1 if "
+        "observations show that the end is near; close to 0 if episodes only end by truncation.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_L_dynamics",
         "Dynamics",
-        "How far the prediction of the next state is from what is seen then, but at least 1 nat, "
-        "which is free: values at 1 mean that the future can be predicted, or that states tell "
-        "nothing.",
+        "KL(posterior || prior), clipped at 1 free nat. A value of 1 means predictable dynamics or "
+        "uninformative states.",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_KL",
-        "KL, without free nats",
-        "The same distance as it is: between 0.1 and some tens of nats; near 0 the states do not "
-        "tell observations apart.",
+        "KL before clipping",
+        "The same KL before clipping: usually between 0.1 and some tens of nats. Near 0, the "
+        "states do not distinguish observations.",
         "nats",
     ),
     Measure(
         f"{_LEARNER}/CRITIC_L_total",
         "Critic",
-        "How badly returns in imagination are predicted: follows what the policy does, so that it "
-        "rises when returns begin to vary; it need not fall.",
+        "Loss of the critic on imagined returns. It follows the policy: it rises when returns "
+        "begin to vary, and need not fall.",
     ),
     Measure(
         f"{_LEARNER}/ACTOR_L_total",
         "Actor",
-        "Advantages weighted by log-probabilities, less the entropy bonus: around 0, of either "
-        "sign; it says little about progress.",
+        "Log-probabilities weighted by advantages, minus the entropy bonus. Near 0, of either "
+        "sign; it shows little about progress.",
     ),
     Measure(
         f"{_LEARNER}/ACTOR_action_entropy",
-        "Entropy of actions",
-        "How undecided the actor is: starts near that of uniform actions (of n discrete ones, "
-        "log n) and falls as it learns; at the start's level for long it learns nothing, near 0 it "
-        "no longer explores.",
+        "Policy entropy",
+        "Policy entropy. Starts near that of uniform actions (log n for n discrete actions) and "
+        "falls; if it stays at its initial level, the actor is not learning. Near 0, it no longer "
+        "explores.",
         "nats",
     ),
     Measure(
         f"{_LEARNER}/ACTOR_action_bias",
-        "Bias of actions",
-        "Of continuous actions the largest absolute mean over all imagined states, between 0 and "
-        "1: how far the policy leans to one side whatever it sees. Tasks may ask for it; rising "
-        "while returns do not, it is drift.",
+        "Action bias",
+        "Largest absolute mean of a continuous action over all imagined states, from 0 to 1: the "
+        "state-independent bias of the mean action. Some tasks need it; if it rises while returns "
+        "do not, the policy is drifting.",
         "of 1",
     ),
     Measure(
         f"{_LEARNER}/DREAM_DATA_returns_mean",
-        "Returns in imagination",
-        "Mean of the discounted returns that the critic is trained on: rises with the real "
-        "returns; above what real episodes can give, the critic runs away.",
+        "Imagined returns",
+        "Mean discounted return in imagination, the critic's target. Rises with the real returns; "
+        "values above any real return mean that the critic diverges.",
         "return",
     ),
     Measure(
         f"{_LEARNER}/WORLD_MODEL_gradients_global_norm",
-        "Norm of the world model's gradients",
-        "Before clipping: large at first, then steady; growing for long it announces divergence.",
+        "World-model gradient norm",
+        "Global norm before clipping. Large at first, then steady; steady growth precedes "
+        "divergence.",
         "norm",
     ),
 )
 
-# Drawn as growth per second.
+# Plotted as growth per second.
 SPEED = (
     Measure(
         ENV_STEPS,
-        "Env steps a second",
-        "How fast the environment is played, with the updates between.",
+        "Env steps per second",
+        "Environment throughput, including update time.",
         "1/s",
     ),
     Measure(
         UPDATES,
-        "Updates a second",
-        "How fast the networks learn, with the sampling between.",
+        "Updates per second",
+        "Update throughput, including sampling time.",
         "1/s",
     ),
 )
@@ -141,37 +141,37 @@ MEMORY = (
     Measure(
         "actual_training_ratio",
         "Training ratio",
-        "Records trained on for each sampled one: near training_ratio once updates have begun.",
+        "Records trained on per sampled record; close to training_ratio once updates have begun.",
         "records",
     ),
     Measure(
         "replay_buffer/reward_min",
-        "Least reward",
-        "The least reward ever recorded, also of records that replay has forgotten.",
+        "Minimum reward",
+        "Minimum of all rewards so far, including evicted records.",
         "reward",
     ),
     Measure(
         "replay_buffer/reward_max",
-        "Greatest reward",
-        "The greatest reward ever recorded.",
+        "Maximum reward",
+        "Maximum of all rewards so far, including evicted records.",
         "reward",
     ),
     Measure(
         "replay_buffer/num_bytes",
         "Replay",
-        "Size of the replay buffer: grows until it is at capacity.",
+        "Size of the replay buffer. Grows up to its capacity.",
         "MB",
     ),
     Measure(
         "perf/ram_util_percent",
-        "Memory of the machine in use",
-        "By all programs together: near 100 the system begins to end programs.",
+        "System memory in use",
+        "By all processes. Near 100, the operating system starts to kill processes.",
         "%",
     ),
     Measure(
         "perf/cpu_util_percent",
-        "CPUs in use",
-        "By all programs together.",
+        "CPU load",
+        "By all processes.",
         "%",
     ),
 )

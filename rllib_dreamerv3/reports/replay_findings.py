@@ -1,4 +1,4 @@
-"""What is wrong with the records of a run, from the replay of a checkpoint."""
+"""Findings about the records in a checkpoint's replay."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,16 +10,16 @@ from rllib_dreamerv3.records import OBS_PREFIX
 from rllib_dreamerv3.replay.saved_sequences import SavedSequences
 from rllib_dreamerv3.reports.finding import Finding
 
-# So many tell whether anything changes.
+# Records to inspect.
 _RECORDS = 1000
-_FEWEST_RECORDS = 100
+_MIN_RECORDS = 100
 
 
 def replay_findings(checkpoint: Path) -> Iterator[Finding]:
-    """Yields what is wrong with the records of a checkpoint.
+    """Yields the findings about a checkpoint's records.
 
     Args:
-        checkpoint: One that was verified. Nothing of it is executed.
+        checkpoint: A verified checkpoint. No code from it is executed.
 
     Yields:
         Findings.
@@ -32,21 +32,21 @@ def replay_findings(checkpoint: Path) -> Iterator[Finding]:
         if not name.startswith(OBS_PREFIX):
             continue
         column = saved.spread(name, _RECORDS)
-        if len(column) < _FEWEST_RECORDS:
+        if len(column) < _MIN_RECORDS:
             continue
         values = column.reshape(len(column), -1)
         constant = (values == values[0]).all(0)
         if constant.all():
             yield Finding(
                 "Observations never change",
-                f"{name} is the same in all of {len(column):,} records: {_few(values[0])}.",
-                "Look at what the environment returns: rllib check-env.",
+                f"{name} is equal in all {len(column):,} inspected records: {_few(values[0])}.",
+                "Check what the environment returns: rllib check-env.",
             )
         elif not np.isfinite(values.astype(np.float64)).all():
             yield Finding(
                 "Records that are not finite",
-                f"{name} holds NaN or infinity.",
-                "Begin a new run: such records destroy the networks.",
+                f"{name} contains NaN or infinity.",
+                "Fix the environment and start a new run: such records make updates diverge.",
             )
 
 

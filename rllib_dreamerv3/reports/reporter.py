@@ -48,7 +48,7 @@ class Reporter:
         world = model.world_model
         self._dreamer = Dreamer(world, observations, model_settings, options.two_hot_bins)
         self._imagine = tf.function(self._dream_data, autograph=False)
-        self._lose = tf.function(self._record_losses, autograph=False)
+        self._losses = tf.function(self._record_losses, autograph=False)
 
     def dream(self, batch: Batch, update: int) -> Dream:
         """Dreams of the first sequences.
@@ -91,7 +91,7 @@ class Reporter:
             float32 ``[B, T]`` each, under RLlib's names ``WORLD_MODEL_L_*_B_T``. Only ``total``
             is weighted with the scales of the losses.
         """
-        losses = self._lose(dict(batch), self._batch_seed(update))
+        losses = self._losses(dict(batch), self._batch_seed(update))
         return {f"WORLD_MODEL_L_{name}_B_T": x.numpy() for name, x in losses.items()}
 
     def _batch_seed(self, update: int) -> tf.Tensor:

@@ -31,7 +31,7 @@ from rllib_dreamerv3.spaces.nesting import children, place
 
 _KINDS = "Box, Discrete, MultiDiscrete, MultiBinary, Dict and Tuple"
 # Far more than any observation has; more could fill the memory before anything else is known.
-_MOST_ELEMENTS = 2**27
+_MAX_ELEMENTS = 2**27
 _INFINITE = {"inf": math.inf, "-inf": -math.inf}
 
 
@@ -170,8 +170,8 @@ _LEAVES: dict[str, Callable[[dict[str, Any]], gym.Space]] = {
 def _sides(shape: Any) -> tuple[int, ...]:
     if not isinstance(shape, list) or not all(type(x) is int and x >= 0 for x in shape):
         raise ValueError(f"its shape {shape!r} is no list of sides.")
-    if math.prod(shape) > _MOST_ELEMENTS:
-        raise ValueError(f"its shape {shape!r} has more than {_MOST_ELEMENTS:,} elements.")
+    if math.prod(shape) > _MAX_ELEMENTS:
+        raise ValueError(f"its shape {shape!r} has more than {_MAX_ELEMENTS:,} elements.")
     return tuple(shape)
 
 

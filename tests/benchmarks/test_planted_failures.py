@@ -1,4 +1,4 @@
-"""The doctor's words on real runs: one that fails in each way, and healthy ones."""
+"""Findings of the doctor on recorded runs: one of each failure, and healthy ones."""
 
 import json
 from pathlib import Path
@@ -11,16 +11,16 @@ from rllib_dreamerv3.reports.history import History
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "doctor"
 NAMED = {
-    "reward_scaled_by_1e-6": ["Reward head blind"],
+    "reward_scaled_by_1e-6": ["Rewards too small"],
     "observation_frozen": ["Observations never change"],
     "learning_rates_times_100": ["Actor collapsed"],
     "replay_of_300": ["Replay too small"],
     "entropy_times_100": ["Actor uniform"],
     "reward_constant": ["Returns are all equal"],
     "finger_spin_micro_at_4e-5": ["Rewards not predicted", "Actor drifts", "Rewards have ended"],
-    "finger_spin_micro_at_4e-5_seed_1": ["Rewards not predicted", "Values that no rewards allow"],
+    "finger_spin_micro_at_4e-5_seed_1": ["Rewards not predicted", "Impossible values"],
 }
-# Takes an hour to show what those of the size micro do.
+# Takes an hour; the runs of size micro show the same.
 NOT_KEPT = {"finger_spin_at_4e-5"}
 HEALTHY = {
     "healthy_cartpole": 100.0,

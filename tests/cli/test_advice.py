@@ -88,10 +88,10 @@ def test_findings_are_reported_once():
     rewards = {"episode_return_min": 1e-6, "episode_return_max": 1e-5, "episode_len_mean": 20.0}
     texts = said(results(40, seconds_an_update=0.001, env_runners=rewards))
     assert len(texts) == 1
-    assert texts[0].startswith("00000: Reward head blind\n")
+    assert texts[0].startswith("00000: Rewards too small\n")
 
 
-def test_times_are_said_as_people_do():
+def test_long_duration_units():
     assert [long_duration(x) for x in (0.0123, 3, 180, 10_000, 400_000)] == [
         "12.3 ms",
         "3.0 s",

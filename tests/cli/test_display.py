@@ -46,7 +46,7 @@ def test_plain_display_prints_waits_then_a_header_and_one_line_per_result():
     assert lines[:3] == [
         "starting Ray ...",
         "filling replay buffer ...",
-        "filling replay buffer 6,641/12,000 records ...",
+        "filling replay buffer 6,641/12,000 sequence starts ...",
     ]
     assert lines[3].split()[:3] == ["iter", "env", "steps"]
     assert len(lines) == 4 + len(RESULTS) - 1
@@ -100,7 +100,7 @@ def test_machines_are_shown_when_known_and_when_they_change():
 
 
 @pytest.mark.parametrize(("place", "words"), [("machine", "memory"), ("disk", "free disk space")])
-def test_what_replay_may_grow_to_is_said_once(place, words):
+def test_maximum_replay_size_is_shown_once(place, words):
     display = PlainDisplay(console())
     display.begin({}, expected_trials=1)
     room = {

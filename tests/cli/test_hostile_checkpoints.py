@@ -3,10 +3,10 @@
 import pickle
 from pathlib import Path
 
-import dreamt
 import gymnasium as gym
 import hostile
 import pytest
+import synthetic_dreams
 from click.testing import CliRunner
 from written_checkpoint import write_checkpoint
 
@@ -52,7 +52,7 @@ def command(*arguments):
 )
 def test_nothing_is_executed(checkpoint, look, monkeypatch):
     # All has been read when it is called, and it is slow to compile.
-    monkeypatch.setattr(Dreamer, "dream", lambda self, *_: dreamt.dream_of(self._layout))
+    monkeypatch.setattr(Dreamer, "dream", lambda self, *_: synthetic_dreams.dream_of(self._layout))
     look(checkpoint)
     assert not Path(hostile.MARKER).exists()
 

@@ -363,7 +363,7 @@ def test_without_a_cap_env_runners_never_wait_and_the_reached_ratio_is_reported(
     shared, algorithm, monkeypatch
 ):
     _, directory = shared
-    monkeypatch.setattr(algorithm_module, "MOST_PENDING_UPDATES", 20)
+    monkeypatch.setattr(algorithm_module, "MAX_PENDING_UPDATES", 20)
     wanted = 16 / RECORDS_AN_UPDATE
     records, updates = records_of(algorithm), updates_of(algorithm)
     # As many as ask for twice the updates that are left for later.

@@ -274,7 +274,7 @@ def test_a_function_of_ones_own_evaluates(algorithm):
 
 @pytest.mark.parametrize("returned", [{"episode_return_mean": 1.0}, None, ({}, 1), ({}, 1.5, 1)])
 def test_a_function_that_returns_something_else_is_rejected(algorithm, returned):
-    with pytest.raises(ConfigError, match=r"has to return three values, \(\{\}, env_steps, agent"):
+    with pytest.raises(ConfigError, match=r"must return three values, \(\{\}, env_steps, agent"):
         evaluate(algorithm, custom_evaluation_function=lambda *_: returned)
 
 

@@ -1,8 +1,8 @@
 import numpy as np
 import synthetic
-from dreamt import dream_of
+from synthetic_dreams import dream_of
 
-from rllib_dreamerv3.reports.dream_plot import MOST_COMPONENTS, components, plots, still_picture
+from rllib_dreamerv3.reports.dream_plot import MAX_COMPONENTS, components, plots, still_picture
 from rllib_dreamerv3.spaces.layout import ObservationLayout, Vector
 
 BLACK, WHITE = [0, 0, 0], [255, 255, 255]
@@ -49,7 +49,7 @@ def test_more_numbers_than_can_be_read_are_left_out():
     def height(size):
         return plots(dream_of(ObservationLayout((Vector("obs/x", size),)))).shape[0]
 
-    assert height(1) < height(MOST_COMPONENTS) == height(MOST_COMPONENTS + 5)
+    assert height(1) < height(MAX_COMPONENTS) == height(MAX_COMPONENTS + 5)
 
 
 def test_still_picture_has_strips_above_the_plots():

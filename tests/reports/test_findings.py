@@ -1,4 +1,4 @@
-"""Rules by which something looks wrong: each on the values that trigger it, and on others."""
+"""Findings: each rule with values that trigger it, and with values that do not."""
 
 import numpy as np
 import pytest
@@ -12,9 +12,9 @@ OPTIONS = {"model_size": "XS", "training_ratio": 64, "batch_size_B": 16, "batch_
 
 
 def run(updates=3000, config=None, **changes):
-    """A healthy run of 30 results, or one in which some values are others.
+    """A healthy run of 30 results, with some metrics changed.
 
-    A change is a constant, or the first value and that from the middle on.
+    A change is a constant, or the first value and the value from the middle on.
     """
     values = {
         "learners/default_policy/WORLD_MODEL_L_total": (10.0, 2.0),
@@ -70,7 +70,7 @@ RETURNS_STAY = {
 }
 
 
-def test_nothing_is_wrong_with_what_learns():
+def test_healthy_run_has_no_findings():
     assert names(run()) == []
 
 
@@ -78,9 +78,9 @@ def test_nothing_is_wrong_with_what_learns():
     ("name", "changes", "words"),
     [
         ("Updates that were not finite", {"num_rewinds": 2.0}, "2 updates"),
-        ("World model unstable", {"WORLD_MODEL_L_total": (2.0, 50.0)}, "was 8.4 and is 50"),
+        ("World model unstable", {"WORLD_MODEL_L_total": (2.0, 50.0)}, "from 8.4 to 50"),
         (
-            "Reward head blind",
+            "Rewards too small",
             {
                 "episode_return_mean": 2e-5,
                 "episode_return_min": 1e-5,
@@ -88,22 +88,23 @@ def test_nothing_is_wrong_with_what_learns():
                 "ACTOR_value_targets_pct95_ema": 1e-5,
                 "ACTOR_value_targets_pct5_ema": 0.0,
             },
-            "3e-07 a step",
+            "3e-07 per step",
         ),
         (
             "Rewards not predicted",
             {"reward_signal_predicted": -0.001},
-            "of replay, 0% is predicted.\n  Raise world_model_lr (now 0.0001)",
+            "explains 0% of the deviation from the median reward.\n"
+            "  Raise world_model_lr (now 0.0001)",
         ),
         (
-            "Values that no rewards allow",
+            "Impossible values",
             {"ACTOR_value_targets_pct5_ema": (0.0, -0.17)},
-            "lies beyond -0.17, but no reward was ever negative",
+            "5 % of imagined returns are below -0.17, but no negative reward was ever observed",
         ),
         (
-            "Values that no rewards allow",
+            "Impossible values",
             {"ACTOR_value_targets_pct95_ema": 0.6, "reward_min": -10.0, "reward_max": -1.0},
-            "lies beyond 0.6, but no reward was ever positive",
+            "5 % of imagined returns are above 0.6, but no positive reward was ever observed",
         ),
         (
             "Rewards have ended",
@@ -113,7 +114,7 @@ def test_nothing_is_wrong_with_what_learns():
                 "episode_return_max": (11.0, 0.0),
                 "episode_len_mean": 500.0,
             },
-            "There were 3.2 in 1,000 env steps at first, and none in the last",
+            "Initially 3.2 reward per 1,000 env steps, none in the last",
         ),
         (
             "Returns are all equal",
@@ -130,7 +131,7 @@ def test_nothing_is_wrong_with_what_learns():
             {"WORLD_MODEL_L_decoder": (90.0, 85.0), "WORLD_MODEL_KL": 0.02},
             "stays at 85",
         ),
-        ("Critic runs away", {"ACTOR_value_targets_pct95_ema": (0.0, 1e6)}, "Values reach 1e+06"),
+        ("Critic diverges", {"ACTOR_value_targets_pct95_ema": (0.0, 1e6)}, "Values reach 1e+06"),
         (
             "Actor uniform",
             {**RETURNS_STAY, "ACTOR_action_entropy": (0.6, 0.69)},
@@ -141,14 +142,14 @@ def test_nothing_is_wrong_with_what_learns():
             {**RETURNS_STAY, "ACTOR_action_entropy": (0.6, 0.03)},
             "entropy_scale (now 0.0003)",
         ),
-        ("Ends are never predicted", {"WORLD_MODEL_L_continue": 0.2}, "loss of continues is 0.2"),
+        ("Episode ends not predicted", {"WORLD_MODEL_L_continue": 0.2}, "continue loss is 0.2"),
         (
             "Replay too small",
             {"num_records": 700.0, "num_episodes_stored": 10.0, "evicted_lifetime": 1e4},
             "700 records",
         ),
         ("Training ratio not reached", {"actual_training_ratio": 32.0}, "32 instead of 64"),
-        ("Environment slower than learning", {"timers/sample": 1.0}, "50000 s went into sampling"),
+        ("Environment slower than learning", {"timers/sample": 1.0}, "Sampling took 50000 s"),
         (
             "No reward yet",
             {
@@ -161,7 +162,7 @@ def test_nothing_is_wrong_with_what_learns():
         ),
     ],
 )
-def test_each_failure_is_named_alone_with_evidence(name, changes, words):
+def test_each_failure_has_one_finding_with_evidence(name, changes, words):
     (finding,) = findings(run(**changes))
     assert finding.name == name
     assert words in str(finding)
@@ -173,14 +174,14 @@ def drifting(**changes):
     return names(run(**{**blind, **RETURNS_STAY, **changes}))
 
 
-def test_an_actor_drifts_where_neither_rewards_nor_returns_tell_it_to():
+def test_actor_drifts_without_predicted_rewards_or_rising_returns():
     assert drifting() == ["Rewards not predicted", "Actor drifts"]
     assert drifting(episode_return_mean=(20.0, 30.0)) == ["Rewards not predicted"]
     assert drifting(**{BIAS: 0.7}) == ["Rewards not predicted"]
     assert drifting(reward_signal_predicted=0.1) == []
 
 
-def test_without_unusual_rewards_in_replay_none_can_be_predicted():
+def test_rewards_not_predicted_needs_reward_deviation():
     blind = {"reward_signal_predicted": 0.0}
     assert names(run(reward_signal=0.0, **blind)) == []
     history = run(reward_signal=0.0, **blind)
@@ -191,7 +192,7 @@ def test_without_unusual_rewards_in_replay_none_can_be_predicted():
     assert names(history) == []
 
 
-def test_values_may_have_the_signs_of_rewards_and_be_a_little_wrong():
+def test_possible_or_small_values_are_no_finding():
     for changes in (
         {"ACTOR_value_targets_pct5_ema": -0.05},
         {"ACTOR_value_targets_pct5_ema": -3.0, "reward_min": -0.1},
@@ -205,7 +206,7 @@ def test_values_may_have_the_signs_of_rewards_and_be_a_little_wrong():
         assert names(run(**changes)) == []
 
 
-def test_rare_rewards_may_fail_to_come():
+def test_rare_rewards_may_be_absent_by_chance():
     returns = {
         "episode_return_mean": (0.3, 0.0),
         "episode_return_min": 0.0,
@@ -214,29 +215,29 @@ def test_rare_rewards_may_fail_to_come():
         "ACTOR_value_targets_pct95_ema": 0.0,
     }
     assert names(run(**returns, reward_max=1.0)) == ["Rewards have ended"]
-    # As if there had been but a few of them.
+    # Fewer than five expected.
     assert names(run(**returns, reward_max=4.0)) == []
 
 
-def test_a_head_that_learns_the_discount_keeps_a_loss_where_no_episode_ends():
+def test_discount_in_continue_raises_the_base_loss():
     lost = {"WORLD_MODEL_L_continue": 0.021, "num_episodes_stored": 100.0}
-    assert names(run(**lost)) == ["Ends are never predicted"]
+    assert names(run(**lost)) == ["Episode ends not predicted"]
     assert names(run(config={"discount_in_continue": True, "gamma": 0.997}, **lost)) == []
 
 
-def test_the_entropy_of_continuous_actions_may_be_near_0():
+def test_continuous_policy_entropy_may_be_near_0():
     collapsed = {**RETURNS_STAY, "ACTOR_action_entropy": (2.6, 0.05)}
     assert names(run(**collapsed, **{BIAS: 0.2})) == []
     assert names(run(**collapsed)) == ["Actor collapsed"]
 
 
-def test_the_first_calls_of_env_runners_do_not_tell_how_slow_environments_are():
+def test_slow_environment_needs_enough_sampling_calls():
     slow = {"timers/sample": 1.0, "num_env_steps_added_lifetime": 3900.0}
     assert names(run(**slow)) == ["Environment slower than learning"]
     assert names(run(config={"num_envs_per_env_runner": 4}, **slow)) == []
 
 
-def test_young_runs_are_left_alone():
+def test_runs_with_few_updates_have_no_findings():
     for changes in (
         {**RETURNS_STAY, "ACTOR_action_entropy": (0.6, 0.69)},
         {"WORLD_MODEL_L_continue": 0.2},
@@ -248,16 +249,16 @@ def test_young_runs_are_left_alone():
         assert len(names(run(updates=3000, **changes))) == 1
 
 
-def test_observations_of_which_a_part_changes_are_no_failure():
+def test_partly_constant_observations_are_no_finding():
     assert names(run(**{"replay_buffer/constant_observations": 0.5})) == []
 
 
-def test_options_of_the_variant_count_where_none_were_set():
+def test_unset_options_have_the_defaults_of_the_variant():
     history = run(config={"model_size": "12M"}, **RETURNS_STAY, ACTOR_action_entropy=(0.6, 0.69))
     (finding,) = findings(history)
     assert "(now 0.0003)" in finding.change
 
 
-def test_what_was_never_reported_is_no_failure():
+def test_missing_metrics_are_no_finding():
     assert names(History()) == []
     assert names(History([{"num_grad_updates_lifetime": 5000}])) == []

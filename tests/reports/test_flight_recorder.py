@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from rllib_dreamerv3.checkpoints import tensors
-from rllib_dreamerv3.reports.flight_recorder import MOST_RECORDINGS, FlightRecorder, not_finite
+from rllib_dreamerv3.reports.flight_recorder import MAX_RECORDINGS, FlightRecorder, not_finite
 
 BATCH = {
     "obs/image": np.arange(48, dtype=np.uint8).reshape(2, 2, 2, 2, 3),
@@ -58,7 +58,7 @@ def test_the_same_update_gets_new_directories_up_to_the_limit(tmp_path):
         "update_00000007_2",
         "update_00000007_3",
     ]
-    assert len(paths) == len(list(tmp_path.iterdir())) == MOST_RECORDINGS
+    assert len(paths) == len(list(tmp_path.iterdir())) == MAX_RECORDINGS
 
 
 def test_rest_is_written_where_the_networks_are_lost(tmp_path):

@@ -1,6 +1,6 @@
 import numpy as np
 import synthetic
-from dreamt import dream_of
+from synthetic_dreams import dream_of
 
 from rllib_dreamerv3.reports.labelled_strips import LINE, MARGIN, labelled_strips
 from rllib_dreamerv3.reports.pictures import (

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import synthetic
-from dreamt import dream_of
+from synthetic_dreams import dream_of
 
 from rllib_dreamerv3.reports.pictures import (
     BORDER,

@@ -15,5 +15,5 @@ def test_observations_that_never_change_are_named(tmp_path):
         found = list(replay_findings(checkpoint))
         assert [finding.name for finding in found] == names
         for finding in found:
-            assert "obs/vector is the same in all of" in finding.evidence
+            assert "obs/vector is equal in all" in finding.evidence
             assert "records: 0.25, 0.25, 0.25, 0.25." in finding.evidence

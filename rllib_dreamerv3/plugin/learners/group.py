@@ -25,7 +25,7 @@ from rllib_dreamerv3.records import Columns
 
 T = TypeVar("T")
 
-MOST_REBUILDS = 3
+MAX_REBUILDS = 3
 
 # When one learner dies, the others fail at the next collective: after compiling and part of an
 # update, which takes minutes for large models.
@@ -221,7 +221,7 @@ class RemoteLearnerGroup(LearnerGroup):
         alive = [x for x, answer in zip(self._actors, answers, strict=True) if not _lost(answer)]
         count = f"{len(self) - len(alive)} of {len(self)} learners"
         failure = f"{count if len(self) > 1 else 'The learner'} died or became unreachable"
-        if self.rebuilt >= MOST_REBUILDS:
+        if self.rebuilt >= MAX_REBUILDS:
             raise LearnerFailedError(
                 f"{failure}, after learners had already been restarted {self.rebuilt} times."
             )
@@ -241,7 +241,7 @@ class RemoteLearnerGroup(LearnerGroup):
             "%s. Restarting all with the networks of one that is alive (restart %d of at most %d).",
             failure,
             self.rebuilt,
-            MOST_REBUILDS,
+            MAX_REBUILDS,
         )
         self._restart_with(state)
 

@@ -35,7 +35,7 @@ from rllib_dreamerv3.reports.flight_recorder import KEPT_UPDATES, FlightRecorder
 from rllib_dreamerv3.reports.reporter import Reporter
 
 # Limit on names in a message; the recording has all.
-_MOST_NAMES = 5
+_MAX_NAMES = 5
 
 
 class DreamerV3Learner(Learner):
@@ -131,8 +131,8 @@ class DreamerV3Learner(Learner):
         return {name: value.numpy() for name, value in update.latents.items()}
 
     def _diverged(self, update: int, wrong: Sequence[str]) -> TrainingDivergedError:
-        more = len(wrong) - _MOST_NAMES
-        names = ", ".join(wrong[:_MOST_NAMES]) + (f" and {more} more" if more > 0 else "")
+        more = len(wrong) - _MAX_NAMES
+        names = ", ".join(wrong[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
         half = self.trainer.in_turn and not any(name.startswith("WORLD_MODEL") for name in wrong)
         kept = "only the world model's step" if half else "nothing"
         return TrainingDivergedError(
@@ -199,13 +199,13 @@ class DreamerV3Learner(Learner):
             name.
         """
         update = int(self.trainer.updates)
-        dreamt = self._reporter.dream(batch, update) if dream else None
+        dreamed = self._reporter.dream(batch, update) if dream else None
         values: dict[str, Any] = {}
         if dream_data:
             values |= self._reporter.dream_data(batch, update)
         if record_losses:
             values |= self._reporter.record_losses(batch, update)
-        return update, dreamt, values
+        return update, dreamed, values
 
     def _log_steps_trained_metrics(self, batch: MultiAgentBatch) -> None:
         # RLlib counts batch elements; each has T records here.

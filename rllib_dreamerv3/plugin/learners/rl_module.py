@@ -25,7 +25,7 @@ from rllib_dreamerv3.plugin.checkpoints.location import CheckpointLocation
 from rllib_dreamerv3.spaces.codecs import make_codecs
 from rllib_dreamerv3.spaces.nesting import flatten, leaves
 
-# RLlib creates an object in each RLModule that it calls deprecated itself; count that as said.
+# RLlib creates an object in each RLModule that it reports as deprecated; suppress that warning.
 log_once("RLModule(config=[RLModuleConfig object])")
 
 _IS_FIRST = "is_first"

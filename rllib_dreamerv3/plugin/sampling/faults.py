@@ -30,7 +30,7 @@ def name_of(worker_index: int, *, evaluation: bool) -> str:
     return f"{kind} {worker_index}"
 
 
-MOST_PATIENCE_S = 30.0
+MAX_PATIENCE_S = 30.0
 """Seconds after which an environment's call is reported; less if ``sample_timeout_s`` is short."""
 
 
@@ -48,7 +48,7 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
         self._watchdog = Watchdog(
             name_of(kwargs.get("worker_index") or 0, evaluation=config.in_evaluation),
             config.env,
-            min(MOST_PATIENCE_S, (config.sample_timeout_s or math.inf) / 2),
+            min(MAX_PATIENCE_S, (config.sample_timeout_s or math.inf) / 2),
         )
         # RLlib requests the device of the networks, but supports only PyTorch.
         get_device = rllib_env_runner.get_device

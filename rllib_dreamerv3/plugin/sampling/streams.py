@@ -11,7 +11,7 @@ from ray.rllib.utils.metrics import SAMPLE_TIMER, TIME_BETWEEN_SAMPLING
 from rllib_dreamerv3.records import Columns, EndedEpisode, RecordChunk
 
 # Limit on numbers from infos, as environments with large infos would flood the results.
-_MOST_NUMBERS = 64
+_MAX_NUMBERS = 64
 
 
 class RunningEpisodes:
@@ -62,7 +62,7 @@ class RunningEpisodes:
     ) -> None:
         for name, value in info.items():
             number = _finite_number(value)
-            if number is not None and (name in last or len(last) < _MOST_NUMBERS):
+            if number is not None and (name in last or len(last) < _MAX_NUMBERS):
                 last[name] = number
                 total[name] = total.get(name, 0.0) + number
 

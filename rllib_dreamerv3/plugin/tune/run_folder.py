@@ -21,7 +21,7 @@ from rllib_dreamerv3.reports.runs import CONFIG_FILE, CURVE_FILE
 
 _DRAW_EVERY_S = 60.0
 # Share of time spent drawing, over all trials: results wait while a curve is drawn.
-_MOST_TIME_DRAWING = 0.05
+_MAX_DRAWING_SHARE = 0.05
 
 logger = logging.getLogger(__name__)
 
@@ -94,7 +94,7 @@ class RunFolderCallback(LoggerCallback):
         if len(self._curves) > 1:
             _draw_into(Path(trial.local_experiment_path), self.curves)
         self._drawn_at[trial] = now = time.monotonic()
-        self._draw_again_at = now + (now - begun) / _MOST_TIME_DRAWING
+        self._draw_again_at = now + (now - begun) / _MAX_DRAWING_SHARE
 
 
 def _new_curve(trial: Trial) -> Curve:

@@ -50,7 +50,7 @@ def test_names_what_is_wrong_with_results():
     write_results(Path("results/well"))
     code, output = run("doctor", "results")
     assert code == 1
-    assert "sick: 190 env steps, 1,900 updates\n\nReward head blind\n  Rewards are" in output
+    assert "sick: 190 env steps, 1,900 updates\n\nRewards too small\n  Rewards are" in output
     assert "well: 190 env steps, 1,900 updates\n\nNothing looks wrong.\n" in output
     Path("results/well/checkpoint_000000").mkdir()
     code, output = run("doctor", "results/well/checkpoint_000000")

@@ -14,7 +14,7 @@ from trained import trained_checkpoint
 
 from rllib_cli.main import cli
 from rllib_dreamerv3.checkpoints import manifest
-from rllib_dreamerv3.reports.dream_plot import MOST_FRAMES
+from rllib_dreamerv3.reports.dream_plot import MAX_FRAMES
 from rllib_dreamerv3.reports.dream_video import COLUMNS, GAP, LEAST_SIDE, LINE
 from rllib_dreamerv3.reports.pictures import BORDER, as_colours
 
@@ -93,7 +93,7 @@ def test_picture_of_vectors(saved):
 def test_still_picture_of_images(saved):
     code, output = dream(saved / "images", "--rows", 1, "--length", 20, "--out", "still.png")
     assert code == 0, output
-    assert imageio.imread("still.png").shape[1] >= MOST_FRAMES * 64
+    assert imageio.imread("still.png").shape[1] >= MAX_FRAMES * 64
 
 
 def test_fewer_sequences_than_requested_are_reported(saved):

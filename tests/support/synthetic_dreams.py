@@ -1,4 +1,4 @@
-"""Dreams of made-up numbers, for tests of what is drawn of them."""
+"""Synthetic dreams, for tests of pictures and videos."""
 
 import numpy as np
 import synthetic
