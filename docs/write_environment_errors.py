@@ -19,9 +19,9 @@ _INTRODUCTION = """\
 # Error messages about faulty environments
 
 The tests inject each fault below into an environment. `algorithm.train()` and `rllib train` (exit
-code 1) report it with this message, `rllib check-env` with a shorter one. Nothing that a faulty
-step returned is stored. For exceptions the message includes the lines of the environment's own
-code. Numbers outside the bounds of their `Box` are not an error: the first is logged, all are
+code 1) end with this message; `rllib check-env` prints a shorter one. No data of a faulty step
+reaches replay. For exceptions the message includes the lines of the environment's own code.
+Observations outside the bounds of their `Box` are not an error: the first one is logged, all are
 counted in `env_runners/num_observations_outside_lifetime`, and
 `.environment(clip_observations=True)` clips them.
 
@@ -39,7 +39,7 @@ def _row(fault: Fault) -> str:
     except Exception as error:
         text = str(error)
     else:
-        raise AssertionError(f"Nothing was said of {fault.what}.")
+        raise AssertionError(f"No error for: {fault.what}.")
     text = re.sub(r"faulty_environments:\S*lambda>", "my_env:Reach", text)
     text = re.sub(r'"\S*/faulty_environments\.py", line \d+, in .*', '"my_env.py", line 31', text)
     lines = [line.strip() for line in text.splitlines()]

@@ -25,8 +25,8 @@ from rllib_dreamerv3.errors import (
 
 # Packages whose code is not the user's.
 _LIBRARIES = ("gymnasium", "numpy", "ray", "rllib_cli", "rllib_dreamerv3")
-_MOST_FRAMES = 3
-_MOST_LETTERS = 200
+_MAX_FRAMES = 3
+_MAX_LETTERS = 200
 
 
 def name_of_env(env: Any) -> str:
@@ -70,7 +70,7 @@ def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
         return error
     text = in_lines(what, error)
     if not user_frames(error) and "unpack" in str(error):
-        text += f"\nstep() has to return five values ({FIVE_VALUES}), reset() two."
+        text += f"\nstep() must return five values ({FIVE_VALUES}), reset() two."
     return EnvironmentFailedError(text)
 
 
@@ -82,9 +82,9 @@ def in_lines(what: str, error: Exception) -> str:
         error: The exception.
     """
     first, *more = str(error).splitlines() or [""]
-    message = first if len(first) <= _MOST_LETTERS else f"{first[:_MOST_LETTERS]}..."
+    message = first if len(first) <= _MAX_LETTERS else f"{first[:_MAX_LETTERS]}..."
     lines = [f"{what} failed: {type(error).__name__}: {message}{' ...' if more else ''}"]
-    frames = user_frames(error)[-_MOST_FRAMES:]
+    frames = user_frames(error)[-_MAX_FRAMES:]
     for frame in frames:
         lines.append(f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}')
     if frames and frames[-1].line:
@@ -114,7 +114,7 @@ class CheckedEnv(gym.Wrapper):
             found = getattr(env, space, None)
             if not isinstance(found, gym.Space):
                 raise EnvironmentDataError(
-                    f"{space} of {name} has to be a space of Gymnasium, and is {found!r:.200}. Set "
+                    f"{space} of {name} must be a space of Gymnasium, not {found!r:.200}. Set "
                     f"self.{space} in its __init__()."
                 )
         super().__init__(env)
@@ -210,6 +210,6 @@ def _advice(env: Any) -> str:
             "gymnasium.Env that plays the other agents."
         )
     return (
-        "which is no gymnasium.Env. Environments of the former package gym need "
+        "which is not a gymnasium.Env. Environments of the former package gym need "
         "gymnasium.make('GymV21Environment-v0') of shimmy."
     )

@@ -56,7 +56,7 @@ class InfoList(DictInfoToList):
             infos: list[dict[str, Any]] = super()._convert_info_to_list(vector_infos)
         except (AssertionError, AttributeError, TypeError) as error:
             raise EnvironmentDataError(
-                f"The infos of a vector environment have to be a dict of arrays with an entry for "
+                f"The infos of a vector environment must be a dict of arrays with an entry for "
                 f"each of its {self.num_envs} environments, or of such dicts, and were "
                 f"{vector_infos!r:.200}. Correct the environment, or leave such infos out."
             ) from error

@@ -47,7 +47,7 @@ def find_maker(env: str) -> Callable[..., Any] | None:
     maker = find_object(env, "environment")
     if not callable(maker):
         raise ConfigError(
-            f"{env!r} is {type(maker).__name__} {maker!r}; it has to be a class or a function that "
+            f"{env!r} is {type(maker).__name__} {maker!r}; it must be a class or a function that "
             "makes an environment."
         )
     return maker

@@ -16,8 +16,7 @@ def wrong_reset(returned: Any) -> str | None:
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping):
         return None
     return (
-        f"reset() has to return two values, the observation and a dict of info, and returned "
-        f"{_form(returned)}"
+        f"reset() must return two values, the observation and a dict of info, not {_form(returned)}"
     )
 
 
@@ -25,20 +24,20 @@ def wrong_step(returned: Any) -> str | None:
     """Describes what is wrong with the result of ``step()``, without its values; None if valid."""
     if isinstance(returned, tuple) and len(returned) == 5:
         return None
-    return f"step() has to return five values ({FIVE_VALUES}), and returned {_form(returned)}"
+    return f"step() must return five values ({FIVE_VALUES}), not {_form(returned)}"
 
 
 def wrong_outcome(reward: Any, terminated: Any, truncated: Any, info: Any) -> Iterator[str]:
     """Describes what is wrong with the values of ``step()`` other than the observation."""
     if not isinstance(reward, Real | np.number | np.bool_):
-        yield f"the reward has to be a number, and was {_form(reward)}"
+        yield f"the reward must be a number, not {_form(reward)}"
     elif not np.isfinite(float(reward)):
-        yield f"the reward was {reward}, which would spoil the networks"
+        yield f"the reward was {reward}, which would make training diverge"
     for name, flag in (("terminated", terminated), ("truncated", truncated)):
         if not isinstance(flag, bool | np.bool_):
-            yield f"{name} has to be True or False, and was {_form(flag)}"
+            yield f"{name} must be True or False, not {_form(flag)}"
     if not isinstance(info, Mapping):
-        yield f"info has to be a dict, and was {_form(info)}"
+        yield f"info must be a dict, not {_form(info)}"
     else:
         yield from wrong_info(info)
 
@@ -47,7 +46,7 @@ def wrong_info(info: Mapping[Any, Any]) -> Iterator[str]:
     """Describes what Gymnasium's vector environments do not support in an info."""
     for key in info:
         if not isinstance(key, str):
-            yield f"the keys of info have to be strings, and one was {key!r}"
+            yield f"the keys of info must be strings, not {key!r}"
 
 
 def wrong_value(space: gym.Space, value: Any, path: str = "") -> Iterator[str]:
@@ -64,7 +63,7 @@ def wrong_value(space: gym.Space, value: Any, path: str = "") -> Iterator[str]:
     where = f"the observation at {path!r}" if path else "the observation"
     if isinstance(space, spaces.Dict):
         if not isinstance(value, Mapping):
-            yield f"{where} has to be a dict with {_keys(space.spaces)}, and was {_form(value)}"
+            yield f"{where} must be a dict with {_keys(space.spaces)}, not {_form(value)}"
             return
         missing = [key for key in space.spaces if key not in value]
         extra = [key for key in value if key not in space.spaces]
@@ -77,7 +76,7 @@ def wrong_value(space: gym.Space, value: Any, path: str = "") -> Iterator[str]:
                 yield from wrong_value(child, value[key], _below(path, key))
     elif isinstance(space, spaces.Tuple):
         if not isinstance(value, tuple | list) or len(value) != len(space.spaces):
-            yield f"{where} has to be a tuple of {len(space.spaces)}, and was {_form(value)}"
+            yield f"{where} must be a tuple of {len(space.spaces)}, not {_form(value)}"
             return
         for number, child in enumerate(space.spaces):
             yield from wrong_value(child, value[number], _below(path, number))
@@ -91,7 +90,7 @@ def _wrong_leaf(space: gym.Space, value: Any, where: str) -> Iterator[str]:
     except ValueError:
         array = np.asarray(value, dtype=object)
     if array.dtype.kind not in "biuf":
-        yield f"{where} has to be numbers of shape {space.shape}, and was {_form(value)}"
+        yield f"{where} must be numbers of shape {space.shape}, not {_form(value)}"
     elif array.shape != space.shape:
         yield f"{where} has the shape {array.shape}; its space declares {space.shape}"
     elif isinstance(space, spaces.Box):
@@ -103,7 +102,7 @@ def _wrong_leaf(space: gym.Space, value: Any, where: str) -> Iterator[str]:
             )
         elif not np.isfinite(array).all():
             kind = "NaN" if np.isnan(array).any() else "infinity"
-            yield f"{where} holds {kind}, which would spoil the networks"
+            yield f"{where} holds {kind}, which would make training diverge"
     elif array.dtype.kind == "f" or not space.contains(array.astype(space.dtype)):
         yield f"{where} was {value!r}, which {space} does not contain"
 
@@ -111,9 +110,9 @@ def _wrong_leaf(space: gym.Space, value: Any, where: str) -> Iterator[str]:
 def _conversion(space: spaces.Box, array: np.ndarray) -> str:
     """Advises how to return the declared dtype, which a cast alone may not do."""
     declared = np.dtype(space.dtype)
-    declare = f"declare its Box with their bounds and dtype=np.{array.dtype}"
+    declare = f"declare its Box with the bounds of its values and dtype=np.{array.dtype}"
     if array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1 < space.high.max():
-        # A cast would make almost all of them 0.
+        # A cast would turn almost all of them into 0.
         return (
             f"if its values are in [0, 1], scale them, ({space.high.max()} * values)"
             f".astype(np.{declared}), or {declare}"

@@ -1,8 +1,8 @@
 """Reads the leaves of spaces: how each is stored as an observation, or encoded as an action.
 
-A leaf is a space that is no Dict and no Tuple; ``nesting.py`` walks through those, ``images.py``
-reads the boxes that are images, and ``codecs.py`` puts all together. Arrays ``[N, ...]`` are those
-of N environments.
+A leaf is any space except Dict and Tuple, which ``nesting.py`` walks through. ``images.py`` reads
+the boxes that are images, and ``codecs.py`` combines all leaves. Arrays ``[N, ...]`` are those of N
+environments.
 """
 
 import functools
@@ -112,9 +112,8 @@ def check_observed(leaf: ObservationLeaf, value: np.ndarray) -> None:
     if found is not None:
         env, kind = found
         raise EnvironmentDataError(
-            f"Environment {env} returned {kind} in {leaf.key!r}. One such value would spoil the "
-            f"replay buffer and the networks: correct the environment, or replace such values in a "
-            f"wrapper."
+            f"Environment {env} returned {kind} in {leaf.key!r}. One such value would make "
+            f"training diverge: correct the environment, or replace such values in a wrapper."
         )
     unfit = leaf.unfit(value) if isinstance(leaf, Image) else None
     if unfit is not None:

@@ -45,9 +45,9 @@ HERE = r"\(\S*test_env_probe\.py, line \d+\)"
         ),
         ({"obs": lambda e: np.array([0, np.nan, 0], np.float32)}, "the observation holds NaN"),
         ({"obs": lambda e: np.array([0, np.inf, 0], np.float32)}, "the observation holds infinity"),
-        ({"obs": lambda e: "abc"}, r"has to be numbers of shape \(3,\), and was 'abc'"),
-        ({"obs": lambda e: None}, r"has to be numbers of shape \(3,\), and was None"),
-        ({"obs": lambda e: [[1], [1, 2]]}, r"has to be numbers of shape \(3,\), and was a list"),
+        ({"obs": lambda e: "abc"}, r"must be numbers of shape \(3,\), not 'abc'"),
+        ({"obs": lambda e: None}, r"must be numbers of shape \(3,\), not None"),
+        ({"obs": lambda e: [[1], [1, 2]]}, r"must be numbers of shape \(3,\), not a list"),
         ({"space": Discrete(3), "obs": lambda e: 7}, r"was 7, which Discrete\(3\) does not"),
         ({"space": Discrete(3), "obs": lambda e: 1.0}, r"was 1.0, which Discrete\(3\) does not"),
         ({"space": NESTED, "obs": lambda e: {"a": A}}, "lacks the key 'b', which its space"),
@@ -55,25 +55,25 @@ HERE = r"\(\S*test_env_probe\.py, line \d+\)"
             {"space": NESTED, "obs": lambda e: {"a": A, "b": (1, 1), "c": 1}},
             "has the key 'c', which its space does not declare",
         ),
-        ({"space": NESTED, "obs": lambda e: {"a": A, "b": (1,)}}, "at 'b' has to be a tuple of 2"),
+        ({"space": NESTED, "obs": lambda e: {"a": A, "b": (1,)}}, "at 'b' must be a tuple of 2"),
         (
             {"space": NESTED, "obs": lambda e: {"a": A, "b": (1, 5)}},
             r"the observation at 'b/1' was 5, which Discrete\(2\)",
         ),
-        ({"space": NESTED, "obs": lambda e: A}, "has to be a dict with the keys 'a', 'b', and was"),
+        ({"space": NESTED, "obs": lambda e: A}, "must be a dict with the keys 'a', 'b', and was"),
         ({"space": Text(5), "obs": lambda e: "a"}, "Text spaces are not supported"),
         ({"space": 3}, "observation_space must be a space of Gymnasium, not 3"),
-        ({"reward": [1.0]}, "the reward has to be a number, and was a list of 1"),
+        ({"reward": [1.0]}, "the reward must be a number, not a list of 1"),
         (
             {"reward": np.ones(1)},
-            r"the reward has to be a number, and was an array of shape \(1,\)",
+            r"the reward must be a number, not an array of shape \(1,\)",
         ),
-        ({"reward": None}, "the reward has to be a number, and was None"),
+        ({"reward": None}, "the reward must be a number, not None"),
         ({"reward": np.nan}, "the reward was nan"),
-        ({"terminated": "no"}, "terminated has to be True or False, and was 'no'"),
-        ({"info": None}, "info has to be a dict, and was None"),
-        ({"step": lambda e: (A, 1.0, False, {})}, "has to return five values .*a tuple of 4"),
-        ({"reset": lambda e: e.obs(e)}, "reset.. has to return two values.*an array of shape"),
+        ({"terminated": "no"}, "terminated must be True or False, not 'no'"),
+        ({"info": None}, "info must be a dict, not None"),
+        ({"step": lambda e: (A, 1.0, False, {})}, "must return five values .*a tuple of 4"),
+        ({"reset": lambda e: e.obs(e)}, "reset.. must return two values.*an array of shape"),
         ({"step": fail}, rf"step\(\) 0 failed: OSError: the motor is stuck {HERE}"),
         ({"reset": fail}, rf"reset\(\) failed: OSError: the motor is stuck {HERE}"),
         (
@@ -237,9 +237,7 @@ def test_the_command_shows_what_the_model_sees(tmp_path):
     assert "image of 32x32, 3 channels, resized from 64x100" in output
     code, output = call("to_check:Good", "--env-config", '{"reward": null}')
     assert code == 1
-    assert (
-        "Error: the reward has to be a number, and was None (first at step 0, 200 times)." in output
-    )
+    assert "Error: the reward must be a number, not None (first at step 0, 200 times)." in output
     assert output.endswith("1 error found.\n")
     code, output = call("to_check:Broken")
     assert code == 1

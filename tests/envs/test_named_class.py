@@ -71,7 +71,7 @@ def test_ids_that_a_module_registers_come_first(write):
         ("no_such_module:Own", "The module 'no_such_module' of.*--pythonpath DIR"),
         ("wrong_names:Ownn", r"Unknown environment of .*wrong_names\.py: 'Ownn'.*'Own'"),
         ("wrong_names:Own-v0", r"wrong_names\.py: 'Own-v0'. Did you mean 'Own'"),
-        ("wrong_names:number", "'wrong_names:number' is int 3; it has to be a class"),
+        ("wrong_names:number", "'wrong_names:number' is int 3; it must be a class"),
         ("needs_another:Own", "cannot be imported: ModuleNotFoundError: .*'not_installed'.*line 2"),
         ("raises:Own", r"cannot be imported: ZeroDivisionError: .*raises\.py, line 2\)"),
     ],

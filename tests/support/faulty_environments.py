@@ -1,4 +1,4 @@
-"""Environments with one fault each, and what is said about it while training: data for tests.
+"""Environments with one fault each, and the message about it in training: data for tests.
 
 ``docs/environment_errors.md`` is written from this table.
 """
@@ -24,7 +24,7 @@ from ray.rllib.examples.envs.classes.multi_agent import MultiAgentCartPole
 
 
 class Base(gym.Env):
-    """Nothing is wrong with it; faults are put in by keyword."""
+    """An environment without faults; keywords add them."""
 
     action_space = Discrete(2)
 
@@ -144,14 +144,14 @@ FAULTS = (
         "made .*, a multi-agent environment; DreamerV3 trains a single agent. Wrap it",
         lambda env_config: RawTurns(),
     ),
-    Fault("a function that returns nothing", "made None, which is no", lambda env_config: None),
+    Fault("a function that returns None", "made None, which is no", lambda env_config: None),
     Fault(
-        "its class does not take an option",
+        "its class does not accept an option",
         r"failed: TypeError: .*unexpected keyword argument 'goal'",
         lambda env_config: Base.reset(Base(), goal=1),
     ),
     Fault("no observation_space", "observation_space of .* is None", _without("observation_space")),
-    Fault("no action_space", "action_space of .* has to be a space", _without("action_space")),
+    Fault("no action_space", "action_space of .* must be a space", _without("action_space")),
     Fault("an action_space that is a number", "action_space of .* is 4", _with_action_space(4)),
     Fault("a Text action", "the action space: Text spaces are not", _with_action_space(Text(3))),
     _fault("a Text observation", "Text spaces are not supported", space=Text(5)),
@@ -162,7 +162,7 @@ FAULTS = (
         space=Dict({(0, 1): Discrete(2)}),
     ),
     _fault("a Box of four dimensions", "4 dimensions is neither", space=Box(0, 1, (2, 2, 2, 2))),
-    _fault("a Box that holds nothing", "holds no values", space=Box(0, 1, (0,))),
+    _fault("an empty Box", "holds no values", space=Box(0, 1, (0,))),
     # Observations.
     _fault("another shape", r"shape \(4,\); .* declares \(3,\)", obs=lambda e: np.zeros(4, "f4")),
     _fault(
@@ -170,9 +170,9 @@ FAULTS = (
         r"step\(\) 5 of episode 1 .*: the observation has the shape \(4,\)",
         obs=lambda e: np.zeros(4 if e.time == 5 else 3, "f4"),
     ),
-    _fault("text", r"numbers of shape \(3,\), and was 'abc'", obs=lambda e: "abc"),
-    _fault("None", r"numbers of shape \(3,\), and was None", obs=lambda e: None),
-    _fault("a ragged list", r"and was a list of 2", obs=lambda e: [[1], [1, 2]]),
+    _fault("text", r"numbers of shape \(3,\), not 'abc'", obs=lambda e: "abc"),
+    _fault("None", r"numbers of shape \(3,\), not None", obs=lambda e: None),
+    _fault("a ragged list", r"not a list of 2", obs=lambda e: [[1], [1, 2]]),
     _fault("NaN", "returned NaN in 'obs/vector'", obs=lambda e: THREE + np.float32("nan")),
     _fault("infinity", "returned infinity in", obs=lambda e: THREE + np.float32("inf")),
     _fault(
@@ -208,13 +208,13 @@ FAULTS = (
     ),
     _fault(
         "a tuple that is too short",
-        "the observation at 'b' has to be a tuple of 2",
+        "the observation at 'b' must be a tuple of 2",
         space=NESTED,
         obs=lambda e: {"a": A, "b": (1,)},
     ),
     _fault(
         "an array where a dict is declared",
-        "has to be a dict with the keys 'a', 'b', and was an array",
+        "must be a dict with the keys 'a', 'b', not an array",
         space=NESTED,
         obs=lambda e: A,
     ),
@@ -234,34 +234,34 @@ FAULTS = (
         obs=lambda e: np.array([0, 3]),
     ),
     _fault(
-        "a mask that allows nothing",
+        "a mask that allows no choice",
         "allows no",
         space=MASKED,
         obs=lambda e: {"x": A, "action_mask": np.zeros(2, np.int8)},
     ),
-    # What comes with them.
-    _fault("a reward in a list", "reward has to be a number, and was a list", reward=[1.0]),
+    # Rewards, flags and infos.
+    _fault("a reward in a list", "reward must be a number, not a list", reward=[1.0]),
     _fault("a reward in an array", r"an array of shape \(1,\)", reward=np.ones(1)),
-    _fault("no reward", "reward has to be a number, and was None", reward=None),
-    _fault("a reward that is text", "reward has to be a number, and was '1'", reward="1"),
+    _fault("no reward", "reward must be a number, not None", reward=None),
+    _fault("a reward that is text", "reward must be a number, not '1'", reward="1"),
     _fault("a reward of NaN", "returned the reward nan|reward was nan", reward=float("nan")),
-    _fault("terminated that is text", "terminated has to be True or False", terminated="no"),
-    _fault("terminated that is None", "terminated has to be True or False", terminated=None),
-    _fault("info that is None", "info has to be a dict, and was None", info=None),
+    _fault("terminated that is text", "terminated must be True or False", terminated="no"),
+    _fault("terminated that is None", "terminated must be True or False", terminated=None),
+    _fault("info that is None", "info must be a dict, not None", info=None),
     _fault(
-        "info with a key that is no text",
-        "the keys of info have to be strings, and one was 3",
+        "info with a key that is not a string",
+        "the keys of info must be strings, not 3",
         info={3: 4.0},
     ),
     _fault(
-        "step() of the old Gym",
-        r"step\(\) has to return five values \(observation, .* a tuple of 4",
+        "step() with Gym's old signature",
+        r"step\(\) must return five values \(observation, .* a tuple of 4",
         step=lambda e: (THREE, 1.0, False, {}),
     ),
-    _fault("step() without return", "five values .* returned None", step=lambda e: None),
+    _fault("step() without return", "five values .* not None", step=lambda e: None),
     _fault(
-        "reset() of the old Gym",
-        r"reset\(\) has to return two values, .* returned an array of shape \(3,\)",
+        "reset() with Gym's old signature",
+        r"reset\(\) must return two values, .* not an array of shape \(3,\)",
         reset=lambda e: THREE,
     ),
     # Custom exceptions.

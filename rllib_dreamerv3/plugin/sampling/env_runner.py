@@ -337,7 +337,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
             i = int(np.flatnonzero(~np.isfinite(reward))[0])
             raise EnvironmentDataError(
                 f"Environment {i} of {name_of_env(self.config.env)} returned the reward "
-                f"{reward[i]}. Training on it would destroy the networks. Fix the environment, or "
+                f"{reward[i]}. It would make training diverge. Fix the environment, or "
                 "replace such rewards in a gymnasium.RewardWrapper."
             )
         return {

@@ -219,7 +219,7 @@ def _make(config: Any, context: EnvContext) -> VectorEnv:
 
 
 def make_vector(env: Any, n: int, context: EnvContext) -> VectorEnv:
-    """Creates a vector environment of the user's own.
+    """Creates a custom vector environment.
 
     Args:
         env: An id with a ``vector_entry_point``, or the class or function of a vector environment.
@@ -237,7 +237,7 @@ def make_vector(env: Any, n: int, context: EnvContext) -> VectorEnv:
     made = call_maker(creator, EnvContext(context | {"num_envs": n}, context.worker_index))
     if not isinstance(made, VectorEnv):
         raise EnvironmentDataError(
-            f"{name_of_env(env)} made {made!r:.200}, which is no gymnasium.vector.VectorEnv. "
+            f"{name_of_env(env)} made {made!r:.200}, which is not a gymnasium.vector.VectorEnv. "
             "gym_env_vectorize_mode: vector_entry_point needs one; leave the option out for a "
             "single environment."
         )
