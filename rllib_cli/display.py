@@ -179,7 +179,7 @@ class Display:
         trial.state, trial.phase = ("failed" if failed else "finished"), ""
 
     def tick(self) -> None:
-        """Updates the display; called several times a second while trials run."""
+        """Updates the display; called several times per second while trials run."""
 
     def close(self) -> None:
         """Ends the output."""
@@ -293,7 +293,7 @@ class PlainDisplay(Display):
 
 
 class LiveDisplay(Display):
-    """A table that is redrawn four times a second."""
+    """A table that is redrawn four times per second."""
 
     def __init__(self, console: Console):
         super().__init__(console)

@@ -17,7 +17,7 @@ from rllib_dreamerv3.replay.column_specs import bytes_of
 from rllib_dreamerv3.replay.memory import ReplayNeed, machine_memory
 
 TIMED_UPDATES = 3
-# Sampling stops after so many env steps per environment, or seconds with slow environments.
+# Sampling stops after this many env steps per environment, or seconds with slow environments.
 _MAX_STEPS = 256
 _MAX_SAMPLING_S = 10.0
 

@@ -101,8 +101,8 @@ def start_ray(
     import ray
     from ray.job_config import JobConfig
 
-    # Ray puts the working directory first in the import path of all its processes, unless it is
-    # told that another process has taken care of that.
+    # Ray puts the working directory first in the import path of all its processes, unless this
+    # variable says that another process has done so.
     arguments = {**arguments, "job_config": JobConfig(_client_job=True)}
     variables = [*(["PYTHONPATH"] if pythonpath else []), import_path.VARIABLE]
     inherited = {name: os.environ[name] for name in variables if name in os.environ}

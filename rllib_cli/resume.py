@@ -1,4 +1,4 @@
-"""Resumes experiments from the checkpoints on disk, whatever the state of Tune's own files.
+"""Resumes experiments from the checkpoints on disk, regardless of Tune's own files.
 
 Tune saves its state every ten seconds, including decisions that it had not yet carried out. Here
 each trial continues from its newest checkpoint that verifies: a new state file is written, from
@@ -171,7 +171,7 @@ def _trials(directory: Path, notes: list[str]) -> tuple[list[Any], dict[str, Any
             described |= found
             runner_data = state["runner_data"]
             runs.add(frozenset(found))
-        except Exception:  # Whatever a half-written pickle raises.
+        except Exception:  # A half-written pickle may raise anything.
             notes.append(f"{path.name} is damaged; using the trials' directories instead.")
     for path in sorted(directory.glob(f"*/{TRIAL_FILE}")):
         try:

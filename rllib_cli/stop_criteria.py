@@ -54,7 +54,7 @@ RENAMED = {
 }
 """Result names of RLlib's old API stack -> current names."""
 
-# Groups in which a user's callbacks may log results of their own.
+# Groups in which a user's callbacks may log their own results.
 _OPEN_GROUPS = ("env_runners/", "evaluation/", "learners/")
 
 

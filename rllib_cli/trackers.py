@@ -109,5 +109,5 @@ def close_trackers(interrupted: bool) -> None:
     while _open:
         try:
             _open.pop().close(interrupted)
-        except Exception:  # Whatever the tracker's package raises.
+        except Exception:  # The tracker's package may raise anything.
             logger.exception("A tracker could not be closed.")

@@ -210,7 +210,7 @@ def _listed_files(directory: Path) -> Collection[str]:
         return {*read(directory).files, POLICY_FILE if is_exported(directory) else MANIFEST}
     except CheckpointError as error:
         raise CheckpointError(
-            f"{directory} is not overwritten, since it cannot be told which files in it are yours: "
+            f"{directory} is not overwritten, since it is unknown which files in it are yours: "
             f"{error} Delete the directory, or choose another one."
         ) from error
 

@@ -46,7 +46,7 @@ def check_operations(folder: Path, saved_model: Any) -> None:
     """
     # TensorFlow prefers some of the other files that it could be in.
     if [path.name for path in folder.glob("saved_model.*")] != [_FILE]:
-        raise ValueError(f"{folder} is no SavedModel with a single {_FILE}.")
+        raise ValueError(f"{folder} is not a SavedModel with a single {_FILE}.")
     try:
         saved_model.ParseFromString((folder / _FILE).read_bytes())
     except Exception as error:  # DecodeError of protobuf, which need not be installed here.

@@ -107,7 +107,7 @@ def test_kl_losses_stop_their_targets(variant):
 
 @both_variants
 @pytest.mark.parametrize("actions", [synthetic.CONTINUOUS, synthetic.MIXED], ids=["c", "m"])
-def test_reinforce_reaches_the_actor_alone_whatever_the_actions(variant, actions):
+def test_reinforce_reaches_only_the_actor(variant, actions):
     trainer, tape, losses = passes(variant, actions, actor_grad="reinforce")
     assert reach(tape, losses["ACTOR_L_total"], trainer) == {"actor"}
 

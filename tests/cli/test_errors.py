@@ -59,12 +59,12 @@ RuntimeError
     )
 
 
-def test_words_in_place_of_an_exception_are_shown_as_they_are():
+def test_text_instead_of_an_exception_is_shown_unchanged():
     assert describe("The actor died.\n") == "The actor died."
 
 
 @pytest.mark.long
-def test_a_trial_that_was_ended_for_want_of_memory_says_so(tmp_path, monkeypatch):
+def test_trial_killed_for_lack_of_memory_is_reported(tmp_path, monkeypatch):
     monkeypatch.setenv("RAY_memory_usage_threshold", "0")
     given = ("--config", '{"model_size": "nano"}', "--storage-path", str(tmp_path))
     code, output = run("train", "--algo", "DreamerV3", "--env", "CartPole-v1", *given)

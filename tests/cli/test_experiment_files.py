@@ -73,12 +73,12 @@ def test_numbers_that_look_like_numbers_are_numbers(number):
     assert experiment.config["critic_lr"] == pytest.approx(3e-4)
 
 
-def test_words_stay_words():
+def test_yaml_strings_stay_strings():
     (experiment,) = from_file(write("x: {run: Other, config: {env: x, a: e4, b: 4e, c: 1e5x}}"))
     assert experiment.config == {"env": "x", "a": "e4", "b": "4e", "c": "1e5x"}
 
 
-def test_older_files_are_understood_and_said_so():
+def test_keys_of_older_files_are_accepted_with_notes():
     (experiment,) = from_file(
         write("""
             old:

@@ -56,7 +56,7 @@ def test_criteria_are_numbers(value):
         criteria({"training_iteration": value}, [])
 
 
-def test_words():
+def test_describe():
     assert describe({}) == "until Ctrl-C (no stop criterion)"
     assert (
         describe({"time_total_s": 60, "num_env_steps_sampled_lifetime": 100000})

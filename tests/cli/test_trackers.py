@@ -22,7 +22,7 @@ class Nothing(tune.Trainable):
 
 @pytest.fixture
 def trials(monkeypatch):
-    # The packages are not installed for tests; nothing of them is called.
+    # The packages are not installed for tests; they are not called.
     monkeypatch.setitem(sys.modules, "mlflow", types.ModuleType("mlflow"))
     monkeypatch.setattr("ray.air.integrations.wandb.wandb", types.ModuleType("wandb"))
     tune.register_trainable("Nothing", Nothing)
@@ -64,16 +64,16 @@ def test_runs_of_interrupted_trials_are_ended(trials):
 
 @pytest.mark.parametrize("interrupted", [False, True])
 def test_uploads_of_interrupted_trials_are_awaited_for_seconds(trials, monkeypatch, interrupted):
-    callback, told = Wandb(), []
-    monkeypatch.setattr(callback, "_signal_logging_actor_stop", told.append)
-    monkeypatch.setattr(callback, "_cleanup_logging_actors", lambda **how: told.append(how))
+    callback, calls = Wandb(), []
+    monkeypatch.setattr(callback, "_signal_logging_actor_stop", calls.append)
+    monkeypatch.setattr(callback, "_cleanup_logging_actors", lambda **how: calls.append(how))
     callback._running.update(trials[:1])
     before = time.monotonic()
     callback.on_experiment_end(trials)
-    assert not told
+    assert not calls
     close_trackers(interrupted)
     assert time.monotonic() - before < 1
-    stopped, waited = told
+    stopped, waited = calls
     assert stopped is trials[0]
     assert waited["kill_on_timeout"]
     assert (waited["timeout"] <= 10) == interrupted

@@ -111,11 +111,11 @@ def test_resets_without_a_seed_go_on_with_the_random_numbers() -> None:
 
 def test_sticky_actions_change_the_game() -> None:
     """With and without them the same actions are played from the same state."""
-    play_as_told = play(make(PONG, noop_max=0), 80, seed=0)["obs"]
-    told_again = play(make(PONG, noop_max=0), 80, seed=1)["obs"]
+    not_sticky = play(make(PONG, noop_max=0), 80, seed=0)["obs"]
+    not_sticky_again = play(make(PONG, noop_max=0), 80, seed=1)["obs"]
     sticky = play(make(PONG, noop_max=0, repeat_action_probability=0.25), 80, seed=0)["obs"]
-    np.testing.assert_array_equal(play_as_told, told_again)
-    assert not (play_as_told == sticky).all()
+    np.testing.assert_array_equal(not_sticky, not_sticky_again)
+    assert not (not_sticky == sticky).all()
 
 
 @pytest.mark.parametrize(("env_id", "size"), [(PONG, 64), (BREAKOUT, 96)])

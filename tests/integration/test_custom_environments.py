@@ -59,7 +59,7 @@ def test_results_have_numbers_of_info_and_no_gaps(build):
     assert trained["num_env_steps_trained_lifetime"] == 16 * sum("learners" in r for r in results)
 
 
-def test_evaluation_tells_numbers_of_info(build):
+def test_evaluation_reports_numbers_of_info(build):
     config = tiny_config(Numbers).evaluation(evaluation_interval=1, evaluation_duration=2)
     info = build(config).train()["evaluation"]["env_runners"]["info"]
     assert info["is_success"]["last_mean"] == 1.0

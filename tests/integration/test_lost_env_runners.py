@@ -197,7 +197,7 @@ def test_saving_and_restoring_wait_for_no_env_runner_that_hangs(faulty, tmp_path
     assert time.monotonic() - began < 60
 
 
-def test_an_environment_that_fails_each_time_ends_the_run_with_its_words(build, tmp_path):
+def test_environment_that_always_fails_ends_the_run_with_its_error(build, tmp_path):
     algorithm = build(config(tmp_path, 0, restart_failed_sub_environments=True, **TWO))
     algorithm.train()
     (tmp_path / "fail0").touch()
@@ -205,7 +205,7 @@ def test_an_environment_that_fails_each_time_ends_the_run_with_its_words(build, 
         algorithm.train()
 
 
-def test_a_process_that_fails_each_time_ends_the_run_with_its_words(build, tmp_path):
+def test_process_that_always_fails_ends_the_run_with_its_error(build, tmp_path):
     algorithm = build(config(tmp_path, 1, restart_failed_env_runners=True, **TWO))
     algorithm.train()
     (tmp_path / "fail1").touch()
@@ -213,7 +213,7 @@ def test_a_process_that_fails_each_time_ends_the_run_with_its_words(build, tmp_p
         train_until(algorithm, lambda result: False)
 
 
-def test_without_restarts_the_first_failure_ends_the_run_with_its_words(build, tmp_path):
+def test_without_restarts_the_first_failure_ends_the_run_with_its_error(build, tmp_path):
     algorithm = build(config(tmp_path, 1, restart_failed_env_runners=False))
     algorithm.train()
     (tmp_path / "fail1").touch()

@@ -133,7 +133,7 @@ def test_a_disk_that_is_too_small_is_refused(tmp_path):
     assert not (tmp_path / "files").exists()
 
 
-def test_tune_refuses_it_in_the_same_words(tmp_path):
+def test_tune_refuses_it_with_the_same_message(tmp_path):
     run_config = ray.tune.RunConfig(storage_path=str(tmp_path), verbose=0)
     results = ray.tune.Tuner(
         "DreamerV3", param_space=too_large("memory"), run_config=run_config

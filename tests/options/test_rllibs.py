@@ -184,7 +184,7 @@ def test_attributes_of_a_subclass_are_its_own():
     OwnConfig().environment("CartPole-v1").validate()
 
 
-def test_idle_option_is_said_once_to_have_no_effect(caplog):
+def test_idle_option_is_logged_once(caplog):
     rllib_options._warn_once.cache_clear()
     with caplog.at_level(logging.WARNING, logger=rllib_options.__name__):
         for _ in range(2):

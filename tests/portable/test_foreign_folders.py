@@ -105,23 +105,23 @@ def in_another_form(folder):
 
 
 @pytest.mark.parametrize(
-    ("attack", "told"),
+    ("attack", "message"),
     [
         (writes_when_called, "'WriteFile'"),
         (writes_in_a_branch, "'WriteFile'"),
         (reads_when_loaded, "Table"),
         (of_tensorflow_1, "not saved by TensorFlow 2"),
-        (in_another_form, r"no SavedModel with a single saved_model\.pb"),
+        (in_another_form, r"not a SavedModel with a single saved_model\.pb"),
     ],
 )
-def test_what_touches_files_is_refused(folder, attack, told):
+def test_what_touches_files_is_refused(folder, attack, message):
     attack(folder)
-    with pytest.raises(ValueError, match=told):
+    with pytest.raises(ValueError, match=message):
         load(folder, format="savedmodel")
     assert not Path(WRITTEN).exists()
 
 
-def test_damage_of_the_graph_is_told(folder):
+def test_damaged_graph_is_reported(folder):
     (folder / "savedmodel" / "saved_model.pb").write_bytes(b"\xff" * 100)
     seal(folder)
     with pytest.raises(ValueError, match=r"saved_model\.pb is damaged"):

@@ -1,4 +1,4 @@
-"""Too large a replay buffer is refused at the start, in words that say what to set."""
+"""Too large a replay buffer is refused at the start, with the options to set."""
 
 import re
 
@@ -41,7 +41,7 @@ def test_scarce_memory_is_reported():
     assert not check_space(need._replace(capacity_bytes=8 * GB), 12 * GB)
 
 
-def test_words_count_what_fits():
+def test_message_counts_the_records_that_fit():
     need = ReplayNeed(1_000_000, 10_000, 5 * GB, 8_000)
     assert "up to 4.00 GB (500,000 records of 8 KB)" in need.describe(8 * GB)
 

@@ -96,7 +96,7 @@ def test_long_runs_are_thinned_by_means():
     assert drawn.get_ydata()[:-1] == pytest.approx(0.5, abs=0.05)
 
 
-def test_nothing_to_draw_is_said():
+def test_no_data_draws_a_note():
     (axes,) = draw_returns([]).axes
     assert axes.texts[0].get_text() == "nothing reported yet"
 

@@ -228,7 +228,7 @@ def test_image_size_that_the_cnn_cannot_take(image_size: Any, cnn: Any, words: s
             ObservationCodec(space, image_size, cnn=cnn)
 
 
-def test_resizing_is_said_once_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+def test_resizing_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     space = spaces.Dict(
         camera=pixels(210, 160, 3), fits=pixels(64, 64, 3), maps=spaces.Tuple([pixels(3, 10, 20)])
     )
@@ -245,7 +245,7 @@ def test_resizing_is_said_once_in_one_line(caplog: pytest.LogCaptureFixture) -> 
     assert "image_size" in message
 
 
-def test_nothing_is_said_where_nothing_is_resized(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_logged_without_resizing(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         ObservationCodec(spaces.Dict(a=pixels(64, 64, 3), b=pixels(64, 64)))
         ObservationCodec(pixels(32, 32, 3), 32)

@@ -1,4 +1,4 @@
-"""What a user's Python process is told while it builds: nothing that is not about the run."""
+"""Output of a user's Python process while it builds: only messages about the run."""
 
 import os
 import subprocess

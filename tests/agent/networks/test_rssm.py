@@ -122,7 +122,7 @@ def test_initial_state_of_the_2025_code_is_zero():
     assert not any("initial" in v.name for v in rssm.variables)
 
 
-def test_first_record_starts_from_the_initial_state_whatever_came_before(rssm):
+def test_first_record_starts_from_the_initial_state(rssm):
     tokens = synthetic.uniform(4, E)
     u = synthetic.uniform(4, S)
     is_first = tf.constant([True, True, False, False])

@@ -71,7 +71,7 @@ def test_a_wrapper_of_gymnasium_that_stumbles_is_explained():
     )
     message = message_of("FourValues-v0")
     assert "not enough values to unpack" in message
-    assert "step() has to return five values" in message
+    assert "step() must return five values" in message
 
 
 class TakesKeywords(Base):

@@ -60,7 +60,7 @@ def test_the_last_steps_are_there_by_every_kind_of_index(episode):
 @pytest.mark.parametrize(
     "indices", [0, STEPS - KEPT_OBSERVATIONS, -KEPT_OBSERVATIONS - 1, [0], None]
 )
-def test_older_ones_are_refused_in_plain_words(episode, indices):
+def test_access_to_older_entries_is_an_error(episode, indices):
     with pytest.raises(IndexError, match=r"no longer available.*custom_data"):
         episode.get_observations(indices)
 

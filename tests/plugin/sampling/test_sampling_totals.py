@@ -14,7 +14,7 @@ def test_sums_up_calls():
     assert (totals.calls, totals.env_steps, totals.episodes) == (2, 7, 2)
 
 
-def test_tells_time_inside_of_calls_from_time_between_them(monkeypatch):
+def test_separates_time_inside_calls_from_time_between_them(monkeypatch):
     clock = iter([0.0, 1.0, 4.0, 6.0, 7.0])  # created, then two calls of 3 s and 1 s
     monkeypatch.setattr(sampling_totals.time, "perf_counter", lambda: next(clock))
     totals = SamplingTotals()

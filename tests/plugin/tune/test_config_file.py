@@ -61,7 +61,7 @@ def test_other_algorithms_have_one_too():
     assert read(PPOConfig().training(lr=0.5))["changed"] == {"lr": 0.5}
 
 
-def test_versions_are_said():
+def test_config_file_lists_versions():
     versions = read(DreamerV3Config())["versions"]
     assert {"rllib-dreamerv3", "ray", "tensorflow", "python"} <= set(versions)
     assert versions["tensorflow"].startswith("2.")
