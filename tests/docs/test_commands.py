@@ -62,6 +62,10 @@ def understood(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     # Of --pythonpath, which has to exist.
     (tmp_path / "project").mkdir()
+    # The reader's module of docs/callbacks.md.
+    callback = "from ray.rllib.callbacks.callbacks import RLlibCallback as Reach\n"
+    (tmp_path / "my_callbacks.py").write_text(callback)
+    monkeypatch.syspath_prepend(tmp_path)
     return taken
 
 
