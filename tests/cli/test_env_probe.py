@@ -60,7 +60,7 @@ HERE = r"\(\S*test_env_probe\.py, line \d+\)"
             {"space": NESTED, "obs": lambda e: {"a": A, "b": (1, 5)}},
             r"the observation at 'b/1' was 5, which Discrete\(2\)",
         ),
-        ({"space": NESTED, "obs": lambda e: A}, "must be a dict with the keys 'a', 'b', and was"),
+        ({"space": NESTED, "obs": lambda e: A}, "must be a dict with the keys 'a', 'b', not"),
         ({"space": Text(5), "obs": lambda e: "a"}, "Text spaces are not supported"),
         ({"space": 3}, "observation_space must be a space of Gymnasium, not 3"),
         ({"reward": [1.0]}, "the reward must be a number, not a list of 1"),

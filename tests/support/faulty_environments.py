@@ -150,9 +150,11 @@ FAULTS = (
         r"failed: TypeError: .*unexpected keyword argument 'goal'",
         lambda env_config: Base.reset(Base(), goal=1),
     ),
-    Fault("no observation_space", "observation_space of .* is None", _without("observation_space")),
+    Fault(
+        "no observation_space", "observation_space of .* not None", _without("observation_space")
+    ),
     Fault("no action_space", "action_space of .* must be a space", _without("action_space")),
-    Fault("an action_space that is a number", "action_space of .* is 4", _with_action_space(4)),
+    Fault("an action_space that is a number", "action_space of .* not 4", _with_action_space(4)),
     Fault("a Text action", "the action space: Text spaces are not", _with_action_space(Text(3))),
     _fault("a Text observation", "Text spaces are not supported", space=Text(5)),
     _fault("a Sequence", "Sequence spaces are not supported", space=Sequence(Discrete(2))),
