@@ -18,6 +18,7 @@ from rllib_dreamerv3.agent.assignments import (
 )
 from rllib_dreamerv3.agent.imagination import flat_mask, imagine
 from rllib_dreamerv3.agent.kernels.chunked_loss import mean_by_slices
+from rllib_dreamerv3.agent.kernels.registered_gradients import free_registered_gradients
 from rllib_dreamerv3.agent.losses.actor_critic import (
     actor_loss,
     critic_loss,
@@ -144,6 +145,7 @@ class Trainer(tf.Module):
         options = self._options
         return options.optimizer_type == "adam" and not options.replay_critic_scale
 
+    @free_registered_gradients()
     def _update(self, batch: Batch) -> Update:
         """Does one update; skips it if it is not finite.
 

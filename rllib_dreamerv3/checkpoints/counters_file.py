@@ -39,6 +39,9 @@ def read(directory: Path) -> dict[str, Any]:
 def _check(counters: Mapping[str, Any]) -> None:
     for name in _COUNTS:
         count(counters[name], name)
+    # Older checkpoints lack it.
+    if number(counters.get("time_total_s", 0.0), "time_total_s") < 0:
+        raise ValueError("time_total_s is negative")
     schedule = counters["update_schedule"]
     count(schedule["updates"], "update_schedule/updates")
     if schedule["first_record"] is not None:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from rllib_dreamerv3.agent.kernels.registered_gradients import free_registered_gradients
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.saved import SavedNetworks
 from rllib_dreamerv3.agent.networks.state import State
@@ -157,7 +158,7 @@ class Dynamics:
             images = [found[image.key] for image in self._saved.observations.layout.images]
             return [x[:n] for x in (tf.concat(flat, -1), *images)]
 
-        function = tf.function(step, autograph=False, jit_compile=True)
+        function = tf.function(free_registered_gradients()(step), autograph=False, jit_compile=True)
         return function.get_concrete_function(tf.TensorSpec([n, sum(sizes)], tf.float32))
 
     def _packed_parts(self) -> list[tuple[str, int]]:

@@ -61,6 +61,9 @@ class DreamerV3(CheckpointedAlgorithm):
         last_evaluation: Results of the last evaluation, repeated until the next one.
     """
 
+    # Seconds, of Ray's Trainable.
+    _time_total: float
+
     _drawn_ahead: SampledSequences | None = None
 
     def __init__(self, config: Any = None, env: Any = None, **kwargs: Any):
@@ -468,6 +471,7 @@ class DreamerV3(CheckpointedAlgorithm):
             "env_steps": self._env_steps,
             "pending_updates": self._pending_updates,
             "generation": self.generation,
+            "time_total_s": self._time_total,
         }
 
     def set_counters(self, counters: Mapping[str, Any]) -> None:
@@ -476,3 +480,5 @@ class DreamerV3(CheckpointedAlgorithm):
         self._records, self._env_steps = counters["records"], counters["env_steps"]
         self._pending_updates = counters["pending_updates"]
         self.generation = counters["generation"]
+        # Time goes on after a rewind. Older checkpoints lack it.
+        self._time_total = max(self._time_total, counters.get("time_total_s", 0.0))

@@ -133,7 +133,10 @@ def complete(results: dict[str, Any], algorithm: Any, iteration: Iteration) -> N
             results[part] = without_gaps(results[part])
     # Missing if no env runner answered in this iteration.
     sampled = results.setdefault(ENV_RUNNER_RESULTS, {})
-    sampled.update(algorithm.episodes.results())
+    episodes = algorithm.episodes.results()
+    sampled.update(episodes)
+    # RLlib has emptied its metrics into the results; peek() shall find these values, too.
+    algorithm.metrics.log_dict(episodes, key=ENV_RUNNER_RESULTS, window=1)
     sampled.update(sampler.results())
     # Not through the metrics logger, which would repeat a report's keys, without values, in all
     # later results.

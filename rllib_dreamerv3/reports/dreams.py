@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from rllib_dreamerv3.agent.kernels.registered_gradients import free_registered_gradients
 from rllib_dreamerv3.agent.math.two_hot import TwoHot, make_two_hot
 from rllib_dreamerv3.agent.networks.observation_values import predicted_column, unit_image
 from rllib_dreamerv3.agent.networks.state import State
@@ -94,6 +95,7 @@ class Dreamer:
             imagination,
         )
 
+    @free_registered_gradients()
     def _drawing_samples(
         self, records: Batch, context: Context | None, seed: tf.Tensor, observed: int
     ) -> Predictions:

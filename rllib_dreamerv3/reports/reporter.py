@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.agent.imagination import flat_mask, imagine
+from rllib_dreamerv3.agent.kernels.registered_gradients import free_registered_gradients
 from rllib_dreamerv3.agent.losses.actor_critic import imagined_continues, imagined_returns
 from rllib_dreamerv3.agent.losses.world_model import world_model_losses
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
@@ -107,6 +108,7 @@ class Reporter:
         uniform = self._uniform(records, seed)
         return records, self._model.world_model.observe(records, uniform, context)
 
+    @free_registered_gradients()
     def _dream_data(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         model, world, options = self._model, self._model.world_model, self._options
         records, observed = self._filter(batch, seed)
@@ -144,6 +146,7 @@ class Reporter:
         }
         return {name: tf.reduce_mean(x, 1) for name, x in data.items()}
 
+    @free_registered_gradients()
     def _record_losses(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         options = self._options
         records, observed = self._filter(batch, seed)

@@ -20,6 +20,7 @@ COUNTERS: dict[str, Any] = {
     "env_steps": 11,
     "pending_updates": 0,
     "generation": 1,
+    "time_total_s": 60.5,
     "update_schedule": {"first_record": 3, "settled": 4.5, "updates": 2},
     "episodes": [[1.5, 3, 0.1, {"x": [1.0, 2.0]}], [2.0, 4]],
 }
@@ -133,6 +134,7 @@ ODDITIES: dict[str, Callable[[Path], None]] = {
     "records are text": counters(records="12"),
     "records are missing": counters(records=None),
     "infinite generation": counters(generation=float("inf")),
+    "negative time": counters(time_total_s=-1.0),
     "schedule is a list": counters(update_schedule=[]),
     "negative schedule": schedule(settled=-1.0),
     "fraction of updates in the schedule": schedule(updates=1.5),

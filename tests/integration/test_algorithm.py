@@ -40,6 +40,11 @@ def test_trains_and_reports_under_rllibs_keys(build, options):
     assert last["actual_training_ratio"] == pytest.approx(16)
     assert last["env_runners"]["num_env_steps_sampled_lifetime"] > 32
     assert last["env_runners"]["episode_return_mean"] > 0
+    # Also where no episode has ended in the last iteration.
+    episodes = algorithm.episodes.results()
+    assert episodes.items() <= last["env_runners"].items()
+    for name, value in episodes.items():
+        assert algorithm.metrics.peek(("env_runners", name)) == value
     assert last["replay_buffer"]["num_env_steps_stored"] > 32
     after = weights_of(algorithm)
     changed = [name for name in before if not np.array_equal(before[name], after[name])]

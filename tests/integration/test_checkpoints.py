@@ -201,6 +201,22 @@ def test_files_of_users_are_kept_when_it_is_saved_again(trained, tmp_path):
     trained.restore_from_path(path)
 
 
+def test_total_time_goes_on_after_a_restore(build, tmp_path):
+    algorithm = build(tiny_config())
+    first = algorithm.train()
+    path = algorithm.save_to_path(tmp_path / "checkpoint")
+    resumed = build(tiny_config())
+    resumed.restore_from_path(path)
+    second = resumed.train()
+    expected = first["time_total_s"] + second["time_this_iter_s"]
+    assert second["time_total_s"] == pytest.approx(expected)
+    # Going back in the same process takes no time back.
+    resumed.restore_from_path(path)
+    third = resumed.train()
+    expected = second["time_total_s"] + third["time_this_iter_s"]
+    assert third["time_total_s"] == pytest.approx(expected)
+
+
 def test_any_flipped_byte_is_named_and_changes_nothing(trained, saved):
     rng = random.Random(0)
     files = sorted(file for file in saved.rglob("*") if file.is_file() and file.stat().st_size)

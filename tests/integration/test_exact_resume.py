@@ -31,7 +31,9 @@ def everything(algorithm):
         state[f"segment/{i}"] = np.array([segment.origin, segment.start, segment.end])
     state |= {f"replay/{name}": x for name, x in replay.sample(64).columns.items()}
     state["metrics"] = np.array(json.dumps(replay.metrics()))
-    state["counters"] = np.array(json.dumps(algorithm.get_counters()))
+    counters = algorithm.get_counters()
+    del counters["time_total_s"]
+    state["counters"] = np.array(json.dumps(counters))
     return state
 
 

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from rllib_dreamerv3.agent.kernels.registered_gradients import free_registered_gradients
 from rllib_dreamerv3.agent.networks.action_distribution import ActionDistribution, draw_action_noise
 from rllib_dreamerv3.agent.networks.encoder import Encoder
 from rllib_dreamerv3.agent.networks.heads import Actor
@@ -172,5 +173,5 @@ class Policy(tf.Module):
 
         # One executable, run by the calling thread: switching threads takes longer than a small
         # policy.
-        function = tf.function(act, autograph=False, jit_compile=True)
+        function = tf.function(free_registered_gradients()(act), autograph=False, jit_compile=True)
         return function.get_concrete_function(*tensors)

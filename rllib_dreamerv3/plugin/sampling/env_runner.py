@@ -361,8 +361,11 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         return done
 
     def get_metrics(self) -> ResultDict:
-        for episode in self.take_done_episodes():
-            self._log_episode(episode)
+        done = self.take_done_episodes()
+        # Those of training are logged by the algorithm, see EpisodeStatistics.
+        if self.config.in_evaluation:
+            for episode in done:
+                self._log_episode(episode)
         if self._bounds is not None and self._bounds.num_outside:
             self.metrics.log_value(
                 NUM_OBSERVATIONS_OUTSIDE, self._bounds.take(), reduce="lifetime_sum"
