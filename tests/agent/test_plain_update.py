@@ -139,7 +139,7 @@ def test_update_of_v2(monkeypatch):
         world, feature = plain.world_model_loss(records, index, context)
         actor, critic, h, returns = plain.actor_and_critic_loss(trajectory, None, scale, False)
         replay = plain.replay_critic_loss(feature, records, returns[0])
-        total = world + actor + critic + 0.3 * replay
+        total = world + actor + critic + OPTIONS_V2.replay_critic_scale * replay
     assert_close(state.h, feature[:, : SIZES_V2.deterministic])
     assert_close(trajectory.state.h, h)
     for name, loss in (("WORLD_MODEL", world), ("ACTOR", actor), ("CRITIC", critic)):

@@ -203,13 +203,29 @@ def test_results_are_those_of_the_whole_batch(algorithm):
 def test_next_batch_is_drawn_while_an_update_runs(algorithm, monkeypatch, seconds):
     """Whatever the clock says, and none is left drawn, which a checkpoint would not hold."""
     found, replay = [], algorithm.replay_buffer
+    windows = {"draw": [], "store": []}
     sample, write_back = replay.sample, replay.write_back
-    monkeypatch.setattr(replay, "sample", lambda n: found.append("draw") or sample(n))
-    monkeypatch.setattr(replay, "write_back", lambda *x: found.append("store") or write_back(*x))
+
+    def noting_sample(rows):
+        drawn = sample(rows)
+        found.append("draw")
+        windows["draw"].append(drawn.windows)
+        return drawn
+
+    def noting_write_back(rows, latents):
+        found.append("store")
+        windows["store"].append(rows)
+        write_back(rows, latents)
+
+    monkeypatch.setattr(replay, "sample", noting_sample)
+    monkeypatch.setattr(replay, "write_back", noting_write_back)
     monkeypatch.setattr(algorithm, "_pending_updates", 3)
     monkeypatch.setattr(algorithm, "_this_iteration", Iteration(seconds))
     algorithm._update_from_replay()
     assert " ".join(found) == "draw draw store draw store store"
+    # The latents go to the rows that they are of, not to those that have been drawn since.
+    assert windows["store"] == windows["draw"]
+    assert len({tuple(window.start for window in rows) for rows in windows["draw"]}) == 3
     assert algorithm._drawn_ahead is None
     assert algorithm._pending_updates == 3 - found.count("store")
 

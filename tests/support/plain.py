@@ -28,7 +28,19 @@ SIZES = dataclasses.replace(
     vector_layers=2,
 )
 S, C = SIZES.categoricals, SIZES.classes
-SETTINGS = LearningOptions(horizon_H=3)
+# No number is its default, by which one could be used in its place.
+NUMBERS = {
+    "horizon_H": 3,
+    "gamma": 0.9,
+    "gae_lambda": 0.7,
+    "entropy_scale": 0.003,
+    "slow_critic_scale": 0.6,
+    "free_nats": 0.4,
+    "prediction_loss_scale": 0.8,
+    "dynamics_loss_scale": 0.7,
+    "representation_loss_scale": 0.3,
+}
+SETTINGS = LearningOptions(**NUMBERS)
 
 
 def dense(index: tf.Tensor, classes: int = C) -> tf.Tensor:
@@ -81,12 +93,16 @@ class Dream(NamedTuple):
 class Plain:
     """The networks of a model, by the names of their parameters, in float64."""
 
-    horizon = SETTINGS.horizon_H
-    dynamics_scale, representation_scale = 0.5, 0.1
-    discount = SETTINGS.gamma
-    continue_label = 1.0
-
-    def __init__(self, model: DreamerModel, observations: ObservationLayout, actions: ActionLayout):
+    def __init__(
+        self,
+        model: DreamerModel,
+        observations: ObservationLayout,
+        actions: ActionLayout,
+        options: LearningOptions = SETTINGS,
+    ):
+        self.options = options
+        self.horizon = options.horizon_H
+        self.discount, self.continue_label = options.gamma, 1.0
         self.observations, self.actions = observations, actions
         self.settings = model.world_model._settings
         self.weights = {k: tf.cast(v, tf.float64) for k, v in model.named_variables().items()}
@@ -238,14 +254,17 @@ class Plain:
         ``context`` is the state and the action before the first record, if rows go on from one.
         """
         terms, feature, _ = self.world_model_terms(records, index, context)
-        loss = (
-            terms["decoder"]
-            + terms["reward"]
-            + terms["continue"]
-            + self.dynamics_scale * terms["dynamics"]
-            + self.representation_scale * terms["representation"]
+        return tf.reduce_mean(self.weighted(terms)), feature
+
+    def weighted(self, terms):
+        """The sum of the losses of each record, ``[B * T]``."""
+        options = self.options
+        prediction = terms["decoder"] + terms["reward"] + terms["continue"]
+        return (
+            options.prediction_loss_scale * prediction
+            + options.dynamics_loss_scale * terms["dynamics"]
+            + options.representation_loss_scale * terms["representation"]
         )
-        return tf.reduce_mean(loss), feature
 
     def world_model_terms(self, records, index, context=None):
         """Losses ``[B * T]`` by name, features, and log-probabilities of posterior and prior."""
@@ -283,8 +302,8 @@ class Plain:
                 self.continue_label * going_on, self.head(feature, "continue")[:, 0]
             ),
             "kl": kl(stop(posterior), stop(prior)),
-            "dynamics": tf.maximum(kl(stop(posterior), prior), 1.0),
-            "representation": tf.maximum(kl(posterior, stop(prior)), 1.0),
+            "dynamics": tf.maximum(kl(stop(posterior), prior), self.options.free_nats),
+            "representation": tf.maximum(kl(posterior, stop(prior)), self.options.free_nats),
         }
         return terms, feature, (posterior, prior)
 
@@ -353,7 +372,8 @@ class Plain:
         going_on = self.going_on(features, is_terminal)
         returns, weights = [values[-1]], [going_on[0]]
         for i in reversed(range(self.horizon)):
-            mixed = 0.05 * values[i + 1] + 0.95 * returns[0]
+            share = self.options.gae_lambda
+            mixed = (1.0 - share) * values[i + 1] + share * returns[0]
             returns.insert(0, rewards[i + 1] + self.discount * going_on[i + 1] * mixed)
         for i in range(1, self.horizon):
             weights.append(weights[-1] * self.discount * going_on[i])
@@ -367,10 +387,12 @@ class Plain:
             advantage = (dream.returns[i] - dream.values[i]) / scale
             log_prob, entropy = self.log_prob_and_entropy(feature, stop(dream.actions[i]))
             objective = advantage if through_dynamics else log_prob * stop(advantage)
-            actor_loss -= tf.reduce_mean(weight * (objective + 3e-4 * entropy)) / self.horizon
+            objective += self.options.entropy_scale * entropy
+            actor_loss -= tf.reduce_mean(weight * objective) / self.horizon
             logits = self.head(feature, "critic")
             slow = self.predicted(self.head(feature, "slow_critic"))
-            loss = self.two_hot_loss(logits, dream.returns[i]) + self.two_hot_loss(logits, slow)
+            loss = self.two_hot_loss(logits, dream.returns[i])
+            loss += self.options.slow_critic_scale * self.two_hot_loss(logits, slow)
             critic_loss += tf.reduce_mean(weight * loss) / self.horizon
         return actor_loss, critic_loss
 

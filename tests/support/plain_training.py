@@ -99,8 +99,7 @@ class PlainTrainer(tf.Module):
         clips = {part: getattr(options, f"{part}_grad_clip_by_global_norm") for part in PARTS}
         self._clips = clips
         kind = Plain if variant == "v1" else PlainV2
-        self.plain = kind(trainer.model, trainer._observations, trainer._actions)
-        self.plain.horizon = options.horizon_H
+        self.plain = kind(trainer.model, trainer._observations, trainer._actions, options)
         names = self.plain.weights
         self.weights = {k: tf.Variable(v, dtype=tf.float64) for k, v in names.items()}
         self.plain.weights = self.weights
@@ -176,7 +175,7 @@ class PlainTrainer(tf.Module):
             actor, critic = self._behaviour(dream)
             start_returns = tf.stop_gradient(dream.returns[0])
             replay = self.plain.replay_critic_loss(*starts, start_returns)
-            total = world + actor + critic + 0.3 * replay
+            total = world + actor + critic + self.plain.options.replay_critic_scale * replay
         found = self._found(terms, posterior, dream, samples, seed)
         self._laprop(tape.gradient(total, self._named(*WORLD_MODEL, "actor", "critic")))
         return found
@@ -186,10 +185,7 @@ class PlainTrainer(tf.Module):
         terms, feature, (posterior, _) = plain.world_model_terms(
             records, samples.posterior.read_value(), context
         )
-        prediction = terms["decoder"] + terms["reward"] + terms["continue"]
-        dynamics = plain.dynamics_scale * terms["dynamics"]
-        dynamics += plain.representation_scale * terms["representation"]
-        return tf.reduce_mean(prediction + dynamics), terms, feature, posterior
+        return tf.reduce_mean(plain.weighted(terms)), terms, feature, posterior
 
     def _starts(self, feature, records):
         """Features and records of the last steps of each row, or of all."""
@@ -210,7 +206,8 @@ class PlainTrainer(tf.Module):
         returns = tf.reshape(tf.stop_gradient(tf.stack(dream.returns[:-1])), [-1])
         for average, percent in ((self.low, 5.0), (self.high, 95.0)):
             now = tfp.stats.percentile(returns, percent, interpolation="linear")
-            average.assign(0.99 * average + 0.01 * now)
+            decay = self.plain.options.return_normalization_decay
+            average.assign(decay * average + (1.0 - decay) * now)
         scale = tf.maximum(tf.constant(1.0, tf.float64), self.high - self.low)
         return self.plain.losses_of_dream(dream, scale, self._through_dynamics)
 

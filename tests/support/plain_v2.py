@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import synthetic
 import tensorflow as tf
-from plain import SETTINGS, Plain, symexp
+from plain import NUMBERS, Plain, symexp
 
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import IS_LAST, IS_TERMINAL, REWARD
@@ -13,7 +13,7 @@ from rllib_dreamerv3.records import IS_LAST, IS_TERMINAL, REWARD
 SIZES_V2 = dataclasses.replace(
     synthetic.NANO_V2, prior_layers=2, actor_layers=3, critic_layers=3, vector_layers=3
 )
-OPTIONS_V2 = LearningOptions.of_variant("v2", horizon_H=SETTINGS.horizon_H)
+OPTIONS_V2 = LearningOptions.of_variant("v2", **NUMBERS, replay_critic_scale=0.45)
 BLOCKS = 8
 HALF = symexp(tf.constant(np.linspace(-20, 0, 128)))
 BINS_V2 = tf.concat([HALF, -HALF[:-1][::-1]], 0)
@@ -22,9 +22,9 @@ BINS_V2 = tf.concat([HALF, -HALF[:-1][::-1]], 0)
 class PlainV2(Plain):
     """Block GRU, root-mean-square norms, pooled CNN, classes; discounts within probabilities."""
 
-    dynamics_scale = 1.0
-    discount = 1.0
-    continue_label = SETTINGS.gamma
+    def __init__(self, model, observations, actions, options=OPTIONS_V2):
+        super().__init__(model, observations, actions, options)
+        self.discount, self.continue_label = 1.0, options.gamma
 
     @staticmethod
     def predicted(logits):
@@ -127,11 +127,11 @@ class PlainV2(Plain):
         slow = tf.reshape(self.predicted(self.head(feature, "slow_critic")), shape)
         target, loss = start_returns[:, -1], 0.0
         for t in reversed(range(shape[1] - 1)):
-            goes_on = 0.95 * (1.0 - last[:, t + 1])
-            target = reward[:, t + 1] + SETTINGS.gamma * (1.0 - terminal[:, t + 1]) * (
+            goes_on = self.options.gae_lambda * (1.0 - last[:, t + 1])
+            target = reward[:, t + 1] + self.options.gamma * (1.0 - terminal[:, t + 1]) * (
                 (1.0 - goes_on) * start_returns[:, t + 1] + goes_on * target
             )
             each = self.two_hot_loss(logits[:, t], target)
-            each += self.two_hot_loss(logits[:, t], slow[:, t])
+            each += self.options.slow_critic_scale * self.two_hot_loss(logits[:, t], slow[:, t])
             loss += tf.reduce_mean((1.0 - last[:, t]) * each) / (shape[1] - 1)
         return loss
