@@ -1,5 +1,6 @@
 """A resumed run goes on bit for bit as the one that was not stopped, and never repeats a start."""
 
+import hashlib
 import json
 import os
 import subprocess
@@ -88,6 +89,42 @@ def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, r
             assert found[name].dtype == value.dtype, name
             assert found[name].tobytes() == value.tobytes(), name
     assert int(expected["trainer/updates"]) > ITERATIONS
+
+
+def batches_until(algorithm, updates):
+    """A digest of each batch that is drawn, with the latents that earlier updates have written."""
+    found, replay = [], algorithm.replay_buffer
+    sample = replay.sample
+
+    def noted(rows):
+        drawn = sample(rows)
+        content = b"".join(drawn.columns[name].tobytes() for name in sorted(drawn.columns))
+        found.append(hashlib.sha256(content).hexdigest())
+        return drawn
+
+    replay.sample = noted
+    while len(found) < updates:
+        algorithm.train()
+    return found[:updates]
+
+
+@pytest.mark.long
+def test_learner_in_a_process_of_its_own_does_not_depend_on_the_clock(build, tmp_path):
+    """Iterations end amid the updates that are due, at another one in each run."""
+
+    def config(seconds):
+        config = tiny_config(variant="v2", replay_context=1, training_ratio=160)
+        config.learners(num_learners=1, num_cpus_per_learner=0.5)
+        config.reporting(min_time_s_per_iteration=seconds)
+        return config.checkpointing(exact_resume=True)
+
+    algorithm = build(config(0.5))
+    batches_until(algorithm, 5)
+    path = algorithm.save_to_path(tmp_path / "checkpoint")
+    expected = batches_until(algorithm, 60)
+    resumed = build(config(0.1))
+    resumed.restore_from_path(path)
+    assert batches_until(resumed, 60) == expected
 
 
 class Starts(RLlibCallback):
