@@ -1,6 +1,7 @@
 """The example of docs/callbacks.md runs, and reports what the page says."""
 
 import json
+import sys
 
 from documents import ROOT, blocks
 from tiny import tiny_config
@@ -14,6 +15,8 @@ def test_the_example_reports_its_metrics(tmp_path, monkeypatch):
     (example,) = blocks((ROOT / "docs" / "callbacks.md").read_text(), "python")
     (tmp_path / "my_callbacks.py").write_text(example)
     monkeypatch.syspath_prepend(tmp_path)
+    # Of another test.
+    monkeypatch.delitem(sys.modules, "my_callbacks", raising=False)
     config = tiny_config(num_steps_sampled_before_learning_starts=300)
     algorithm = config.update_from_dict({"callbacks": "my_callbacks:Reach"}).build_algo()
     try:

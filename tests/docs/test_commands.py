@@ -4,6 +4,7 @@ import ast
 import importlib
 import os
 import shlex
+import sys
 from pathlib import Path
 
 import click
@@ -66,6 +67,8 @@ def understood(monkeypatch, tmp_path):
     callback = "from ray.rllib.callbacks.callbacks import RLlibCallback as Reach\n"
     (tmp_path / "my_callbacks.py").write_text(callback)
     monkeypatch.syspath_prepend(tmp_path)
+    # Of another test.
+    monkeypatch.delitem(sys.modules, "my_callbacks", raising=False)
     return taken
 
 

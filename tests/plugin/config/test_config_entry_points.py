@@ -1,6 +1,7 @@
 """Options by method and by dict, and under the names of RLlib's former DreamerV3."""
 
 import inspect
+import sys
 
 import pytest
 from tiny import tiny_config
@@ -166,6 +167,8 @@ def on_result(**arguments):
 def callbacks(tmp_path, monkeypatch):
     (tmp_path / "my_callbacks.py").write_text(CALLBACKS)
     monkeypatch.syspath_prepend(tmp_path)
+    # Of another test.
+    monkeypatch.delitem(sys.modules, "my_callbacks", raising=False)
 
 
 @pytest.mark.usefixtures("callbacks")
