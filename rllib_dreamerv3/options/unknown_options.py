@@ -11,6 +11,7 @@ from rllib_dreamerv3.options.table import REPLAY_BUFFER
 
 # Algorithm, what to do instead, and its options that one sentence is about.
 _GROUPS = (
+    ("an older DreamerV3", "set model_size instead", "model_dimension"),
     ("PPO", "DreamerV3 has no clipping: leave it out", "clip_param vf_clip_param"),
     (
         "PPO",

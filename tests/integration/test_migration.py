@@ -352,5 +352,5 @@ def test_action_repeat_that_a_wrapper_did_is_missed_in_our_atari_alone(caplog):
 
 
 def test_what_older_examples_called_the_size_names_the_nearest():
-    with pytest.raises(ConfigError, match=r"'model_dimension'\. .*'model_size'"):
+    with pytest.raises(ConfigError, match=r"'model_dimension': .*model_size"):
         configured({"training": {"model_dimension": "XS"}})
