@@ -264,7 +264,6 @@ def train_file(file: str, **options: Any) -> None:
 def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -> int:
     from rllib_cli.display import open_display
     from rllib_cli.stop_criteria import describe
-    from rllib_cli.tune_run import RunOptions, run_all
 
     # First, since importing Ray and TensorFlow takes seconds.
     extend_import_path(options["pythonpath"])
@@ -304,6 +303,9 @@ def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -
                 f"{experiment.algorithm_name} on {experiment.env_name}, "
                 f"{describe(experiment.stop)}; results in {experiment.directory()}"
             )
+        # Only now: it imports NumPy, and mistakes are reported before that.
+        from rllib_cli.tune_run import RunOptions, run_all
+
         ray_options = {
             "address": options["ray_address"],
             "num_cpus": options["ray_num_cpus"],
