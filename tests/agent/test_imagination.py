@@ -168,5 +168,8 @@ def test_masks_are_recorded_at_the_start_and_predicted_after_it():
         state = State(trajectory.state.h[i], trajectory.state.index[i])
         np.testing.assert_array_equal(trajectory.mask[i], model.world_model.mask.allowed(state))
     assert not np.array_equal(trajectory.mask[1], trajectory.mask[0])
+    np.testing.assert_array_equal(
+        trajectory.flat_mask(2), np.concatenate([trajectory.mask[0], trajectory.mask[1]])
+    )
     # The choice in each state is one that its mask allows.
     assert np.all(trajectory.mask.numpy()[trajectory.action.numpy() == 1.0])

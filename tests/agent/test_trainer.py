@@ -26,7 +26,7 @@ from rllib_dreamerv3.agent.losses.reward_signal import reward_signal
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.agent.networks.state import State
-from rllib_dreamerv3.records import IS_FIRST, LATENT_H, LATENT_INDEX, REWARD
+from rllib_dreamerv3.records import ACTION_MASK, IS_FIRST, LATENT_H, LATENT_INDEX, REWARD
 from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 
 # What it reports
@@ -372,3 +372,19 @@ def test_bins_that_are_no_targets_stay_mirror_images():
                 low, high = array.numpy()[..., :102], array.numpy()[..., :-103:-1]
                 assert low.all()
                 np.testing.assert_array_equal(low, high, err_msg=array.name)
+
+
+def test_loss_of_a_choice_has_the_mask_of_its_own_state():
+    """The recorded mask leaves one choice in the first state; in the next there are more."""
+    actions = dataclasses.replace(synthetic.DISCRETE, masked=True)
+    trainer = make_trainer(synthetic.VECTOR, actions, dataclasses.replace(V1, horizon_H=1))
+    batch = synthetic.batch(synthetic.VECTOR, actions)
+    shape = batch[IS_FIRST].shape
+    for choices in (1, 2):
+        mask = np.arange(actions.size) < choices
+        batch[ACTION_MASK] = tf.constant(np.broadcast_to(mask, [*shape, actions.size]))
+        entropy = run(trainer, batch)["ACTOR_action_entropy"]
+        if choices == 1:
+            assert entropy == pytest.approx(0.0, abs=1e-5)
+        else:
+            assert 0.01 < entropy <= np.log(2) + 1e-5
