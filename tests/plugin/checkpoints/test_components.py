@@ -8,9 +8,18 @@ import pytest
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.plugin.checkpoints.components import ArrayFiles, CounterFiles, FileComponent
 
+COUNTERS = {
+    "records": 11,
+    "env_steps": 11,
+    "pending_updates": 0,
+    "generation": 1,
+    "time_total_s": 60.5,
+    "update_schedule": {"first_record": 3, "settled": 4.5, "updates": 2},
+    "episodes": [],
+}
 COMPONENTS = {
     "arrays.safetensors": lambda: ArrayFiles(lambda: {"x": np.zeros(1)}, lambda _: None),
-    "counters.json": lambda: CounterFiles(lambda: {"records": 1}, lambda _: None),
+    "counters.json": lambda: CounterFiles(lambda: COUNTERS, lambda _: None),
 }
 
 
