@@ -102,7 +102,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                     *arguments,
                     f"--compute-dtype={options.compute_dtype}",
                     f"--device={options.device}",
-                    f"--imag-last={options.imag_last}",
+                    *([f"--imag-last={options.imag_last}"] if options.imag_last else []),
                 ],
                 options.threads,
             )
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--compute-dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="of our update")
     parser.add_argument(
-        "--imag-last", type=int, default=0, help="the option of our update; 0: all records"
+        "--imag-last", type=int, help="the option of our update (default: all records)"
     )
     parser.add_argument("--runs", type=int, default=10, help="updates, or pairs, that are timed")
     add_peer_arguments(parser, PEERS)
