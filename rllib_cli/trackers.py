@@ -7,6 +7,7 @@ waits half an hour for Weights & Biases, and leaves runs of MLflow running. Here
 
 import logging
 import os
+from abc import abstractmethod
 from pathlib import Path
 from typing import Any
 
@@ -45,8 +46,9 @@ class _ClosedByUs(LoggerCallback):
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
         """Does nothing: :meth:`close` follows."""
 
+    @abstractmethod
     def close(self, interrupted: bool) -> None:
-        raise NotImplementedError
+        """Closes the tracker; see :func:`close_trackers`."""
 
 
 class Wandb(_ClosedByUs, WandbLoggerCallback):

@@ -15,6 +15,16 @@ from processes import left_behind
 from rllib_cli.main import cli
 
 
+def read_until(process, reached):
+    """What the command prints until a condition on it holds."""
+    seen = ""
+    while not reached(seen):
+        line = process.stdout.readline()
+        assert line, seen
+        seen += line
+    return seen
+
+
 @pytest.mark.long
 def test_interrupted_training_is_saved_resumed_and_evaluated():
     train = (
@@ -22,11 +32,7 @@ def test_interrupted_training_is_saved_resumed_and_evaluated():
         *("--config", json.dumps(TINY), "--storage-path", "results", "--experiment-name", "mine"),
     )
     process = start(*train, "--stop", '{"training_iteration": 1000}')
-    seen = ""
-    while len(iterations(seen)) < 2:
-        line = process.stdout.readline()
-        assert line, seen
-        seen += line
+    seen = read_until(process, lambda seen: len(iterations(seen)) >= 2)
     # To the whole group, Ray's processes included, as a terminal does.
     os.killpg(process.pid, signal.SIGINT)
     seen += process.communicate()[0]
@@ -84,11 +90,7 @@ def test_a_signal_to_the_process_group_saves_the_run():
         *("--config", json.dumps({**TINY, "num_env_runners": 1}), "--storage-path", "results"),
         *("--stop", '{"training_iteration": 1000}'),
     )
-    seen = ""
-    while len(iterations(seen)) < 1:
-        line = process.stdout.readline()
-        assert line, seen
-        seen += line
+    seen = read_until(process, lambda seen: len(iterations(seen)) >= 1)
     os.killpg(process.pid, signal.SIGTERM)
     seen += process.communicate()[0]
     assert process.returncode == 130, seen
@@ -197,16 +199,9 @@ def test_a_run_that_is_stopped_at_once_says_how_it_goes_on():
         *("--config", json.dumps(TINY), "--storage-path", "results", "--checkpoint-freq", 1),
         *("--stop", '{"training_iteration": 1000}'),
     )
-    seen = ""
-    while len(iterations(seen)) < 2:
-        line = process.stdout.readline()
-        assert line, seen
-        seen += line
+    seen = read_until(process, lambda seen: len(iterations(seen)) >= 2)
     process.send_signal(signal.SIGINT)
-    while "Ctrl-C again" not in seen:
-        line = process.stdout.readline()
-        assert line, seen
-        seen += line
+    seen += read_until(process, lambda seen: "Ctrl-C again" in seen)
     process.send_signal(signal.SIGINT)
     seen += process.communicate()[0]
     assert process.returncode == 130, seen
