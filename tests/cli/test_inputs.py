@@ -12,11 +12,11 @@ from rllib_dreamerv3.startup import import_path
 @pytest.mark.parametrize(
     "names",
     [
-        "mine:Own",
-        "mine.envs:Own-v0",
-        {"env": {"grid_search": ["CartPole-v1", "mine:Own"]}},
-        {"callbacks": ["mine:Reach"]},
-        {"callbacks": "mine.Reach"},
+        "only_there:Own",
+        "only_there.envs:Own-v0",
+        {"env": {"grid_search": ["CartPole-v1", "only_there:Own"]}},
+        {"callbacks": ["only_there:Reach"]},
+        {"callbacks": "only_there.Reach"},
     ],
 )
 def test_the_working_directory_comes_last_where_a_module_is_only_there(names, monkeypatch):

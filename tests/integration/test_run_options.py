@@ -121,12 +121,11 @@ def test_callbacks_of_the_algorithm_are_called_in_time(algorithm, tmp_path):
     assert events == [("loaded", given)]
 
 
-def test_iterations_last_so_long(algorithm):
-    for seconds in (0, 1.5):
-        with with_options(algorithm, min_time_s_per_iteration=seconds):
-            began = time.monotonic()
-            algorithm.train()
-        assert (time.monotonic() - began >= 1.5) == bool(seconds)
+def test_iterations_last_at_least_so_long(algorithm):
+    with with_options(algorithm, min_time_s_per_iteration=1.5):
+        began = time.monotonic()
+        algorithm.train()
+    assert time.monotonic() - began >= 1.5
 
 
 def learned_and_sampled(algorithm):
