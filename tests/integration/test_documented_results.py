@@ -5,7 +5,8 @@ from pathlib import Path
 
 from tiny import tiny_config
 
-from rllib_dreamerv3.reports.history import flat
+from rllib_dreamerv3.reports.history import History, flat
+from rllib_dreamerv3.reports.own_metrics import own_metrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 
@@ -26,3 +27,4 @@ def test_results_have_the_keys_of_the_documentation(build):
     for key, _ in flat(result):
         missing = [name for name in missing if not key.startswith(name.removesuffix("..."))]
     assert not missing
+    assert own_metrics(History([result])) == []

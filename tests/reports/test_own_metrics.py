@@ -75,6 +75,11 @@ def test_metrics_of_callbacks_and_numbers_of_info_are_found():
     ]
 
 
+def test_metrics_outside_of_rllibs_groups_are_the_users():
+    history = History(one | {"best": 3.0, "mine": {"rate": 0.5}} for one in results())
+    assert [each.key for each in own_metrics(history)] == ["best", "mine/rate"]
+
+
 @pytest.mark.parametrize("own", [{}, {"<b>": 1.0}, {str(i): i for i in range(100)}])
 def test_the_page_has_a_section_if_there_are_any(own, tmp_path):
     write_run(tmp_path / "a" / "b", list(results(lambda _: own)))
