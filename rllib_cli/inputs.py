@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def extend_import_path(directories: Sequence[str | Path], names: Any = None) -> 
     """Adds the directories of the user's modules to the import path.
 
     Processes that are started later inherit them. The working directory is only added if a module
-    is named that is not found elsewhere, and after all others: it may be a folder of somebody
+    is named that is in it and nowhere else, and after all others: it may be a folder of somebody
     else's, whose ``numpy.py`` must not be imported instead of NumPy.
 
     Args:
@@ -75,8 +76,11 @@ def extend_import_path(directories: Sequence[str | Path], names: Any = None) -> 
         sys.path[:] = [*first, *(path for path in sys.path if path not in first)]
         after = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
         os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys([*first, *after]))
-    if any(importlib.util.find_spec(module) is None for module in _modules(names)):
-        import_last_from(os.getcwd())
+    for module in _modules(names):
+        # Not for a misspelt name either.
+        if importlib.util.find_spec(module) is None and PathFinder.find_spec(module, [os.getcwd()]):
+            import_last_from(os.getcwd())
+            return
 
 
 def _modules(value: Any, separator: str = ":") -> Iterator[str]:

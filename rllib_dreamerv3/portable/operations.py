@@ -4,7 +4,7 @@ A model is a program for TensorFlow. One of somebody else's is only run if it ha
 operations than exported policies have.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +30,16 @@ _NAMES = (
     "UnsortedSegmentSum Unpack Where While Xdivy Xlogy ZerosLike "
 )
 ALLOWED = frozenset(_NAMES.split())
+# In functions that TensorFlow adds to every SavedModel, and which neither loading nor acting runs.
+_SAVING = ALLOWED | {
+    *("AssignVariableOp", "DisableCopyOnRead", "MergeV2Checkpoints", "RestoreV2", "SaveV2"),
+    *("ShardedFilename", "StaticRegexFullMatch", "StringJoin"),
+}
 _FILE = "saved_model.pb"
 
 
 def check_operations(folder: Path, saved_model: Any) -> None:
-    """Checks the operations of a SavedModel that run when it is loaded or called.
+    """Checks the operations of all functions of a SavedModel.
 
     Args:
         folder: Of the SavedModel.
@@ -57,28 +62,39 @@ def check_operations(folder: Path, saved_model: Any) -> None:
     # Graphs of TensorFlow 1 run on loading, whatever is in them.
     if len(graphs) != 1 or not graphs[0].object_graph_def.concrete_functions:
         raise ValueError(f"{folder / _FILE} was not saved by TensorFlow 2 for this package.")
-    for name in sorted(set(_operations(graphs[0]))):
-        if name not in ALLOWED:
-            raise ValueError(
-                f"{folder} is not run: it has the operation {name!r}, which no exported policy "
-                "has. It may have been made to read or write your files."
-            )
+    functions = {each.signature.name: each for each in graphs[0].graph_def.library.function}
+    run = _reached(graphs[0].object_graph_def.concrete_functions, functions)
+    found = run - functions.keys()
+    for name, function in functions.items():
+        # Only saving is excused from the list, and only where nothing calls it.
+        found |= {node.op for node in function.node_def} - (
+            functions.keys() | (ALLOWED if name in run else _SAVING)
+        )
+        # Some let TensorFlow run another function instead of this one (api_implements).
+        for attribute in function.attr:
+            if not attribute.startswith("_"):
+                raise ValueError(
+                    f"{folder} is not run: its function {name!r} has the attribute "
+                    f"{attribute!r}, which no exported policy has."
+                )
+    for name in sorted(found - ALLOWED):
+        raise ValueError(
+            f"{folder} is not run: it has the operation {name!r}, which no exported policy has. It "
+            "may have been made to read or write your files."
+        )
 
 
-def _operations(graph: Any) -> Iterator[str]:
-    """Yields the operations of all functions of the object graph, and of those they call."""
-    functions = {function.signature.name: function for function in graph.graph_def.library.function}
-    waiting, seen = list(graph.object_graph_def.concrete_functions), set()
+def _reached(names: Iterable[str], functions: Mapping[str, Any]) -> set[str]:
+    """Returns functions and operations that are reached from functions."""
+    waiting, seen = list(names), set()
     while waiting:
         name = waiting.pop()
         if name in seen:
             continue
         seen.add(name)
-        if name not in functions:
-            yield name
-            continue
-        for node in functions[name].node_def:
+        for node in functions[name].node_def if name in functions else ():
             waiting.append(node.op)
             for attribute in node.attr.values():
                 called = [attribute.func.name, *(each.name for each in attribute.list.func)]
                 waiting += filter(None, called)
+    return seen

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +22,7 @@ from rllib_dreamerv3.startup import import_path
 )
 def test_the_working_directory_comes_last_where_a_module_is_only_there(names, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", "before")
+    Path("only_there").mkdir()
     path = list(sys.path)
     extend_import_path((), names)
     assert sys.path == [*path, os.getcwd()]
@@ -37,6 +39,7 @@ def test_the_working_directory_comes_last_where_a_module_is_only_there(names, mo
         "ALE/Pong-v5",
         "gymnasium:CartPole-v1",
         "http://host",
+        "neither_there:Own",
         {"env": "CartPole-v1", "env_config": {"place": "host:8080", "file": "levels.json"}},
     ],
 )

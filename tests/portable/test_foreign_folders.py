@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 from exported_folders import exported_folder
+from tensorflow.core.protobuf import saved_model_pb2
 
 from rllib_dreamerv3.portable import load
 from rllib_dreamerv3.portable.described import described_as_text
@@ -99,6 +100,37 @@ def of_tensorflow_1(folder):
     seal(folder)
 
 
+def edit(folder, change):
+    file = folder / "savedmodel" / "saved_model.pb"
+    message = saved_model_pb2.SavedModel.FromString(file.read_bytes())
+    change(message.meta_graphs[0])
+    file.write_bytes(message.SerializeToString())
+    seal(folder)
+
+
+def writes_in_a_function_that_nothing_calls(folder):
+    """As TensorFlow may run it instead of another one that is called."""
+    writes_when_called(folder)
+    theirs = (folder / "savedmodel" / "saved_model.pb").read_bytes()
+    evil = saved_model_pb2.SavedModel.FromString(theirs).meta_graphs[0].graph_def.library.function
+    replace_model(folder, tf.Module(), serving_default=returns_its_input)
+    edit(folder, lambda graph: graph.graph_def.library.function.extend(evil))
+
+
+def lets_another_function_run(folder):
+    def change(graph):
+        for function in graph.graph_def.library.function:
+            function.attr["api_implements"].s = b"step"
+
+    replace_model(folder, tf.Module(), serving_default=returns_its_input)
+    edit(folder, change)
+
+
+@tf.function(input_signature=[tf.TensorSpec([None], tf.bool, "is_first")])
+def returns_its_input(is_first):
+    return {"mode": is_first}
+
+
 def in_another_form(folder):
     (folder / "savedmodel" / "saved_model.pbtxt").write_text("")
     seal(folder)
@@ -109,6 +141,8 @@ def in_another_form(folder):
     [
         (writes_when_called, "'WriteFile'"),
         (writes_in_a_branch, "'WriteFile'"),
+        (writes_in_a_function_that_nothing_calls, "'WriteFile'"),
+        (lets_another_function_run, "attribute 'api_implements'"),
         (reads_when_loaded, "Table"),
         (of_tensorflow_1, "not saved by TensorFlow 2"),
         (in_another_form, r"not a SavedModel with a single saved_model\.pb"),
