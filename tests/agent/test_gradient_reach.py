@@ -1,6 +1,7 @@
 """What each loss trains: the parts that its gradient reaches in the trainer's own passes."""
 
 import dataclasses
+from functools import cache
 
 import numpy as np
 import pytest
@@ -49,6 +50,7 @@ def reach(tape, loss, trainer):
     return {part_of(name) for name, g in gradients.items() if np.any(tf.convert_to_tensor(g))}
 
 
+@cache
 def passes(variant, actions=synthetic.DISCRETE, length=4, **changes):
     """All losses of the trainer's passes by name, under one tape."""
     trainer = make_trainer(variant, actions, **changes)

@@ -105,6 +105,7 @@ def test_ray_serve_hands_the_state_to_the_client(folder, policy, tmp_path):
         assert ask(port, "/act", {"observation": [0.0]})[0] == 422
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
 def test_c_takes_the_same_actions(folder, policy, tmp_path):
     library, program = tf.sysconfig.get_lib(), str(tmp_path / "act")

@@ -83,7 +83,7 @@ def test_ratio_is_kept_with_parallel_environments(build, runners, envs):
         num_env_runners=runners, num_envs_per_env_runner=envs, num_cpus_per_env_runner=0.5
     )
     algorithm = build(config)
-    for _ in range(12):
+    for _ in range(8):
         result = algorithm.train()
     assert result["actual_training_ratio"] == pytest.approx(8, rel=0.15)
     assert result["replay_buffer"]["num_segments"] == max(1, runners) * envs
@@ -135,7 +135,7 @@ class Recorder(RLlibCallback):
 
 
 def test_users_episode_callbacks_see_whole_episodes(build):
-    config = tiny_config().callbacks(Recorder)
+    config = tiny_config(training_ratio=1).callbacks(Recorder)
     config.reporting(metrics_num_episodes_for_smoothing=1)
     algorithm = build(config)
     for _ in range(60):

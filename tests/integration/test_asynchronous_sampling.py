@@ -286,8 +286,9 @@ def test_a_checkpoint_in_mid_flight_loses_no_count_and_glues_nothing(algorithm, 
     train_until(algorithm, lambda: sampling.records_in_flight >= RUNNERS)
     algorithm.restore_from_path(path)
     assert sampling.records_in_flight == 0
-    restored = algorithm.get_counters()
-    assert {**restored, "generation": 0} == {**counters, "generation": 0}
+    # A restore begins new streams, and takes time.
+    changed = {"generation": 0, "time_total_s": 0}
+    assert algorithm.get_counters() | changed == counters | changed
     target = counters["records"] + 100
     # Each env runner begins one stream, the slowest one on a busy machine late.
     train_until(

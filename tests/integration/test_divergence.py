@@ -115,31 +115,32 @@ def test_rewards_in_replay_that_are_not_finite_count_as_divergence(
         np.testing.assert_array_equal(value, before[name])
 
 
-class OneExtremeObservation(gym.Wrapper):
-    """CartPole that shows a number once whose square is too great for float32."""
+class ExtremeObservations(gym.Wrapper):
+    """CartPole that shows numbers at some steps whose square is too great for float32."""
 
-    def __init__(self, config=None):
+    def __init__(self, config):
         super().__init__(gym.make("CartPole-v1"))
         self.observation_space = gym.spaces.Box(-np.inf, np.inf, (4,), np.float32)
-        self.steps = 0
+        self.steps, self.extreme = 0, config["at"]
 
     def step(self, action):
         observation, *rest = self.env.step(action)
         self.steps += 1
-        if self.steps == 130:
+        if self.steps in self.extreme:
             observation = np.full_like(observation, 1e30)
         return observation, *rest
 
 
-def extreme(on_divergence):
-    config = tiny_config(OneExtremeObservation, symlog_obs=False)
+def extreme(on_divergence, at):
+    config = tiny_config(ExtremeObservations, symlog_obs=False)
+    config.environment(env_config={"at": at})
     return config.fault_tolerance(on_divergence=on_divergence)
 
 
 def test_ignored_updates_are_counted_and_the_others_go_on(build):
-    algorithm = build(extreme("ignore"))
+    algorithm = build(extreme("ignore", at=[20, 50, 80, 110]))
     seen = {False: 0, True: 0}
-    while min(seen.values()) < 3 and sum(seen.values()) < 300:
+    while min(seen.values()) < 2 and sum(seen.values()) < 300:
         before, ignored = weights_of(algorithm), algorithm.divergence.ignored
         result = algorithm.train()
         was_ignored = result["num_updates_ignored"] - ignored
@@ -150,7 +151,7 @@ def test_ignored_updates_are_counted_and_the_others_go_on(build):
                 np.testing.assert_array_equal(value, after[name])
         # Before the first of them, some are good.
         seen[bool(was_ignored)] += bool(was_ignored) or result["num_updates_ignored"] > 0
-    assert min(seen.values()) >= 3
+    assert min(seen.values()) >= 2
     assert result["num_updates_ignored"] == seen[True]
     assert result["num_grad_updates_lifetime"] == int(trainer_of(algorithm).updates)
     assert all(np.isfinite(x).all() for x in weights_of(algorithm).values())
@@ -158,7 +159,7 @@ def test_ignored_updates_are_counted_and_the_others_go_on(build):
 
 
 def test_rewound_run_goes_on_from_the_checkpoint(build, tmp_path):
-    algorithm = build(extreme("rewind"))
+    algorithm = build(extreme("rewind", at=[130]))
     for _ in range(4):
         result = algorithm.train()
     path = algorithm.save_to_path(tmp_path / "checkpoint")
@@ -180,10 +181,10 @@ def test_rewound_run_goes_on_from_the_checkpoint(build, tmp_path):
     assert all(
         np.abs(value - weights[name]).max() < 0.1 for name, value in weights_of(algorithm).items()
     )
-    for _ in range(20):
+    for _ in range(8):
         result = algorithm.train()
     assert result["num_rewinds"] == 1
-    assert result["training_iteration"] == iteration + 21
+    assert result["training_iteration"] == iteration + 9
     assert str(path) in json.loads((recordings(algorithm)[0] / "summary.json").read_text()).values()
 
 
@@ -203,9 +204,9 @@ def test_each_rewind_draws_other_rows(build, tmp_path):
     assert len(set(map(tuple, starts))) == 4
 
 
-@pytest.mark.parametrize("runners", [0, 1])
+@pytest.mark.parametrize("runners", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_run_is_rewound_three_times_at_most(build, tmp_path, runners):
-    rates = [[0, 1e-4], [140, 1e-4], [141, 1e6]]
+    rates = [[0, 1e-4], [126, 1e-4], [127, 1e6]]
     config = tiny_config(world_model_lr=rates).fault_tolerance(on_divergence="rewind")
     config.env_runners(num_env_runners=runners, num_cpus_per_env_runner=0.5)
     algorithm = build(config)
@@ -223,7 +224,7 @@ def test_run_without_a_checkpoint_is_not_rewound(build):
 
 
 def test_tune_finds_the_recording_and_the_checkpoint_in_the_trials_directory(tmp_path):
-    config = tiny_config(world_model_lr=[[0, 1e-4], [140, 1e-4], [141, 1e6]])
+    config = tiny_config(world_model_lr=[[0, 1e-4], [126, 1e-4], [127, 1e6]])
     (result,) = tune.Tuner(
         "DreamerV3",
         param_space=config.to_dict(),

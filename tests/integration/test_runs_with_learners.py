@@ -17,7 +17,7 @@ from rllib_dreamerv3.plugin.learners.group import ask_learner
 cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 # No finite parameter is left after the first of these steps.
-DIVERGING = [[0, 1e-4], [160, 1e-4], [161, 1e6]]
+DIVERGING = [[0, 1e-4], [136, 1e-4], [137, 1e6]]
 
 
 class NowAndThenExtreme(gym.Env):
