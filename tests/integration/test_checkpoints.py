@@ -427,6 +427,7 @@ for n in range(10_000):
 """
 
 
+@pytest.mark.long
 def test_killed_while_saving_over_it_the_old_or_the_new_is_there(tmp_path):
     rng = random.Random(0)
     path = tmp_path / "checkpoint"

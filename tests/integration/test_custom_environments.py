@@ -146,7 +146,7 @@ def test_a_constructor_that_raises_in_env_runners_is_reported(caplog):
 
 
 @pytest.mark.usefixtures("as_in_a_script")
-@pytest.mark.parametrize("validate", [True, False])
+@pytest.mark.parametrize("validate", [True, pytest.param(False, marks=pytest.mark.long)])
 def test_one_of_several_env_runners_that_cannot_be_made(build, validate):
     class Licensed(Base):
         def __init__(self, env_config):

@@ -182,6 +182,7 @@ def test_an_env_runner_that_died_between_two_calls_is_noticed_and_gets_its_weigh
     check_records(algorithm)
 
 
+@pytest.mark.long
 def test_saving_and_restoring_wait_for_no_env_runner_that_hangs(faulty, tmp_path):
     algorithm, directory = faulty
     algorithm.train()

@@ -67,7 +67,7 @@ def test_env_runners_can_be_added_and_removed(algorithm):
     assert len(set(prefixes)) == 2
     group._worker_manager.remove_actor(1)
     before = steps(algorithm)
-    for _ in range(20):
+    for _ in range(5):
         after = steps(algorithm)
     assert after > before
 

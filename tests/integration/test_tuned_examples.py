@@ -190,8 +190,8 @@ def one_of_each_kind() -> list:
     """All files; those whose kind another has before them are trained in long tests only."""
     known, files = [], []
     for file in (file for file in YAML_FILES if file.stem in LEARNED):
-        variant, observations, actions = LEARNED[file.stem]
-        kind = variant, {type(x) for x in observations}, {type(x) for x in actions}
+        variant, observations, _ = LEARNED[file.stem]
+        kind = variant, {type(x) for x in observations}
         files.append(
             pytest.param(file, id=file.stem, marks=[pytest.mark.long] if kind in known else [])
         )

@@ -274,7 +274,7 @@ def area_weights(size: int, new: int) -> np.ndarray:
 def test_images_shrink_by_averaging_areas(shape: tuple[int, int]) -> None:
     values = np.random.default_rng(0).integers(0, 256, (2, *shape, 3), dtype=np.uint8)
     rows, columns = area_weights(shape[0], 64), area_weights(shape[1], 64)
-    expected = np.einsum("yh,nhwc,xw->nyxc", rows, values.astype(float), columns)
+    expected = np.einsum("yh,nhwc,xw->nyxc", rows, values.astype(float), columns, optimize=True)
     resized = resize(values, 64, 64)
     assert resized.dtype == np.uint8
     np.testing.assert_allclose(resized, expected, rtol=0, atol=0.5001)

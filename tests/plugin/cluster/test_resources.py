@@ -225,6 +225,7 @@ print(ray.get(bound.threads.remote(cores={0})))
 """
 
 
+@pytest.mark.long
 def test_workers_compute_with_their_share_of_cpus_and_at_most_the_cores_they_are_bound_to():
     done = subprocess.run(
         [sys.executable, "-c", THREADS_IN_WORKERS], capture_output=True, text=True
