@@ -6,6 +6,8 @@ as soon as they exist; the algorithm itself is imported when it is looked up.
 
 The hooks also put TensorFlow into version-2 mode, which RLlib disables if it is imported first.
 
+Tune's table of a trial's config gets the changed options only.
+
 TensorFlow Probability takes more than a second to import. RLlib imports it with itself, for action
 distributions that this algorithm does not use; the hooks defer that until they are used.
 Does not import Ray.
@@ -32,6 +34,7 @@ def install_import_hooks() -> None:
     wrapt.register_post_import_hook(_defer_probability, "ray.rllib.utils.framework")
     wrapt.register_post_import_hook(_register_with_rllib, "ray.rllib.algorithms.registry")
     wrapt.register_post_import_hook(_register_with_tune, "ray.tune.registry")
+    wrapt.register_post_import_hook(_shorten_config_tables, "ray.tune.experimental.output")
 
 
 def import_algorithm() -> Any:
@@ -69,3 +72,11 @@ def _register_with_tune(registry: ModuleType) -> None:
     # The registry stores pickles, since Ray's workers read it too. register_trainable() would need
     # the class now.
     registry._global_registry.register(registry.TRAINABLE_CLASS, NAME, _PickledAsTheClass())
+
+
+def _shorten_config_tables(output: ModuleType) -> None:
+    def print_config(*args: Any) -> None:
+        module = import_module("rllib_dreamerv3.plugin.tune.trial_table")
+        module.print_changed_options(*args)
+
+    wrapt.wrap_function_wrapper(output, "ProgressReporter._print_config", print_config)

@@ -98,9 +98,7 @@ def test_nothing_else_of_the_context_record_matters():
     ("observations", "actions"),
     [
         pytest.param(synthetic.VECTOR, synthetic.DISCRETE, id="reinforce"),
-        pytest.param(
-            synthetic.IMAGE, synthetic.CONTINUOUS, id="dynamics", marks=pytest.mark.long
-        ),
+        pytest.param(synthetic.IMAGE, synthetic.CONTINUOUS, id="dynamics", marks=pytest.mark.long),
     ],
 )
 def test_restored_trainer_continues_to_the_last_bit(observations, actions):

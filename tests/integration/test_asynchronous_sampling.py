@@ -293,9 +293,7 @@ def test_a_checkpoint_in_mid_flight_loses_no_count_and_glues_nothing(algorithm, 
     # Each env runner begins one stream, the slowest one on a busy machine late.
     train_until(
         algorithm,
-        lambda: (
-            records_of(algorithm) >= target and segments_of(algorithm) >= segments + RUNNERS
-        ),
+        lambda: records_of(algorithm) >= target and segments_of(algorithm) >= segments + RUNNERS,
     )
     check_records(algorithm)
     assert segments_of(algorithm) == segments + RUNNERS

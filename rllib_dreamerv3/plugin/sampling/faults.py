@@ -2,6 +2,7 @@
 
 import logging
 import math
+import warnings
 from typing import Any
 
 import ray
@@ -13,6 +14,7 @@ from ray.rllib.env.env_runner import (
     NUM_ENV_STEP_FAILURES_LIFETIME,
 )
 from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
+from ray.util.annotations import RayDeprecationWarning
 
 from rllib_dreamerv3.envs.checked import failed_call, name_of_env
 from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, describe
@@ -121,4 +123,9 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
 def was_restarted() -> bool:
     """Whether this is an actor that Ray has restarted after its process died."""
     context = ray.get_runtime_context() if ray.is_initialized() else None
-    return bool(context and context.get_actor_id() and context.was_current_actor_reconstructed)
+    if not context or not context.get_actor_id():
+        return False
+    with warnings.catch_warnings():
+        # Ray's own property reads a deprecated one.
+        warnings.simplefilter("ignore", RayDeprecationWarning)
+        return bool(context.was_current_actor_reconstructed)

@@ -61,7 +61,7 @@ def _options(config: AlgorithmConfig) -> dict[str, Any]:
         options = {"env": rllibs.pop("env", None), **own, **rllibs, **own}
     else:
         options = rllibs
-    return {name: _plain(value) for name, value in options.items()}
+    return {name: plain(value) for name, value in options.items()}
 
 
 def _defaults(config: AlgorithmConfig) -> dict[str, Any]:
@@ -76,18 +76,18 @@ def _defaults(config: AlgorithmConfig) -> dict[str, Any]:
     return {**_options(fresh), **of_variant}
 
 
-def _plain(value: Any) -> Any:
-    """Converts a value to YAML's own types."""
+def plain(value: Any) -> Any:
+    """Converts a value to YAML's own types; classes and functions to their names."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Enum):
-        return _plain(value.value)
+        return plain(value.value)
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, Mapping):
-        return {str(name): _plain(x) for name, x in value.items()}
+        return {str(name): plain(x) for name, x in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [_plain(x) for x in value]
+        return [plain(x) for x in value]
     if hasattr(value, "__qualname__"):
         return f"{value.__module__}.{value.__qualname__}"
     return repr(value)
