@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from textwrap import indent
 from typing import Any
@@ -24,6 +25,12 @@ from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_complete
 
 RETURN_MEAN = "env_runners/episode_return_mean"
 _RESUME = "Resume:     the same command with --resume"
+
+# Argument of a scheduler that says what it changes, and an example.
+_CHANGES = {
+    "pbt": ("hyperparam_mutations", '{"entropy_scale": [1e-4, 3e-4, 1e-3]}'),
+    "pb2": ("hyperparam_bounds", '{"entropy_scale": [1e-4, 1e-3]}'),
+}
 
 # With less free space, Tune cannot even write its report of a failure.
 _FULL_DISK_BYTES = 1 << 20
@@ -186,8 +193,25 @@ def _scheduler(options: RunOptions) -> Any:
         given = {"metric": RETURN_MEAN, "mode": "max", **given}
         notes: list[str] = []
         given["metric"] = stop_criteria.current_name(given["metric"], notes)
+    _check_needs(name, given)
     with reraise_as(InputError, options.verbosity):
         return create_scheduler(name, **given)
+
+
+def _check_needs(scheduler: str, given: Mapping[str, Any]) -> None:
+    """Raises InputError if a scheduler lacks a package, or what to change in the options."""
+    if scheduler == "pb2" and find_spec("sklearn") is None:
+        raise InputError(
+            "--scheduler pb2 needs the package scikit-learn, which is not installed: "
+            "pip install scikit-learn"
+        )
+    if scheduler in _CHANGES:
+        key, example = _CHANGES[scheduler]
+        if not given.get(key):
+            raise InputError(
+                f"--scheduler {scheduler} needs {key}, the options that it changes and their "
+                f"values: --scheduler-config '{{\"{key}\": {example}}}'"
+            )
 
 
 def _run(

@@ -35,6 +35,7 @@ Source: 2023 code and 2025 code (the papers do not describe the layout).
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 
@@ -49,6 +50,16 @@ LATENT_H = "latent/h"
 LATENT_INDEX = "latent/index"
 
 Columns = dict[str, np.ndarray]
+
+
+MAX_FILE_NAME = 255
+"""Characters in the name of a file, on all usual file systems."""
+
+
+def file_name(column: str) -> str:
+    """Returns the name of a column's file in checkpoints of replay."""
+    # Quoting also keeps an index from pointing outside its directory.
+    return quote(column, safe="") + ".npy"
 
 
 class EndedEpisode(NamedTuple):

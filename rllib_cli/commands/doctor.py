@@ -83,7 +83,8 @@ def examine(
 
     with open_display(plain=verbosity > 0) as display:
         if target and Path(target).expanduser().is_dir():
-            return _diagnose(Path(target).expanduser(), display)
+            with reraise_as(InputError, verbosity):
+                return _diagnose(Path(target).expanduser(), display)
         display.set_phase("loading TensorFlow and RLlib")
         loaded = (
             [from_options("DreamerV3", env, dict(config))]

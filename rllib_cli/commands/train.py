@@ -207,6 +207,15 @@ class _WithoutHidden(click.Command):
                 if not getattr(one, "hidden", False)
                 for name in (*one.opts, *one.secondary_opts)
             ]
+            # --name is the end of --experiment-name, but looks more like --num-samples.
+            ending = f"-{error.option_name.lstrip('-')}"
+            meant = next((name for name in shown if name.endswith(ending)), None)
+            if meant:
+                raise click.NoSuchOption(
+                    error.option_name,
+                    f"No such option '{error.option_name}'. Did you mean '{meant}'?",
+                    ctx=ctx,
+                ) from None
             near = get_close_matches(error.option_name, shown)
             raise click.NoSuchOption(error.option_name, possibilities=near, ctx=ctx) from None
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .described import read_described
+from .described import damage_reported, read_described
 from .leaves import chosen_leaf, latent_noise
 from .observations import Observations
-from .runners import Run, open_runner
+from .runners import Run, open_model
 from .state import State, checked_state
 
 MODES = "sample", "mode"
@@ -36,7 +36,19 @@ def load(
     """
     path = Path(directory).expanduser()
     described = read_described(path)
-    return ExportedPolicy(described, open_runner(path, described, format), mode=mode, seed=seed)
+    model = open_model(path, described, format)
+    if mode:
+        _check_mode(mode)
+    with damage_reported(path):
+        policy = ExportedPolicy(described, model.run, mode=mode)
+        policy.check_fit(model.inputs)
+    policy.reset(seed)
+    return policy
+
+
+def _check_mode(mode: Any) -> None:
+    if mode not in MODES:
+        raise ValueError(f"mode must be 'sample' or 'mode', not {mode!r}.")
 
 
 class ExportedPolicy:
@@ -53,14 +65,36 @@ class ExportedPolicy:
     ):
         """Takes the content of ``policy.json``, and the function that runs one step."""
         self.mode = mode or str(described["mode"])
-        if self.mode not in MODES:
-            raise ValueError(f"mode must be 'sample' or 'mode', not {mode!r}.")
+        _check_mode(self.mode)
         self._sizes: Mapping[str, int] = described["state"]
         self._space = described["action_space"]
         self._actions = [chosen_leaf(leaf) for leaf in described["actions"]]
         self._observations = Observations(described)
         self._run = run
         self.reset(seed)
+
+    def check_fit(self, inputs: Mapping[str, tuple[int, ...]]) -> None:
+        """Checks that descriptions of observations, state, actions and the model fit together.
+
+        Args:
+            inputs: Shape of each input of the model, without the axis of environments.
+
+        Raises:
+            Exception: If they do not; of any type if the description makes no sense.
+        """
+        state, begins = self._before(0, None)
+        found = self._model_inputs(self._observations.of_no_environment(), state, begins, self._rng)
+        shapes = {name: x.shape[1:] for name, x in found.items()}
+        for name in sorted({*shapes, *inputs}):
+            if shapes.get(name) != inputs.get(name):
+                raise ValueError(
+                    f"the shape of {name!r} is {shapes.get(name)}, but {inputs.get(name)} in the "
+                    "model"
+                )
+        size = sum(leaf.size for leaf in self._actions)
+        if size != self._sizes["action"]:
+            raise ValueError(f"its actions have {size} elements, not {self._sizes['action']}")
+        _nest(self._space, iter(self._decode(np.zeros((1, size), np.float32))))
 
     @property
     def state(self) -> State | None:
@@ -116,7 +150,7 @@ class ExportedPolicy:
         columns, single = self._observations.encode(observation)
         n = len(next(iter(columns.values())))
         state, begins = self._before(n, is_first)
-        out = self._run({**columns, "is_first": begins, **state._asdict(), **self._noise(rng, n)})
+        out = self._run(self._model_inputs(columns, state, begins, rng))
         return State(out["next_h"], out["next_index"], out[self.mode]), single
 
     def _before(self, n: int, is_first: np.ndarray | None) -> tuple[State, np.ndarray]:
@@ -140,6 +174,17 @@ class ExportedPolicy:
                 f"{n}: call reset() first."
             )
         return state, begins
+
+    def _model_inputs(
+        self,
+        columns: dict[str, np.ndarray],
+        state: State,
+        begins: np.ndarray,
+        rng: np.random.Generator,
+    ) -> dict[str, np.ndarray]:
+        """Returns all inputs of the model."""
+        noise = self._noise(rng, len(begins))
+        return {**columns, "is_first": begins, **state._asdict(), **noise}
 
     def _noise(self, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
         """Draws the noise, in both modes and in a fixed order for reproducibility."""

@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,23 @@ def read_described(directory: Path) -> dict[str, Any]:
     if hashlib.sha256(without).hexdigest() != checksum:
         raise _damaged(path, "its checksum does not match")
     return described
+
+
+@contextmanager
+def damage_reported(directory: Path) -> Iterator[None]:
+    """Reports whatever fails inside as damage of the ``policy.json`` of a folder.
+
+    A checksum does not say that the description makes sense: anybody can compute one.
+
+    Raises:
+        ValueError: For any exception.
+    """
+    try:
+        yield
+    except Exception as error:
+        missing = isinstance(error, KeyError)
+        what = f"it has no {error}" if missing else str(error) or type(error).__name__
+        raise _damaged(directory / POLICY_FILE, what.removesuffix(".")) from error
 
 
 def _damaged(path: Path, what: str) -> ValueError:

@@ -31,8 +31,23 @@ class Observations:
         self._inputs = [leaf["input"] for leaf in leaves]
         self._mask = described[MASK]
         parts = [*leaves, *(self._mask["leaves"] if self._mask else [])]
-        self._paths: list[list[Any]] = [part["path"] for part in parts]
+        self._paths: list[list[Any]] = [list(part["path"]) for part in parts]
         self._shapes = [tuple(part["shape"]) for part in parts]
+
+    def of_no_environment(self) -> dict[str, np.ndarray]:
+        """Returns inputs of the model for N = 0, for their shapes.
+
+        Raises:
+            Exception: If shapes or dtypes of the description are none, or contradict each other.
+        """
+        columns = {}
+        for name, leaf, shape in zip(self._inputs, self._leaves, self._shapes, strict=False):
+            columns[name] = np.empty((0, *leaf.shape), leaf.dtype)
+            if leaf.decode(columns[name]).shape[1:] != shape:
+                raise ValueError(f"{name!r} has two shapes, {leaf.env_shape} and {shape}")
+        if self._mask:
+            columns[MASK] = np.empty((0, sum(self._mask["choices"])), np.uint8)
+        return columns
 
     def encode(self, observation: Any) -> tuple[dict[str, np.ndarray], bool]:
         """Encodes the observation of one environment, or those of N.

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.checkpoints.untrusted import count, number, read_json, require_regular
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.records import Columns, file_name
 from rllib_dreamerv3.replay.buffer import LIFETIME_COUNTERS, ReplayBuffer
 from rllib_dreamerv3.replay.column_specs import (
     ColumnSpec,
@@ -284,12 +283,6 @@ def _check_fit(buffer: ReplayBuffer, index: Index, path: Path) -> None:
         buffer.storage.check_space(specs, index.num_records)
     except ValueError as error:
         raise CheckpointError(f"{path} cannot be restored into this buffer. {error}") from error
-
-
-def file_name(column: str) -> str:
-    """Returns the name of a column's file."""
-    # Quoting also keeps an index from pointing outside its directory.
-    return quote(column, safe="") + ".npy"
 
 
 def _write_column(path: Path, buffer: ReplayBuffer, name: str, spec: ColumnSpec) -> None:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.records import IS_FIRST, Columns
-from rllib_dreamerv3.replay.checkpoint import INDEX, file_name, open_column, read_index
+from rllib_dreamerv3.records import IS_FIRST, Columns, file_name
+from rllib_dreamerv3.replay.checkpoint import INDEX, open_column, read_index
 
 
 class _Candidates(NamedTuple):

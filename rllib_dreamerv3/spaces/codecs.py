@@ -21,7 +21,7 @@ from rllib_dreamerv3.portable.leaves import (
     into_bounds,
     one_hot,
 )
-from rllib_dreamerv3.records import ACTION_MASK, OBS_PREFIX, Columns
+from rllib_dreamerv3.records import ACTION_MASK, MAX_FILE_NAME, OBS_PREFIX, Columns, file_name
 from rllib_dreamerv3.spaces.action_masks import ActionMask, split_action_mask
 from rllib_dreamerv3.spaces.images import fit_to_cnn, image_of, is_image
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
@@ -154,6 +154,14 @@ class ObservationCodec:
                     f"Two parts of the observation space are both called "
                     f"{key.removeprefix(OBS_PREFIX)!r}. Rename the keys of its Dict spaces that "
                     f"contain a slash."
+                )
+            length = len(file_name(key))
+            if length > MAX_FILE_NAME:
+                raise SpaceError(
+                    f"The name {key.removeprefix(OBS_PREFIX)[:40]!r}... of a part of the "
+                    f"observation space is too long: checkpoints have a file of that name, of "
+                    f"{length} characters where {MAX_FILE_NAME} are possible (others than ASCII "
+                    f"letters and digits count as 3 to 12). Shorten the keys of its Dict spaces."
                 )
 
     @property

@@ -52,10 +52,10 @@ def leaves(space: gym.Space, what: str) -> list[tuple[str, gym.Space]]:
     """
     for path, part in paths(space):
         for key in path:
-            if type(key) not in (str, int):
+            if type(key) not in (str, int) or not _is_unicode(str(key)):
                 raise SpaceError(
                     f"Cannot use {place(what, path)}: the key {key!r} cannot be written to "
-                    "checkpoints. Use texts as keys."
+                    "checkpoints. Use texts (valid UTF-8) as keys."
                 )
         if isinstance(part, spaces.Dict | spaces.Tuple):
             raise SpaceError(
@@ -63,6 +63,11 @@ def leaves(space: gym.Space, what: str) -> list[tuple[str, gym.Space]]:
             )
         check_leaf(part, place(what, path))
     return [("/".join(map(str, path)), part) for path, part in paths(space)]
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether files can have a text: it has no half of a surrogate pair."""
+    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def paths(space: gym.Space) -> list[tuple[tuple[Any, ...], gym.Space]]:

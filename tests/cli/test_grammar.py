@@ -142,6 +142,8 @@ def write_several():
         # Neither lists --eager and --trace, which are hidden and have no effect.
         (["train", "--eeger"], "No such option '--eeger'. *$"),
         (["train", "file", "two.yaml", "--trase"], "No such option '--trase'. *$"),
+        (["train", "--name", "x"], "'. Did you mean '--experiment-name'\\?"),
+        (["train", "--experiment_name", "x"], "'. Did you mean '--experiment-name'\\?"),
         (["rollout", "checkpoint"], "now called evaluate: rllib evaluate CHECKPOINT"),
     ],
 )
@@ -170,12 +172,19 @@ def message_in(message, output):
             ["--scheduler", "asha", "--scheduler-config", '{"max_tt": 3}'],
             "'max_tt'. Did you mean 'max_t'",
         ),
+        (["--scheduler", "pb2"], "Error: --scheduler pb2 needs .*: pip install scikit-learn"),
+        (
+            ["--scheduler", "pbt"],
+            r"Error: --scheduler pbt needs hyperparam_mutations, .*"
+            r"""--scheduler-config '{"hyperparam_mutations": {"entropy_scale": \[.*\]}}'""",
+        ),
         (["--resume", "--storage-path", "nowhere"], "no experiment in .*/nowhere/default"),
     ],
 )
-def test_wrong_experiments_are_refused_before_ray_starts(options, message):
+def test_wrong_experiments_are_refused_before_ray_starts(options, message, monkeypatch):
     import ray
 
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     before = ray.is_initialized()
     done = call("train", "--algo", "DreamerV3", "--env", "CartPole-v1", *options)
     assert done.exit_code == 2, done.output

@@ -1,5 +1,6 @@
 """Exported folders of somebody else's, run with one's own ``policy_io``."""
 
+import functools
 import hashlib
 import json
 import shutil
@@ -14,6 +15,7 @@ from rllib_dreamerv3.portable import load
 from rllib_dreamerv3.portable.described import described_as_text
 
 WRITTEN = "written"
+MISSING = object()
 
 
 @pytest.fixture
@@ -38,6 +40,17 @@ def seal(folder, path="savedmodel"):
         for each in folder.rglob("*")
         if each.is_file() and each != file
     }
+    file.write_text(described_as_text(described))
+
+
+def change(folder, path, value):
+    """Changes an entry of the description, and computes its checksum again."""
+    file = folder / "policy.json"
+    described = json.loads(file.read_text())
+    del described["checksum"]
+    *parents, last = path
+    entry = functools.reduce(lambda entry, key: entry[key], parents, described)
+    entry.pop(last) if value is MISSING else entry.__setitem__(last, value)
     file.write_text(described_as_text(described))
 
 
@@ -195,4 +208,55 @@ def test_devices_are_refused(folder):
     variables.unlink()
     variables.symlink_to("/dev/zero")
     with pytest.raises(ValueError, match="leads out of"):
+        load(folder)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["models"], [], "'list' object has no"),
+        (["models", "savedmodel"], None, "not subscriptable"),
+        (["models", "savedmodel", "path"], "a\0b", "null"),
+        (["models", "savedmodel", "path"], "x" * 400, "too long"),
+        (["files"], MISSING, "it has no 'files'"),
+        (["state"], None, "not subscriptable"),
+        (["state", "h"], 3.7, "'float' object"),
+        (["state", "index"], -1, "negative dimensions"),
+        (["state", "index"], 10**30, "."),
+        (["state", "h"], 10**9, r"the shape of 'h' is \(1000000000,\), but \(16,\) in the model"),
+        (["mode"], None, "mode must be 'sample' or 'mode', not 'None'"),
+        (["observations", 0, "input"], "x", "'obs_vector' is None, but"),
+        (["observations", 0, "array", "kind"], "x", "it has no 'classes'"),
+        (["observations", 0, "column", "dtype"], "x", "'x' not understood"),
+        (["observations", 0, "path"], None, "not iterable"),
+        (["observations", 0, "shape"], [5], "has two shapes"),
+        (["actions", 0, "classes"], [10**30], "have 1000000000000000000000000000000 elements"),
+        (["actions", 0, "start"], [None], "NoneType"),
+        (["actions", 0, "shape"], [7], "cannot reshape"),
+        (["action_space"], {"type": "Tuple", "spaces": [{}, {}]}, "it has no 'type'"),
+        (["action_space"], {"type": "Tuple", "spaces": [{"type": "x"}] * 2}, "."),
+    ],
+)
+def test_nonsense_in_the_description_is_damage(folder, path, value, message):
+    change(folder, path, value)
+    with pytest.raises(ValueError, match=rf"policy\.json is damaged: .*{message}.* Export the"):
+        load(folder, format="savedmodel")
+
+
+def test_mistakes_of_the_caller_are_no_damage(folder):
+    with pytest.raises(ValueError, match=r"^mode must be 'sample' or 'mode', not 'x'"):
+        load(folder, mode="x")
+    with pytest.raises(ValueError, match=r"^expected non-negative"):
+        load(folder, seed=-1)
+    with pytest.raises(ValueError, match=r"has no model 'x'"):
+        load(folder, format="x")
+
+
+def test_models_without_a_step_are_refused(folder):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.bool, "is_first")])
+    def step(is_first):
+        return {"mode": is_first}
+
+    replace_model(folder, tf.Module(), another=step)
+    with pytest.raises(ValueError, match="has no signature 'serving_default'"):
         load(folder)

@@ -1,5 +1,6 @@
 """Spaces <-> columns and action vectors, on random nested spaces and on the odd ones by hand."""
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
@@ -14,6 +15,7 @@ from random_spaces import assert_equal, batch, boxes, classes, nested
 from vectors import case
 
 from rllib_dreamerv3.errors import EnvironmentDataError, SpaceError
+from rllib_dreamerv3.records import file_name
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 from rllib_dreamerv3.spaces.layout import (
     Categorical,
@@ -191,6 +193,22 @@ def test_two_parts_of_one_name_are_an_error() -> None:
     box = spaces.Box(-1, 1, (2,))
     with pytest.raises(SpaceError, match="both called 'a/b'"):
         ObservationCodec(spaces.Dict({"a/b": box, "a": spaces.Dict(b=box)}))
+
+
+@pytest.mark.parametrize(("letter", "length"), [("x", 1), ("+", 3), ("\N{GRINNING FACE}", 12)])
+def test_names_are_as_long_as_those_of_files_at_most(
+    letter: str, length: int, tmp_path: Path
+) -> None:
+    most = (255 - len("obs%2Fa%2F.npy")) // length
+    box = spaces.Box(-1, 1, (2,))
+
+    def nested_of(letters: int) -> gym.Space:
+        return spaces.Dict(a=spaces.Dict({letter * letters: box}))
+
+    (leaf,) = ObservationCodec(nested_of(most)).layout.leaves
+    (tmp_path / file_name(leaf.key)).touch()
+    with pytest.raises(SpaceError, match=r"is too long: .* Shorten the keys"):
+        ObservationCodec(nested_of(most + 1))
 
 
 # ---- How actions are understood ------------------------------------------------------------------

@@ -91,7 +91,9 @@ def test_keys_that_equal_texts_and_numbers_become_them(keys, plain):
     assert [taken[key] for key in keys] == [1] * len(keys)
 
 
-@pytest.mark.parametrize("key", [(0, 1), 1.5, None, b"left", enum.Enum("Plain", "LEFT").LEFT])
+@pytest.mark.parametrize(
+    "key", [(0, 1), 1.5, None, b"left", "\ud800", "a\udfffb", enum.Enum("Plain", "LEFT").LEFT]
+)
 def test_other_keys_are_refused_before_anything_begins(key):
     space = spaces.Dict({key: spaces.Discrete(2)})
     fine = spaces.Discrete(2)

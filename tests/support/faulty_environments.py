@@ -163,6 +163,16 @@ FAULTS = (
         r"the observation space at .*: the key \(0, 1\) cannot be written to checkpoints",
         space=Dict({(0, 1): Discrete(2)}),
     ),
+    _fault(
+        "a Dict with a key that is no valid text",
+        r"at '\\ud800': the key '\\ud800' cannot be written to checkpoints. Use texts \(valid",
+        space=Dict({"\ud800": Discrete(2)}),
+    ),
+    _fault(
+        "a Dict with a very long key",
+        r"The name 'x{40}'\.\.\. of a part .* is too long: .* of 410 characters where 255 are",
+        space=Dict({"x" * 400: Discrete(2)}),
+    ),
     _fault("a Box of four dimensions", "4 dimensions is neither", space=Box(0, 1, (2, 2, 2, 2))),
     _fault("an empty Box", "holds no values", space=Box(0, 1, (0,))),
     # Observations.

@@ -47,6 +47,7 @@ from rllib_dreamerv3.options.table import (
 from rllib_dreamerv3.options.unknown_options import unknown_options
 from rllib_dreamerv3.plugin.config.rllib_options import (
     checked_method,
+    refused_method,
     unknown_in_method,
     with_named_classes,
 )
@@ -223,6 +224,16 @@ class DreamerV3Config(AlgorithmConfig):
     learners = checked_method("learners")
     resources = checked_method("resources")
     rl_module = checked_method("rl_module")
+
+    # RLlib's former methods.
+    rollouts = refused_method(
+        "rollouts", "RLlib calls it .env_runners(), and num_rollout_workers num_env_runners."
+    )
+    exploration = refused_method(
+        "exploration",
+        "DreamerV3 samples actions from its policy, which entropy_scale keeps random; "
+        "with .env_runners(explore=False) it chooses them as evaluation_action says.",
+    )
 
     def _set(
         self, rows: Mapping[str, Option], rllibs: Callable[..., Any], given: Mapping[str, Any]

@@ -6,7 +6,7 @@ import inspect
 import logging
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from ray.rllib.callbacks.callbacks import RLlibCallback
@@ -47,6 +47,19 @@ def checked_method(name: str) -> Callable[..., Any]:
         return method(self, *args, **kwargs)
 
     return checked
+
+
+def refused_method(name: str, instead: str) -> Callable[..., NoReturn]:
+    """Returns a method of the config that raises ConfigError, which says what to do instead.
+
+    RLlib has removed these; its error names nothing of DreamerV3.
+    """
+
+    def refused(self: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ConfigError(f".{name}() is not supported: {instead}")
+
+    refused.__name__, refused.__doc__ = name, f"Not supported: {instead}"
+    return refused
 
 
 def unknown_in_method(options: Iterable[str], method: str, known: Iterable[str]) -> ConfigError:

@@ -76,6 +76,12 @@ def _spec_of(creator: Any) -> EnvSpec | None:
 
 
 def _make_spec(spec: EnvSpec, env_config: Mapping[str, Any]) -> gym.Env:
+    if spec.entry_point is None and spec.vector_entry_point is not None:
+        raise EnvironmentDataError(
+            f"{spec.id} is registered as a vector environment only (vector_entry_point): set "
+            "gym_env_vectorize_mode: vector_entry_point, in Python with "
+            '.env_runners(gym_env_vectorize_mode="vector_entry_point").'
+        )
     return gym.make(spec, disable_env_checker=True, **env_config)
 
 

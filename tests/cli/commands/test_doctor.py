@@ -1,8 +1,11 @@
 """`rllib doctor`: before a run, and on its results."""
 
 import json
+import os
+import re
 from pathlib import Path
 
+import pytest
 from command import TINY, run
 
 from rllib_dreamerv3.reports.history import RESULTS_FILE
@@ -56,6 +59,23 @@ def test_names_what_is_wrong_with_results():
     code, output = run("doctor", "results/well/checkpoint_000000")
     assert code == 0
     assert "well: " in output
+
+
+@pytest.mark.parametrize("command", ["doctor", "plot", "report"])
+@pytest.mark.parametrize("kind", ["endless", "pipe", "folder"])
+def test_results_that_are_no_file_are_an_error_in_words(command, kind):
+    results = Path("trial") / RESULTS_FILE
+    results.parent.mkdir()
+    if kind == "endless":
+        results.symlink_to("/dev/zero")
+    elif kind == "pipe":
+        os.mkfifo(results)
+    else:
+        results.mkdir()
+    code, output = run(command, "trial")
+    assert code == 2, output
+    assert re.search(r"^Error: \S*trial/result\.json ", output, re.MULTILINE), output
+    assert "Traceback" not in output
 
 
 def test_says_what_it_needs():

@@ -84,6 +84,15 @@ def test_what_is_not_meant_or_does_nothing_is_not_suggested(name):
         DreamerV3Config().update_from_dict({name: 1})
 
 
+@pytest.mark.parametrize(
+    ("method", "instead"),
+    [("rollouts", r"\.env_runners\(\)"), ("exploration", r"\.env_runners\(explore=False\)")],
+)
+def test_former_methods_say_what_to_call_instead(method, instead):
+    with pytest.raises(ConfigError, match=rf"^\.{method}\(\) is not supported: .*{instead}"):
+        getattr(DreamerV3Config(), method)(x=1)
+
+
 def test_right_options_are_set():
     config = DreamerV3Config().learners(num_learners=2).debugging(seed=3)
     assert (config.num_learners, config.seed) == (2, 3)

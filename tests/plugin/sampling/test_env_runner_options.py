@@ -295,7 +295,7 @@ def test_vector_environments_are_made_as_they_are_registered(make, env):
     [
         (FiveSteps, "vector_entry_point", "leave the option out for a single environment"),
         ("FrozenLake-v1", "vector_entry_point", "doesn't have a vector entry point"),
-        ("OwnVector-v0", "sync", "entry_point is not specified"),
+        ("OwnVector-v0", "sync", r"^OwnVector-v0 is .* vector environment only .*: set gym_env_v"),
     ],
 )
 def test_the_wrong_kind_of_environment_is_reported(make, env, mode, says):
