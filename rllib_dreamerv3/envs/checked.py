@@ -74,7 +74,7 @@ def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
     return EnvironmentFailedError(text)
 
 
-def in_lines(what: str, error: Exception) -> str:
+def in_lines(what: str, error: BaseException) -> str:
     """Describes an exception of the user's code in at most six lines, with frames of that code.
 
     Args:

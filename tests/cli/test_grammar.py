@@ -264,14 +264,15 @@ def test_help_says_what_stop_criteria_and_schedulers_there_are(command):
 
 def test_an_environment_of_ones_own_is_named_with_options_and_directory(ran):
     Path("there").mkdir()
+    Path("here.py").touch()
     Path("x.yaml").write_text(
         "x:\n  run: DreamerV3\n  env: CartPole-v1\n  config: {env_config: {a: 1, b: 2}}\n"
     )
-    options = ("--env", "mine:Reach", "--env-config", '{"b": 3}', "--pythonpath", "there")
+    options = ("--env", "here:Reach", "--env-config", '{"b": 3}', "--pythonpath", "there")
     done = call("train", "file", "x.yaml", *options)
     assert done.exit_code == 0, done.output
     (((experiment,), run_options),) = ran
-    assert experiment.config == {"env": "mine:Reach", "env_config": {"a": 1, "b": 3}}
+    assert experiment.config == {"env": "here:Reach", "env_config": {"a": 1, "b": 3}}
     assert run_options.pythonpath == ("there",)
     # Here, and in the processes that Ray starts.
     there = str(Path("there").resolve())

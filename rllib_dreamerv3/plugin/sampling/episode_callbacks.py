@@ -116,7 +116,8 @@ def call_callbacks(runner: SingleAgentEnvRunner, event: str, **arguments: Any) -
             callbacks_functions=getattr(runner.config, f"callbacks_{event}"),
             kwargs={"env_runner": runner, "metrics_logger": runner.metrics, **arguments},
         )
-    except Exception as error:
+    # sys.exit() would only end this process, which Ray restarts.
+    except (Exception, SystemExit) as error:
         raise CallbackFailedError(in_lines(f"The callback {event}", error)) from error
 
 

@@ -1,5 +1,6 @@
 """What RLlib's options change in an env runner: its environments, its records, its callbacks."""
 
+import sys
 from typing import ClassVar
 
 import gymnasium as gym
@@ -238,6 +239,12 @@ def test_a_callback_that_raises_is_reported_with_its_lines(make, event):
     assert lines[0] == f"The callback on_{event} failed: KeyError: 'goal'"
     assert lines[1].endswith("in goal_of")
     assert lines[2:] == ['    return {}["goal"]']
+
+
+def test_a_callback_that_exits_is_reported(make):
+    runner = make(tiny_config(FiveSteps).callbacks(on_episode_end=lambda **_: sys.exit("enough")))
+    with pytest.raises(CallbackFailedError, match="on_episode_end failed: SystemExit: enough"):
+        runner.sample(num_episodes=1, random_actions=True)
 
 
 def test_a_list_of_callback_classes_is_called_one_after_the_other(make):
