@@ -279,7 +279,7 @@ def test_an_environment_of_ones_own_is_named_with_options_and_directory(ran):
     assert sys.path[0] == os.environ["PYTHONPATH"].split(os.pathsep)[0] == there
     # After everything that is installed.
     assert sys.path[-1] == os.environ[import_path.VARIABLE] == str(Path.cwd())
-    assert "DreamerV3 on mine:Reach" in done.output
+    assert "DreamerV3 on here:Reach" in done.output
     done = call("train", "--algo", "DreamerV3", "--env", "x:Y", "--pythonpath", "nowhere")
     assert done.exit_code == 2
     assert "'nowhere' does not exist" in done.output
