@@ -110,14 +110,15 @@ def last_step(directory: Path) -> float:
 def curve(directory: Path) -> Iterator[dict[str, Any]]:
     """Yields the rows of a run's curve."""
     found = history(directory)
+    origin = {
+        "commit": commit(),
+        "processor": processor(),
+        "compute_dtype": found.config.get("compute_dtype", ""),
+    }
     for row in found.rows(*COLUMNS.values()):
         values = dict(zip(COLUMNS, row, strict=True))
         if values["episodes"]:
-            yield {name: f"{x:.6g}" for name, x in values.items()} | {
-                "commit": commit(),
-                "processor": processor(),
-                "compute_dtype": found.config.get("compute_dtype", ""),
-            }
+            yield {name: f"{x:.6g}" for name, x in values.items()} | origin
 
 
 def windows(rows: Iterable[Mapping[str, str]], size: int) -> Iterator[str]:
