@@ -10,10 +10,9 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
-from rllib_dreamerv3.plugin.replay_capacity import specs_of
+from rllib_dreamerv3.plugin.replay_capacity import replay_need, specs_of
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
-from rllib_dreamerv3.replay.column_specs import bytes_of
 from rllib_dreamerv3.replay.memory import ReplayNeed, machine_memory
 
 TIMED_UPDATES = 3
@@ -111,7 +110,7 @@ def dry_run(config: DreamerV3Config) -> RunCosts:
         step_s=step_s,
         update_s=float(np.median(seconds[1:])),
         first_update_s=seconds[0],
-        replay=_replay_need(config, module),
+        replay=replay_need(config, specs_of(module, config.resolved("replay_context"))),
         process_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         machine_bytes=machine_memory(),
         updates_per_step=config.training_ratio / config.records_per_update,
@@ -137,9 +136,3 @@ def _sample(
             steps += chunk.env_steps()
             lengths += [episode.length for episode in chunk.ended]
     return (time.perf_counter() - began) / steps, lengths
-
-
-def _replay_need(config: DreamerV3Config, module: DreamerV3RLModule) -> ReplayNeed:
-    options = config.replay_buffer_options()
-    size = bytes_of(specs_of(module, config.resolved("replay_context")))
-    return ReplayNeed(options["capacity"], size, options["capacity_bytes"], size)

@@ -92,6 +92,8 @@ def check_replay_buffer(given: Mapping[str, Any], variant: str) -> dict[str, Any
         if key not in REPLAY_BUFFER:
             raise unknown_name("replay_buffer_config key", str(key), REPLAY_BUFFER)
     replay = resolve(REPLAY_BUFFER, given, variant)
+    if given.get("capacity") is None and replay["capacity_bytes"] is None:
+        replay["capacity_bytes"] = "auto"
     for name, row in REPLAY_BUFFER.items():
         try:
             row.check(replay[name])
@@ -122,7 +124,7 @@ def _check_that_learning_starts(
     # Only a lower limit: the size of a record depends on the environment. Replay checks it again
     # when it is known.
     least, given = records * SMALLEST_RECORD_BYTES, replay["capacity_bytes"]
-    if given is not None and given < least:
+    if given not in (None, "auto") and given < least:
         raise ConfigError(
             f"replay_buffer_config capacity_bytes must be at least {least} for {records} records "
             f"({needed}) of the smallest kind, not {given}: training would never start."

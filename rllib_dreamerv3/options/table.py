@@ -331,7 +331,13 @@ class ReplayBufferOptions:
         1_000_000, "Maximum number of records.", v2=5_000_000, least=1, unit="records", common=True
     )
     capacity_bytes: int | None = option(
-        None, "Maximum size in bytes. None: no limit.", least=1, unit="bytes", common=True
+        None,
+        "Maximum size in bytes. 'auto': half of the machine's memory. None: no limit if capacity is "
+        "set, else 'auto'.",
+        least=1,
+        unit="bytes",
+        also=("auto",),
+        common=True,
     )
     storage: Literal["memory", "disk"] = option(
         "memory", "Where images and latents are stored: memory, or files on disk.", common=True

@@ -98,17 +98,6 @@ class DreamerV3(CheckpointedAlgorithm):
             hide_gpus()
         else:
             use_devices_of_a_learner(self.config.num_gpus_per_learner)
-        replay = self.config.replay_buffer_options()
-        self.replay_buffer = ReplayBuffer(
-            length=self.config.batch_length_T,
-            context=self.config.resolved("replay_context"),
-            online_queue=self.config.resolved("online_queue"),
-            capacity_records=replay["capacity"],
-            capacity_bytes=replay["capacity_bytes"],
-            needed_records=self.config.records_to_start,
-            directory=self._replay_directory,
-            seed=self.config.seed,
-        )
         self.update_schedule = UpdateSchedule(
             self.config.training_ratio / self.config.records_per_update
         )
@@ -129,6 +118,16 @@ class DreamerV3(CheckpointedAlgorithm):
             self.learner_group, lambda learner: specs_of(learner.module[DEFAULT_MODULE_ID], context)
         )
         self.replay_capacity = check_replay_capacity(self.config, specs, self._replay_directory)
+        self.replay_buffer = ReplayBuffer(
+            length=self.config.batch_length_T,
+            context=context,
+            online_queue=self.config.resolved("online_queue"),
+            capacity_records=self.replay_capacity.need.capacity,
+            capacity_bytes=self.replay_capacity.need.capacity_bytes,
+            needed_records=self.config.records_to_start,
+            directory=self._replay_directory,
+            seed=self.config.seed,
+        )
         if self.config.start_checkpoint is not None:
             self.restore_from_path(self.config.start_checkpoint)
 

@@ -22,6 +22,7 @@ from rllib_dreamerv3.records import (
 from rllib_dreamerv3.replay.column_specs import ColumnSpec, Specs, bytes_of
 from rllib_dreamerv3.replay.column_storage import in_files
 from rllib_dreamerv3.replay.memory import (
+    DEFAULT_SHARE,
     TIGHT_SHARE,
     ReplayNeed,
     check_space,
@@ -99,6 +100,23 @@ def specs_of(module: DreamerV3RLModule, context: int) -> Specs:
     return record_specs(module.observations.layout, module.actions.layout, latents_of)
 
 
+def replay_need(config: DreamerV3Config, specs: Specs) -> ReplayNeed:
+    """Returns the size of a full replay buffer, in memory and on disk together.
+
+    Args:
+        config: Has the limits; ``capacity_bytes`` "auto" becomes a number here.
+        specs: Record columns, see :func:`specs_of`.
+    """
+    options = config.replay_buffer_options()
+    record_bytes, limit = bytes_of(specs), options["capacity_bytes"]
+    if limit == "auto":
+        filed_bytes = bytes_of(in_files(specs)) if options["storage"] == "disk" else 0
+        records = int(DEFAULT_SHARE * machine_memory()) // (record_bytes - filed_bytes)
+        # No less than learning needs: that is an error if it does not fit.
+        limit = max(records, config.records_to_start) * record_bytes
+    return ReplayNeed(options["capacity"], record_bytes, limit, record_bytes)
+
+
 def check_replay_capacity(
     config: DreamerV3Config, specs: Specs, directory: Path | None
 ) -> ReplayCapacity:
@@ -108,7 +126,7 @@ def check_replay_capacity(
     logged but never a reason to reject a config.
 
     Args:
-        config: Has the capacity.
+        config: Has the limits.
         specs: Record columns, see :func:`specs_of`.
         directory: Directory for the files of large columns; None to keep all in memory.
 
@@ -118,9 +136,16 @@ def check_replay_capacity(
     Raises:
         ConfigError: If replay does not fit.
     """
-    options = config.replay_buffer_options()
-    record_bytes = bytes_of(specs)
-    need = ReplayNeed(options["capacity"], record_bytes, options["capacity_bytes"], record_bytes)
+    need, options = replay_need(config, specs), config.replay_buffer_options()
+    record_bytes = need.record_bytes
+    if options["capacity_bytes"] == "auto" and need.records < need.capacity:
+        logger.warning(
+            "Replay is limited to %s records, for which half of this machine's memory suffices, "
+            "instead of %s. Set capacity, capacity_bytes or storage in replay_buffer_config for "
+            "another limit.",
+            f"{need.records:,}",
+            f"{need.capacity:,}",
+        )
     capacity = ReplayCapacity(need, machine_memory(), None)
     if directory is not None:
         filed_bytes = bytes_of(in_files(specs))

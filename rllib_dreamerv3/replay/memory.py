@@ -10,6 +10,8 @@ from rllib_dreamerv3.errors import ConfigError
 
 # Above this share of the machine's memory, networks and environments may not fit.
 TIGHT_SHARE = 0.7
+# Share of the machine's memory that replay takes at most by default.
+DEFAULT_SHARE = 0.5
 
 
 class ReplayNeed(NamedTuple):

@@ -1,4 +1,4 @@
-"""What replay is going to need is known, and refused, before there is a record."""
+"""The size of a full replay buffer is limited, or refused, before there is a record."""
 
 import logging
 
@@ -12,6 +12,7 @@ from tiny import tiny_config
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.plugin import replay_capacity
 from rllib_dreamerv3.plugin.replay_capacity import record_specs
+from rllib_dreamerv3.replay.column_specs import bytes_of
 from rllib_dreamerv3.replay.column_storage import in_files
 from rllib_dreamerv3.replay.memory import machine_memory
 
@@ -110,6 +111,51 @@ def test_checkpoints_are_counted_where_they_are_on_the_same_disk(
     assert ("With 3 checkpoints on the same disk it is 0.49 GB." in log) == beside
     assert "Each checkpoint needs up to 0.12 GB of disk for replay" in log
     assert room.metrics()["num_bytes_of_checkpoint"] > room.metrics()["num_bytes_at_capacity"]
+
+
+@pytest.mark.parametrize(
+    ("options", "records"),
+    [
+        ({}, 2000),
+        ({"capacity_bytes": "auto"}, 2000),
+        ({"capacity": 5_000, "capacity_bytes": "auto"}, 2000),
+        ({"capacity": 1_000, "capacity_bytes": "auto"}, 1000),
+        ({"capacity": 3_000}, 3000),
+    ],
+)
+def test_replay_takes_half_of_the_memory_unless_a_capacity_is_set(
+    module, caplog, monkeypatch, options, records
+):
+    specs = replay_capacity.specs_of(module, 0)
+    config = tiny_config(Pictures, replay_buffer_config=options)
+    memory = 4001 * bytes_of(specs)
+    monkeypatch.setattr(replay_capacity, "machine_memory", lambda: memory)
+    with caplog.at_level(logging.WARNING, logger=replay_capacity.__name__):
+        capacity = replay_capacity.check_replay_capacity(config, specs, None)
+    assert capacity.need.records == records
+    limited = "Replay is limited to 2,000 records" in caplog.text
+    assert limited == (records == 2000)
+
+
+def test_images_on_disk_take_none_of_the_memory(module, tmp_path, monkeypatch):
+    specs = replay_capacity.specs_of(module, 0)
+    config = tiny_config(Pictures, replay_buffer_config={"storage": "disk"})
+    in_memory = bytes_of(specs) - bytes_of(in_files(specs))
+    monkeypatch.setattr(replay_capacity, "machine_memory", lambda: 2 * 5000 * in_memory)
+    capacity = replay_capacity.check_replay_capacity(config, specs, tmp_path)
+    assert capacity.need.records == 5000
+    assert capacity.need.bytes == 5000 * bytes_of(in_files(specs))
+
+
+def test_the_limit_of_the_memory_reaches_replay(monkeypatch, build):
+    monkeypatch.setattr(replay_capacity, "machine_memory", lambda: 10**6)
+    algorithm = build(tiny_config(Pictures, replay_buffer_config={}))
+    algorithm._store(algorithm._sample())
+    stored = algorithm.replay_buffer.storage
+    assert stored.capacity == 5 * 10**5 // stored.record_bytes
+    # What the run's folder repeats means the same.
+    written = algorithm.config.replay_buffer_options()
+    assert tiny_config(replay_buffer_config=written).replay_buffer_options() == written
 
 
 def too_large(storage):
