@@ -1,6 +1,5 @@
 """Dry run of a config: a few real steps and updates, from which a run's cost is estimated."""
 
-import resource
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +12,8 @@ from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.plugin.replay_capacity import replay_need, specs_of
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
-from rllib_dreamerv3.replay.memory import ReplayNeed, machine_memory
+from rllib_dreamerv3.replay.memory import ReplayNeed
+from rllib_dreamerv3.startup.system import machine_memory, peak_memory
 
 TIMED_UPDATES = 3
 # Sampling stops after this many env steps per environment, or seconds with slow environments.
@@ -111,7 +111,7 @@ def dry_run(config: DreamerV3Config) -> RunCosts:
         update_s=float(np.median(seconds[1:])),
         first_update_s=seconds[0],
         replay=replay_need(config, specs_of(module, config.resolved("replay_context"))),
-        process_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        process_bytes=peak_memory(),
         machine_bytes=machine_memory(),
         updates_per_step=config.training_ratio / config.records_per_update,
         steps_to_start=config.num_steps_sampled_before_learning_starts,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from rllib_dreamerv3.startup.import_hooks import install_import_hooks
 from rllib_dreamerv3.startup.import_path import extend_import_path
+from rllib_dreamerv3.startup.system import refuse_windows
 
 if TYPE_CHECKING:
     from rllib_dreamerv3.agent.networks.model import count_parameters
@@ -51,6 +52,7 @@ _MODULES = {
     "load_policy": "rllib_dreamerv3.exporting.acting",
 }
 
+refuse_windows()
 extend_import_path()
 install_import_hooks()
 

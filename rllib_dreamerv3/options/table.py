@@ -332,8 +332,8 @@ class ReplayBufferOptions:
     )
     capacity_bytes: int | None = option(
         None,
-        "Maximum size in bytes. 'auto': half of the machine's memory. None: no limit if capacity is "
-        "set, else 'auto'.",
+        "Maximum size in bytes. 'auto': half of the machine's memory. None: no limit if capacity "
+        "is set, else 'auto'.",
         least=1,
         unit="bytes",
         also=("auto",),

@@ -28,9 +28,9 @@ from rllib_dreamerv3.replay.memory import (
     check_space,
     free_bytes,
     gigabytes,
-    machine_memory,
 )
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
+from rllib_dreamerv3.startup.system import machine_memory
 
 # Kept by the command by default, plus the one it writes before deleting the oldest.
 CHECKPOINTS = 3

@@ -1,8 +1,6 @@
 """Computes the size of a full replay buffer, and compares it with the memory or disk."""
 
-import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -87,47 +85,6 @@ def check_space(need: ReplayNeed, available_bytes: int, disk: Path | None = None
             f'"capacity" of at most {fits:_} records{elsewhere}.'
         )
     return need.bytes > TIGHT_SHARE * available_bytes
-
-
-def machine_memory() -> int:
-    """Returns the memory this process may use: the machine's, or its control group's if less."""
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    try:
-        groups = Path("/proc/self/cgroup").read_text(encoding="ascii")
-    except OSError:
-        # Not on Linux.
-        return total
-    return min([total, *control_group_limits(groups, Path("/sys/fs/cgroup"))])
-
-
-def control_group_limits(groups: str, root: Path) -> Iterator[int]:
-    """Yields the memory limits of a process's control groups and their parents.
-
-    In a container the group's path is the root, or the path outside the container, which does not
-    exist inside; batch systems such as Slurm nest a job several groups deep.
-
-    Args:
-        groups: Content of ``/proc/<process>/cgroup``.
-        root: Mount point of the control groups.
-
-    Yields:
-        Bytes, for each group that has a limit.
-    """
-    for line in groups.splitlines():
-        _, controllers, inside = line.split(":", 2)
-        if not controllers:
-            top, name = root, "memory.max"
-        elif "memory" in controllers.split(","):
-            top, name = root / "memory", "memory.limit_in_bytes"
-        else:
-            continue
-        group = Path(inside.lstrip("/"))
-        for part in (group, *group.parents):
-            try:
-                yield int((top / part / name).read_text(encoding="ascii"))
-            except (OSError, ValueError):
-                # The group does not exist here, or has no limit.
-                continue
 
 
 def free_bytes(directory: Path) -> int:

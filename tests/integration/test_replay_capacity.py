@@ -14,7 +14,7 @@ from rllib_dreamerv3.plugin import replay_capacity
 from rllib_dreamerv3.plugin.replay_capacity import record_specs
 from rllib_dreamerv3.replay.column_specs import bytes_of
 from rllib_dreamerv3.replay.column_storage import in_files
-from rllib_dreamerv3.replay.memory import machine_memory
+from rllib_dreamerv3.startup.system import machine_memory
 
 
 class Pictures(gym.Env):

@@ -5,12 +5,7 @@ import re
 import pytest
 
 from rllib_dreamerv3.errors import ConfigError
-from rllib_dreamerv3.replay.memory import (
-    ReplayNeed,
-    check_space,
-    control_group_limits,
-    machine_memory,
-)
+from rllib_dreamerv3.replay.memory import ReplayNeed, check_space
 
 GB = 10**9
 ATARI = ReplayNeed(capacity=5_000_000, record_bytes=12_300, capacity_bytes=None, share_bytes=12_300)
@@ -44,33 +39,6 @@ def test_scarce_memory_is_reported():
 def test_message_counts_the_records_that_fit():
     need = ReplayNeed(1_000_000, 10_000, 5 * GB, 8_000)
     assert "up to 4.00 GB (500,000 records of 8 KB)" in need.describe(8 * GB)
-
-
-def test_the_machine_has_memory():
-    assert GB // 10 < machine_memory() < 10**15
-
-
-@pytest.mark.parametrize(
-    ("groups", "top", "name"),
-    [
-        ("0::/slurm/job_7/step_0", ".", "memory.max"),
-        (
-            "9:name=systemd:/\n4:cpu:/a\n3:memory,hugetlb:/slurm/job_7/step_0",
-            "memory",
-            "memory.limit_in_bytes",
-        ),
-    ],
-    ids=["version 2", "version 1"],
-)
-def test_every_group_around_a_process_may_limit_its_memory(tmp_path, groups, top, name):
-    job = tmp_path / top / "slurm" / "job_7"
-    (job / "step_0").mkdir(parents=True)
-    assert list(control_group_limits(groups, tmp_path)) == []
-    (job / "step_0" / name).write_text("max\n")
-    (job / name).write_text("8000000000\n")
-    # In a container the path is that outside: only the top is there.
-    (tmp_path / top / name).write_text("9000000000\n")
-    assert sorted(control_group_limits(groups, tmp_path)) == [8 * GB, 9 * GB]
 
 
 def test_a_disk_without_room_is_refused_too(tmp_path):

@@ -15,6 +15,7 @@ from typing import Any
 import ray
 
 from rllib_dreamerv3.errors import ResourceError
+from rllib_dreamerv3.startup.system import usable_cores
 
 AUTOSCALING_VARIABLE = "RLLIB_DREAMERV3_AUTOSCALING"
 """Environment variable: ``1`` if the cluster scales up on demand, ``0`` if it does not."""
@@ -241,13 +242,7 @@ def threads_for_this_process() -> int | None:
     if context.worker.mode != ray.WORKER_MODE:
         return None
     assigned = math.ceil(context.get_assigned_resources().get("CPU", 0) - 1 / _UNITS)
-    return max(1, min(assigned, _usable_cores()))
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):  # Linux
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return max(1, min(assigned, usable_cores()))
 
 
 def _refusal(parts: list[Part], resource: str, asked: float, have: float) -> str:
