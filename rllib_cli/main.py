@@ -15,21 +15,11 @@ from rllib_cli.commands.export import export
 from rllib_cli.commands.plot import plot
 from rllib_cli.commands.report import report
 from rllib_cli.commands.train import train
+from rllib_dreamerv3.startup.versions import versions
 
 
 def _versions() -> str:
-    import platform
-    from importlib.metadata import PackageNotFoundError
-    from importlib.metadata import version as version_of
-
-    lines = []
-    for name in ("rllib-dreamerv3", "ray", "tensorflow", "tensorflow-probability", "gymnasium"):
-        try:
-            number = version_of(name)
-        except PackageNotFoundError:
-            number = "not installed"
-        lines.append(f"{name:24}{number}")
-    return "\n".join([*lines, f"{'python':24}{platform.python_version()}"])
+    return "\n".join(f"{name:24}{number}" for name, number in versions().items())
 
 
 def _print_versions(ctx: click.Context, param: click.Parameter, wanted: bool) -> None:

@@ -29,6 +29,11 @@ _MAX_START_SHARE = 0.2
 @pythonpath
 @click.option("--config", type=JSON, default="{}", help="RLlib's config; over that of the file.")
 @click.option("--stop", "-s", type=JSON, help="Stop criteria: result name -> value.")
+@click.option(
+    "--report",
+    is_flag=True,
+    help="Print versions, machine, config, results and error for a bug report, without paths.",
+)
 @click.option("-v", "verbosity", count=True, help="Show the libraries' messages.")
 def doctor(
     target: str | None,
@@ -37,6 +42,7 @@ def doctor(
     pythonpath: tuple[str, ...],
     config: dict[str, Any],
     stop: dict[str, Any] | None,
+    report: bool,
     verbosity: int,
 ) -> None:
     """Estimate the cost of a run, or diagnose one.
@@ -44,8 +50,12 @@ def doctor(
     If TARGET is a file for `rllib train file`, makes a few real steps and updates and estimates
     time, memory and disk of the run. If it is a directory of results, or a checkpoint in one,
     reports what looks wrong, with the evidence and what to change. The exit code is 1 if there are
-    warnings or findings.
+    warnings or findings. With --report, describes the installation, and the runs in TARGET if it is
+    given, in Markdown.
     """
+    if report:
+        click.echo(_problem_report(target, verbosity), nl=False)
+        return
     if bool(target) == bool(env):
         raise click.UsageError("Give a file, a directory of results, or --env.")
     extend_import_path(pythonpath)
@@ -97,6 +107,13 @@ def examine(
             extend_import_path((), changed.config)
             warnings += _estimate(changed, display, verbosity)
         return int(warnings > 0)
+
+
+def _problem_report(target: str | None, verbosity: int) -> str:
+    from rllib_cli.problem_report import problem_report
+
+    with reraise_as(InputError, verbosity):
+        return problem_report(Path(target).expanduser() if target else None)
 
 
 def _diagnose(directory: Path, display: "Display") -> int:

@@ -232,7 +232,7 @@ def test_versions_are_those_installed():
 
     output = call("version").output
     assert f"ray                     {ray.__version__}" in output
-    assert re.search(r"^rllib-dreamerv3 +\d", output)
+    assert re.search(r"^rllib-dreamerv3 +\d", output, re.MULTILINE)
     assert re.search(r"^tensorflow +\d", output, re.MULTILINE)
     assert call("--version").output == output
 

@@ -1,9 +1,7 @@
 """A run's config as YAML, for reading."""
 
-import platform
 from collections.abc import Mapping
 from enum import Enum
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -13,8 +11,7 @@ from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 from rllib_dreamerv3.options.model_sizes import variant_of
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
-
-_PACKAGES = ("rllib-dreamerv3", "ray", "tensorflow", "tensorflow-probability", "gymnasium", "numpy")
+from rllib_dreamerv3.startup.versions import versions
 
 
 def described(config: AlgorithmConfig) -> str:
@@ -31,7 +28,7 @@ def described(config: AlgorithmConfig) -> str:
     changed = {
         name: x for name, x in options.items() if name not in defaults or x != defaults[name]
     }
-    content = {"versions": _versions(), "changed": changed, "options": options}
+    content = {"versions": versions(), "changed": changed, "options": options}
     # Without anchors for repeated values, which are hard to read.
     return yaml.dump(content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
@@ -39,16 +36,6 @@ def described(config: AlgorithmConfig) -> str:
 class _Dumper(yaml.SafeDumper):
     def ignore_aliases(self, data: Any) -> bool:
         return True
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def _options(config: AlgorithmConfig) -> dict[str, Any]:

@@ -1,0 +1,79 @@
+"""Tries the supported versions: `nox` runs all, `nox --list` names them.
+
+nox -s "tests-3.12(ray='2.60.0')"               # the fast tests on one pair
+nox -s "tests-3.12(ray='2.60.0')" -- -m long    # with other arguments of pytest
+nox -s wheel                                    # builds, installs and uses the wheel
+"""
+
+import json
+from pathlib import Path
+
+import nox
+
+PYTHONS = ("3.10", "3.11", "3.12", "3.13")
+# The oldest and the newest that pyproject.toml allows.
+RAYS = ("2.56.1", "2.60.0")
+TINY = {"model_size": "nano", "batch_size_B": 2, "batch_length_T": 4, "training_ratio": 1}
+
+nox.options.sessions = ["lint", "docs", "wheel", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+
+
+@nox.session(python=PYTHONS)
+@nox.parametrize("ray", RAYS)
+def tests(session: nox.Session, ray: str) -> None:
+    """Runs the fast tests, or pytest with the given arguments."""
+    session.install("-e", ".[test]", f"ray[rllib]=={ray}")
+    session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def newest_ray(session: nox.Session) -> None:
+    """Compares what is used of Ray's private parts with the newest Ray, whatever its version."""
+    session.install("-e", ".[test]")
+    session.install("--upgrade", "ray[rllib]")
+    session.run("python", "-m", "pytest", "tests/test_ray_contract.py", *session.posargs)
+
+
+@nox.session(python=PYTHONS)
+def wheel(session: nox.Session) -> None:
+    """Builds wheel and sdist, installs the wheel, and uses it from an empty directory."""
+    built = Path(session.create_tmp()) / "dist"
+    for old in built.glob("*"):
+        old.unlink()
+    session.install("build", "twine")
+    session.run("python", "-m", "build", "--outdir", str(built))
+    session.run("twine", "check", "--strict", *map(str, built.iterdir()))
+    (file,) = built.glob("*.whl")
+    session.install("--force-reinstall", "--no-deps", str(file))
+    session.install(f"rllib-dreamerv3[export] @ {file.resolve().as_uri()}")
+    empty = Path(session.create_tmp()) / "empty"
+    empty.mkdir(exist_ok=True)
+    session.chdir(empty)
+    stop = ("--stop", '{"num_env_steps_sampled_lifetime": 200}')
+    config = ("--config", json.dumps(TINY))
+    session.run("rllib", "example", "list")
+    train = ("rllib", "train", "file", "cartpole.yaml", "--storage-path", ".")
+    session.run(*train, *config, *stop)
+    run = "cartpole-dreamerv3"
+    session.run("rllib", "evaluate", run, "--episodes", "2")
+    session.run("rllib", "export", run, "--format", "onnx", "--out", "exported")
+    more = ("--stop", '{"num_env_steps_sampled_lifetime": 400}')
+    session.run(*train, "--resume", *config, *more)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, types and contracts of imports."""
+    session.install("-e", ".[dev]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("mypy")
+    session.run("lint-imports", "--no-cache", "--no-logo")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Builds the documents as a site; broken links are errors."""
+    session.install("-e", ".[docs]")
+    session.run("mkdocs", "build", "--strict")

@@ -1,0 +1,26 @@
+"""Versions of this package and of what it runs on."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+_PACKAGES = (
+    "rllib-dreamerv3",
+    "ray",
+    "tensorflow",
+    "tensorflow-probability",
+    "tf-keras",
+    "gymnasium",
+    "ale-py",
+    "numpy",
+)
+
+
+def versions() -> dict[str, str]:
+    """Returns the version of each package, or "not installed"; imports none of them."""
+    found = {"python": platform.python_version()}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
