@@ -20,6 +20,12 @@ EAGER_VARIABLE = "RLLIB_DREAMERV3_EAGER"
 os.environ[EAGER_VARIABLE] = "1"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """One process more than there are cores: many tests wait for Ray's processes to start."""
+    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Before any fixture: compiles functions in tests marked ``compiled``."""

@@ -122,6 +122,7 @@ def test_a_short_run_is_saved_and_played():
     assert [x["length"] for x in episodes] == [x["return"] for x in episodes]
 
 
+@pytest.mark.long
 def test_failures_inside_a_trial_are_reported_with_their_message():
     Path("broken.py").write_text(
         "import gymnasium as gym\n"
@@ -179,6 +180,7 @@ def test_sweeps_run_every_point_of_the_grid():
     assert len(list(Path("results/sweep").glob("*/checkpoint_*/rllib_checkpoint.json"))) == 2
 
 
+@pytest.mark.long
 def test_replay_that_no_machine_can_hold_is_refused_at_the_start():
     config = TINY | {"replay_buffer_config": {"capacity": 10**16}}
     code, output = run(
