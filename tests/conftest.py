@@ -26,6 +26,11 @@ def pytest_xdist_auto_num_workers(config):
     return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
 
 
+def pytest_collection_modifyitems(items):
+    """Runs files that take minutes first: else one process ends long after the others."""
+    items.sort(key=lambda item: "integration" not in item.path.parts)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item):
     """Before any fixture: compiles functions in tests marked ``compiled``."""
