@@ -15,7 +15,7 @@ from rllib_dreamerv3.envs.atari import AtariVector
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.envs.seeds import TRAINING, SeedKey
 from rllib_dreamerv3.errors import CheckpointError, EnvironmentDataError, SpaceError
-from rllib_dreamerv3.exporting.acting import LoadedPolicy, Spaces, load_policy
+from rllib_dreamerv3.exporting.loaded_policy import LoadedPolicy, Spaces, load_policy
 from rllib_dreamerv3.options.table import EvaluationAction
 from rllib_dreamerv3.plugin.policy_json import playing_config
 from rllib_dreamerv3.records import EndedEpisode

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rllib_dreamerv3.agent.networks.model import count_parameters
     from rllib_dreamerv3.dream_env.env import DreamEnv
     from rllib_dreamerv3.dream_env.vector_env import DreamVectorEnv
-    from rllib_dreamerv3.exporting.acting import load_policy
+    from rllib_dreamerv3.exporting.loaded_policy import load_policy
     from rllib_dreamerv3.plugin.algorithm import DreamerV3
     from rllib_dreamerv3.plugin.config.config import DreamerV3Config
     from rllib_dreamerv3.plugin.tune.csv_logger import CompleteCSVLoggerCallback
@@ -49,7 +49,7 @@ _MODULES = {
     "EnvStepsTBXLoggerCallback": "rllib_dreamerv3.plugin.tune.loggers",
     "RunFolderCallback": "rllib_dreamerv3.plugin.tune.run_folder",
     "count_parameters": "rllib_dreamerv3.agent.networks.model",
-    "load_policy": "rllib_dreamerv3.exporting.acting",
+    "load_policy": "rllib_dreamerv3.exporting.loaded_policy",
 }
 
 refuse_windows()

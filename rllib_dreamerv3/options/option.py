@@ -103,7 +103,7 @@ class Option:
         """Checks a value that is about to be used.
 
         Raises:
-            ConfigError: If it is none that the option can have; says what it can be.
+            ConfigError: If the value is not allowed; names the allowed values.
         """
         if value is None and self.optional:
             return

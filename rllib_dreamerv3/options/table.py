@@ -293,8 +293,8 @@ class ReplayOptions:
     batch_length_T: int = option(64, "Records per sequence.", least=2, unit="records", common=True)
     num_steps_sampled_before_learning_starts: int = option(
         1024,
-        "Sequence starts that replay must hold before the first update: its records, minus one "
-        "sequence per environment.",
+        "Positions at which a sequence can start that replay must hold before the first update: "
+        "its records, minus one sequence per environment.",
         least=0,
         unit="records",
         common=True,

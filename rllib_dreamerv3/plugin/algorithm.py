@@ -242,7 +242,7 @@ class DreamerV3(CheckpointedAlgorithm):
                 self._pending_updates += self._updates_due()
             if self._pending_updates:
                 self._update_from_replay()
-                self.sampler.publish_weights()
+                self.sampler.send_weights()
                 updated = True
             if self._this_iteration.time_is_up:
                 break
@@ -259,9 +259,9 @@ class DreamerV3(CheckpointedAlgorithm):
         """
         if env_runner_group is not self.env_runner_group:
             return super().restore_env_runners(env_runner_group)
-        back = self.sampler.bring_back()
+        back = self.sampler.find_restarted()
         if back:
-            self._push_weights(back)
+            self._resend_weights(back)
             self.sampler.call_remote("begin_generation", {"generation": self.generation}, back)
         return back
 

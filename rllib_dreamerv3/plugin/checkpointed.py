@@ -133,7 +133,7 @@ class CheckpointedAlgorithm(Algorithm):
         # RLlib's own calls a method that its env runners no longer have.
         learner = {COMPONENT_LEARNER: {COMPONENT_RL_MODULE: weights}}
         self.set_state({COMPONENT_LEARNER_GROUP: learner})
-        self._push_weights()
+        self._resend_weights()
 
     def save_to_path(
         self,
@@ -219,7 +219,7 @@ class CheckpointedAlgorithm(Algorithm):
                 self._begin_generation(
                     self.generation if exact else max(self.generation, generation) + 1
                 )
-        self._push_weights()
+        self._resend_weights()
 
     @classmethod
     def from_checkpoint(cls, path: Any, filesystem: Any = None, **kwargs: Any) -> Any:
@@ -268,7 +268,7 @@ class CheckpointedAlgorithm(Algorithm):
             self.eval_env_runner.begin_generation(generation)
         self._call_remote_env_runners("begin_generation", {"generation": generation})
 
-    def _push_weights(self, only: list[int] | None = None) -> None:
+    def _resend_weights(self, only: list[int] | None = None) -> None:
         """Sends the learner's weights to all env runners, or only to some of those for training."""
         # Env runners ignore weights with a lower sequence number than their own, such as those of
         # an earlier checkpoint. Number 0 is always accepted.
@@ -327,10 +327,10 @@ def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
                 pickle.load(file)
         except (ImportError, AttributeError) as error:
             raise CheckpointError(
-                f"{directory / name} needs what cannot be imported here: {error}. It may be your "
-                "own code, or the checkpoint was written by another version of this package or of "
-                "Ray: train on with that one. `rllib evaluate`, `rllib export` and load_policy() "
-                "read the checkpoint without this file."
+                f"{directory / name} cannot be unpickled here: {error}. Either a module of yours "
+                "is missing, or another version of this package or of Ray wrote the checkpoint: "
+                "continue training with that version. `rllib evaluate`, `rllib export` and "
+                "load_policy() read the checkpoint without this file."
             ) from error
 
 

@@ -35,7 +35,7 @@ class Divergence:
         """Writes the flight recording; returns if the update is to be ignored, else raises.
 
         Args:
-            error: The learner's error. Its networks are unchanged by the update.
+            error: The learner's error. Of its networks, at most the world model has stepped.
             batch: Record columns ``[B, K+T, ...]`` of the update.
 
         Raises:
@@ -59,7 +59,7 @@ class Divergence:
             else f"The last good checkpoint is {checkpoint}: continue from it"
         )
         raise TrainingDivergedError(
-            f"{error} {recording or 'No recording was written: there are enough already.'} {good} "
+            f"{error} {recording or 'No recording was written: the limit is reached.'} {good} "
             f"with lower learning rates ({names}), or check the environment for extreme "
             "observations or rewards."
         ) from error

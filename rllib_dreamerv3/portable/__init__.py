@@ -11,6 +11,6 @@ Example:
     >>> action = policy(observation)
 """
 
-from .acting import ExportedPolicy, load
+from .exported_policy import ExportedPolicy, load
 
 __all__ = ["ExportedPolicy", "load"]

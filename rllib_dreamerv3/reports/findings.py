@@ -120,7 +120,7 @@ def _continues_unpredicted(history: History) -> Finding | None:
         "Episode ends not predicted",
         f"The continue loss is {loss:.2g}; predicting the base rate of episode ends gives "
         f"{base_rate:.2g}.",
-        "Train longer. If it stays, observations do not show that the end is near.",
+        "Train longer. If the loss stays high, observations may lack what announces the end.",
     )
 
 

@@ -90,8 +90,8 @@ def rewards_not_predicted(history: History) -> Finding | None:
     return Finding(
         "Rewards not predicted",
         f"The reward head explains {max(0.0, share):.0%} of the deviation from the median reward.",
-        f"Raise {learning_rate(history, 'world_model')}: small sizes need a higher one. If it "
-        "stays, observations do not show what is rewarded.",
+        f"Raise {learning_rate(history, 'world_model')}: small sizes need a higher one. If "
+        "rewards stay unpredicted, observations may lack what is rewarded.",
     )
 
 

@@ -1,4 +1,4 @@
-"""All that is wrong with a trial, from everything in its directory."""
+"""Collects the findings of a trial."""
 
 from pathlib import Path
 
@@ -10,14 +10,11 @@ from rllib_dreamerv3.reports.replay_findings import replay_findings
 
 
 def trial_findings(directory: Path, history: History) -> list[Finding]:
-    """Looks at a trial's results, and at the replay of its newest whole checkpoint.
+    """Returns the findings in a trial's results, and in replay of its newest valid checkpoint.
 
     Args:
-        directory: The trial's.
+        directory: The trial's directory.
         history: Its results.
-
-    Returns:
-        What looks wrong.
 
     Raises:
         CheckpointError: If the replay cannot be read.
@@ -26,7 +23,7 @@ def trial_findings(directory: Path, history: History) -> list[Finding]:
     saved, _ = newest_complete(directory)
     if saved is None:
         return found
-    # It names the parts of observations, where results only say that none has changed.
+    # Replay shows which part of an observation is constant; results only that all are.
     of_replay = list(replay_findings(saved.path))
     named = {finding.name for finding in of_replay}
     return [finding for finding in found if finding.name not in named] + of_replay

@@ -13,7 +13,7 @@ from written_checkpoint import write_checkpoint
 from rllib_cli.main import cli
 from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.dream_env.env import DreamEnv
-from rllib_dreamerv3.exporting.acting import load_policy
+from rllib_dreamerv3.exporting.loaded_policy import load_policy
 from rllib_dreamerv3.reports.dreams import Dreamer
 
 

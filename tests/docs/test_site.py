@@ -95,7 +95,7 @@ def test_api_has_the_public_names_and_their_arguments(site):
         "rllib_dreamerv3.DreamerV3",
         "rllib_dreamerv3.DreamerV3.restore_from_path",
         "rllib_dreamerv3.load_policy",
-        "rllib_dreamerv3.exporting.acting.LoadedPolicy.__call__",
+        "rllib_dreamerv3.exporting.loaded_policy.LoadedPolicy.__call__",
         "rllib_dreamerv3.count_parameters",
     ):
         assert f'id="{name}"' in page, name

@@ -16,8 +16,8 @@ import pytest
 from rllib_cli.rollouts import play
 from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.exporting.acting import load_policy
 from rllib_dreamerv3.exporting.folder import export_policy
+from rllib_dreamerv3.exporting.loaded_policy import load_policy
 from rllib_dreamerv3.portable import load
 from rllib_dreamerv3.portable.described import described_as_text
 

@@ -15,7 +15,7 @@ from tiny import tiny_config
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.errors import CheckpointError, SpaceError
-from rllib_dreamerv3.exporting.acting import Spaces, load_policy
+from rllib_dreamerv3.exporting.loaded_policy import Spaces, load_policy
 
 NESTED = Dict(
     {"camera": Box(0, 255, (32, 32, 3), np.uint8), "rest": Tuple([Discrete(3), Box(-1, 1, (2,))])}
@@ -185,7 +185,7 @@ def test_the_loop_of_the_documentation_plays_an_episode(trained):
 def test_ray_is_not_needed(trained):
     path, _, _ = trained
     program = (
-        "import sys; from rllib_dreamerv3.exporting.acting import load_policy\n"
+        "import sys; from rllib_dreamerv3.exporting.loaded_policy import load_policy\n"
         f"policy = load_policy({str(path)!r})\n"
         "policy(policy.spaces.observation.sample())\n"
         "assert 'ray' not in sys.modules\n"

@@ -239,7 +239,7 @@ def test_requests_carry_weights_of_the_last_updates(algorithm, monkeypatch):
     def note_update():
         learners[updates_of(algorithm)] = fingerprint(algorithm._policy_weights()["default_policy"])
 
-    ask, update = sampling._ask, algorithm._update
+    ask, update = sampling._send, algorithm._update
 
     def note_ask(index, request, *arguments):
         asked[index].append(updates_of(algorithm))
@@ -256,7 +256,7 @@ def test_requests_carry_weights_of_the_last_updates(algorithm, monkeypatch):
     )  # drops what is in flight, so that the next weights are new
     before = {index: len(prints_of(actor)) for index, actor in actors.items()}
     with monkeypatch.context() as patch:
-        patch.setattr(sampling, "_ask", note_ask)
+        patch.setattr(sampling, "_send", note_ask)
         patch.setattr(algorithm, "_update", noted_update)
         for _ in range(40):
             result = algorithm.train()

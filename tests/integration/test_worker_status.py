@@ -14,8 +14,10 @@ class Trial:
         forward_warnings()
         forward_warnings()
         for text in texts:
-            logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").warning("%s", text)
-            logging.getLogger("rllib_dreamerv3.plugin.sampling.remote").info("not a warning")
+            logging.getLogger("rllib_dreamerv3.plugin.sampling.remote_sampler").warning("%s", text)
+            logging.getLogger("rllib_dreamerv3.plugin.sampling.remote_sampler").info(
+                "not a warning"
+            )
 
     def leave(self, status):
         post_status(status)

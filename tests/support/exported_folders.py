@@ -9,8 +9,8 @@ import exported
 from compiling import compiling
 
 from rllib_dreamerv3.exporting import FORMATS
-from rllib_dreamerv3.exporting.acting import load_policy
 from rllib_dreamerv3.exporting.folder import export_policy
+from rllib_dreamerv3.exporting.loaded_policy import load_policy
 
 # With more steps than usual, all formats are tried with all spaces.
 THOROUGH = "EXPORTED_STEPS" in os.environ

@@ -3,7 +3,7 @@
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 
-from rllib_dreamerv3.portable.acting import ExportedPolicy
+from rllib_dreamerv3.portable.exported_policy import ExportedPolicy
 from rllib_dreamerv3.portable.leaves import column_to_json, leaf_to_json
 from rllib_dreamerv3.spaces.codecs import make_codecs
 from rllib_dreamerv3.spaces.space_json import space_to_json

@@ -12,7 +12,7 @@ import ray
 from ray.rllib.core import COMPONENT_RL_MODULE
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
-from rllib_dreamerv3.plugin.sampling.remote import PAUSE_S, Answer, RemoteSampler
+from rllib_dreamerv3.plugin.sampling.remote_sampler import PAUSE_S, Answer, RemoteSampler
 from rllib_dreamerv3.plugin.sampling.request import SampleRequest
 from rllib_dreamerv3.records import RecordChunk
 
@@ -127,23 +127,23 @@ class AsynchronousSampler(RemoteSampler):
         self._request: SampleRequest | None = None
         # References to the next answer of each env runner.
         self._awaited: list[ray.ObjectRef] = []
-        self._background = BackgroundWork(self._take_and_ask, self._wait_for_first)
+        self._background = BackgroundWork(self._receive_and_send, self._wait_for_first)
 
     def collect(self, request: SampleRequest) -> list[RecordChunk]:
         """Takes arrived answers and requests more; waits only if no update is due."""
         self._request = request
         self._renew_weights()
-        self._take_and_ask()
+        self._receive_and_send()
         if not self._taken and request.urgent:
             self._wait_for_first()
-            self._take_and_ask()
+            self._receive_and_send()
         taken, self._taken = self._taken, []
         ages = [request.updates - updates for _, updates in taken]
         self._oldest_weights = max([self._oldest_weights, *ages])
         self._metrics += [answer.metrics for answer, _ in taken]
         return [chunk for answer, _ in taken for chunk in answer.chunks]
 
-    def publish_weights(self) -> None:
+    def send_weights(self) -> None:
         """Does nothing: requests carry the weights."""
 
     def while_busy(self, request: SampleRequest) -> AbstractContextManager[None]:
@@ -183,17 +183,15 @@ class AsynchronousSampler(RemoteSampler):
         """Number of requested records that have not arrived."""
         return sum(x.records for requests in self._requests.values() for x in requests)
 
-    def _take_and_ask(self) -> None:
+    def _receive_and_send(self) -> None:
         healthy, request, broadcast = self._healthy(), self._request, self._broadcast
         assert request is not None
         assert broadcast is not None
-        self._take_all()
-        self._ask_for_more(healthy, request, broadcast)
+        self._receive_all()
+        self._send_more(healthy, request, broadcast)
         self._awaited = [requests[0].answer for requests in self._requests.values()]
 
-    def _ask_for_more(
-        self, healthy: list[int], request: SampleRequest, broadcast: _Broadcast
-    ) -> None:
+    def _send_more(self, healthy: list[int], request: SampleRequest, broadcast: _Broadcast) -> None:
         """Sends requests up to the limit, first to the env runners with the fewest."""
         taken = sum(len(chunk) for answer, _ in self._taken for chunk in answer.chunks)
         room = request.room - taken - self.records_in_flight
@@ -204,14 +202,14 @@ class AsynchronousSampler(RemoteSampler):
                 lost = not self._manager.is_actor_healthy(index)
                 if lost or len(self._requests.get(index, ())) > waiting:
                     continue
-                self._ask(index, request, broadcast.state, broadcast.updates)
+                self._send(index, request, broadcast.state, broadcast.updates)
                 room -= request.records
 
-    def _take_all(self) -> None:
+    def _receive_all(self) -> None:
         for index in sorted(self._requests):
             while index in self._requests:
                 updates = self._requests[index][0].updates
-                good = self._take(index)
+                good = self._receive(index)
                 if good is None:
                     break
                 self._taken.append((good, updates))

@@ -51,14 +51,14 @@ class Sampler(ABC):
         return nullcontext()
 
     @abstractmethod
-    def publish_weights(self) -> None:
+    def send_weights(self) -> None:
         """Sends the learner's weights to env runners, with their next request at the latest."""
 
     @abstractmethod
     def take_metrics(self) -> list[ResultDict]:
         """Returns env-runner metrics since the last call; empty if no env runner has answered."""
 
-    def bring_back(self) -> list[int]:
+    def find_restarted(self) -> list[int]:
         """Returns indices of recreated or added env runners, without waiting for any."""
         return []
 
@@ -91,24 +91,24 @@ class Sampler(ABC):
 class LocalSampler(Sampler):
     """Steps the environments of the env runner in this process."""
 
-    def __init__(self, group: EnvRunnerGroup, publish: Callable[[], None] | None):
+    def __init__(self, group: EnvRunnerGroup, send_weights: Callable[[], None] | None):
         """Takes over a group.
 
         Args:
             group: A group with only a local env runner.
-            publish: Copies the learner's weights to it; None if it acts with the learner's
+            send_weights: Copies the learner's weights to it; None if it acts with the learner's
                 networks.
         """
         super().__init__(group)
-        self._publish = publish
+        self._send_weights = send_weights
 
     def collect(self, request: SampleRequest) -> list[RecordChunk]:
         chunks: list[RecordChunk] = self._group.local_env_runner.sample(**request.arguments)
         return chunks
 
-    def publish_weights(self) -> None:
-        if self._publish is not None:
-            self._publish()
+    def send_weights(self) -> None:
+        if self._send_weights is not None:
+            self._send_weights()
 
     def take_metrics(self) -> list[ResultDict]:
         # Reducing metrics is too expensive to do for every sample.

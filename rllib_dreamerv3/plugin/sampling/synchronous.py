@@ -7,7 +7,7 @@ from typing import Any
 import ray
 from ray.rllib.env.env_runner_group import EnvRunnerGroup
 
-from rllib_dreamerv3.plugin.sampling.remote import PAUSE_S, RemoteSampler
+from rllib_dreamerv3.plugin.sampling.remote_sampler import PAUSE_S, RemoteSampler
 from rllib_dreamerv3.plugin.sampling.request import SampleRequest
 from rllib_dreamerv3.records import RecordChunk
 
@@ -23,34 +23,34 @@ class SynchronousSampler(RemoteSampler):
     and its records are taken when they arrive.
     """
 
-    def __init__(self, group: EnvRunnerGroup, publish: Callable[[], None], **options: Any):
+    def __init__(self, group: EnvRunnerGroup, send_weights: Callable[[], None], **options: Any):
         """Takes over a group.
 
         Args:
             group: The env runners.
-            publish: Sends the learner's weights to all env runners.
+            send_weights: Sends the learner's weights to all env runners.
             **options: See :class:`RemoteSampler`.
         """
         super().__init__(group, **options)
-        self._publish = publish
+        self._send_weights = send_weights
         self._all_asked_before = False
 
     def collect(self, request: SampleRequest) -> list[RecordChunk]:
         """Samples once with each; ignores ``request.room``."""
         asked = [i for i in self._healthy() if i not in self._requests]
         for index in asked:
-            self._ask(index, request)
+            self._send(index, request)
         self._wait_for(asked)
         chunks = []
         for index in sorted(self._requests):
-            answer = self._take(index)
+            answer = self._receive(index)
             if answer is not None:
                 chunks += answer.chunks
                 self._metrics.append(answer.metrics)
         return chunks
 
-    def publish_weights(self) -> None:
-        self._publish()
+    def send_weights(self) -> None:
+        self._send_weights()
 
     def _wait_for(self, asked: list[int]) -> None:
         waited = [self._requests[index][0].answer for index in asked]

@@ -21,7 +21,7 @@ from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.checkpoints.runs import find_checkpoint
 from rllib_dreamerv3.exporting.description import describe_acting
 from rllib_dreamerv3.exporting.step import input_names
-from rllib_dreamerv3.portable.acting import ExportedPolicy
+from rllib_dreamerv3.portable.exported_policy import ExportedPolicy
 from rllib_dreamerv3.portable.runners import Arrays
 from rllib_dreamerv3.records import ACTION_MASK
 

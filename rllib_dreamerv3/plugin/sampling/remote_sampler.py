@@ -104,7 +104,7 @@ class RemoteSampler(Sampler):
         self._restart, self._timeout_s = restart, timeout_s
         self._tolerated_failures = tolerated_failures
         self._failures: dict[int, ConsecutiveFailures] = {}
-        self._find_new()
+        self._find_added()
         self._incarnations: dict[int, tuple[int, ...]] = {}
         self._machines: dict[int, str] = {}
         # Unanswered, by env runner; none is empty.
@@ -141,7 +141,7 @@ class RemoteSampler(Sampler):
             del self._requests[index]
         return list(self._manager.healthy_actor_ids())
 
-    def _ask(
+    def _send(
         self,
         index: int,
         request: SampleRequest,
@@ -154,18 +154,18 @@ class RemoteSampler(Sampler):
         call = PendingCall(answer, time.monotonic(), request.records, updates)
         self._requests.setdefault(index, deque()).append(call)
 
-    def _take(self, index: int) -> Answer | None:
+    def _receive(self, index: int) -> Answer | None:
         """Returns an env runner's next answer; None if it has not arrived or the call failed."""
         request = self._requests[index][0]
         ready, _ = ray.wait([request.answer], timeout=0)
         if not ready:
-            self._miss(index, request)
+            self._check_timeout(index, request)
             return None
         self._pop(index)
         try:
             answer: Answer | CallbackFailedError | EnvironmentDataError = ray.get(ready[0])
         except ray.exceptions.RayError as error:
-            self._lose(index, self._status_of(index) or _death(error), error)
+            self._mark_lost(index, self._status_of(index) or _death(error), error)
             return None
         if isinstance(answer, CallbackFailedError | EnvironmentDataError):
             # Repeating the request would not help.
@@ -173,7 +173,7 @@ class RemoteSampler(Sampler):
             raise type(answer)(f"{name}: {answer}") from answer
         if self._incarnations.setdefault(index, answer.incarnation) != answer.incarnation:
             # The new process has no weights yet.
-            self._lose(index, "its process has died between two calls", None)
+            self._mark_lost(index, "its process has died between two calls", None)
             return None
         self._machines[index] = answer.machine
         self._failures[index].succeeded(
@@ -191,7 +191,7 @@ class RemoteSampler(Sampler):
         else:
             del self._requests[index]
 
-    def _miss(self, index: int, request: PendingCall) -> None:
+    def _check_timeout(self, index: int, request: PendingCall) -> None:
         """Replaces an env runner whose answer has timed out."""
         silent_s = time.monotonic() - request.asked_at
         if self._timeout_s is None or silent_s < self._timeout_s:
@@ -206,7 +206,7 @@ class RemoteSampler(Sampler):
         doing = doing or f"{name_of(index, evaluation=False)} does not respond"
         self._kill(index, f"{doing}. It did not answer within {self._timeout_s:g} s")
 
-    def bring_back(self) -> list[int]:
+    def find_restarted(self) -> list[int]:
         """Returns indices of recreated or added env runners, without waiting for any.
 
         They have no weights yet, and the seeds of a restart.
@@ -214,7 +214,7 @@ class RemoteSampler(Sampler):
         Raises:
             EnvironmentFailedError: If an env runner cannot be restarted.
         """
-        back = self._find_new()
+        back = self._find_added()
         for index in self._manager.actor_ids() if self._restart else ():
             if self._manager.is_actor_healthy(index):
                 continue
@@ -223,7 +223,7 @@ class RemoteSampler(Sampler):
                 self._pings[index] = PendingCall(answer, time.monotonic())
             ready, _ = ray.wait([self._pings[index].answer], timeout=0)
             if not ready:
-                self._miss(index, self._pings[index])
+                self._check_timeout(index, self._pings[index])
                 continue
             del self._pings[index]
             try:
@@ -231,7 +231,7 @@ class RemoteSampler(Sampler):
             except ray.exceptions.ActorUnavailableError:
                 continue  # It is starting.
             except ray.exceptions.RayError as error:
-                self._lose(index, self._status_of(index) or _death(error), error)
+                self._mark_lost(index, self._status_of(index) or _death(error), error)
                 continue
             self._manager.set_actor_state(index, healthy=True)
             self._requests.pop(index, None)
@@ -241,7 +241,7 @@ class RemoteSampler(Sampler):
             back.append(index)
         return back
 
-    def _find_new(self) -> list[int]:
+    def _find_added(self) -> list[int]:
         """Returns indices of env runners added since the last call; drops removed ones."""
         indices = self._manager.actor_ids()
         new = [index for index in indices if index not in self._failures]
@@ -274,9 +274,9 @@ class RemoteSampler(Sampler):
     def _kill(self, index: int, why: str) -> None:
         self._pings.pop(index, None)
         ray.kill(self._manager.actors()[index], no_restart=False)
-        self._lose(index, f"{why} and is replaced", None)
+        self._mark_lost(index, f"{why} and is replaced", None)
 
-    def _lose(self, index: int, why: str, error: Exception | None) -> None:
+    def _mark_lost(self, index: int, why: str, error: Exception | None) -> None:
         """Marks an env runner as lost.
 
         Raises:
