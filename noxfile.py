@@ -22,14 +22,14 @@ nox.options.reuse_existing_virtualenvs = True
 @nox.session(python=PYTHONS)
 @nox.parametrize("ray", RAYS)
 def tests(session: nox.Session, ray: str) -> None:
-    """Runs the fast tests, or pytest with the given arguments."""
+    """Run the fast tests, or pytest with the given arguments."""
     session.install("-e", ".[test]", f"ray[rllib]=={ray}")
     session.run("python", "-m", "pytest", "-n", "auto", *session.posargs)
 
 
 @nox.session(python=PYTHONS)
 def newest_ray(session: nox.Session) -> None:
-    """Compares what is used of Ray's private parts with the newest Ray, whatever its version."""
+    """Compare what is used of Ray's private parts with the newest Ray, whatever its version."""
     session.install("-e", ".[test]")
     session.install("--upgrade", "ray[rllib]")
     session.run("python", "-m", "pytest", "tests/test_ray_contract.py", *session.posargs)
@@ -37,7 +37,7 @@ def newest_ray(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def wheel(session: nox.Session) -> None:
-    """Builds wheel and sdist, installs the wheel, and uses it from an empty directory."""
+    """Build wheel and sdist, install the wheel, and use it from an empty directory."""
     built = Path(session.create_tmp()) / "dist"
     for old in built.glob("*"):
         old.unlink()
@@ -74,6 +74,6 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Builds the documents as a site; broken links are errors."""
+    """Build the documents as a site; broken links are errors."""
     session.install("-e", ".[docs]")
     session.run("mkdocs", "build", "--strict")

@@ -43,7 +43,7 @@ def gym_spaces(spaces: Spaces) -> tuple[gym.Space, gym.Space]:
 
 
 def export(size: str, kind: str, folder: Path) -> None:
-    """Exports a policy with random parameters in all formats."""
+    """Export a policy with random parameters in all formats."""
     from rllib_dreamerv3 import DreamerV3Config
     from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
     from rllib_dreamerv3.agent.networks.saved import read_saved_networks

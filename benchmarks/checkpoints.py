@@ -36,12 +36,12 @@ class Picture(gym.Env):
         self.observation_space = gym.spaces.Box(0, 255, (side, side, 3), np.uint8)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple:
-        """Begins an episode."""
+        """Begin an episode."""
         super().reset(seed=seed)
         return self.observation_space.sample(), {}
 
     def step(self, action: int) -> tuple:
-        """Shows another image."""
+        """Show another image."""
         return self.observation_space.sample(), 0.0, False, False, {}
 
 
@@ -55,7 +55,7 @@ def resident_bytes() -> int:
 
 @contextmanager
 def peak(of: Callable[[], int]) -> Iterator[list[int]]:
-    """Yields a list whose one entry grows to the largest value seen, beyond the first."""
+    """Yield a list whose one entry grows to the largest value seen, beyond the first."""
     first, largest, done = of(), [0], threading.Event()
 
     def watch() -> None:
@@ -72,7 +72,7 @@ def peak(of: Callable[[], int]) -> Iterator[list[int]]:
 
 
 def main() -> None:
-    """Prints one line of JSON."""
+    """Print one line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--records", type=int, default=100_000)
     parser.add_argument("--image-size", type=int, default=64)

@@ -30,7 +30,7 @@ Choose = Callable[[Any], Any]
 
 
 def play(env: gym.vector.VectorEnv, choose: Choose, seed: int) -> list[float]:
-    """Returns of the first episode of each environment; they step on until all have ended."""
+    """Return of the first episode of each environment; they step on until all have ended."""
     observations, _ = env.reset(seed=seed)
     env.action_space.seed(seed)
     returns, running = np.zeros(env.num_envs), np.ones(env.num_envs, bool)
@@ -45,7 +45,7 @@ class RandomShooting:
     """Takes the first action of the best of some random sequences, tried in dreams."""
 
     def __init__(self, dreams: DreamVectorEnv, length: int):
-        """Takes the dreams to try in.
+        """Take the dreams to try in.
 
         Args:
             dreams: One for each sequence.

@@ -58,7 +58,7 @@ def run(
     seconds_at_most: Callable[[], float] = lambda: math.inf,
     cores: Collection[int] = (),
 ) -> Message:
-    """Trains until the goal or the limit is reached.
+    """Train until the goal or the limit is reached.
 
     Args:
         python: Interpreter of the process.
@@ -150,7 +150,7 @@ def run_all(options: argparse.Namespace) -> Message:
 
 
 def main() -> None:
-    """Trains and prints."""
+    """Train and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_training_arguments(parser)
     parser.add_argument("--goal", type=float, default=150.0, help="mean return to reach")

@@ -29,7 +29,7 @@ def load(name: str) -> Any:
 
 
 def run(name: str, seconds: float) -> dict[str, Any]:
-    """Trains for about so many seconds; what was reached, and what it took."""
+    """Train for about so many seconds; what was reached, and what it took."""
     import ray
 
     ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False, logging_level="ERROR")

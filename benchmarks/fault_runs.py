@@ -28,7 +28,7 @@ class Run:
     """
 
     def __init__(self, folder: Path, *, saves_in_time: bool):
-        """Sets the paths; nothing is started.
+        """Set the paths; nothing is started.
 
         Args:
             folder: Directory of all its files.
@@ -38,7 +38,7 @@ class Run:
         self._saves_in_time = saves_in_time
 
     def command(self, iterations: int, *more: str) -> list[str]:
-        """Returns the command that trains for a number of iterations."""
+        """Return the command that trains for a number of iterations."""
         tiny = json.dumps({**TINY, "min_time_s_per_iteration": 0.5})
         options = ["--algo", "DreamerV3", "--env", "CartPole-v1", "--config", tiny]
         options += ["--storage-path", str(self.storage), "--experiment-name", "run"]
@@ -47,13 +47,13 @@ class Run:
         return ["-u", "-m", "rllib_cli.main", "train", *options, *more]
 
     def newest(self) -> SavedCheckpoint | None:
-        """Returns the newest complete checkpoint."""
+        """Return the newest complete checkpoint."""
         for description in self.storage.glob("run/*/params.json"):
             return newest_complete(description.parent)[0]
         return None
 
     def iterations(self) -> list[int]:
-        """Returns the iterations whose results were reported."""
+        """Return the iterations whose results were reported."""
         found = []
         for results in self.storage.glob("run/*/result.json"):
             for line in results.read_text().splitlines():
@@ -62,7 +62,7 @@ class Run:
         return found
 
     def wait_until_it_goes_on(self, running: subprocess.Popen) -> None:
-        """Waits for the next result and the next checkpoint."""
+        """Wait for the next result and the next checkpoint."""
         results, saved = len(self.iterations()), self.newest()
 
         def goes_on() -> bool:
@@ -81,7 +81,7 @@ def runs(
     *,
     saves_in_time: bool = True,
 ) -> dict[str, int]:
-    """Trains with the command, repeatedly injects a fault and resumes, and trains to the end.
+    """Train with the command, repeatedly injects a fault and resumes, and train to the end.
 
     Args:
         times: Number of faults.
@@ -119,24 +119,24 @@ def runs(
 
 
 def reached(saved: SavedCheckpoint | None) -> int:
-    """Returns the iteration after which a checkpoint was saved."""
+    """Return the iteration after which a checkpoint was saved."""
     return saved.manifest.iteration if saved is not None and saved.manifest else 0
 
 
 def kill_driver(running: subprocess.Popen, rng: random.Random) -> bool:
-    """Kills all processes at once."""
+    """Kill all processes at once."""
     kill_all(running)
     return True
 
 
 def kill_trial(running: subprocess.Popen, rng: random.Random) -> bool:
-    """Kills the learning process; the command must end with an error."""
+    """Kill the learning process; the command must end with an error."""
     kill(processes_of(running.pid, "ray::DreamerV3"))
     return running.wait() == 1
 
 
 def send_signal(running: subprocess.Popen, rng: random.Random) -> bool:
-    """Sends a signal to the command only, which must end with all processes that it started."""
+    """Send a signal to the command only, which must end with all processes that it started."""
     running.send_signal(rng.choice([signal.SIGINT, signal.SIGTERM, signal.SIGHUP]))
     return running.wait() == 130 and not left_behind(running.pid)
 
@@ -153,7 +153,7 @@ def small_disk(folder: Path, size: int) -> Iterator[Path]:
 
 
 def run_on_full_disks(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
-    """Fills the disk of a run, which must end with a clear message, and frees it again."""
+    """Fill the disk of a run, which must end with a clear message, and free it again."""
 
     def fill(running: subprocess.Popen, rng: random.Random) -> bool:
         filler = disk / "filler"

@@ -53,13 +53,13 @@ class Counting(gym.Env):
         return np.array([self._step], np.float32)
 
     def reset(self, *, seed: int | None = None, options: dict | None = None) -> tuple:
-        """Begins an episode."""
+        """Begin an episode."""
         super().reset(seed=seed)
         self._step = 0
         return self._observation(), {}
 
     def step(self, action: int) -> tuple:
-        """Goes on by one."""
+        """Go on by one."""
         self._step += 1
         return self._observation(), 1.0, self._step == EPISODE_STEPS, False, {}
 
@@ -92,7 +92,7 @@ def fingerprint(algorithm: DreamerV3) -> str:
 
 
 def saves(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
-    """Kills processes that save over the same checkpoint, each another moment of a run."""
+    """Kill processes that save over the same checkpoint, each another moment of a run."""
     wrong = {"lost": 0, "mixtures": 0, "damaged": 0}
     path, during = folder / "checkpoint", 0
     with algorithm_of() as saver, algorithm_of() as reader:
@@ -135,7 +135,7 @@ def saves(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
 def damages(
     times: int, rng: random.Random, folder: Path, damage: Callable[[Path, random.Random], None]
 ) -> dict[str, int]:
-    """Damages one file of a checkpoint and loads it."""
+    """Damage one file of a checkpoint and load it."""
     wrong = {"accepted": 0, "not named": 0, "changed": 0}
     with algorithm_of() as algorithm:
         for _ in range(3):
@@ -160,19 +160,19 @@ def damages(
 
 
 def flip(file: Path, rng: random.Random) -> None:
-    """Flips one bit."""
+    """Flip one bit."""
     content = bytearray(file.read_bytes())
     content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
     file.write_bytes(content)
 
 
 def truncate(file: Path, rng: random.Random) -> None:
-    """Cuts the file anywhere."""
+    """Cut the file anywhere."""
     os.truncate(file, rng.randrange(file.stat().st_size))
 
 
 def full_disks(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
-    """Saves over a checkpoint on a disk that has room for a part of the new one."""
+    """Save over a checkpoint on a disk that has room for a part of the new one."""
     wrong = {"lost": 0, "mixtures": 0, "unclear": 0, "left behind": 0}
     with algorithm_of() as algorithm:
         algorithm.train()
@@ -202,7 +202,7 @@ def full_disks(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
 
 
 def env_runners(times: int, rng: random.Random, folder: Path) -> dict[str, int]:
-    """Kills one of two env runners while they sample."""
+    """Kill one of two env runners while they sample."""
     wrong = {"glued sequences": 0, "wrong returns": 0, "not replaced": 0}
 
     def trained_well() -> int:
@@ -246,7 +246,7 @@ FAULTS: dict[str, Callable[[int, random.Random, Path], dict[str, int]]] = {
 
 
 def main(arguments: list[str] | None = None) -> bool:
-    """Makes the faults; prints how often each went wrong, and in which way.
+    """Make the faults; print how often each went wrong, and in which way.
 
     Returns:
         Whether nothing went wrong.

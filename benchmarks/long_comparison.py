@@ -40,7 +40,7 @@ class SparsePendulum(gym.Wrapper):
     """Pendulum with reward 1 within 0.3 rad of upright and 0 elsewhere; terminates at 8 rad/s."""
 
     def __init__(self) -> None:
-        """Makes the environment, of at most 100 steps."""
+        """Make the environment, of at most 100 steps."""
         super().__init__(gym.make("Pendulum-v1", max_episode_steps=100))
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
@@ -51,7 +51,7 @@ class SparsePendulum(gym.Wrapper):
 
 
 def record(variant: str, model: Mapping[str, Any], records: int, seed: int):
-    """Records random play.
+    """Record random play.
 
     Args:
         variant: "v1" or "v2".

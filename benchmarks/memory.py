@@ -28,12 +28,12 @@ OPTIONS = {
 
 
 def on_episode_step(*, episode, metrics_logger, **_) -> None:
-    """Looks at what callbacks look at."""
+    """Look at what callbacks look at."""
     metrics_logger.log_value("brightness", float(np.mean(episode.get_observations(-1))))
 
 
 def main() -> None:
-    """Trains, and writes down what is resident."""
+    """Train, and write down what is resident."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--updates", type=int, default=5000)
     parser.add_argument("--out", type=Path)

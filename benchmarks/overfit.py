@@ -39,7 +39,7 @@ LINES = 20
 
 
 def collect(env_id: str, rows: int, length: int, skip: int, seed: int):
-    """Plays randomly in ``rows`` games at once.
+    """Play randomly in ``rows`` games at once.
 
     Args:
         env_id: Gymnasium id of an Atari game.
@@ -90,7 +90,7 @@ def draw(
     settings: LearningOptions,
     batch: Columns,
 ) -> np.ndarray:
-    """Draws a batch twice: fully observed (green), and imagined after five records (red)."""
+    """Draw a batch twice: fully observed (green), and imagined after five records (red)."""
     dreamer = Dreamer(model.world_model, observations.layout, sizes, settings.two_hot_bins)
     imagined = dreamer.dream(batch, DREAM_OBSERVED, tf.constant([0, 0]))
     observed = dataclasses.replace(
@@ -100,7 +100,7 @@ def draw(
 
 
 def main() -> int:
-    """Trains, prints, draws; returns the exit code."""
+    """Train, print, draw; return the exit code."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--env", default="ale_py:ALE/Pong-v5", help="an Atari game")
     parser.add_argument("--model-size", default="XXS", choices=MODEL_SIZES)

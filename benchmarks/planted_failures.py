@@ -189,7 +189,7 @@ RUNS = {
 
 
 def train(name: str, out: Path) -> None:
-    """Trains, and keeps the results."""
+    """Train, and keep the results."""
     from rllib_dreamerv3 import DreamerV3Config
 
     env, options, env_steps = RUNS[name]

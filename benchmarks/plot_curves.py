@@ -91,7 +91,7 @@ def panels() -> list[Panel]:
 
 
 def plot(panels: list[Panel], path: Path) -> None:
-    """Draws the panels side by side."""
+    """Draw the panels side by side."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(12, 3.6), layout="constrained")
@@ -110,7 +110,7 @@ def plot(panels: list[Panel], path: Path) -> None:
 
 
 def main() -> None:
-    """Draws."""
+    """Draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--out", type=Path, required=True, help="PNG file to draw")
     plot(panels(), parser.parse_args().out)

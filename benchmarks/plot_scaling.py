@@ -23,7 +23,7 @@ def kind(series: str) -> str:
 
 
 def plot_updates(rows: list[Row], path: Path) -> None:
-    """Draws one panel for each series: seconds, and the floor of the dense products."""
+    """Draw one panel for each series: seconds, and the floor of the dense products."""
     from matplotlib.figure import Figure
 
     names = list(dict.fromkeys(row["series"] for row in rows))
@@ -53,7 +53,7 @@ def plot_updates(rows: list[Row], path: Path) -> None:
 
 
 def plot_processes(rows: list[Row], path: Path) -> None:
-    """Draws env runners by what an env step takes, learners, and what travels between them."""
+    """Draw env runners by what an env step takes, learners, and what travels between them."""
     from matplotlib.figure import Figure
 
     sampling = [row for row in rows if kind(row["series"]) == SAMPLING]

@@ -37,7 +37,7 @@ def process(arguments: list[str], log: Path) -> Iterator[subprocess.Popen]:
 
 
 def heed_signals() -> None:
-    """Undoes what a shell does to processes in the background, which hand it on, and nohup."""
+    """Undo what a shell does to processes in the background, which hand it on, and nohup."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
@@ -65,14 +65,14 @@ def left_behind(session: int, seconds: float = 20) -> list[int]:
 
 
 def kill(processes: list[int]) -> None:
-    """Ends processes without a word."""
+    """End processes without a word."""
     for number in processes:
         with suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
 
 
 def kill_all(started: subprocess.Popen) -> None:
-    """Ends a process and all that it has started at once, as a power failure does."""
+    """End a process and all that it has started at once, as a power failure does."""
     while left := processes_of(started.pid):
         kill(left)
     started.wait()
@@ -81,7 +81,7 @@ def kill_all(started: subprocess.Popen) -> None:
 def wait_until(
     condition: Callable[[], bool], started: subprocess.Popen, log: Path, seconds: float = 600
 ) -> None:
-    """Waits for what a process does.
+    """Wait for what a process does.
 
     Raises:
         RuntimeError: It has ended before, or takes longer.

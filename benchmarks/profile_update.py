@@ -22,7 +22,7 @@ WARM_UP = 3
 
 
 def trace(options: argparse.Namespace, folder: Path) -> None:
-    """Does some updates while TensorFlow's profiler writes into a folder."""
+    """Do some updates while TensorFlow's profiler writes into a folder."""
     import tensorflow as tf
 
     from rllib_dreamerv3 import DreamerV3Config
@@ -90,7 +90,7 @@ def tables(folder: Path, runs: int) -> tuple[collections.Counter, dict[str, coll
 
 
 def main() -> None:
-    """Profiles and prints."""
+    """Profile and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
     parser.add_argument("--compute-dtype", choices=("float32", "bfloat16"), default="float32")

@@ -91,7 +91,7 @@ def write_back_seconds(num_records: int, streams: int, directory: Path | None) -
 def measure(
     num_records: int, image_size: int, streams: int, directory: Path | None
 ) -> dict[str, float]:
-    """Fills a buffer record by record and samples from it.
+    """Fill a buffer record by record and sample from it.
 
     Args:
         num_records: Records to add; the buffer holds all of them.
@@ -139,7 +139,7 @@ def measure(
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--records", type=int, default=100_000, help="records to store")
     parser.add_argument("--image-size", type=int, default=64, help="height and width, pixels")

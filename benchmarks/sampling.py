@@ -36,7 +36,7 @@ RATE = "env_steps_per_s"
 
 
 def measure(options: argparse.Namespace, envs: int) -> Message:
-    """Samples from a number of environments, alone or in turns with a peer.
+    """Sample from a number of environments, alone or in turns with a peer.
 
     Args:
         options: Of the command line.
@@ -68,7 +68,7 @@ def measure(options: argparse.Namespace, envs: int) -> Message:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_sampling_arguments(parser)
     parser.add_argument("--runs", type=int, default=10, help="chunks, or pairs, that are timed")

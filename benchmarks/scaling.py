@@ -144,7 +144,7 @@ def measure_slow_environment(training_ratio: float) -> dict[str, Any]:
 
 
 def draw(rows: list[Row], path: Path) -> None:
-    """Draws updates into a picture, and several processes into one beside it."""
+    """Draw updates into a picture, and several processes into one beside it."""
     of_processes = [row for row in rows if kind(row["series"]) in PROCESSES]
     of_updates = [row for row in rows if kind(row["series"]) not in PROCESSES]
     if of_updates:
@@ -154,7 +154,7 @@ def draw(rows: list[Row], path: Path) -> None:
 
 
 def main() -> None:
-    """Measures what is missing, and draws."""
+    """Measure what is missing, and draw."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--out", type=Path, required=True, help="JSON lines, appended to")
     parser.add_argument("--only", nargs="+", metavar="SERIES", help="such as: sampling learners")

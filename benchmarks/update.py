@@ -76,7 +76,7 @@ def numbers_of(child: Child, seconds: list[float]) -> Message:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Does updates in a separate process, or interleaved with a peer.
+    """Do updates in a separate process, or interleaved with a peer.
 
     Args:
         options: Of the command line.
@@ -132,7 +132,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Measures and prints."""
+    """Measure and print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
     parser.add_argument("--compute-dtype", choices=("float32", "bfloat16"), default="float32")

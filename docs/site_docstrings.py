@@ -18,10 +18,10 @@ _ROLE = re.compile(r":(?:attr|class|func|meth|mod):`~?([^`]+)`")
 
 
 class SiteDocstrings(griffe.Extension):
-    """Adds what decorators add, and writes Markdown where Sphinx has marks of its own."""
+    """Add what decorators add, and write Markdown where Sphinx has marks of its own."""
 
     def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Changes the docstring of everything that has one."""
+        """Change the docstring of everything that has one."""
         if obj.docstring is None:
             return
         text = obj.docstring.value

@@ -26,7 +26,7 @@ number what a model has learned to see.
 
 
 def losses_page() -> str:
-    """Returns the Markdown page of all metrics."""
+    """Return the Markdown page of all metrics."""
     return "".join(
         [
             _INTRODUCTION,

@@ -129,7 +129,7 @@ def _names_table(head: str, groups: Iterable[Names]) -> str:
 
 
 def short_table() -> str:
-    """Returns the most common options as a Markdown table."""
+    """Return the most common options as a Markdown table."""
     rows = [(f"`{row.name}`", row) for row in OPTIONS.values() if row.common]
     rows += [
         (f"`{row.name}` of `replay_buffer_config`", row)
@@ -168,7 +168,7 @@ def _two_defaults(row: Option) -> tuple[str, str]:
 
 
 def with_short_table(text: str) -> str:
-    """Replaces what is between the two marks of a page by the short table.
+    """Replace what is between the two marks of a page by the short table.
 
     Raises:
         ValueError: If the page does not have both.

@@ -85,7 +85,7 @@ class Episodes:
 
 
 def as_json(action: Any) -> Any:
-    """Converts the arrays of an action to lists."""
+    """Convert the arrays of an action to lists."""
     if isinstance(action, dict):
         return {key: as_json(value) for key, value in action.items()}
     if isinstance(action, tuple):
@@ -94,13 +94,13 @@ def as_json(action: Any) -> Any:
 
 
 def make_app(policy: Any) -> FastAPI:
-    """Creates the server with its two endpoints."""
+    """Create the server with its two endpoints."""
     app, episodes = FastAPI(title="A policy of DreamerV3"), Episodes(policy)
     app.add_middleware(LimitedBody)
 
     @app.post("/act")
     def act(request: Request) -> dict[str, Any]:
-        """Returns the action; a new episode starts with this observation."""
+        """Return the action; a new episode starts with this observation."""
         try:
             return {"action": as_json(episodes.act(request.episode, request.observation))}
         except ValueError as error:
@@ -108,7 +108,7 @@ def make_app(policy: Any) -> FastAPI:
 
     @app.delete("/episodes/{episode}")
     def end(episode: str) -> None:
-        """Deletes an episode."""
+        """Delete an episode."""
         episodes.end(episode)
 
     return app

@@ -62,7 +62,7 @@ class Policy:
 
 
 def read(body: bytes) -> tuple[Any, Any]:
-    """Returns observation and state of a request; raises ValueError if it is invalid."""
+    """Return observation and state of a request; raise ValueError if it is invalid."""
     try:
         asked = json.loads(body)
     except ValueError as error:
@@ -73,7 +73,7 @@ def read(body: bytes) -> tuple[Any, Any]:
 
 
 def as_json(action: Any) -> Any:
-    """Converts an array, or the arrays of an action, to lists."""
+    """Convert an array, or the arrays of an action, to lists."""
     if isinstance(action, dict):
         return {key: as_json(value) for key, value in action.items()}
     if isinstance(action, tuple):

@@ -45,7 +45,7 @@ class Advice:
         trial: TrialProgress,
         stop: Mapping[str, Any],
     ) -> Iterator[str]:
-        """Adds a result.
+        """Add a result.
 
         Args:
             trial_id: The trial's id.
@@ -96,7 +96,7 @@ class Advice:
 
 
 def cpu_settings(result: Mapping[str, Any]) -> str | None:
-    """Names settings for CPUs if a small model is trained on one with the default learning rates.
+    """Name settings for CPUs if a small model is trained on one with the default learning rates.
 
     Args:
         result: A result, with its config.

@@ -36,7 +36,7 @@ _NAMES = (
 
 
 def checked(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Checks the names of all options, and the values of DreamerV3's own outside grid searches.
+    """Check the names of all options, and the values of DreamerV3's own outside grid searches.
 
     Args:
         config: RLlib's config of DreamerV3 as a dict.
@@ -54,7 +54,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_ints(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Converts floats such as 1e6 to ints where an option of DreamerV3 needs one."""
+    """Convert floats such as 1e6 to ints where an option of DreamerV3 needs one."""
     config = with_whole_numbers(config, OPTIONS)
     if isinstance(config.get("replay_buffer_config"), Mapping):
         replay = with_whole_numbers(config["replay_buffer_config"], REPLAY_BUFFER)
@@ -63,7 +63,7 @@ def with_ints(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def with_whole_numbers(given: Mapping[str, Any], rows: Mapping[str, Option]) -> dict[str, Any]:
-    """Converts floats such as 1e6 to ints for options that need one, also in grid searches."""
+    """Convert floats such as 1e6 to ints for options that need one, also in grid searches."""
     return {
         name: _whole(value) if name in rows and rows[name].kind is int else value
         for name, value in given.items()

@@ -41,7 +41,7 @@ _SWEEP_COLUMNS = ("env steps", "updates", "return", _EVALUATION, "steps/s", "to 
 
 
 def open_display(*, plain: bool) -> "Display":
-    """Creates a live display on a terminal, else a plain one.
+    """Create a live display on a terminal, else a plain one.
 
     Args:
         plain: Use a plain display even on a terminal.
@@ -93,16 +93,16 @@ class Display:
         self.close()
 
     def print(self, text: str) -> None:
-        """Prints a message."""
+        """Print a message."""
         self.console.print(Text(text))
 
     def set_phase(self, phase: str) -> None:
-        """Sets what the command waits for while no trial runs; empty: nothing."""
+        """Set what the command waits for while no trial runs; empty: nothing."""
         if phase != self.phase:
             self.phase, self.since = phase, time.monotonic()
 
     def begin(self, stop: Mapping[str, float], expected_trials: int) -> None:
-        """Starts an experiment.
+        """Start an experiment.
 
         Args:
             stop: Result name -> value at which a trial ends.
@@ -113,17 +113,17 @@ class Display:
         self.set_phase("")
 
     def trial(self, trial_id: str, name: str) -> TrialProgress:
-        """Returns the progress of a trial; creates it on first use."""
+        """Return the progress of a trial; create it on first use."""
         return self.trials.setdefault(trial_id, TrialProgress(name))
 
     def trial_waits(self, trial_id: str, name: str, phase: str) -> None:
-        """Sets what a running trial waits for."""
+        """Set what a running trial waits for."""
         trial = self.trial(trial_id, name)
         trial.state = "running"
         trial.enter(phase)
 
     def trial_reports(self, trial_id: str, name: str, result: Mapping[str, Any]) -> None:
-        """Adds a result; the first of a single trial also shows its devices and replay's size."""
+        """Add a result; the first of a single trial also shows its devices and replay's size."""
         trial = self.trial(trial_id, name)
         device = result.get("learner_device")
         if device and not trial.result and len(self.trials) == 1:
@@ -174,15 +174,15 @@ class Display:
         )
 
     def trial_ends(self, trial_id: str, name: str, *, failed: bool) -> None:
-        """Marks a trial as ended."""
+        """Mark a trial as ended."""
         trial = self.trial(trial_id, name)
         trial.state, trial.phase = ("failed" if failed else "finished"), ""
 
     def tick(self) -> None:
-        """Updates the display; called several times per second while trials run."""
+        """Update the display; called several times per second while trials run."""
 
     def close(self) -> None:
-        """Ends the output."""
+        """End the output."""
 
     @property
     def is_sweep(self) -> bool:
@@ -312,7 +312,7 @@ class LiveDisplay(Display):
         self._live.start()
 
     def draw(self) -> Group:
-        """Renders the current state; called from rich's refresh thread."""
+        """Render the current state; called from rich's refresh thread."""
         parts: list[Any] = []
         trials = list(self.trials.values())
         if self.phase:
@@ -387,12 +387,12 @@ class LiveDisplay(Display):
 
 
 def format_int(number: float | None) -> str:
-    """Formats ``1234567.0`` as ``1,234,567``; None as ``-``."""
+    """Format ``1234567.0`` as ``1,234,567``; None as ``-``."""
     return "-" if number is None else f"{number:,.0f}"
 
 
 def format_bytes(number: float) -> str:
-    """Formats ``8.04e6`` as ``8.04 MB``."""
+    """Format ``8.04e6`` as ``8.04 MB``."""
     for unit, size in (("GB", 1e9), ("MB", 1e6)):
         if number >= size:
             return f"{number / size:.3g} {unit}"
@@ -400,7 +400,7 @@ def format_bytes(number: float) -> str:
 
 
 def format_number(number: float | None) -> str:
-    """Formats a number with three to four significant digits; None as ``-``."""
+    """Format a number with three to four significant digits; None as ``-``."""
     if number is None:
         return "-"
     if number == 0 or abs(number) >= 100:
@@ -411,7 +411,7 @@ def format_number(number: float | None) -> str:
 
 
 def format_duration(seconds: float | None) -> str:
-    """Formats ``3725`` as ``1:02:05``; None as ``-``."""
+    """Format ``3725`` as ``1:02:05``; None as ``-``."""
     if seconds is None:
         return "-"
     minutes, rest = divmod(round(seconds), 60)

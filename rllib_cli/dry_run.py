@@ -66,7 +66,7 @@ class RunCosts:
 
 
 def dry_run(config: DreamerV3Config) -> RunCosts:
-    """Steps an environment, builds the networks and updates them a few times. Needs no Ray.
+    """Step an environment, build the networks and update them a few times. Need no Ray.
 
     Args:
         config: A config; it is not changed. No files are written.
@@ -123,7 +123,7 @@ def dry_run(config: DreamerV3Config) -> RunCosts:
 def _sample(
     runner: DreamerV3EnvRunner, replay: ReplayBuffer, config: DreamerV3Config
 ) -> tuple[float, list[int]]:
-    """Fills replay for a batch; returns seconds per env step, and episode lengths."""
+    """Fill replay for a batch; return seconds per env step, and episode lengths."""
     runner.sample(num_timesteps=runner.num_envs)  # Compiles the policy.
     began, steps = time.perf_counter(), 0
     lengths: list[int] = []

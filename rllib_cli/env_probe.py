@@ -82,12 +82,12 @@ class Findings:
     converted: bool = False
 
     def add(self, message: str, where: str = "") -> None:
-        """Counts an error; keeps the place of its first occurrence."""
+        """Count an error; keep the place of its first occurrence."""
         first, times = self.errors.get(message, (where, 0))
         self.errors[message] = (first, times + 1)
 
     def add_exception(self, call: str, error: Exception) -> None:
-        """Counts an exception, with the line of the user's code that raised it."""
+        """Count an exception, with the line of the user's code that raised it."""
         self.add(f"{call} failed: {type(error).__name__}: {error} {place_of(error)}")
 
     def sentences(self) -> list[str]:
@@ -108,7 +108,7 @@ def place_of(error: BaseException) -> str:
 def read_spaces(
     env: gym.Env, image_size: int | None, cnn: Cnn, findings: Findings
 ) -> tuple[ObservationCodec, ActionCodec] | None:
-    """Builds codecs of the spaces; returns None and adds an error if they are not supported."""
+    """Build codecs of the spaces; return None and add an error if they are not supported."""
     for name in ("observation_space", "action_space"):
         space = getattr(env, name, None)
         if not isinstance(space, gym.Space):
@@ -123,7 +123,7 @@ def read_spaces(
 
 
 def compare_ranges(codec: ObservationCodec, findings: Findings) -> None:
-    """Compares observed values with the declared bounds."""
+    """Compare observed values with the declared bounds."""
     observed, _ = split_action_mask(codec.space)
     spaces_by_place = leaves(observed, "observation space")
     for leaf, (_, space) in zip(codec.layout.leaves, spaces_by_place, strict=True):
@@ -163,7 +163,7 @@ def compare_ranges(codec: ObservationCodec, findings: Findings) -> None:
 
 
 def format_range(values: Sequence[float]) -> str:
-    """Formats the range of some numbers as ``-1 to 3``."""
+    """Format the range of some numbers as ``-1 to 3``."""
     return f"{min(values):.6g} to {max(values):.6g}"
 
 
@@ -187,7 +187,7 @@ def _clipped(space: gym.Space, value: Any) -> Any:
 
 
 def run_gymnasiums_checker(env: gym.Env, findings: Findings) -> None:
-    """Adds the findings of Gymnasium's checker; no errors if there are errors already."""
+    """Add the findings of Gymnasium's checker; no errors if there are errors already."""
     from gymnasium.utils.env_checker import check_env
 
     if findings.converted:
@@ -223,7 +223,7 @@ def take_random_steps(
     findings: Findings,
     steps: int = STEPS,
 ) -> None:
-    """Takes random actions and adds errors in the returned values; stops at an exception."""
+    """Take random actions and add errors in the returned values; stop at an exception."""
     observations, actions = codecs
     rng = np.random.default_rng(0)
     observation: Any = None
@@ -270,7 +270,7 @@ def take_random_steps(
 def _store(
     codec: ObservationCodec, observation: Any, ended: bool, findings: Findings, where: str
 ) -> bool:
-    """Encodes an observation as an env runner does; returns whether sampling can continue."""
+    """Encode an observation as an env runner does; return whether sampling can continue."""
     wrong = list(wrong_value(codec.space, observation))
     for sentence in wrong:
         findings.add(sentence, where)
@@ -294,7 +294,7 @@ def _store(
 
 
 def _note_conversions(space: gym.Space, observation: Any, findings: Findings) -> None:
-    """Notes dtypes that training converts, although the space does not contain them."""
+    """Note dtypes that training converts, although the space does not contain them."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Of lists.
         findings.converted |= not space.contains(observation)

@@ -23,7 +23,7 @@ class RunError(click.ClickException):
 
 
 def unknown(what: str, name: str, valid: Iterable[str]) -> InputError:
-    """Builds the error for an unknown name; names the nearest valid one.
+    """Build the error for an unknown name; name the nearest valid one.
 
     Args:
         what: Kind of name, e.g. ``"option"``.
@@ -38,7 +38,7 @@ def unknown(what: str, name: str, valid: Iterable[str]) -> InputError:
 
 @contextmanager
 def reraise_as(error: type[click.ClickException], verbosity: int) -> Iterator[None]:
-    """Converts exceptions inside the block to errors with a message.
+    """Convert exceptions inside the block to errors with a message.
 
     Args:
         error: Type of the error to raise instead.
@@ -61,7 +61,7 @@ def reraise_as(error: type[click.ClickException], verbosity: int) -> Iterator[No
 
 
 def describe(exc: BaseException | str) -> str:
-    """Formats the message of an exception's root cause.
+    """Format the message of an exception's root cause.
 
     Args:
         exc: Any exception; Ray's wrappers around exceptions of other processes are removed. Or a
@@ -90,7 +90,7 @@ def describe(exc: BaseException | str) -> str:
 
 
 def root_cause(exc: BaseException) -> BaseException:
-    """Unwraps an exception that Ray transferred from another process."""
+    """Unwrap an exception that Ray transferred from another process."""
     while True:
         inner = getattr(exc, "cause", None)
         if not isinstance(inner, BaseException) and exc.args:

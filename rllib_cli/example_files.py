@@ -7,14 +7,14 @@ _SUFFIXES = (".yaml", ".py")
 
 
 def directory() -> Path:
-    """Returns the directory of the examples: in a clone beside the package, else inside it."""
+    """Return the directory of the examples: in a clone beside the package, else inside it."""
     package = Path(__file__).parent
     installed = package / "tuned_examples"
     return installed if installed.is_dir() else package.parent / "tuned_examples"
 
 
 def find(name: str) -> Path | None:
-    """Finds an example.
+    """Find an example.
 
     Args:
         name: As ``cartpole``, ``cartpole.yaml`` or ``tuned_examples/cartpole.yaml``.
@@ -31,7 +31,7 @@ def find(name: str) -> Path | None:
 
 
 def summaries() -> Iterator[tuple[str, str]]:
-    """Yields the name of each example and the first sentence of its comment."""
+    """Yield the name of each example and the first sentence of its comment."""
     for path in sorted(directory().iterdir()):
         if path.suffix in _SUFFIXES:
             yield path.stem, _first_sentence(path.read_text(encoding="utf-8"))

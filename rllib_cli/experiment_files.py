@@ -27,7 +27,7 @@ _Loader.add_implicit_resolver(
 
 
 def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Experiment]:
-    """Reads the experiments of a YAML file, or the one of a Python file.
+    """Read the experiments of a YAML file, or the one of a Python file.
 
     Args:
         path: A local file, or the name of a tuned example. Reading a YAML file executes nothing:
@@ -75,7 +75,7 @@ def _from_yaml(file: Path, env: str | None) -> list[Experiment]:
 
 
 def read_yaml(file: Path) -> Any:
-    """Reads a YAML file without executing anything.
+    """Read a YAML file without executing anything.
 
     Args:
         file: The file.
@@ -109,7 +109,7 @@ def read_yaml(file: Path) -> Any:
 
 
 def _repeated(top: yaml.Node | None) -> Iterator[tuple[str, int, int]]:
-    """Yields each repeated key with its line and the line of its first occurrence."""
+    """Yield each repeated key with its line and the line of its first occurrence."""
     waiting, seen = [top], set()
     while waiting:
         node = waiting.pop()
@@ -132,7 +132,7 @@ def _repeated(top: yaml.Node | None) -> Iterator[tuple[str, int, int]]:
 
 
 def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
-    """Executes the file and reads ``config`` (an ``AlgorithmConfig``) and ``stop`` (optional)."""
+    """Execute the file and read ``config`` (an ``AlgorithmConfig``) and ``stop`` (optional)."""
     import importlib.util
 
     with loading_libraries(verbosity):

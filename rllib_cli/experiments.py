@@ -70,7 +70,7 @@ class Experiment:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Raises InputError if the name is not that of a directory below the storage path."""
+        """Raise InputError if the name is not that of a directory below the storage path."""
         if not re.fullmatch(r"[^./\\\0][^/\\\0]*", self.name):
             raise InputError(
                 f"{self.name!r} cannot be the name of an experiment: results are in a directory of "
@@ -108,7 +108,7 @@ class Experiment:
         return str(Path(self.storage_path).expanduser().resolve() / self.name)
 
     def changed(self, **changes: Any) -> "Experiment":
-        """Applies options of the command line.
+        """Apply options of the command line.
 
         Args:
             **changes: New values; None leaves a value as it is. ``stop``, ``checkpoint`` and
@@ -148,7 +148,7 @@ _KEYS = {"run", "env", "config", "stop", "storage_path", "checkpoint_config", *_
 
 
 def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> Experiment:
-    """Builds an experiment from options of the command line alone.
+    """Build an experiment from options of the command line alone.
 
     Args:
         algorithm: The algorithm's name.
@@ -168,7 +168,7 @@ def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> 
 
 
 def from_mapping(name: str, spec: Any, env: str | None) -> Experiment:
-    """Builds an experiment from an entry of a YAML file.
+    """Build an experiment from an entry of a YAML file.
 
     Args:
         name: The experiment's name.
@@ -258,7 +258,7 @@ def _checkpoint_settings(settings: Mapping[str, Any], notes: list[str]) -> dict[
 
 
 def _checked_values(given: Mapping[str, Any], rows: Mapping[str, Option]) -> dict[str, Any]:
-    """Checks the given values that have a row; a float such as 1e5 becomes an int where needed."""
+    """Check the given values that have a row; a float such as 1e5 becomes an int where needed."""
     own = {name: value for name, value in given.items() if name in rows}
     own = config_check.with_whole_numbers(own, rows)
     try:
@@ -283,7 +283,7 @@ def _text(value: Any, key: str, what: str) -> str:
 
 
 def _check_searches(value: Any, path: str) -> None:
-    """Raises InputError if a ``{grid_search: [...]}`` below ``path`` is empty or not a list.
+    """Raise InputError if a ``{grid_search: [...]}`` below ``path`` is empty or not a list.
 
     Tune would create no trial from it.
     """

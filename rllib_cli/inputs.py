@@ -61,7 +61,7 @@ pythonpath = click.option(
 
 
 def extend_import_path(directories: Sequence[str | Path], names: Any = None) -> None:
-    """Adds the directories of the user's modules to the import path.
+    """Add the directories of the user's modules to the import path.
 
     Processes that are started later inherit them. The working directory is only added if a module
     is named that is in it and nowhere else, and after all others: it may be a folder of somebody
@@ -84,7 +84,7 @@ def extend_import_path(directories: Sequence[str | Path], names: Any = None) -> 
 
 
 def _modules(value: Any, separator: str = ":") -> Iterator[str]:
-    """Yields the top-level modules of every ``module:name`` in a value."""
+    """Yield the top-level modules of every ``module:name`` in a value."""
     if isinstance(value, str):
         if named := re.match(rf"([^\W\d]\w*)[\w.]*[{separator}][^\W\d]", value):
             yield named[1]
@@ -98,7 +98,7 @@ def _modules(value: Any, separator: str = ":") -> Iterator[str]:
 
 
 def find_checkpoint(directory: str) -> tuple[Path, list[str]]:
-    """Finds the newest complete checkpoint in a directory that the user named.
+    """Find the newest complete checkpoint in a directory that the user named.
 
     Args:
         directory: A checkpoint, or the results of a trial or an experiment.

@@ -47,7 +47,7 @@ class Interrupts:
 
 @contextlib.contextmanager
 def in_own_groups() -> Iterator[None]:
-    """Lets Ray start its processes in their own process groups inside the block.
+    """Let Ray start its processes in their own process groups inside the block.
 
     A closed terminal, GNU ``timeout`` and batch systems signal a whole group. Only the command may
     receive that: it needs Ray's processes to save the run. They end with it all the same, since Ray

@@ -24,7 +24,7 @@ def log_level(verbosity: int) -> int:
 
 @contextmanager
 def loading_libraries(verbosity: int) -> Iterator[None]:
-    """Sets log levels for the first import of TensorFlow and Ray, and afterwards.
+    """Set log levels for the first import of TensorFlow and Ray, and afterwards.
 
     Args:
         verbosity: 0: errors; 1: also warnings and messages; 2: everything.
@@ -54,7 +54,7 @@ def loading_libraries(verbosity: int) -> Iterator[None]:
 
 @contextmanager
 def _buffered_stderr(enabled: bool) -> Iterator[None]:
-    """Discards standard error inside the block, unless the block fails.
+    """Discard standard error inside the block, unless the block fails.
 
     TensorFlow's C++ code logs before any log level applies.
     """
@@ -84,7 +84,7 @@ def start_ray(
     verbosity: int,
     show: Callable[[str], None],
 ) -> str:
-    """Starts Ray or connects to a running cluster.
+    """Start Ray or connects to a running cluster.
 
     Args:
         arguments: Arguments of ``ray.init``.
@@ -126,7 +126,7 @@ def start_ray(
 
 
 def find_lost_cluster() -> str | None:
-    """Finds a dead cluster that Ray would try to join for minutes.
+    """Find a dead cluster that Ray would try to join for minutes.
 
     Ray stores the address of the last cluster that was started on a machine, also after that
     cluster was killed.

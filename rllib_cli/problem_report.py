@@ -37,7 +37,7 @@ _RESULTS = (
 
 
 def problem_report(directory: Path | None) -> str:
-    """Describes installation, machine, and runs.
+    """Describe installation, machine, and runs.
 
     Args:
         directory: Of a run, or of several; the newest ones are described. None for no run.
@@ -104,7 +104,7 @@ def _fenced(text: str, language: str) -> Iterator[str]:
 
 
 def without_paths(text: str) -> str:
-    """Shortens absolute paths, which contain the names of people and projects."""
+    """Shorten absolute paths, which contain the names of people and projects."""
 
     def last_part(match: re.Match[str]) -> str:
         _, package, inside = match[0].rpartition("site-packages/")

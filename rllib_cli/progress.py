@@ -27,7 +27,7 @@ LOSSES = {
 
 
 def look_up(result: Mapping[str, Any], path: str) -> float | None:
-    """Reads a number from a nested result; None if it is missing, NaN or not a number."""
+    """Read a number from a nested result; None if it is missing, NaN or not a number."""
     value: Any = result
     for key in path.split("/"):
         if not isinstance(value, Mapping) or key not in value:
@@ -63,7 +63,7 @@ class TrialProgress:
     _is_stable: bool = False
 
     def enter(self, phase: str, detail: str = "") -> None:
-        """Sets phase and detail."""
+        """Set phase and detail."""
         if phase != self.phase:
             self.since = time.monotonic()
         self.phase, self.detail = phase, detail
@@ -74,7 +74,7 @@ class TrialProgress:
         return f"{self.phase} {self.detail}".rstrip()
 
     def update(self, result: Mapping[str, Any]) -> None:
-        """Adds the trial's next result."""
+        """Add the trial's next result."""
         had_updates = bool(self.grad_updates)
         self.result = result
         self.state = "running"
@@ -95,7 +95,7 @@ class TrialProgress:
         self._read_phase()
 
     def _forget_compiling(self) -> None:
-        """Drops the first interval if updates were far slower in it than in the next ones.
+        """Drop the first interval if updates were far slower in it than in the next ones.
 
         Later slow intervals, e.g. with an evaluation, belong to the rate.
         """
@@ -187,7 +187,7 @@ class TrialProgress:
         return _rate(counter, self._history[0], self._history[-1])
 
     def time_to_go(self, stop: Mapping[str, float]) -> tuple[float, str] | None:
-        """Estimates the time until the first stop criterion is reached.
+        """Estimate the time until the first stop criterion is reached.
 
         Args:
             stop: Result name -> value at which the trial ends. Only counters are considered.

@@ -28,7 +28,7 @@ _MIN_SIDE = 256
 
 
 def make_rendering(config: Any, mode: RenderMode | None) -> VectorEnv:
-    """Creates the environments of a config, with a render mode if they support it.
+    """Create the environments of a config, with a render mode if they support it.
 
     Their supported modes are known only once they exist, so they are created a second time if they
     need the mode as an argument.
@@ -69,7 +69,7 @@ def make_rendering(config: Any, mode: RenderMode | None) -> VectorEnv:
 
 
 def _check_display(env: Any) -> None:
-    """Raises ConfigError without a display, where pygame, which Gymnasium uses, may crash."""
+    """Raise ConfigError without a display, where pygame, which Gymnasium uses, may crash."""
     drivers = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
     if sys.platform == "linux" and env in gym.registry and not any(map(os.environ.get, drivers)):
         raise ConfigError(
@@ -93,7 +93,7 @@ class Camera:
     """
 
     def __init__(self, env: VectorEnv, observations: ObservationCodec, name: str):
-        """Chooses the source of the frames.
+        """Choose the source of the frames.
 
         Args:
             env: A vector of one environment.
@@ -114,7 +114,7 @@ class Camera:
             )
 
     def frame(self, observation: Any) -> np.ndarray:
-        """Creates a frame of the environment's current state.
+        """Create a frame of the environment's current state.
 
         Args:
             observation: The current observation, ``[1, ...]``.

@@ -38,7 +38,7 @@ _FIXED = {
 
 
 def save_launch(directory: Path, launch: Mapping[str, Any]) -> None:
-    """Saves the settings of a new experiment, for comparison when it is resumed."""
+    """Save the settings of a new experiment, for comparison when it is resumed."""
     directory.mkdir(parents=True, exist_ok=True)
     content = {**launch, _STARTED_IN: str(directory)}
     _write(directory / LAUNCH_FILE, json.dumps(content, indent=1, default=repr))
@@ -74,7 +74,7 @@ def launch_settings(
 
 
 def check_unchanged(directory: Path, launch: Mapping[str, Any]) -> None:
-    """Compares settings with those of the experiment's start.
+    """Compare settings with those of the experiment's start.
 
     Raises:
         InputError: If a setting differs that cannot change within a run; names the first one.
@@ -100,14 +100,14 @@ def check_unchanged(directory: Path, launch: Mapping[str, Any]) -> None:
 
 
 def save_trial_description(trial: Any) -> None:
-    """Saves a trial's description in its directory, in case Tune's state is lost."""
+    """Save a trial's description in its directory, in case Tune's state is lost."""
     directory = Path(trial.storage.trial_fs_path)
     if trial.storage.storage_filesystem.type_name == "local" and directory.is_dir():
         _write(directory / TRIAL_FILE, json.dumps(trial.get_json_state()))
 
 
 def check(experiment: Experiment, launch: Mapping[str, Any]) -> None:
-    """Checks that an experiment can be resumed, without importing Ray.
+    """Check that an experiment can be resumed, without importing Ray.
 
     Args:
         experiment: The experiment with its current settings.
@@ -128,7 +128,7 @@ def check(experiment: Experiment, launch: Mapping[str, Any]) -> None:
 
 
 def prepare(experiment: Experiment) -> list[str]:
-    """Prepares an experiment's directory for ``Tuner.restore``.
+    """Prepare an experiment's directory for ``Tuner.restore``.
 
     Args:
         experiment: The experiment with its current settings.
@@ -156,7 +156,7 @@ def prepare(experiment: Experiment) -> list[str]:
 
 
 def _trials(directory: Path, notes: list[str]) -> tuple[list[Any], dict[str, Any], list[Path]]:
-    """Reads all trials from any file, Tune's data of the newest run, and its state files."""
+    """Read all trials from any file, Tune's data of the newest run, and its state files."""
     from ray.tune.experiment import Trial
     from ray.tune.utils.serialization import _loads_with_cloudpickle
 
@@ -190,7 +190,7 @@ def _trials(directory: Path, notes: list[str]) -> tuple[list[Any], dict[str, Any
 
 
 def _rewind(trial: Any, directory: Path, experiment: Experiment, notes: list[str]) -> None:
-    """Sets a trial to its newest complete checkpoint, or to its start."""
+    """Set a trial to its newest complete checkpoint, or to its start."""
     from ray.train._internal.session import _TrainingResult
     from ray.tune import Checkpoint
     from ray.tune.experiment import Trial
@@ -287,7 +287,7 @@ def _write_state(directory: Path, trials: list[Any], runner_data: dict[str, Any]
 
 
 def _write(path: Path, text: str) -> None:
-    """Replaces a file atomically."""
+    """Replace a file atomically."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "w", encoding="utf-8") as file:

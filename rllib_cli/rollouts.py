@@ -37,7 +37,7 @@ def play(
     render: bool = False,
     video: Path | None = None,
 ) -> Iterator[EndedEpisode]:
-    """Plays episodes and yields each as it ends.
+    """Play episodes and yield each as it ends.
 
     Args:
         checkpoint: Directory of an algorithm's checkpoint.
@@ -128,7 +128,7 @@ class _Player:
     place: SeedKey
 
     def play_one(self, record_frame: RecordFrame | None) -> EndedEpisode:
-        """Plays one episode; calls ``record_frame`` with each observation."""
+        """Play one episode; call ``record_frame`` with each observation."""
         seeds, noise = self.place.seeds(self.seed, 1)
         self.place = self.place._replace(reset=self.place.reset + 1)
         self.policy.reset(noise)

@@ -59,7 +59,7 @@ _OPEN_GROUPS = ("env_runners/", "evaluation/", "learners/")
 
 
 def current_name(key: str, notes: list[str]) -> str:
-    """Translates a result name of the old or the new API stack.
+    """Translate a result name of the old or the new API stack.
 
     Args:
         key: The name, with ``/`` between levels.
@@ -84,7 +84,7 @@ def current_name(key: str, notes: list[str]) -> str:
 
 
 def criteria(stop: Mapping[str, Any], notes: list[str]) -> dict[str, float]:
-    """Checks stop criteria and converts them to the form that Tune compares with results.
+    """Check stop criteria and convert them to the form that Tune compares with results.
 
     Args:
         stop: Result name -> value; nested mappings equal ``/`` in names.

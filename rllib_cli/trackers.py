@@ -44,11 +44,11 @@ class _ClosedByUs(LoggerCallback):
         self._running.discard(trial)
 
     def on_experiment_end(self, trials: list[Trial], **info: Any) -> None:
-        """Does nothing: :meth:`close` follows."""
+        """Do nothing: :meth:`close` follows."""
 
     @abstractmethod
     def close(self, interrupted: bool) -> None:
-        """Closes the tracker; see :func:`close_trackers`."""
+        """Close the tracker; see :func:`close_trackers`."""
 
 
 class Wandb(_ClosedByUs, WandbLoggerCallback):
@@ -81,7 +81,7 @@ class MLflow(_ClosedByUs, EnvStepsMLflowLoggerCallback):
 
 
 def trackers(wandb: str | None, mlflow: str | None) -> list[type[_ClosedByUs]]:
-    """Selects callbacks of experiment trackers and sets the environment variables they read.
+    """Select callbacks of experiment trackers and set the environment variables they read.
 
     Args:
         wandb: Project of Weights & Biases; None for none.
@@ -102,7 +102,7 @@ def trackers(wandb: str | None, mlflow: str | None) -> list[type[_ClosedByUs]]:
 
 
 def close_trackers(interrupted: bool) -> None:
-    """Closes the trackers of the last Tune run.
+    """Close the trackers of the last Tune run.
 
     Args:
         interrupted: Whether it was interrupted: then uploads get seconds to complete. Otherwise

@@ -42,7 +42,7 @@ def command_callbacks(
     experiment: Experiment,
     trackers: Sequence[type[Callback]] = (),
 ) -> Iterator[None]:
-    """Registers the command's callbacks for every Tune run inside the block.
+    """Register the command's callbacks for every Tune run inside the block.
 
     Args:
         display: Shows the progress.

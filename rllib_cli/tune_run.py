@@ -64,7 +64,7 @@ class RunOptions:
 
 
 def run_all(experiments: list[Experiment], options: RunOptions, display: Display) -> int:
-    """Runs experiments one after the other.
+    """Run experiments one after the other.
 
     Args:
         experiments: The experiments. All are checked before the first one starts.
@@ -119,7 +119,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
 
 
 def _foreign(experiment: Experiment, options: RunOptions) -> Iterator[str]:
-    """Yields a warning if the run continues what was not trained in its place."""
+    """Yield a warning if the run continues what was not trained in its place."""
     start = options.from_checkpoint or experiment.config.get("start_checkpoint")
     if options.resume:
         continued = place = Path(experiment.directory())
@@ -142,7 +142,7 @@ def _close_trackers(interrupted: bool) -> None:
 
 
 def _stopped_at_once(experiment: Experiment, display: Display) -> None:
-    """Prints what is left of a run that was not saved at its end."""
+    """Print what is left of a run that was not saved at its end."""
     display.close()
     directory = experiment.directory()
     display.print(f"\nResults:    {directory}")
@@ -155,7 +155,7 @@ def _stopped_at_once(experiment: Experiment, display: Display) -> None:
 
 
 def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
-    """Builds RLlib's config for every point of the grid, as the trials will."""
+    """Build RLlib's config for every point of the grid, as the trials will."""
     from ray.rllib.algorithms.registry import ALGORITHMS
     from ray.tune.search.variant_generator import generate_variants
 
@@ -199,7 +199,7 @@ def _scheduler(options: RunOptions) -> Any:
 
 
 def _check_needs(scheduler: str, given: Mapping[str, Any]) -> None:
-    """Raises InputError if a scheduler lacks a package, or what to change in the options."""
+    """Raise InputError if a scheduler lacks a package, or what to change in the options."""
     if scheduler == "pb2" and find_spec("sklearn") is None:
         raise InputError(
             "--scheduler pb2 needs the package scikit-learn, which is not installed: "
@@ -266,7 +266,7 @@ def _run(
 
 @contextmanager
 def _full_disk_reported(experiment: Experiment) -> Iterator[None]:
-    """Raises RunError for any exception if the disk of the results is full."""
+    """Raise RunError for any exception if the disk of the results is full."""
     try:
         yield
     except Exception as error:
@@ -330,7 +330,7 @@ def _tuner(
 
 
 def _restored_tuner(experiment: Experiment, display: Display) -> Any:
-    """Restores the experiment from disk; see ``resume.py``."""
+    """Restore the experiment from disk; see ``resume.py``."""
     from ray.tune import ExperimentAnalysis, ResumeConfig, Tuner
 
     for note in resume.prepare(experiment):
@@ -350,7 +350,7 @@ def _restored_tuner(experiment: Experiment, display: Display) -> Any:
 
 
 def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) -> int:
-    """Prints failures, results, the best checkpoint and commands to use them.
+    """Print failures, results, the best checkpoint and commands to use them.
 
     Args:
         results: Tune's ``ResultGrid``.

@@ -54,13 +54,13 @@ class ResourceError(RuntimeError):
 
 
 def describe(error: BaseException) -> str:
-    """Returns an exception's message, with its class name unless it is defined here."""
+    """Return an exception's message, with its class name unless it is defined here."""
     ours = type(error).__module__ == __name__
     return str(error) if ours else f"{type(error).__name__}: {error}"
 
 
 def unknown_name(what: str, name: str, valid: Iterable[str]) -> ConfigError:
-    """Builds the error for an unknown name.
+    """Build the error for an unknown name.
 
     Args:
         what: Kind of the name, e.g. ``"option"``.
@@ -71,7 +71,7 @@ def unknown_name(what: str, name: str, valid: Iterable[str]) -> ConfigError:
 
 
 def suggestion(name: str, valid: Iterable[str]) -> str:
-    """Returns a sentence that names the valid name which is probably meant.
+    """Return a sentence that names the valid name which is probably meant.
 
     Args:
         name: The given name. For a nested one, as in ``outer/inner``, the sentence shows the

@@ -57,7 +57,7 @@ MAX_FILE_NAME = 255
 
 
 def file_name(column: str) -> str:
-    """Returns the name of a column's file in checkpoints of replay."""
+    """Return the name of a column's file in checkpoints of replay."""
     # Quoting also keeps an index from pointing outside its directory.
     return quote(column, safe="") + ".npy"
 
@@ -101,9 +101,9 @@ class RecordChunk:
         return len(self.columns[IS_FIRST])
 
     def env_steps(self) -> int:
-        """Returns the number of env steps: records with an action, which do not end an episode."""
+        """Return the number of env steps: records with an action, which do not end an episode."""
         return len(self) - int(np.count_nonzero(self.columns[IS_LAST]))
 
     def agent_steps(self) -> int:
-        """Returns :meth:`env_steps`, as there is one agent; called by RLlib's evaluation."""
+        """Return :meth:`env_steps`, as there is one agent; called by RLlib's evaluation."""
         return self.env_steps()

@@ -17,7 +17,7 @@ WARM_UP, STEPS = 20, 200
 
 
 def bind_to_one_core() -> None:
-    """Keeps this process on one core. To be called before libraries count how many there are."""
+    """Keep this process on one core. To be called before libraries count how many there are."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 

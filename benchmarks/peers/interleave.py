@@ -40,7 +40,7 @@ class Child:
     def __init__(
         self, python: str | Path, module: str, arguments: Sequence[str] = (), threads: int = 0
     ):
-        """Starts ``python -m module`` and waits until it is ready.
+        """Start ``python -m module`` and wait until it is ready.
 
         Args:
             python: Interpreter of the environment that has what the module needs.
@@ -82,7 +82,7 @@ class Child:
                 file.close()
 
     def ask(self) -> Message:
-        """Lets the process work once; returns its answer."""
+        """Let the process work once; return its answer."""
         assert self._process.stdin is not None
         try:
             self._process.stdin.write("\n")
@@ -92,7 +92,7 @@ class Child:
         return self._read()
 
     def finish(self) -> Message:
-        """Ends the process; returns what it says at its end."""
+        """End the process; return what it says at its end."""
         assert self._process.stdin is not None
         self._process.stdin.close()
         goodbye = self._read()
@@ -111,7 +111,7 @@ class Child:
 
 
 def take_turns(children: Sequence[Child], rounds: int) -> list[list[Message]]:
-    """Lets processes work one at a time, A B A B ...
+    """Let processes work one at a time, A B A B ...
 
     Args:
         children: The processes.
@@ -143,19 +143,19 @@ def ratios(dividends: Sequence[float], divisors: Sequence[float], name: str) -> 
 
 
 def add_peer_choice(parser: argparse.ArgumentParser, peers: Sequence[str]) -> None:
-    """Adds the options that say who the peer is."""
+    """Add the options that say who the peer is."""
     parser.add_argument("--vs", choices=peers, help="another DreamerV3 to compare with")
     parser.add_argument("--peer-python", help="Python interpreter of its environment")
 
 
 def add_peer_arguments(parser: argparse.ArgumentParser, peers: Sequence[str]) -> None:
-    """Adds the options that all comparisons in turns share."""
+    """Add the options that all comparisons in turns share."""
     add_peer_choice(parser, peers)
     parser.add_argument("--json", action="store_true", help="last line: the numbers as JSON")
 
 
 def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    """Ends the program if options contradict each other, or if a number is too small."""
+    """End the program if options contradict each other, or if a number is too small."""
     for name, value in vars(options).items():
         least = 0 if name == "seed" else 1
         if isinstance(value, int) and not isinstance(value, bool) and value < least:
@@ -165,7 +165,7 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
 
 
 def print_table(numbers: Message, indent: str = "") -> None:
-    """Prints one name and its value a line; what is nested under a name is indented.
+    """Print one name and its value a line; what is nested under a name is indented.
 
     Lists are left to those who read JSON.
     """

@@ -35,7 +35,7 @@ def loopback_bytes() -> int | None:
 
 
 def main() -> None:
-    """Starts the learners, then serves."""
+    """Start the learners, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
     parser.add_argument("--num-learners", type=int, required=True)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Builds model and trainer, then serves."""
+    """Build model and trainer, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
     parser.add_argument("--compute-dtype", default="float32")
@@ -103,7 +103,7 @@ def main() -> None:
 
 
 def layouts(spaces: Spaces) -> "tuple[ObservationLayout, ActionLayout]":
-    """Returns the layouts of observations and actions for the networks."""
+    """Return the layouts of observations and actions for the networks."""
     from rllib_dreamerv3.spaces.layout import (
         ActionLayout,
         ContinuousAction,

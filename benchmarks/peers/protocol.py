@@ -29,7 +29,7 @@ class Answers:
         work: Callable[[], Mapping[str, Any]],
         goodbye: Callable[[], Mapping[str, Any]] = dict,
     ) -> None:
-        """Answers until the input ends.
+        """Answer until the input ends.
 
         Args:
             hello: What this process is.

@@ -13,7 +13,7 @@ from peers.workloads import add_sampling_arguments
 
 
 def main() -> None:
-    """Builds an env runner, then serves."""
+    """Build an env runner, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_sampling_arguments(parser)
     parser.add_argument("--envs", type=int, default=1, help="environments that step together")

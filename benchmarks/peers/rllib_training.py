@@ -16,7 +16,7 @@ from peers.workloads import add_training_arguments, training_options
 
 
 def main() -> None:
-    """Builds the algorithm, then serves."""
+    """Build the algorithm, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_training_arguments(parser)
     options = parser.parse_args()

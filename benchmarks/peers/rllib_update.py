@@ -17,7 +17,7 @@ from peers.torch_updates import serve_updates
 
 
 def main() -> None:
-    """Builds a learner, then serves."""
+    """Build a learner, then serve."""
     from peers.workloads import SPACES, add_update_arguments, random_records, split_name
 
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])

@@ -44,7 +44,7 @@ def make_act(spaces: Spaces, size: str) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def main() -> None:
-    """Builds a player, then serves."""
+    """Build a player, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--size", required=True, help="model size")
     parser.add_argument("--observation", required=True, choices=SPACES, help="what is observed")

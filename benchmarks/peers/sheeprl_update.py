@@ -117,7 +117,7 @@ def build(
 
 
 def main() -> None:
-    """Builds an agent, then serves."""
+    """Build an agent, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
     options = parser.parse_args()

@@ -24,33 +24,33 @@ class Slow(gym.Env):
     action_space = gym.spaces.Discrete(4)
 
     def __init__(self, config: dict[str, Any]):
-        """Makes one that has not begun."""
+        """Make one that has not begun."""
         self.step_s, self.left = config["step_s"], 0
 
     def _observe(self) -> np.ndarray:
         return self.np_random.standard_normal(8).astype(np.float32)
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[np.ndarray, dict[str, Any]]:
-        """Begins an episode."""
+        """Begin an episode."""
         super().reset(seed=seed)
         self.left = 200
         return self._observe(), {}
 
     def step(self, action: Any) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Takes its time."""
+        """Take its time."""
         time.sleep(self.step_s)
         self.left -= 1
         return self._observe(), float(action == 0), False, self.left == 0, {}
 
 
 def set_step(env_runner: Any, step_s: float) -> None:
-    """Lets all environments of an env runner take as many seconds a step from now on."""
+    """Let all environments of an env runner take as many seconds a step from now on."""
     for env in env_runner.env.unwrapped.envs:
         env.unwrapped.step_s = step_s
 
 
 def main() -> None:
-    """Builds the algorithm, trains until updates have begun, then serves."""
+    """Build the algorithm, train until updates have begun, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--sampling", choices=("synchronous", "asynchronous"), required=True)
     parser.add_argument("--env-runners", type=int, default=4, help="actors that sample")

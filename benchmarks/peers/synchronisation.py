@@ -15,7 +15,7 @@ BYTES_OF_A_PARAMETER = 4
 
 
 def main() -> None:
-    """Builds the algorithm, then serves."""
+    """Build the algorithm, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     parser.add_argument("--model-size", required=True)
     parser.add_argument("--num-learners", type=int, default=0, help="0: in this process")

@@ -16,7 +16,7 @@ def serve_updates(
     parameters: "Iterable[tuple[str, Parameter]]",
     update: Callable[[], object],
 ) -> None:
-    """Answers each line with the seconds of an update, and says at the end what has not changed.
+    """Answer each line with the seconds of an update, and say at the end what has not changed.
 
     Args:
         answers: Where to.

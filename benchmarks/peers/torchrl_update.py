@@ -264,7 +264,7 @@ def make_sample(spaces: Spaces, sizes: dict[str, Any], rows: int, length: int) -
 
 
 def main() -> None:
-    """Builds losses and optimizer, then serves."""
+    """Build losses and optimizer, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
     parser.add_argument("--sizes", type=json.loads, required=True, help="JSON: units and layers")

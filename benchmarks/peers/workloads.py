@@ -95,7 +95,7 @@ def random_records(spaces: Spaces, rows: int, length: int) -> dict[str, np.ndarr
 
 
 def add_update_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what an update is made of; measuring and measured processes share these options."""
+    """Add what an update is made of; measuring and measured processes share these options."""
     parser.add_argument(
         "--workload",
         default="vector-xs",
@@ -108,7 +108,7 @@ def add_update_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_sampling_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds what sampling is made of; measuring and measured processes share these options."""
+    """Add what sampling is made of; measuring and measured processes share these options."""
     parser.add_argument("--env", default="CartPole-v1", help="Gymnasium's name")
     parser.add_argument("--model-size", default="XS", help="of DreamerV3, of the 2023 ones")
     parser.add_argument("--fragment", type=int, default=1, help="rollout_fragment_length")
@@ -127,7 +127,7 @@ def as_arguments(options: argparse.Namespace, names: Iterable[str]) -> list[str]
 
 
 def add_training_arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the settings of a training run; measuring and measured processes share these options.
+    """Add the settings of a training run; measuring and measured processes share these options.
 
     The defaults are those of ``tuned_examples/cartpole.yaml``.
     """

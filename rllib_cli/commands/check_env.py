@@ -50,7 +50,7 @@ def check_env(
 def check_environment(
     env: str, env_config: Mapping[str, Any], config: Mapping[str, Any], verbosity: int
 ) -> int:
-    """Tests an environment and prints the findings.
+    """Test an environment and print the findings.
 
     Args:
         env: An id or ``module:Class``.
@@ -102,7 +102,7 @@ def _report(
     codecs: "tuple[ObservationCodec, ActionCodec] | None",
     findings: "Findings",
 ) -> int:
-    """Prints spaces, steps, notes and errors; returns the exit code."""
+    """Print spaces, steps, notes and errors; return the exit code."""
     from rllib_cli.display import format_int
     from rllib_cli.env_probe import format_range
 
@@ -175,7 +175,7 @@ def _actions(codec: "ActionCodec") -> Iterator[str]:
 
 
 def _make_environment(settings: "DreamerV3Config") -> "tuple[gym.Env, bool]":
-    """Creates one environment; also returns whether it is of a vector environment."""
+    """Create one environment; also returns whether it is of a vector environment."""
     from ray.rllib.env.env_context import EnvContext
 
     from rllib_cli.env_probe import FirstOf

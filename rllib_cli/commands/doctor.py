@@ -70,7 +70,7 @@ def examine(
     stop: Mapping[str, Any] | None,
     verbosity: int,
 ) -> int:
-    """Estimates the cost of a run, or diagnoses one.
+    """Estimate the cost of a run, or diagnose one.
 
     Args:
         target: A file for ``rllib train file``, or a directory of results; None with ``env``.
@@ -117,7 +117,7 @@ def _problem_report(target: str | None, verbosity: int) -> str:
 
 
 def _diagnose(directory: Path, display: "Display") -> int:
-    """Prints the findings of each trial in a directory; returns the exit code."""
+    """Print the findings of each trial in a directory; return the exit code."""
     from rllib_dreamerv3.reports.findings import nothing_found
     from rllib_dreamerv3.reports.history import ENV_STEPS, RESULTS_FILE, UPDATES, History
     from rllib_dreamerv3.reports.runs import trials_in
@@ -147,7 +147,7 @@ def _diagnose(directory: Path, display: "Display") -> int:
 
 
 def _estimate(experiment: Any, display: "Display", verbosity: int) -> int:
-    """Prints the estimated cost of an experiment; returns the number of warnings."""
+    """Print the estimated cost of an experiment; return the number of warnings."""
     with reraise_as(RunError, verbosity), loading_libraries(verbosity):
         from ray.tune.search.variant_generator import generate_variants
 

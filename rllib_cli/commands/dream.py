@@ -56,7 +56,7 @@ def write_dream(
     seed: int,
     verbosity: int,
 ) -> None:
-    """Writes a dream of a checkpoint to a file.
+    """Write a dream of a checkpoint to a file.
 
     Args:
         checkpoint: See :func:`find_checkpoint`.

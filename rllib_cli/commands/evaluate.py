@@ -90,7 +90,7 @@ def evaluate_checkpoint(
     action: Literal["sample", "mode"] | None,
     verbosity: int,
 ) -> None:
-    """Plays episodes and prints each one, then statistics of all.
+    """Play episodes and print each one, then statistics of all.
 
     Args:
         checkpoint: See :func:`find_checkpoint`.
@@ -212,7 +212,7 @@ class ReturnStatistics:
 
     @classmethod
     def of(cls, returns: Sequence[float]) -> "ReturnStatistics":
-        """Computes the statistics of at least one return."""
+        """Compute the statistics of at least one return."""
         import numpy as np
 
         mean, n = statistics.fmean(returns), len(returns)

@@ -37,7 +37,7 @@ def export(checkpoint: str, out: str, formats: tuple[str, ...], verbosity: int) 
 
 
 def export_checkpoint(checkpoint: str, *, out: str, formats: Sequence[str], verbosity: int) -> None:
-    """Exports a policy to a folder and prints what was written.
+    """Export a policy to a folder and print what was written.
 
     Args:
         checkpoint: See :func:`find_checkpoint`.
@@ -84,5 +84,5 @@ def export_checkpoint(checkpoint: str, *, out: str, formats: Sequence[str], verb
 
 
 def _format_size(size: int) -> str:
-    """Formats a size in MB, or in kB below 0.1 MB."""
+    """Format a size in MB, or in kB below 0.1 MB."""
     return f"{size / 1e6:.1f} MB" if size >= 1e5 else f"{size / 1e3:.1f} kB"

@@ -43,7 +43,7 @@ def _framework(ctx: click.Context, param: click.Parameter, value: str | None) ->
 
 
 def _tracker(ctx: click.Context, param: click.Parameter, name: str | None) -> str | None:
-    """Checks that an experiment tracker is installed, before anything is loaded."""
+    """Check that an experiment tracker is installed, before anything is loaded."""
     option, package = param.opts[0], str(param.name)
     if name is not None and not name.strip():
         raise InputError(f"{option} needs a name for the results.")
@@ -55,7 +55,7 @@ def _tracker(ctx: click.Context, param: click.Parameter, name: str | None) -> st
 
 
 def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of both forms of ``train``."""
+    """Add the options of both forms of ``train``."""
     decorators = [
         click.option(
             "--stop",

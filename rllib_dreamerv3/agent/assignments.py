@@ -13,7 +13,7 @@ def all_finite(scalars: Iterable[tf.Tensor]) -> tf.Tensor:
 def cond_assign(
     condition: tf.Tensor, then: Callable[[], None], otherwise: Callable[[], None]
 ) -> None:
-    """Runs one of two functions that assign variables.
+    """Run one of two functions that assign variables.
 
     ``tf.cond`` avoids an extra pass over all parameters and moments, which ``tf.where`` between
     old and new values would need.
@@ -31,7 +31,7 @@ def cond_assign(
 
 
 def only_if(condition: tf.Tensor, step: Callable[[], None]) -> None:
-    """Runs a function that assigns variables, or changes nothing."""
+    """Run a function that assigns variables, or change nothing."""
     cond_assign(condition, step, lambda: None)
 
 
@@ -41,7 +41,7 @@ def update_slow_critic(
     decay: float,
     copy: tf.Tensor | None = None,
 ) -> None:
-    """Updates the slow critic's weights as a moving average of the critic's new weights.
+    """Update the slow critic's weights as a moving average of the critic's new weights.
 
     Args:
         slow: The slow critic's weights.

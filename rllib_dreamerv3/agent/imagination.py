@@ -53,7 +53,7 @@ def imagine(
     start_mask: tf.Tensor | None = None,
     share: RowShare = WHOLE,
 ) -> Trajectory:
-    """Imagines one trajectory from every start state.
+    """Imagine one trajectory from every start state.
 
     Args:
         world: Its sequence model and prior; with action masks also its mask head.

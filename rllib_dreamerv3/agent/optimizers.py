@@ -39,7 +39,7 @@ class Optimizer(tf.Module):
         beta2: float,
         steps: Sequence[bool] | None = None,
     ):
-        """Creates the moments (zeros)."""
+        """Create the moments (zeros)."""
         super().__init__()
         self._variables = tuple(variables)
         self._stepping = [i for i in range(len(variables)) if steps is None or steps[i]]
@@ -56,7 +56,7 @@ class Optimizer(tf.Module):
     def apply(
         self, gradients: Sequence[tf.Tensor | None], norm: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Updates the variables that are not frozen.
+        """Update the variables that are not frozen.
 
         Args:
             gradients: One for each variable that is not frozen, in the same order, float32.
@@ -74,7 +74,7 @@ class Optimizer(tf.Module):
         return {name: np.asarray(variable) for name, variable in self._state().items()}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
-        """Restores what `get_state` returned.
+        """Restore what `get_state` returned.
 
         Args:
             state: Arrays by name.
@@ -120,7 +120,7 @@ class Optimizer(tf.Module):
         return [(self._variables[i], self.m[i], self.v[i]) for i in self._stepping]
 
     def _next_powers(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Counts one update and returns ``beta1 ** step`` and ``beta2 ** step``, float32."""
+        """Count one update and return ``beta1 ** step`` and ``beta2 ** step``, float32."""
         step = tf.cast(self.step.assign_add(1), tf.float64)
         # The betas are rounded to float32, as in the update of the moments: bias correction is
         # exact only with the same numbers.
@@ -145,7 +145,7 @@ class Adam(Optimizer):
         beta1: float = 0.9,
         beta2: float = 0.999,
     ):
-        """Creates the moments (zeros).
+        """Create the moments (zeros).
 
         Args:
             variables: Variables to optimize, float32.
@@ -161,7 +161,7 @@ class Adam(Optimizer):
     def apply(
         self, gradients: Sequence[tf.Tensor | None], norm: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Updates the variables; see `Optimizer.apply`."""
+        """Update the variables; see `Optimizer.apply`."""
         dense = self._dense(gradients)
         if norm is None:
             norm = tf.linalg.global_norm(dense)
@@ -208,7 +208,7 @@ class LaProp(Optimizer):
         beta2: float = 0.999,
         steps: Sequence[bool] | None = None,
     ):
-        """Creates the moments (zeros).
+        """Create the moments (zeros).
 
         Args:
             variables: Variables to optimize, float32.
@@ -237,7 +237,7 @@ class LaProp(Optimizer):
     def apply(
         self, gradients: Sequence[tf.Tensor | None], norm: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Updates the variables; see `Optimizer.apply`."""
+        """Update the variables; see `Optimizer.apply`."""
         dense = self._dense(gradients)
         learning_rate = self.current_learning_rate()
         beta1_power, beta2_power = self._next_powers()
@@ -261,7 +261,7 @@ class LaProp(Optimizer):
 
 
 def check_state(own: Mapping[str, tf.Variable], state: Mapping[str, np.ndarray]) -> None:
-    """Raises CheckpointError if arrays cannot be assigned to the variables of the same names."""
+    """Raise CheckpointError if arrays cannot be assigned to the variables of the same names."""
     differing = sorted(own.keys() ^ state.keys()) or [
         name for name, variable in own.items() if not _fits(variable, state[name])
     ]
@@ -286,7 +286,7 @@ def make_optimizers(
     learning: Collection[str],
     options: LearningOptions,
 ) -> dict[str, Optimizer]:
-    """Creates the optimizers of a trainer.
+    """Create the optimizers of a trainer.
 
     Args:
         variables: Variables of each part of the model, by name.

@@ -28,15 +28,15 @@ class Replicas:
     share = WHOLE
 
     def running(self, update: Callable[..., Any]) -> Callable[..., Any]:
-        """Returns the function to compile instead of ``update``, with collective operations."""
+        """Return the function to compile instead of ``update``, with collective operations."""
         return update
 
     def mean(self, tensors: Tensors) -> Tensors:
-        """Returns the means over all trainers, bit-identical in all of them."""
+        """Return the means over all trainers, bit-identical in all of them."""
         return tensors
 
     def of_all(self, values: tf.Tensor) -> tf.Tensor:
-        """Returns the values of all trainers, concatenated along the first axis."""
+        """Return the values of all trainers, concatenated along the first axis."""
         return values
 
 
@@ -44,7 +44,7 @@ class WorkerReplicas(Replicas):
     """One trainer in each of several processes, which connect by network addresses."""
 
     def __init__(self, addresses: Sequence[str], index: int):
-        """Waits for the others; must be called before TensorFlow's first operation.
+        """Wait for the others; must be called before TensorFlow's first operation.
 
         Args:
             addresses: ``host:port`` of each process, in the same order in all processes.

@@ -107,7 +107,7 @@ class Trainer(tf.Module):
         seed: int = 0,
         replicas: Replicas = ALONE,
     ):
-        """Creates the optimizers; the first update compiles.
+        """Create the optimizers; the first update compiles.
 
         Args:
             model: The networks to train.
@@ -147,7 +147,7 @@ class Trainer(tf.Module):
 
     @free_registered_gradients()
     def _update(self, batch: Batch) -> Update:
-        """Does one update; skips it if it is not finite.
+        """Do one update; skip it if it is not finite.
 
         If a metric is not finite, everything computed after it is unchanged: optimizers, slow
         critic and return normaliser. Only the world model may have stepped, if it does so before
@@ -283,7 +283,7 @@ class Trainer(tf.Module):
         return starts, {key: x[:, -last:] for key, x in records.items()}
 
     def _imagine(self, start: State, records: Batch, seed: tf.Tensor) -> _Behaviour:
-        """Imagines from all N = B * T states ``start [N]``; computes actor and critic gradients."""
+        """Imagine from all N = B * T states ``start [N]``; compute actor and critic gradients."""
         world, options, two_hot = self.model.world_model, self._options, self._two_hot
         if self._through_dynamics:
             start = start.with_dense_z(self._model_settings.classes)
@@ -392,7 +392,7 @@ class Trainer(tf.Module):
         return dict(zip(learning, found, strict=True))
 
     def _apply(self, gradients: Gradients, metrics: Metrics) -> Metrics:
-        """Applies the gradients if all metrics so far are finite.
+        """Apply the gradients if all metrics so far are finite.
 
         Args:
             gradients: Gradients of each part to update.
@@ -431,7 +431,7 @@ class Trainer(tf.Module):
         update_slow_critic(slow, fast, self._options.slow_critic_decay, copy=first)
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Copies all state except the networks: optimizers, return normaliser, update counter."""
+        """Copy all state except the networks: optimizers, return normaliser, update counter."""
         state = {"updates": self.updates.numpy()}
         state["returns/low"] = self.return_normalizer.low.numpy()
         state["returns/high"] = self.return_normalizer.high.numpy()
@@ -440,7 +440,7 @@ class Trainer(tf.Module):
         return state
 
     def set_state(self, state: Mapping[str, np.ndarray]) -> None:
-        """Restores the result of :meth:`get_state`.
+        """Restore the result of :meth:`get_state`.
 
         Raises:
             CheckpointError: If it belongs to another trainer; optimizers may have changed already.

@@ -15,7 +15,7 @@ _COUNTS = ("records", "env_steps", "pending_updates", "generation")
 
 
 def read(directory: Path) -> dict[str, Any]:
-    """Reads the counters of a component's directory.
+    """Read the counters of a component's directory.
 
     Raises:
         CheckpointError: If the file is missing or damaged, or a counter has another type or an

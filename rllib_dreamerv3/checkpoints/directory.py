@@ -33,10 +33,10 @@ _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 @contextlib.contextmanager
 def replacing(target: Path, own_files: OwnFiles) -> Iterator[Path]:
-    """Yields an empty directory that replaces ``target`` on exit.
+    """Yield an empty directory that replaces ``target`` on exit.
 
     Files of others in ``target``, such as a user's notes, are kept. If the block raises,
-    ``target`` is unchanged. Removes leftovers of processes that were killed while writing to the
+    ``target`` is unchanged. Remove leftovers of processes that were killed while writing to the
     same target.
 
     Inside of another such block, a target below its directory is that directory itself: it is
@@ -85,7 +85,7 @@ def replacing(target: Path, own_files: OwnFiles) -> Iterator[Path]:
 
 
 def recover(target: Path) -> None:
-    """Restores a directory's name if a process was killed between two renames.
+    """Restore a directory's name if a process was killed between two renames.
 
     Only possible on file systems that cannot exchange two directories.
     """
@@ -98,7 +98,7 @@ def recover(target: Path) -> None:
 
 
 def replaceable_files(target: Path, own_files: OwnFiles) -> Collection[str]:
-    """Returns the names of the files in ``target`` that may be replaced.
+    """Return the names of the files in ``target`` that may be replaced.
 
     Raises:
         CheckpointError: If the directory may not be, or cannot be, replaced.
@@ -117,7 +117,7 @@ def replaceable_files(target: Path, own_files: OwnFiles) -> Collection[str]:
 
 
 def not_overwritten(name: str, directory: Path, content: str) -> CheckpointError:
-    """Builds the error for a directory that may not be replaced.
+    """Build the error for a directory that may not be replaced.
 
     Args:
         name: Name of the directory in the message.
@@ -141,7 +141,7 @@ def _mount_point(target: Path) -> CheckpointError:
 
 
 def _keep_foreign(target: Path, own: Collection[str], written: Path) -> None:
-    """Puts the files of others into the new content, unless that has a file of the same name."""
+    """Put the files of others into the new content, unless that has a file of the same name."""
     for folder, folders, names in os.walk(target):
         # Links to directories are not entered, but are files of others, too.
         for name in [*names, *(x for x in folders if Path(folder, x).is_symlink())]:
@@ -172,7 +172,7 @@ def _remove_leftovers(target: Path, keep: Path) -> None:
 
 
 def _put_in_place(temporary: Path, target: Path) -> None:
-    """Makes ``temporary`` the new ``target``; the old one is removed or now ``temporary``."""
+    """Make ``temporary`` the new ``target``; the old one is removed or now ``temporary``."""
     try:
         _rename(temporary, target)
     except OSError as error:
@@ -198,7 +198,7 @@ def _rename(temporary: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchanges two directories atomically; returns False if that is not supported."""
+    """Exchange two directories atomically; return False if that is not supported."""
     rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
     if rename is None:
         return False
@@ -212,7 +212,7 @@ def _exchange(one: Path, other: Path) -> bool:
 
 
 def _to_disk(directory: Path) -> None:
-    """Syncs a directory and all its files to disk."""
+    """Sync a directory and all its files to disk."""
     for folder, _, names in os.walk(directory):
         for name in names:
             # Files of others may be links, or pipes, on which opening waits.
@@ -238,5 +238,5 @@ def _sibling(target: Path, kind: str) -> Path:
 
 
 def _escaped(name: str) -> str:
-    """Escapes a name for use in a glob pattern."""
+    """Escape a name for use in a glob pattern."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

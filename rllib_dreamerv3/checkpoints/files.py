@@ -16,6 +16,6 @@ REPLAY_DIRECTORY = "replay_buffer"
 
 
 def networks_file(directory: Path) -> str:
-    """Returns the path of the networks within a checkpoint or exported policy."""
+    """Return the path of the networks within a checkpoint or exported policy."""
     exported = (directory / EXPORTED_NETWORKS_FILE).is_file()
     return EXPORTED_NETWORKS_FILE if exported else NETWORKS_FILE

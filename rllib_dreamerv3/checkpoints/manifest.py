@@ -79,7 +79,7 @@ class Manifest:
 
 
 def write(directory: Path, *, env_steps: int, updates: int, iteration: int = 0) -> Manifest:
-    """Writes the manifest of a complete directory.
+    """Write the manifest of a complete directory.
 
     Raises:
         OSError: If a file cannot be read, or the manifest cannot be written.
@@ -105,7 +105,7 @@ def write(directory: Path, *, env_steps: int, updates: int, iteration: int = 0) 
 
 
 def read(directory: Path) -> Manifest:
-    """Reads a manifest, without verifying the listed files.
+    """Read a manifest, without verifying the listed files.
 
     Raises:
         CheckpointError: If the directory or manifest does not exist, is damaged, or was written by
@@ -147,7 +147,7 @@ def read(directory: Path) -> Manifest:
 
 
 def verify(directory: Path, only: Iterable[str] | None = None) -> Manifest:
-    """Compares the files of a checkpoint with its manifest; ignores files that it does not list.
+    """Compare the files of a checkpoint with its manifest; ignore files that it does not list.
 
     Args:
         directory: The checkpoint.
@@ -216,12 +216,12 @@ def _listed_files(directory: Path) -> Collection[str]:
 
 
 def instead_of(directory: Path) -> str:
-    """Returns the advice for an unusable file of a checkpoint or exported policy."""
+    """Return the advice for an unusable file of a checkpoint or exported policy."""
     return "Export the policy again." if is_exported(directory) else "Take an earlier checkpoint."
 
 
 def damaged(path: Path, what: str, directory: Path | None = None) -> CheckpointError:
-    """Builds the error for a damaged file.
+    """Build the error for a damaged file.
 
     Args:
         path: The file.
@@ -233,7 +233,7 @@ def damaged(path: Path, what: str, directory: Path | None = None) -> CheckpointE
 
 
 def _format_of(path: Path) -> Any:
-    """Returns the format that a JSON file states; None if it cannot be read."""
+    """Return the format that a JSON file states; None if it cannot be read."""
     try:
         content = read_json(path)
     except (OSError, ValueError):
@@ -273,7 +273,7 @@ def _of_exported(directory: Path) -> Manifest:
 
 
 def _describe(path: Path, digest: Digest = xxh3_128, most: float = math.inf) -> File:
-    """Reads a file, but not much more than the given number of bytes."""
+    """Read a file, but not much more than the given number of bytes."""
     checksum, size = digest(), 0
     with open(path, "rb", buffering=0) as file:
         while size <= most and (block := file.read(_BLOCK_BYTES)):
@@ -350,7 +350,7 @@ def _unreadable(error: OSError) -> str:
 
 
 def package_version() -> str:
-    """Returns the installed version of this package."""
+    """Return the installed version of this package."""
     try:
         return version(_PACKAGE)
     except PackageNotFoundError:

@@ -33,13 +33,13 @@ class PolicyFile:
 
 
 def write(directory: Path, policy: PolicyFile) -> None:
-    """Writes the file to a checkpoint."""
+    """Write the file to a checkpoint."""
     text = json.dumps(asdict(policy), indent=1, allow_nan=False) + "\n"
     (directory / POLICY_FILE).write_text(text, encoding="utf-8")
 
 
 def read(directory: Path) -> PolicyFile:
-    """Reads the file of a checkpoint.
+    """Read the file of a checkpoint.
 
     Raises:
         CheckpointError: If it is damaged.

@@ -36,7 +36,7 @@ class SavedCheckpoint(NamedTuple):
 
 
 def newest_first(directory: Path) -> Iterator[SavedCheckpoint]:
-    """Yields the checkpoints in a trial's directory, newest first; verifies each lazily."""
+    """Yield the checkpoints in a trial's directory, newest first; verify each lazily."""
     for path in sorted(directory.glob(PATTERN), key=_number, reverse=True):
         if path.is_dir():
             try:
@@ -51,7 +51,7 @@ def _number(path: Path) -> tuple[int, str]:
 
 
 def _verified(directory: Path) -> Manifest:
-    """Verifies a checkpoint, and that its files are as such files are.
+    """Verify a checkpoint, and that its files are as such files are.
 
     A file may have been written so, with the right checksum.
     """
@@ -73,7 +73,7 @@ def _verified(directory: Path) -> Manifest:
 
 
 def newest_complete(directory: Path) -> tuple[SavedCheckpoint | None, list[SavedCheckpoint]]:
-    """Returns the newest valid checkpoint, or None, and the damaged ones that are newer."""
+    """Return the newest valid checkpoint, or None, and the damaged ones that are newer."""
     damaged: list[SavedCheckpoint] = []
     for saved in newest_first(directory):
         if saved.manifest is not None:
@@ -83,7 +83,7 @@ def newest_complete(directory: Path) -> tuple[SavedCheckpoint | None, list[Saved
 
 
 def find_checkpoint(path: Path) -> tuple[Path, list[str]]:
-    """Finds a checkpoint by its path, or that of its trial or experiment.
+    """Find a checkpoint by its path, or that of its trial or experiment.
 
     Args:
         path: A checkpoint, or the directory of a trial or an experiment.

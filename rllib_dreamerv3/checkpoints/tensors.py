@@ -16,7 +16,7 @@ _ADVICE = "continue from an earlier checkpoint"
 
 
 def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Writes arrays to a file, whose directory is created.
+    """Write arrays to a file, whose directory is created.
 
     Raises:
         CheckpointError: If an array is not finite. Nothing is written then.
@@ -35,7 +35,7 @@ def save(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
 
 
 def load(path: Path) -> dict[str, np.ndarray]:
-    """Reads the arrays of a file.
+    """Read the arrays of a file.
 
     Raises:
         CheckpointError: If the file is missing or damaged, or has numbers that are not finite.
@@ -52,7 +52,7 @@ def load(path: Path) -> dict[str, np.ndarray]:
 
 
 def check(path: Path) -> None:
-    """Raises CheckpointError if a file is missing, or its header is not one that can be loaded."""
+    """Raise CheckpointError if a file is missing, or its header is not one that can be loaded."""
     if not path.is_file():
         raise CheckpointError(f"{path} is missing. {instead_of(path.parent)}")
     try:
@@ -68,7 +68,7 @@ def check(path: Path) -> None:
 def require_finite(
     arrays: Mapping[str, np.ndarray], consequence: str, advice: str = _ADVICE
 ) -> None:
-    """Raises CheckpointError, naming the array, if a number is infinite or NaN."""
+    """Raise CheckpointError, naming the array, if a number is infinite or NaN."""
     for name, array in arrays.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise CheckpointError(

@@ -9,7 +9,7 @@ from typing import Any
 
 
 def require_regular(path: Path) -> int:
-    """Returns the size of a file in bytes. Links are followed.
+    """Return the size of a file in bytes. Links are followed.
 
     Reading a pipe may wait, and a device may never end.
 
@@ -23,7 +23,7 @@ def require_regular(path: Path) -> int:
 
 
 def read_bytes(path: Path) -> bytes:
-    """Reads a regular file.
+    """Read a regular file.
 
     Raises:
         OSError: If it cannot be read.
@@ -33,7 +33,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse_json(data: bytes) -> Any:
-    """Parses JSON whose numbers are finite.
+    """Parse JSON whose numbers are finite.
 
     Raises:
         ValueError: If it is not such JSON, or is nested too deeply for Python.
@@ -45,7 +45,7 @@ def parse_json(data: bytes) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    """Reads a JSON file, see :func:`parse_json`.
+    """Read a JSON file, see :func:`parse_json`.
 
     Raises:
         OSError: If it cannot be read.
@@ -55,7 +55,7 @@ def read_json(path: Path) -> Any:
 
 
 def count(value: object, what: str) -> int:
-    """Returns a value that counts something.
+    """Return a value that counts something.
 
     Raises:
         ValueError: If it is not an integer of 0 to 2^63 - 1.
@@ -66,7 +66,7 @@ def count(value: object, what: str) -> int:
 
 
 def number(value: object, what: str) -> float:
-    """Returns a finite number.
+    """Return a finite number.
 
     Raises:
         ValueError: If it is none.

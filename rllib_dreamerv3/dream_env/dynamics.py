@@ -49,7 +49,7 @@ class Dynamics:
     """Filters records with the posterior, and continues with the prior."""
 
     def __init__(self, world: WorldModel, saved: SavedNetworks):
-        """Takes a world model with its parameters.
+        """Take a world model with its parameters.
 
         Args:
             world: The world model.
@@ -67,7 +67,7 @@ class Dynamics:
         return self._saved.settings.categoricals
 
     def filter(self, batch: Columns, uniform: np.ndarray) -> Latents:
-        """Filters complete sequences. Not compiled, because they are few and short.
+        """Filter complete sequences. Not compiled, because they are few and short.
 
         Args:
             batch: Record columns ``[B, T, ...]``, or ``[B, 1 + T, ...]`` with a context record.
@@ -98,7 +98,7 @@ class Dynamics:
         return Latents(state.h.numpy(), state.index.numpy())
 
     def begin(self, columns: Columns, uniform: np.ndarray) -> Latents:
-        """Returns the states at first observations of episodes.
+        """Return the states at first observations of episodes.
 
         Args:
             columns: Observation columns ``[N, ...]``.
@@ -115,9 +115,9 @@ class Dynamics:
         return self.filter(records, uniform[:, None])
 
     def step(self, latents: Latents, actions: np.ndarray, uniform: np.ndarray) -> Outcome:
-        """Steps the model.
+        """Step the model.
 
-        Compiles at the first call for each number of dreams.
+        Compile at the first call for each number of dreams.
 
         Args:
             latents: ``[N, ...]``.
@@ -187,7 +187,7 @@ class Dynamics:
 
 
 def stored_image(image: Image, predicted: np.ndarray) -> np.ndarray:
-    """Converts a predicted image, nominally in [0, 1], to the form in which it is recorded.
+    """Convert a predicted image, nominally in [0, 1], to the form in which it is recorded.
 
     Args:
         image: The part of the observation.

@@ -49,7 +49,7 @@ class DreamEnv(gym.Env):
         seed: int = 0,
         render_mode: Literal["rgb_array"] | None = None,
     ):
-        """Reads the networks, and the records from which dreams start.
+        """Read the networks, and the records from which dreams start.
 
         Args:
             checkpoint: A checkpoint, or a directory of results: then its newest complete
@@ -84,7 +84,7 @@ class DreamEnv(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begins a dream.
+        """Begin a dream.
 
         Args:
             seed: Restarts the random numbers.
@@ -108,7 +108,7 @@ class DreamEnv(gym.Env):
         return self._first(observations), info
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Steps the model.
+        """Step the model.
 
         Args:
             action: An element of the action space.
@@ -130,7 +130,7 @@ class DreamEnv(gym.Env):
         return self._first(observations), float(reward[0]), *ended, chance
 
     def render(self) -> np.ndarray | None:
-        """Draws the current observation: its images, or its numbers as bars if it has none.
+        """Draw the current observation: its images, or its numbers as bars if it has none.
 
         Returns:
             uint8 ``[height, width, 3]``; None without a render mode.
@@ -139,11 +139,11 @@ class DreamEnv(gym.Env):
         return None if pictures is None else pictures[0]
 
     def get_state(self) -> DreamState:
-        """Returns the complete state of the dream; see :meth:`DreamVectorEnv.get_state`."""
+        """Return the complete state of the dream; see :meth:`DreamVectorEnv.get_state`."""
         return self._dreams.get_state()
 
     def set_state(self, state: DreamState) -> None:
-        """Restores a state; see :meth:`DreamVectorEnv.set_state`."""
+        """Restore a state; see :meth:`DreamVectorEnv.set_state`."""
         self._dreams.set_state(state)
 
     def _first(self, observations: Any) -> Any:
@@ -151,5 +151,5 @@ class DreamEnv(gym.Env):
 
 
 def _with_axis(space: gym.Space, value: Any) -> Any:
-    """Adds an axis of one environment to a value of a space."""
+    """Add an axis of one environment to a value of a space."""
     return concatenate(space, [value], create_empty_array(space, 1))

@@ -12,7 +12,7 @@ _POSITIVE, _NEGATIVE, _MIDDLE = (0, 114, 178), (213, 94, 0), (128, 128, 128)
 
 
 def dream_picture(layout: ObservationLayout, columns: Columns) -> np.ndarray:
-    """Draws an observation.
+    """Draw an observation.
 
     Args:
         layout: Its parts.
@@ -29,7 +29,7 @@ def dream_picture(layout: ObservationLayout, columns: Columns) -> np.ndarray:
 
 
 def bars(numbers: np.ndarray) -> np.ndarray:
-    """Draws numbers ``[n]`` below each other, uint8 ``[n * 16, 257, 3]``."""
+    """Draw numbers ``[n]`` below each other, uint8 ``[n * 16, 257, 3]``."""
     middle = PICTURE_SIDE // 2
     rows, columns = _BAR + _SPACE, PICTURE_SIDE + 1
     picture = np.full((len(numbers) * rows, columns, 3), 255, np.uint8)

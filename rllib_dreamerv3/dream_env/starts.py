@@ -40,7 +40,7 @@ def read_starts(
     context: int,
     seed: int,
 ) -> Starts:
-    """Reads records of a checkpoint's replay, and filters the sequences that end with them.
+    """Read records of a checkpoint's replay, and filter the sequences that end with them.
 
     Args:
         directory: The checkpoint.

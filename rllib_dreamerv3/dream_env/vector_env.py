@@ -47,7 +47,7 @@ class DreamState(NamedTuple):
     random: Mapping[str, Any] | None = None
 
     def take(self, which: np.ndarray | list[int]) -> "DreamState":
-        """Returns the states of some dreams.
+        """Return the states of some dreams.
 
         Args:
             which: Indices ``[M]``, which may repeat.
@@ -92,7 +92,7 @@ class DreamVectorEnv(VectorEnv):
         seed: int = 0,
         render_mode: Literal["rgb_array"] | None = None,
     ):
-        """Reads the networks, and the records from which dreams start.
+        """Read the networks, and the records from which dreams start.
 
         Args:
             checkpoint: See :class:`DreamEnv`, also for the other arguments.
@@ -143,7 +143,7 @@ class DreamVectorEnv(VectorEnv):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Any, dict[str, Any]]:
-        """Begins all dreams.
+        """Begin all dreams.
 
         Args:
             seed: Restarts the random numbers of all dreams.
@@ -172,7 +172,7 @@ class DreamVectorEnv(VectorEnv):
         return self._observations(self._state), {}
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Steps the model.
+        """Step the model.
 
         Args:
             actions: Elements of the action space, ``[N, ...]``.
@@ -204,7 +204,7 @@ class DreamVectorEnv(VectorEnv):
         return observations, reward.astype(np.float64), terminated, truncated, info
 
     def render(self) -> tuple[np.ndarray, ...] | None:
-        """Draws the current observation of each dream; None without a render mode."""
+        """Draw the current observation of each dream; None without a render mode."""
         if self.render_mode is None:
             return None
         layout, columns = self._saved.observations.layout, self._begun().columns
@@ -214,7 +214,7 @@ class DreamVectorEnv(VectorEnv):
         )
 
     def get_state(self) -> DreamState:
-        """Returns the complete state of the dreams.
+        """Return the complete state of the dreams.
 
         Raises:
             ResetNeeded: If they have not begun.
@@ -222,7 +222,7 @@ class DreamVectorEnv(VectorEnv):
         return self._begun()._replace(random=self.np_random.bit_generator.state)
 
     def set_state(self, state: DreamState) -> None:
-        """Restores states, of this environment or of another with the same checkpoint.
+        """Restore states, of this environment or of another with the same checkpoint.
 
         Args:
             state: N states of :meth:`get_state`: the same actions give the same continuation. With
@@ -250,7 +250,7 @@ class DreamVectorEnv(VectorEnv):
         return self._saved.observations.decode(state.columns)
 
     def _draw_uniform(self) -> np.ndarray:
-        """Draws the random numbers of one step."""
+        """Draw the random numbers of one step."""
         return self.np_random.random((self.num_envs, self._dynamics.categoricals), np.float32)
 
     def _draw_starts(self) -> Starts:
@@ -276,5 +276,5 @@ class DreamVectorEnv(VectorEnv):
 
 
 def _chosen(which: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Returns a function that takes rows of one array where ``which``, and of another elsewhere."""
+    """Return a function that takes rows of one array where ``which``, and of another elsewhere."""
     return lambda one, other: np.where(which.reshape(-1, *[1] * (one.ndim - 1)), one, other)

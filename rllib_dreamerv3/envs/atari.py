@@ -86,7 +86,7 @@ class AtariOptions(EnvOptions):
     }
 
     def __post_init__(self) -> None:
-        """Checks types and ranges; the emulator would hang or crash with values out of range."""
+        """Check types and ranges; the emulator would hang or crash with values out of range."""
         super().__post_init__()
         if not 0.0 <= self.repeat_action_probability <= 1.0:
             raise ConfigError(
@@ -100,7 +100,7 @@ class AtariOptions(EnvOptions):
 
     @classmethod
     def from_env_config(cls, env_config: Mapping[str, Any]) -> "AtariOptions":
-        """Parses the options, see :meth:`EnvOptions.from_env_config`."""
+        """Parse the options, see :meth:`EnvOptions.from_env_config`."""
         for name in ("mode", "difficulty"):
             if name in env_config:
                 raise ConfigError(
@@ -118,7 +118,7 @@ def is_atari(env: object) -> bool:
 
 @functools.cache
 def warn_of_single_frames() -> None:
-    """Warns once per process about ``frameskip`` 1, which RLlib's examples use with a wrapper."""
+    """Warn once per process about ``frameskip`` 1, which RLlib's examples use with a wrapper."""
     logger.warning(
         'env_config {"frameskip": 1}: each action is played for one frame and not repeated. '
         "RLlib's examples set this because their wrapper repeats actions, which is not used here: "
@@ -127,7 +127,7 @@ def warn_of_single_frames() -> None:
 
 
 def check_atari_game(env_id: str) -> str:
-    """Returns ale-py's name of a game.
+    """Return ale-py's name of a game.
 
     Args:
         env_id: Gymnasium id, with or without ``ale_py:``.
@@ -157,7 +157,7 @@ def check_atari_game(env_id: str) -> str:
 def make_atari(
     env_id: str, num_envs: int, options: AtariOptions | None = None, seed: int | None = None
 ) -> "AtariVector":
-    """Creates N environments of the same Atari game.
+    """Create N environments of the same Atari game.
 
     Args:
         env_id: Gymnasium id, with or without ``ale_py:``.
@@ -204,7 +204,7 @@ class AtariVector(VectorEnv):
     def __init__(
         self, game: str, num_envs: int, options: AtariOptions, seed: int | None = None
     ) -> None:
-        """Loads the game N times.
+        """Load the game N times.
 
         Args:
             game: Name of the game's cartridge, e.g. ``ms_pacman``.
@@ -254,7 +254,7 @@ class AtariVector(VectorEnv):
         seed: int | Sequence[int] | None = None,
         options: dict[str, Any] | None = None,
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Restarts all games.
+        """Restart all games.
 
         Args:
             seed: One seed for all (each game gets its own, drawn from it, so that env runners
@@ -279,7 +279,7 @@ class AtariVector(VectorEnv):
     def step(
         self, actions: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
-        """Plays one action in each game.
+        """Play one action in each game.
 
         Args:
             actions: ``int [N]``.
@@ -304,12 +304,12 @@ class AtariVector(VectorEnv):
         return self._observe(observation), reward.astype(np.float64), terminated, truncated, infos
 
     def render(self) -> tuple[np.ndarray, ...]:
-        """Returns the observation of each game: N images ``uint8 [size, size, 3]``."""
+        """Return the observation of each game: N images ``uint8 [size, size, 3]``."""
         shape = (*self._observation.shape[:-1], 3)
         return tuple(np.broadcast_to(self._observation, shape).copy())
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Ends the emulator's threads."""
+        """End the emulator's threads."""
         self._games = None
 
     def _open_games(self) -> Any:
@@ -330,7 +330,7 @@ class AtariVector(VectorEnv):
 
 
 def _screen_size(game: str) -> tuple[int, int]:
-    """Returns height and width of a game's picture: 210x160 for most, 250x160 for some."""
+    """Return height and width of a game's picture: 210x160 for most, 250x160 for some."""
     from ale_py import ALEInterface, LoggerMode, roms
 
     # Suppresses a greeting.
@@ -342,7 +342,7 @@ def _screen_size(game: str) -> tuple[int, int]:
 
 
 def _resize_bilinearly(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Resizes pictures ``uint8 [N, height, width, 3]`` to ``size`` x ``size``, as pillow does.
+    """Resize pictures ``uint8 [N, height, width, 3]`` to ``size`` x ``size``, as pillow does.
 
     Values differ by at most one: pillow rounds after each of the two axes.
     """

@@ -20,14 +20,14 @@ class BSuiteOptions(EnvOptions):
 
 
 def bsuite_ids() -> Collection[str]:
-    """Returns the ids of all experiments, e.g. ``bsuite/catch-0-v0`` for bsuite's ``catch/0``."""
+    """Return the ids of all experiments, e.g. ``bsuite/catch-0-v0`` for bsuite's ``catch/0``."""
     from bsuite import sweep
 
     return [_NAMESPACE + number.replace("/", "-") + _VERSION for number in sweep.SWEEP]
 
 
 def make_bsuite(env_id: str, options: BSuiteOptions) -> gym.Env:
-    """Creates the environment of one experiment.
+    """Create the environment of one experiment.
 
     Args:
         env_id: One of :func:`bsuite_ids`.

@@ -50,14 +50,14 @@ class Catch(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Drops a new ball from a random column; the paddle starts in the middle."""
+        """Drop a new ball from a random column; the paddle starts in the middle."""
         super().reset(seed=seed)
         self._row, self._column = 0, int(self.np_random.integers(COLUMNS))
         self._paddle = COLUMNS // 2
         return self.render(), {}
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Moves the paddle, then the ball by one row."""
+        """Move the paddle, then the ball by one row."""
         self._paddle = int(np.clip(self._paddle + action - 1, 0, COLUMNS - 1))
         self._row += 1
         if self._row < ROWS - 1:
@@ -66,7 +66,7 @@ class Catch(gym.Env):
         return self.render(), 1.0 if caught else -1.0, True, False, {"is_success": caught}
 
     def render(self) -> np.ndarray:
-        """Returns the board as a picture."""
+        """Return the board as a picture."""
         size = self._size
         picture = np.zeros((size, size, 3), np.uint8)
         for row, column, colour in (
@@ -79,6 +79,6 @@ class Catch(gym.Env):
 
 
 def make_catch(env_id: str, options: CatchOptions) -> gym.Env:
-    """Creates the game; there is only one id."""
+    """Create the game; there is only one id."""
     del env_id
     return Catch(options)

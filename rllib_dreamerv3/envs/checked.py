@@ -30,7 +30,7 @@ _MAX_LETTERS = 200
 
 
 def name_of_env(env: Any) -> str:
-    """Returns an environment's name in messages; ``module:Class`` for a class or function."""
+    """Return an environment's name in messages; ``module:Class`` for a class or function."""
     if isinstance(env, str):
         return env
     made_by = getattr(env, "__qualname__", None)
@@ -38,7 +38,7 @@ def name_of_env(env: Any) -> str:
 
 
 def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
-    """Returns the frames of an exception's traceback that are in the user's code."""
+    """Return the frames of an exception's traceback that are in the user's code."""
     modules = [sys.modules.get(name) for name in _LIBRARIES]
     libraries = [Path(module.__file__).parent for module in modules if module and module.__file__]
     return [
@@ -49,7 +49,7 @@ def user_frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def user_location(error: BaseException) -> str:
-    """Returns the last line of the user's code as " (file, line 3)"; empty if there is none."""
+    """Return the last line of the user's code as " (file, line 3)"; empty if there is none."""
     if isinstance(error, EnvironmentFailedError | EnvironmentDataError | CallbackFailedError):
         return ""
     frames = user_frames(error)[-1:]
@@ -57,7 +57,7 @@ def user_location(error: BaseException) -> str:
 
 
 def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
-    """Builds the error for an exception that an environment has raised.
+    """Build the error for an exception that an environment has raised.
 
     Args:
         what: The call, as in ``step 3 of my_env:Reach``.
@@ -75,7 +75,7 @@ def failed_call(what: str, error: Exception) -> EnvironmentFailedError:
 
 
 def in_lines(what: str, error: BaseException) -> str:
-    """Describes an exception of the user's code in at most six lines, with frames of that code.
+    """Describe an exception of the user's code in at most six lines, with frames of that code.
 
     Args:
         what: What failed.
@@ -101,7 +101,7 @@ class CheckedEnv(gym.Wrapper):
     """
 
     def __init__(self, env: gym.Env, name: str):
-        """Wraps one environment.
+        """Wrap one environment.
 
         Args:
             env: The environment.
@@ -125,7 +125,7 @@ class CheckedEnv(gym.Wrapper):
         self._dtype = self._space.dtype if is_box else None
 
     def reset(self, *, seed: int | None = None, options: Any = None) -> tuple[Any, dict[str, Any]]:
-        """Resets the environment.
+        """Reset the environment.
 
         Raises:
             EnvironmentFailedError: If it raised an exception.
@@ -144,7 +144,7 @@ class CheckedEnv(gym.Wrapper):
         return returned
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Steps the environment.
+        """Step the environment.
 
         Raises:
             EnvironmentFailedError: If it raised an exception.
@@ -191,13 +191,13 @@ class CheckedEnv(gym.Wrapper):
 
 
 def require_environment(env: Any, name: str) -> None:
-    """Raises EnvironmentDataError for an object that is not an environment of Gymnasium."""
+    """Raise EnvironmentDataError for an object that is not an environment of Gymnasium."""
     if not isinstance(env, gym.Env):
         raise EnvironmentDataError(f"{name} made {env!r:.200}, {_advice(env)}")
 
 
 def _advice(env: Any) -> str:
-    """Describes an object that is not an environment of Gymnasium, with advice."""
+    """Describe an object that is not an environment of Gymnasium, with advice."""
     if isinstance(env, gym.vector.VectorEnv):
         return (
             "several environments in one: return one of them, or set gym_env_vectorize_mode: "

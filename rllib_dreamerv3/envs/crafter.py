@@ -40,7 +40,7 @@ class CrafterEnv(gym.Env):
     render_mode = "rgb_array"
 
     def __init__(self, *, reward: bool, options: CrafterOptions) -> None:
-        """Loads the game.
+        """Load the game.
 
         Args:
             reward: Whether achievements and health are rewarded.
@@ -55,7 +55,7 @@ class CrafterEnv(gym.Env):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[np.ndarray, dict[str, Any]]:
-        """Creates a new world: the first of the seed, or without a seed the next of the last."""
+        """Create a new world: the first of the seed, or without a seed the next of the last."""
         super().reset(seed=seed)
         if seed is not None:
             self._game = self._new_game(seed)
@@ -63,14 +63,14 @@ class CrafterEnv(gym.Env):
         return self._image, {}
 
     def step(self, action: int) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
-        """Plays one action."""
+        """Play one action."""
         self._image, reward, done, info = self._game.step(int(action))
         dead = bool(info["discount"] == 0)
         end_info = {"achievements": info["achievements"]} if done else {}
         return self._image, float(reward), dead, bool(done) and not dead, end_info
 
     def render(self) -> np.ndarray:
-        """Returns the current observation."""
+        """Return the current observation."""
         return self._image
 
     def _new_game(self, seed: int | None) -> Any:
@@ -81,7 +81,7 @@ class CrafterEnv(gym.Env):
 
 
 def make_crafter(env_id: str, options: CrafterOptions) -> gym.Env:
-    """Creates one environment.
+    """Create one environment.
 
     Args:
         env_id: One of :data:`CRAFTER_IDS`.

@@ -50,12 +50,12 @@ class ActionRepeat(gym.Wrapper):
     """Repeats each action and sums the rewards, up to the end of the episode."""
 
     def __init__(self, env: gym.Env, repeat: int) -> None:
-        """Wraps ``env``; each step performs up to ``repeat`` of its steps."""
+        """Wrap ``env``; each step performs up to ``repeat`` of its steps."""
         super().__init__(env)
         self._repeat = repeat
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
-        """Returns the last observation, the sum of the rewards, the ends, and the last info."""
+        """Return the last observation, the sum of the rewards, the ends, and the last info."""
         total = 0.0
         for _ in range(self._repeat):
             observation, reward, terminated, truncated, info = self.env.step(action)
@@ -72,19 +72,19 @@ def _register_with_gymnasium() -> None:
 
 
 def dm_control_ids() -> Collection[str]:
-    """Returns all ids that Shimmy registers, e.g. ``dm_control/finger-spin-v0``."""
+    """Return all ids that Shimmy registers, e.g. ``dm_control/finger-spin-v0``."""
     _register_with_gymnasium()
     return [name for name in gym.registry if name.startswith(_NAMESPACE) and name != _NO_TASK]
 
 
 def check_pixels(options: DmControlOptions) -> None:
-    """Raises ConfigError if ``pixels`` is set, but this machine cannot render images."""
+    """Raise ConfigError if ``pixels`` is set, but this machine cannot render images."""
     if options.pixels:
         check_renderer()
 
 
 def make_dm_control(env_id: str, options: DmControlOptions) -> gym.Env:
-    """Creates one task.
+    """Create one task.
 
     Args:
         env_id: E.g. ``dm_control/finger-spin-v0``.

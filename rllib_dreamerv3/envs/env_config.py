@@ -27,7 +27,7 @@ class EnvOptions:
     rllibs: ClassVar[Mapping[str, str]] = {}
 
     def __post_init__(self) -> None:
-        """Checks types and minimum values."""
+        """Check types and minimum values."""
         for field in fields(self):
             value = getattr(self, field.name)
             allowed: Any = (float, int) if field.type is float else field.type
@@ -46,7 +46,7 @@ class EnvOptions:
 
     @classmethod
     def from_env_config(cls: type[Options], env_config: Mapping[str, Any]) -> Options:
-        """Reads the options from ``config.environment(env_config=...)``.
+        """Read the options from ``config.environment(env_config=...)``.
 
         Args:
             env_config: Option name -> value; omitted options have their defaults.
@@ -82,7 +82,7 @@ class EnvOptions:
 def unknown_environment(
     env_id: str, known: Iterable[str] | None = None, *, common: str = "", advice: str = ""
 ) -> ConfigError:
-    """Builds the error for an environment that does not exist.
+    """Build the error for an environment that does not exist.
 
     Args:
         env_id: The given id, with or without a module (``module:Name-v0``).

@@ -30,18 +30,18 @@ class UnmergedInfo(gym.Wrapper):
     """Protects the infos of a single environment until :class:`InfoList` lists them."""
 
     def reset(self, **kwargs: Any) -> tuple[Any, dict[str, Any]]:
-        """Resets the environment."""
+        """Reset the environment."""
         observation, info = self.env.reset(**kwargs)
         return observation, {_KEY: _Unmerged(info)}
 
     def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
-        """Steps the environment."""
+        """Step the environment."""
         observation, reward, terminated, truncated, info = self.env.step(action)
         return observation, reward, terminated, truncated, {_KEY: _Unmerged(info)}
 
 
 def make_unmerged(make: Callable[[], gym.Env]) -> gym.Env:
-    """Creates an environment whose infos are not merged."""
+    """Create an environment whose infos are not merged."""
     return UnmergedInfo(make())
 
 

@@ -37,7 +37,7 @@ class MiniGridOptions(EnvOptions):
     least = {"tile_size": 2, "max_steps": 1}  # noqa: RUF012
 
     def __post_init__(self) -> None:
-        """Checks types and ranges."""
+        """Check types and ranges."""
         super().__post_init__()
         if self.image_size < _VIEW * self.tile_size:
             raise ConfigError(
@@ -56,13 +56,13 @@ def _load_minigrid() -> None:
 
 
 def minigrid_ids() -> Collection[str]:
-    """Returns the ids of all mazes, e.g. ``MiniGrid-Empty-5x5-v0``."""
+    """Return the ids of all mazes, e.g. ``MiniGrid-Empty-5x5-v0``."""
     _load_minigrid()
     return [known for known in gym.registry if known.startswith("MiniGrid-")]
 
 
 def make_minigrid(env_id: str, options: MiniGridOptions) -> gym.Env:
-    """Creates one maze.
+    """Create one maze.
 
     MiniGrid's own observation encodes each tile's object, colour and state as numbers, neither a
     picture nor a vector; here it is rendered as an image. The mission, a sentence, is omitted: in

@@ -51,7 +51,7 @@ def _load_mesa() -> None:
 
 
 def check_renderer() -> None:
-    """Checks that images can be rendered.
+    """Check that images can be rendered.
 
     Raises:
         ConfigError: If they cannot; says what to do.

@@ -22,7 +22,7 @@ _RLLIBS_ARGUMENT = {"config", "env_config", "env_context", "ctx", "context", "cf
 
 
 def find_maker(env: str) -> Callable[..., Any] | None:
-    """Imports the module of an environment's name, and returns its class or function.
+    """Import the module of an environment's name, and return its class or function.
 
     Args:
         env: An environment's name.
@@ -54,7 +54,7 @@ def find_maker(env: str) -> Callable[..., Any] | None:
 
 
 def find_object(given: str, what: str) -> Any:
-    """Imports what ``module:name`` names.
+    """Import what ``module:name`` names.
 
     Args:
         given: The name; ``module:Outer.Inner`` for a nested class.
@@ -75,7 +75,7 @@ def find_object(given: str, what: str) -> Any:
 
 
 def make_named(env: str, env_config: Mapping[str, Any]) -> gym.Env:
-    """Creates the environment named ``module:Class``; raises as :func:`find_maker`.
+    """Create the environment named ``module:Class``; raise as :func:`find_maker`.
 
     Args:
         env: The name.
@@ -87,7 +87,7 @@ def make_named(env: str, env_config: Mapping[str, Any]) -> gym.Env:
 
 
 def call_maker(maker: Callable[..., Any], env_config: Mapping[str, Any]) -> Any:
-    """Creates an environment with RLlib's or Gymnasium's calling convention.
+    """Create an environment with RLlib's or Gymnasium's calling convention.
 
     RLlib's passes ``env_config`` as the only argument. It is used if the first parameter has no
     default or is named ``config``, ``env_config`` or similar. Gymnasium's passes the options as
@@ -101,7 +101,7 @@ def call_maker(maker: Callable[..., Any], env_config: Mapping[str, Any]) -> Any:
 
 
 def directory_of(env: str) -> str | None:
-    """Returns the directory to add to the import path for the module of ``module:Class``.
+    """Return the directory to add to the import path for the module of ``module:Class``.
 
     Args:
         env: An environment's name; the module is not imported.

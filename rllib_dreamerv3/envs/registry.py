@@ -62,7 +62,7 @@ class Suite:
     check_machine: Callable[[Any], None] = lambda options: None
 
     def check(self, env_id: str, options: EnvOptions) -> None:
-        """Raises ConfigError if a package is not installed, or the environment does not exist."""
+        """Raise ConfigError if a package is not installed, or the environment does not exist."""
         for package in self.packages:
             if find_spec(package) is None:
                 raise ConfigError(
@@ -136,7 +136,7 @@ def is_benchmark(env: object) -> bool:
 
 
 def options_of(env_id: str, env_config: Mapping[str, Any]) -> EnvOptions:
-    """Parses the options of a benchmark environment, without requiring its packages.
+    """Parse the options of a benchmark environment, without requiring its packages.
 
     Args:
         env_id: An id that :func:`is_benchmark` accepts.
@@ -153,7 +153,7 @@ def options_of(env_id: str, env_config: Mapping[str, Any]) -> EnvOptions:
 
 
 def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
-    """Checks an environment's name and options, without creating it.
+    """Check an environment's name and options, without creating it.
 
     Args:
         env_id: Id of a benchmark, or one registered with Gymnasium.
@@ -184,7 +184,7 @@ def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
 
 
 def _not_found(env_id: str, error: Exception) -> ConfigError:
-    """Builds the error for an id that is not registered with Gymnasium."""
+    """Build the error for an id that is not registered with Gymnasium."""
     here = replacement_of_rllib_id(env_id)
     if here is not None:
         return ConfigError(here)
@@ -201,7 +201,7 @@ def make_benchmark(
     env_config: Mapping[str, Any],
     vectorize_mode: gym.VectorizeMode = gym.VectorizeMode.SYNC,
 ) -> VectorEnv:
-    """Creates N environments of a benchmark.
+    """Create N environments of a benchmark.
 
     Args:
         env_id: An id that :func:`is_benchmark` accepts.
@@ -229,7 +229,7 @@ def make_benchmark(
 
 
 def vectorize(make: Sequence[Callable[[], gym.Env]], mode: gym.VectorizeMode) -> VectorEnv:
-    """Creates a vector environment that steps single ones sequentially, or each in its own process.
+    """Create a vector environment that steps single ones sequentially, or each in its own process.
 
     Args:
         make: A function for each environment.

@@ -12,7 +12,7 @@ FIVE_VALUES = "observation, reward, terminated, truncated, info"
 
 
 def wrong_reset(returned: Any) -> str | None:
-    """Describes what is wrong with the result of ``reset()``, without its values; None if valid."""
+    """Describe what is wrong with the result of ``reset()``, without its values; None if valid."""
     if isinstance(returned, tuple) and len(returned) == 2 and isinstance(returned[1], Mapping):
         return None
     return (
@@ -21,14 +21,14 @@ def wrong_reset(returned: Any) -> str | None:
 
 
 def wrong_step(returned: Any) -> str | None:
-    """Describes what is wrong with the result of ``step()``, without its values; None if valid."""
+    """Describe what is wrong with the result of ``step()``, without its values; None if valid."""
     if isinstance(returned, tuple) and len(returned) == 5:
         return None
     return f"step() must return five values ({FIVE_VALUES}), not {_form(returned)}"
 
 
 def wrong_outcome(reward: Any, terminated: Any, truncated: Any, info: Any) -> Iterator[str]:
-    """Describes what is wrong with the values of ``step()`` other than the observation."""
+    """Describe what is wrong with the values of ``step()`` other than the observation."""
     if not isinstance(reward, Real | np.number | np.bool_):
         yield f"the reward must be a number, not {_form(reward)}"
     elif not np.isfinite(float(reward)):
@@ -43,14 +43,14 @@ def wrong_outcome(reward: Any, terminated: Any, truncated: Any, info: Any) -> It
 
 
 def wrong_info(info: Mapping[Any, Any]) -> Iterator[str]:
-    """Describes what Gymnasium's vector environments do not support in an info."""
+    """Describe what Gymnasium's vector environments do not support in an info."""
     for key in info:
         if not isinstance(key, str):
             yield f"the keys of info must be strings, not {key!r}"
 
 
 def wrong_value(space: gym.Space, value: Any, path: str = "") -> Iterator[str]:
-    """Describes differences between an observation and its space.
+    """Describe differences between an observation and its space.
 
     Args:
         space: The declared space.
@@ -108,7 +108,7 @@ def _wrong_leaf(space: gym.Space, value: Any, where: str) -> Iterator[str]:
 
 
 def _conversion(space: spaces.Box, array: np.ndarray) -> str:
-    """Advises how to return the declared dtype, which a cast alone may not do."""
+    """Advise how to return the declared dtype, which a cast alone may not do."""
     declared = np.dtype(space.dtype)
     declare = f"declare its Box with the bounds of its values and dtype=np.{array.dtype}"
     if array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1 < space.high.max():

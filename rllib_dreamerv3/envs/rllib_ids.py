@@ -5,7 +5,7 @@ _ROBOTICS = "GRB"
 
 
 def replacement_of_rllib_id(env_id: str) -> str | None:
-    """Returns a sentence with the replacement of an id of RLlib's examples.
+    """Return a sentence with the replacement of an id of RLlib's examples.
 
     Args:
         env_id: E.g. ``DMC/cartpole/swingup``, a domain and a task of the DeepMind Control Suite.

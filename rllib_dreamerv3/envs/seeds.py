@@ -28,12 +28,12 @@ class SeedKey(NamedTuple):
     incarnation: tuple[int, ...] = ()
 
     def stream_prefix(self) -> str:
-        """Returns a prefix for the names of the streams, equal only for equal keys."""
+        """Return a prefix for the names of the streams, equal only for equal keys."""
         name = f"{'te'[self.role]}{self.runner}.{self.generation}.{self.reset}"
         return "-".join([name, *(f"{number:08x}" for number in self.incarnation)])
 
     def seeds(self, root: int | None, num_envs: int) -> tuple[list[int], SeedSequence]:
-        """Returns the seeds of the environments, and that of the actions' random generator.
+        """Return the seeds of the environments, and that of the actions' random generator.
 
         Args:
             root: The run's seed; None for different seeds each time.
@@ -48,6 +48,6 @@ class SeedKey(NamedTuple):
 
 
 def fresh_incarnation() -> tuple[int, ...]:
-    """Returns random numbers that no other env runner has."""
+    """Return random numbers that no other env runner has."""
     entropy: Sequence[int] = SeedSequence().generate_state(2).tolist()
     return tuple(entropy)

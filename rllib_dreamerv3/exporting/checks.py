@@ -10,7 +10,7 @@ from rllib_dreamerv3.portable.described import read_described
 
 
 def check_folder(out: Path) -> None:
-    """Checks that a policy can be exported to a folder.
+    """Check that a policy can be exported to a folder.
 
     Args:
         out: Folder to write; its parents are created.
@@ -33,7 +33,7 @@ def check_folder(out: Path) -> None:
 
 
 def formats_there(out: Path) -> list[str]:
-    """Formats of an existing export that would be overwritten.
+    """Format of an existing export that would be overwritten.
 
     Args:
         out: A folder, which may contain something else or not exist.

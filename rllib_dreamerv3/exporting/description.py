@@ -12,7 +12,7 @@ from rllib_dreamerv3.spaces.space_json import space_to_json
 
 
 def describe(saved: SavedNetworks, manifest: Manifest) -> dict[str, Any]:
-    """Describes a policy as plain JSON.
+    """Describe a policy as plain JSON.
 
     Args:
         saved: The checkpoint's description of its networks.
@@ -39,7 +39,7 @@ def describe(saved: SavedNetworks, manifest: Manifest) -> dict[str, Any]:
 
 
 def describe_acting(saved: SavedNetworks) -> dict[str, Any]:
-    """Describes what :class:`ExportedPolicy` needs in addition to the model, as plain JSON."""
+    """Describe what :class:`ExportedPolicy` needs in addition to the model, as plain JSON."""
     names = input_names(saved.observations.layout)
     return {
         "action_space": space_to_json(saved.actions.space),

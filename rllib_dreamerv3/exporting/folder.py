@@ -31,7 +31,7 @@ _WRITERS: dict[str, Callable[[ExportedStep, Path], dict[str, Any]]] = {
 
 
 def export_policy(checkpoint: Path, out: Path, formats: Sequence[str]) -> dict[str, Any]:
-    """Exports the policy of a checkpoint. No code from it is executed.
+    """Export the policy of a checkpoint. No code from it is executed.
 
     Args:
         checkpoint: A checkpoint, or an exported policy.

@@ -14,7 +14,7 @@ SAVEDMODEL = "savedmodel"
 
 
 def write_savedmodel(step: ExportedStep, directory: Path) -> dict[str, Any]:
-    """Writes the step as ``savedmodel/``, with the signature ``serving_default``.
+    """Write the step as ``savedmodel/``, with the signature ``serving_default``.
 
     Returns:
         The model's entry in ``policy.json``.
@@ -31,7 +31,7 @@ LITERT_FILE = "model.tflite"
 
 
 def write_litert(step: ExportedStep, directory: Path) -> dict[str, Any]:
-    """Writes the step as ``model.tflite``, with builtin operations only.
+    """Write the step as ``model.tflite``, with builtin operations only.
 
     Returns:
         The model's entry in ``policy.json``.
@@ -54,7 +54,7 @@ OPSET = 17
 
 
 def write_onnx(step: ExportedStep, directory: Path) -> dict[str, Any]:
-    """Writes the step as ``model.onnx``.
+    """Write the step as ``model.onnx``.
 
     Returns:
         The model's entry in ``policy.json``.

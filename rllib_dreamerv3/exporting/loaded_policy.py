@@ -42,7 +42,7 @@ def load_policy(
     seed: int = 0,
     spaces: Spaces | None = None,
 ) -> "LoadedPolicy":
-    """Loads the policy of a checkpoint.
+    """Load the policy of a checkpoint.
 
     Args:
         path: A checkpoint, or a directory of results: then its newest complete checkpoint.
@@ -85,7 +85,7 @@ class LoadedPolicy(ExportedPolicy):
     """
 
     def __init__(self, saved: SavedNetworks, mode: Mode | None, seed: int):
-        """Builds the networks; :func:`load_policy` sets their parameters."""
+        """Build the networks; :func:`load_policy` sets their parameters."""
         super().__init__(describe_acting(saved), self._step, mode=mode, seed=seed)
         self.spaces = Spaces(saved.observations.space, saved.actions.space)
         self._inputs = input_names(saved.observations.layout)
@@ -101,7 +101,7 @@ class LoadedPolicy(ExportedPolicy):
         return self._networks.named_variables() | named_parts(critic=self._critic)
 
     def value(self, observation: Any, is_first: np.ndarray | None = None) -> Any:
-        """Returns the critic's value of observations, without changing the state.
+        """Return the critic's value of observations, without changing the state.
 
         Args:
             observation: As for acting.
@@ -119,7 +119,7 @@ class LoadedPolicy(ExportedPolicy):
         return float(values[0]) if single else values
 
     def _step(self, inputs: Arrays) -> Arrays:
-        """Runs one step of the networks, with the inputs and outputs of exported models."""
+        """Run one step of the networks, with the inputs and outputs of exported models."""
         columns = {key: inputs[name] for key, name in self._inputs.items()}
         if ACTION_MASK in inputs:
             columns[ACTION_MASK] = inputs[ACTION_MASK]

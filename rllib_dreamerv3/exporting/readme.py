@@ -13,7 +13,7 @@ _NEEDED = {
 
 
 def readme(described: Mapping[str, Any]) -> str:
-    """Writes the page.
+    """Write the page.
 
     Args:
         described: ``policy.json``; ``files`` may be missing.

@@ -33,7 +33,7 @@ class ExportedStep(NamedTuple):
 
 
 def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
-    """Builds the networks, and the function of one step.
+    """Build the networks, and the function of one step.
 
     Args:
         saved: Description of the networks, which compute in float32 in any case.
@@ -98,7 +98,7 @@ def make_step(saved: SavedNetworks, weights: Weights) -> ExportedStep:
 
 
 def input_names(observations: ObservationLayout) -> dict[str, str]:
-    """Names the input of each observation column, with letters, digits and "_" only."""
+    """Name the input of each observation column, with letters, digits and "_" only."""
     names: dict[str, str] = {}
     for leaf in observations.leaves:
         name = plain = re.sub(r"\W", "_", leaf.key, flags=re.ASCII)

@@ -12,7 +12,7 @@ _Method = TypeVar("_Method", bound=Callable[..., Any])
 
 
 def with_options(*groups: type, unset: Any) -> Callable[[_Method], _Method]:
-    """Gives a method of the config the signature and documentation of its options.
+    """Give a method of the config the signature and documentation of its options.
 
     Args:
         *groups: Groups of the table that the method sets. The method's docstring has to have an

@@ -44,7 +44,7 @@ FORMER_OPTIONS = {
 
 
 def check_former_option(name: str, value: Any) -> None:
-    """Accepts a former option that is set to its neutral value.
+    """Accept a former option that is set to its neutral value.
 
     Raises:
         ConfigError: If it has another value; says what to do instead.

@@ -16,7 +16,7 @@ def first_rate(rate: LearningRate) -> float:
 
 
 def check_learning_rate(name: str, rate: Any) -> None:
-    """Checks a number or a schedule.
+    """Check a number or a schedule.
 
     Args:
         name: The option that it is given for.

@@ -145,7 +145,7 @@ def model_settings(
     vector_mlp: VectorMlp = "scaled",
     **options: Any,
 ) -> ModelSettings:
-    """Looks up a model size.
+    """Look up a model size.
 
     Numbers of units and layers belong to the size, kinds of layers to the variant.
 
@@ -177,7 +177,7 @@ def model_settings(
 
 
 def settings_of(options: Mapping[str, Any]) -> ModelSettings:
-    """Looks up the settings that a config's options stand for.
+    """Look up the settings that a config's options stand for.
 
     Args:
         options: All of them by name; None where the variant decides. Others are ignored.

@@ -100,7 +100,7 @@ class Option:
         return words if self.above is None else f"{words} above {self.above:g}"
 
     def check(self, value: Any) -> None:
-        """Checks a value that is about to be used.
+        """Check a value that is about to be used.
 
         Raises:
             ConfigError: If the value is not allowed; names the allowed values.
@@ -198,7 +198,7 @@ def options_of(*groups: type[Any]) -> Mapping[str, Option]:
 
 
 def _kind(hint: Any) -> tuple[Any, bool]:
-    """Takes ``None`` out of a union of two types."""
+    """Take ``None`` out of a union of two types."""
     if hint != LearningRate and get_origin(hint) in (Union, UnionType):
         kinds = [x for x in get_args(hint) if x is not type(None)]
         return kinds[0], True

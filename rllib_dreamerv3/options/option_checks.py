@@ -13,7 +13,7 @@ SMALLEST_RECORD_BYTES = 12
 
 
 def resolve(rows: Mapping[str, Option], given: Mapping[str, Any], variant: str) -> dict[str, Any]:
-    """Completes options by a variant's defaults.
+    """Complete options by a variant's defaults.
 
     Args:
         rows: The options to return.
@@ -34,7 +34,7 @@ _MAPPINGS = ("env_config", "evaluation_config", "replay_buffer_config", "learner
 
 
 def check_mapping(name: str, value: Any) -> None:
-    """Raises ConfigError if an option that must be a mapping is not."""
+    """Raise ConfigError if an option that must be a mapping is not."""
     is_config = hasattr(value, "to_dict")
     may_be_none = name == "evaluation_config" and value is None
     if name in _MAPPINGS and not (isinstance(value, Mapping) or is_config or may_be_none):
@@ -42,7 +42,7 @@ def check_mapping(name: str, value: Any) -> None:
 
 
 def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
-    """Checks the options of the table.
+    """Check the options of the table.
 
     Args:
         given: Name -> value of the options that are set.
@@ -64,7 +64,7 @@ def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
 
 
 def check_rows_of_learners(batch_size: int, learners: int) -> None:
-    """Rejects a batch that cannot be divided equally among the learners.
+    """Reject a batch that cannot be divided equally among the learners.
 
     Args:
         batch_size: Rows of a batch.
@@ -83,7 +83,7 @@ def check_rows_of_learners(batch_size: int, learners: int) -> None:
 
 
 def check_replay_buffer(given: Mapping[str, Any], variant: str) -> dict[str, Any]:
-    """Checks ``replay_buffer_config``, and completes it by a variant's defaults.
+    """Check ``replay_buffer_config``, and complete it by a variant's defaults.
 
     Raises:
         ConfigError: If a key is unknown or its value invalid.

@@ -88,7 +88,7 @@ OTHERS = {
 def unknown_options(
     what: str, names: Iterable[str], valid: Iterable[str], hints: Mapping[str, str] | None = None
 ) -> ConfigError:
-    """Builds the error for unknown options.
+    """Build the error for unknown options.
 
     Args:
         what: Kind of the options, e.g. ``"training option"``.

@@ -75,7 +75,7 @@ class DreamerV3(CheckpointedAlgorithm):
         return DreamerV3Config()
 
     def setup(self, config: DreamerV3Config) -> None:
-        """Creates env runners, replay and learner.
+        """Create env runners, replay and learner.
 
         Raises:
             ResourceError: If the cluster is too small for this configuration, or the learner needs
@@ -180,7 +180,7 @@ class DreamerV3(CheckpointedAlgorithm):
         )
 
     def step(self) -> dict[str, Any]:
-        """Runs one iteration, see :meth:`training_step`, and adds this package's metrics."""
+        """Run one iteration, see :meth:`training_step`, and add this package's metrics."""
         results = None
         while results is None:
             iteration = Iteration(self.config.min_time_s_per_iteration or 0)
@@ -197,7 +197,7 @@ class DreamerV3(CheckpointedAlgorithm):
         return results
 
     def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Evaluates as RLlib does; later results repeat its metrics until the next evaluation.
+        """Evaluate as RLlib does; later results repeat its metrics until the next evaluation.
 
         Raises:
             CallbackFailedError: If a callback raises an exception in an env runner.
@@ -225,12 +225,12 @@ class DreamerV3(CheckpointedAlgorithm):
                 )
 
     def training_step(self) -> None:
-        """Repeats: sample until an update is due, then run all due updates.
+        """Repeat: sample until an update is due, then run all due updates.
 
         Asynchronous sampling stores arrived records between any two updates, and waits for records
         only if no update is due.
 
-        Returns after ``min_time_s_per_iteration``, however long an update takes. The next call
+        Return after ``min_time_s_per_iteration``, however long an update takes. The next call
         starts with the updates that are still due, so the order of samples and updates does not
         depend on the clock. RLlib would repeat a shorter step, but each call costs as much as an
         update of a small model.
@@ -249,7 +249,7 @@ class DreamerV3(CheckpointedAlgorithm):
         self._log_metrics(updated)
 
     def restore_env_runners(self, env_runner_group: EnvRunnerGroup) -> list[int]:
-        """Recovers lost env runners, without waiting for those that are still starting.
+        """Recover lost env runners, without waiting for those that are still starting.
 
         Args:
             env_runner_group: The group for training, or for evaluation, which RLlib recovers.
@@ -272,7 +272,7 @@ class DreamerV3(CheckpointedAlgorithm):
         super().cleanup()
 
     def _sample(self) -> list[RecordChunk]:
-        """Recovers lost env runners, and returns the next records."""
+        """Recover lost env runners, and return the next records."""
         group = self.env_runner_group
         with self.metrics.log_time((TIMERS, SAMPLE_TIMER)):
             # RLlib does both only once an iteration, which may be long.
@@ -310,7 +310,7 @@ class DreamerV3(CheckpointedAlgorithm):
         return max(0, needed - self.replay_buffer.num_windows)
 
     def _updates_due(self) -> int:
-        """Returns how many updates have become due; 0 until replay is prefilled."""
+        """Return how many updates have become due; 0 until replay is prefilled."""
         if self._missing_starts:
             return 0
         due = self.update_schedule.due(self._records)
@@ -322,9 +322,9 @@ class DreamerV3(CheckpointedAlgorithm):
         return due
 
     def _update_from_replay(self) -> None:
-        """Runs due updates until the iteration's time is up, but at least one.
+        """Run due updates until the iteration's time is up, but at least one.
 
-        Runs exactly one if sampling is concurrent, since records arrive between updates.
+        Run exactly one if sampling is concurrent, since records arrive between updates.
         """
         self._drawn_ahead = None  # A failed update may have left it behind.
         while self._pending_updates:
@@ -338,7 +338,7 @@ class DreamerV3(CheckpointedAlgorithm):
                 break
 
     def _update(self) -> tuple[Columns, Columns]:
-        """Samples a batch, updates the networks with it, and writes its new latents to replay.
+        """Sample a batch, update the networks with it, and write its new latents to replay.
 
         Returns:
             The batch as record columns ``[B, K+T, ...]``, and its latents as record columns
@@ -368,7 +368,7 @@ class DreamerV3(CheckpointedAlgorithm):
         return batch, latents
 
     def _draw_ahead(self) -> None:
-        """Draws the batch of the next update while learner processes compute this one.
+        """Draw the batch of the next update while learner processes compute this one.
 
         Whether to do so must not depend on the clock, so the iteration continues until the drawn
         batch is used. Replay holds the same records as if the batch were drawn later, since nothing
@@ -386,7 +386,7 @@ class DreamerV3(CheckpointedAlgorithm):
             )
 
     def _report_now_and_then(self, batch: Columns) -> None:
-        """Computes reports after every ``report_frequency``-th update; keeps the last batch."""
+        """Compute reports after every ``report_frequency``-th update; keep the last batch."""
         if self.config.report_individual_batch_item_stats:
             self._this_iteration.last_batch = batch
         wanted = {
@@ -399,7 +399,7 @@ class DreamerV3(CheckpointedAlgorithm):
                 self._report(batch, **wanted)
 
     def _report(self, batch: Columns, **wanted: bool) -> None:
-        """Adds the learner's reports on a batch to the results of this iteration."""
+        """Add the learner's reports on a batch to the results of this iteration."""
         update, dream, values = ask_learner(
             self.learner_group, lambda learner: learner.report(batch, **wanted)
         )
@@ -432,9 +432,9 @@ class DreamerV3(CheckpointedAlgorithm):
             self.metrics.log_value("num_updates_pending", self._pending_updates, window=1)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Becomes the algorithm of another trial in the same process, for ``reuse_actors``.
+        """Become the algorithm of another trial in the same process, for ``reuse_actors``.
 
-        Called by Tune. Keeps nothing of the old trial; it only saves starting a process and
+        Called by Tune. Keep nothing of the old trial; it only saves starting a process and
         importing.
 
         Args:

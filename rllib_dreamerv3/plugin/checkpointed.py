@@ -67,11 +67,11 @@ class CheckpointedAlgorithm(Algorithm):
 
     @abstractmethod
     def get_counters(self) -> dict[str, Any]:
-        """Returns all state outside of networks, optimizers, replay and RLlib, as JSON."""
+        """Return all state outside of networks, optimizers, replay and RLlib, as JSON."""
 
     @abstractmethod
     def set_counters(self, counters: Mapping[str, Any]) -> None:
-        """Restores the result of :meth:`get_counters`."""
+        """Restore the result of :meth:`get_counters`."""
 
     @property
     def last_checkpoint(self) -> str | None:
@@ -90,7 +90,7 @@ class CheckpointedAlgorithm(Algorithm):
     _last_saved: Path | None = None
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """Returns RLlib's components, the counters and the replay buffer.
+        """Return RLlib's components, the counters and the replay buffer.
 
         Replay is last: unlike the others it cannot be rolled back if a later part is rejected.
         """
@@ -107,7 +107,7 @@ class CheckpointedAlgorithm(Algorithm):
         not_components: str | Collection[str] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Returns RLlib's state and the counters. Only checkpoints contain replay."""
+        """Return RLlib's state and the counters. Only checkpoints contain replay."""
         state = super().get_state(components, not_components=not_components, **kwargs)
         if self._check_component(REPLAY_DIRECTORY, components, not_components):
             state[REPLAY_DIRECTORY] = None
@@ -121,7 +121,7 @@ class CheckpointedAlgorithm(Algorithm):
             self.set_counters(state[COMPONENT_COUNTERS])
 
     def set_weights(self, weights: Mapping[str, Any]) -> None:
-        """Sets the networks by module, as ``get_weights()`` returns them.
+        """Set the networks by module, as ``get_weights()`` returns them.
 
         Raises:
             ValueError: If they belong to another model. Nothing changes then.
@@ -143,9 +143,9 @@ class CheckpointedAlgorithm(Algorithm):
         filesystem: Any = None,
         use_msgpack: bool = False,
     ) -> str:
-        """Saves networks, optimizers, normalisers, counters and replay.
+        """Save networks, optimizers, normalisers, counters and replay.
 
-        Replaces an older checkpoint at the same path atomically, once the new one is complete.
+        Replace an older checkpoint at the same path atomically, once the new one is complete.
         Files that others put into it are kept.
 
         Args:
@@ -184,9 +184,9 @@ class CheckpointedAlgorithm(Algorithm):
     def restore_from_path(
         self, path: Any, *, component: str | None = None, filesystem: Any = None, **kwargs: Any
     ) -> None:
-        """Restores networks, optimizers, normalisers, counters and replay.
+        """Restore networks, optimizers, normalisers, counters and replay.
 
-        Verifies all files against the manifest before reading any. RLlib's own parts are then
+        Verify all files against the manifest before reading any. RLlib's own parts are then
         unpickled, which can run code: restore only trusted checkpoints.
 
         Args:
@@ -223,7 +223,7 @@ class CheckpointedAlgorithm(Algorithm):
 
     @classmethod
     def from_checkpoint(cls, path: Any, filesystem: Any = None, **kwargs: Any) -> Any:
-        """Builds the algorithm of a checkpoint, with its config and state.
+        """Build the algorithm of a checkpoint, with its config and state.
 
         The config is unpickled, which can run code: use only trusted checkpoints.
 
@@ -239,7 +239,7 @@ class CheckpointedAlgorithm(Algorithm):
         return ask_learner(self.learner_group, lambda learner: int(learner.trainer.updates))
 
     def _require_fit(self, directory: Path) -> None:
-        """Raises ValueError or CheckpointError if the networks belong to another model."""
+        """Raise ValueError or CheckpointError if the networks belong to another model."""
         weights = tensors.load(directory / NETWORKS_FILE)
         ask_learner(
             self.learner_group, lambda learner: check_weights(learner.trainer.model, weights)
@@ -261,7 +261,7 @@ class CheckpointedAlgorithm(Algorithm):
             ) from error
 
     def _begin_generation(self, generation: int) -> None:
-        """Ends all running episodes; the next use the seeds of the given generation."""
+        """End all running episodes; the next use the seeds of the given generation."""
         self.generation = generation
         self.env_runner.begin_generation(generation)
         if self.eval_env_runner is not None:
@@ -269,7 +269,7 @@ class CheckpointedAlgorithm(Algorithm):
         self._call_remote_env_runners("begin_generation", {"generation": generation})
 
     def _resend_weights(self, only: list[int] | None = None) -> None:
-        """Sends the learner's weights to all env runners, or only to some of those for training."""
+        """Send the learner's weights to all env runners, or only to some of those for training."""
         # Env runners ignore weights with a lower sequence number than their own, such as those of
         # an earlier checkpoint. Number 0 is always accepted.
         state = {COMPONENT_RL_MODULE: self._policy_weights(), WEIGHTS_SEQ_NO: 0}
@@ -279,14 +279,14 @@ class CheckpointedAlgorithm(Algorithm):
         self._call_remote_env_runners("set_state", {"state": reference}, only)
 
     def _policy_weights(self) -> Any:
-        """Returns the learner's weights of the acting networks, as env runners' state."""
+        """Return the learner's weights of the acting networks, as env runners' state."""
         state = self.learner_group.get_state(components="learner/rl_module", inference_only=True)
         return state[COMPONENT_LEARNER][COMPONENT_RL_MODULE]
 
     def _call_remote_env_runners(
         self, method: str, arguments: dict[str, Any], only: list[int] | None = None
     ) -> None:
-        """Calls env runners for training and evaluation, without waiting for slow ones."""
+        """Call env runners for training and evaluation, without waiting for slow ones."""
         self.sampler.call_remote(method, arguments, only)
         if self.eval_env_runner_group is not None and only is None:
             self.eval_env_runner_group.foreach_env_runner(
@@ -314,7 +314,7 @@ def _put_back(
 
 
 def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
-    """Unpickles RLlib's files, to fail before anything is built or restored.
+    """Unpickle RLlib's files, to fail before anything is built or restored.
 
     Raises:
         CheckpointError: If one needs a module or a name that cannot be imported here.
@@ -335,7 +335,7 @@ def _require_unpickling(directory: Path, names: Iterable[str]) -> None:
 
 
 def _verify_around(directory: Path) -> None:
-    """Verifies the files of a component, if the checkpoint that contains it can be found."""
+    """Verify the files of a component, if the checkpoint that contains it can be found."""
     for parent in directory.parents[:4]:
         if manifest.is_checkpoint(parent):
             inside = directory.relative_to(parent).as_posix() + "/"

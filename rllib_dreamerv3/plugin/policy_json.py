@@ -45,9 +45,9 @@ def write_policy(
     observation_space: gym.Space,
     action_space: gym.Space,
 ) -> None:
-    """Writes ``policy.json``: spaces, options and the environment's name.
+    """Write ``policy.json``: spaces, options and the environment's name.
 
-    Omits an environment that is not a name, which the user then has to give when playing, and
+    Omit an environment that is not a name, which the user then has to give when playing, and
     options that are not plain data.
 
     Args:
@@ -74,7 +74,7 @@ def write_policy(
 
 
 def playing_config(directory: Path, policy: PolicyFile, env: Any = None) -> DreamerV3Config:
-    """Returns the config to play with a policy.
+    """Return the config to play with a policy.
 
     Args:
         directory: The checkpoint, for messages.
@@ -100,7 +100,7 @@ def playing_config(directory: Path, policy: PolicyFile, env: Any = None) -> Drea
 def _trusted(
     directory: Path, name: str | None, class_name: str | None, import_from: str | None
 ) -> str:
-    """Returns a checkpoint's environment if it can be created without importing its module."""
+    """Return a checkpoint's environment if it can be created without importing its module."""
     if name and (is_benchmark(name) or name in gym.registry or is_registered_with_tune(name)):
         return name
     trained_in = name or class_name

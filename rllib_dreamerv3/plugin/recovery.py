@@ -32,7 +32,7 @@ class Divergence:
         return {"num_updates_ignored": self.ignored, "num_rewinds": self.rewinds}
 
     def record(self, error: TrainingDivergedError, batch: Columns) -> None:
-        """Writes the flight recording; returns if the update is to be ignored, else raises.
+        """Write the flight recording; return if the update is to be ignored, else raise.
 
         Args:
             error: The learner's error. Of its networks, at most the world model has stepped.
@@ -65,7 +65,7 @@ class Divergence:
         ) from error
 
     def _write(self, batch: Columns, summary: dict[str, Any]) -> str | None:
-        """Writes a recording; returns a sentence about it, None if there are enough already."""
+        """Write a recording; return a sentence about it, None if there are enough already."""
         directory = self._algorithm.trial.directory / DIRECTORY
         summary = {"on_divergence": self._algorithm.config.on_divergence, **summary}
         return ask_learner(
@@ -74,7 +74,7 @@ class Divergence:
         )
 
     def rewind(self, error: TrainingDivergedError) -> None:
-        """Restores the last valid checkpoint; replay then draws other batches than before.
+        """Restore the last valid checkpoint; replay then draws other batches than before.
 
         Raises:
             TrainingDivergedError: ``error`` itself unless ``on_divergence`` is "rewind"; a more
@@ -109,13 +109,13 @@ def _draw_other_rows(algorithm: CheckpointedAlgorithm, times: int) -> None:
 
 
 def drop_metrics(algorithm: CheckpointedAlgorithm) -> None:
-    """Discards the metrics of learners and env runners since the last results."""
+    """Discard the metrics of learners and env runners since the last results."""
     algorithm.learner_group.foreach_learner(lambda learner: learner.metrics.reduce())
     algorithm.env_runner_group.foreach_env_runner(lambda runner: runner.get_metrics())
 
 
 def continue_or_end(algorithm: CheckpointedAlgorithm, error: LearnerFailedError) -> None:
-    """Restarts the learners and restores the last checkpoint, or ends the run.
+    """Restart the learners and restore the last checkpoint, or end the run.
 
     Only the learners hold networks and optimizers, so the complete run is restored, including
     replay and counters, as in a resumed run.

@@ -26,7 +26,7 @@ REFUSED_METHODS = {
 
 
 def refuse_methods(algorithm: type) -> type:
-    """Replaces each of :data:`REFUSED_METHODS` of a class by one that raises TypeError."""
+    """Replace each of :data:`REFUSED_METHODS` of a class by one that raises TypeError."""
     for name, instead in REFUSED_METHODS.items():
         setattr(algorithm, name, _refused(name, instead))
     return algorithm

@@ -52,7 +52,7 @@ class ReplayCapacity(NamedTuple):
     directory: Path | None
 
     def metrics(self) -> dict[str, float]:
-        """Returns records and bytes when full, and bytes available on this machine or disk."""
+        """Return records and bytes when full, and bytes available on this machine or disk."""
         medium = "machine" if self.directory is None else "disk"
         return {
             "num_records_at_capacity": float(self.need.records),
@@ -67,7 +67,7 @@ def record_specs(
     actions: ActionLayout,
     latents_of: ModelSettings | None,
 ) -> Specs:
-    """Derives dtypes and shapes of record columns from the spaces, see ``records.py``.
+    """Derive dtypes and shapes of record columns from the spaces, see ``records.py``.
 
     Args:
         observations: Of one environment.
@@ -90,7 +90,7 @@ def record_specs(
 
 
 def specs_of(module: DreamerV3RLModule, context: int) -> Specs:
-    """Returns the :func:`record_specs` of the records that a module learns from.
+    """Return the :func:`record_specs` of the records that a module learns from.
 
     Args:
         module: Has the layouts and settings.
@@ -101,7 +101,7 @@ def specs_of(module: DreamerV3RLModule, context: int) -> Specs:
 
 
 def replay_need(config: DreamerV3Config, specs: Specs) -> ReplayNeed:
-    """Returns the size of a full replay buffer, in memory and on disk together.
+    """Return the size of a full replay buffer, in memory and on disk together.
 
     Args:
         config: Has the limits; ``capacity_bytes`` "auto" becomes a number here.
@@ -120,7 +120,7 @@ def replay_need(config: DreamerV3Config, specs: Specs) -> ReplayNeed:
 def check_replay_capacity(
     config: DreamerV3Config, specs: Specs, directory: Path | None
 ) -> ReplayCapacity:
-    """Logs the size of a full replay buffer, as a warning if it takes most of the space.
+    """Log the size of a full replay buffer, as a warning if it takes most of the space.
 
     Checkpoints contain replay too. Since their number and directory are not known here, they are
     logged but never a reason to reject a config.

@@ -70,7 +70,7 @@ _SUMS = {
 
 
 def without_gaps(results: dict[str, Any]) -> dict[str, Any]:
-    """Reports 0, or omits the metric, instead of NaN.
+    """Report 0, or omit the metric, instead of NaN.
 
     RLlib's own algorithms sample and learn in every iteration; an iteration here may be too short.
 
@@ -104,7 +104,7 @@ def _is_nan(value: Any) -> bool:
 
 
 def complete(results: dict[str, Any], algorithm: Any, iteration: Iteration) -> None:
-    """Adds the metrics of an algorithm, and reports 0, or omits the metric, instead of NaN.
+    """Add the metrics of an algorithm, and report 0, or omit the metric, instead of NaN.
 
     Args:
         results: RLlib's results, changed in place.
@@ -157,7 +157,7 @@ _FORMER_NAMES = {
 
 
 def under_former_names(metrics: Mapping[str, float]) -> dict[str, float]:
-    """Returns replay metrics under the names of RLlib's former DreamerV3.
+    """Return replay metrics under the names of RLlib's former DreamerV3.
 
     Args:
         metrics: As ``ReplayBuffer.metrics`` returns them.
@@ -178,7 +178,7 @@ logger = logging.getLogger(__name__)
 def report_dream(
     directory: Path, location: CheckpointLocation | None, dream: Dream, update: int
 ) -> dict[str, str]:
-    """Writes the files of :func:`write_report`, and uploads them if Tune keeps the trial elsewhere.
+    """Write the files of :func:`write_report`, and uploads them if Tune keeps the trial elsewhere.
 
     A failed picture is logged; training continues.
 

@@ -17,14 +17,14 @@ _NO_CHECKSUM = "0" * 64
 
 
 def described_as_text(described: Mapping[str, Any]) -> str:
-    """Returns the JSON for :func:`read_described`, with its SHA-256 as ``checksum``."""
+    """Return the JSON for :func:`read_described`, with its SHA-256 as ``checksum``."""
     content = {_CHECKSUM: _NO_CHECKSUM, **described}
     text = json.dumps(content, indent=1, allow_nan=False) + "\n"
     return text.replace(_NO_CHECKSUM, hashlib.sha256(text.encode()).hexdigest(), 1)
 
 
 def read_described(directory: Path) -> dict[str, Any]:
-    """Reads the description of an exported policy.
+    """Read the description of an exported policy.
 
     Args:
         directory: The folder of the policy.
@@ -63,7 +63,7 @@ def read_described(directory: Path) -> dict[str, Any]:
 
 @contextmanager
 def damage_reported(directory: Path) -> Iterator[None]:
-    """Reports whatever fails inside as damage of the ``policy.json`` of a folder.
+    """Report whatever fails inside as damage of the ``policy.json`` of a folder.
 
     A checksum does not say that the description makes sense: anybody can compute one.
 

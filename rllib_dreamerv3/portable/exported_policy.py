@@ -18,7 +18,7 @@ MODES = "sample", "mode"
 def load(
     directory: str | Path, *, format: str | None = None, mode: str | None = None, seed: int = 0
 ) -> "ExportedPolicy":
-    """Loads an exported policy.
+    """Load an exported policy.
 
     Args:
         directory: The folder that ``rllib export`` wrote.
@@ -63,7 +63,7 @@ class ExportedPolicy:
     def __init__(
         self, described: Mapping[str, Any], run: Run, *, mode: str | None = None, seed: int = 0
     ):
-        """Takes the content of ``policy.json``, and the function that runs one step."""
+        """Take the content of ``policy.json``, and the function that runs one step."""
         self.mode = mode or str(described["mode"])
         _check_mode(self.mode)
         self._sizes: Mapping[str, int] = described["state"]
@@ -74,7 +74,7 @@ class ExportedPolicy:
         self.reset(seed)
 
     def check_fit(self, inputs: Mapping[str, tuple[int, ...]]) -> None:
-        """Checks that descriptions of observations, state, actions and the model fit together.
+        """Check that descriptions of observations, state, actions and the model fit together.
 
         Args:
             inputs: Shape of each input of the model, without the axis of environments.
@@ -111,7 +111,7 @@ class ExportedPolicy:
         self._state = None if state is None else checked_state(state, self._sizes)
 
     def reset(self, seed: int | np.random.SeedSequence | None = None) -> None:
-        """Begins episodes in all environments.
+        """Begin episodes in all environments.
 
         Args:
             seed: Restarts the random numbers; None continues them.
@@ -121,7 +121,7 @@ class ExportedPolicy:
         self._state = None
 
     def __call__(self, observation: Any, is_first: np.ndarray | None = None) -> Any:
-        """Chooses actions, and updates the state.
+        """Choose actions, and update the state.
 
         Args:
             observation: An observation of one environment; or of N, as a vector environment
@@ -146,7 +146,7 @@ class ExportedPolicy:
     def _observe(
         self, observation: Any, is_first: np.ndarray | None, rng: np.random.Generator
     ) -> tuple[State, bool]:
-        """Returns the new state, and whether observations are of one environment."""
+        """Return the new state, and whether observations are of one environment."""
         columns, single = self._observations.encode(observation)
         n = len(next(iter(columns.values())))
         state, begins = self._before(n, is_first)
@@ -154,7 +154,7 @@ class ExportedPolicy:
         return State(out["next_h"], out["next_index"], out[self.mode]), single
 
     def _before(self, n: int, is_first: np.ndarray | None) -> tuple[State, np.ndarray]:
-        """Returns the state before N observations, and which of them begin an episode."""
+        """Return the state before N observations, and which of them begin an episode."""
         state, begins = self._state, np.zeros(n, bool)
         if is_first is not None:
             # First: a state of many environments takes much memory.
@@ -182,12 +182,12 @@ class ExportedPolicy:
         begins: np.ndarray,
         rng: np.random.Generator,
     ) -> dict[str, np.ndarray]:
-        """Returns all inputs of the model."""
+        """Return all inputs of the model."""
         noise = self._noise(rng, len(begins))
         return {**columns, "is_first": begins, **state._asdict(), **noise}
 
     def _noise(self, rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
-        """Draws the noise, in both modes and in a fixed order for reproducibility."""
+        """Draw the noise, in both modes and in a fixed order for reproducibility."""
         latent = latent_noise(rng, n, self._sizes["index"])
         parts = [part for leaf in self._actions for part in leaf.draw_noise(rng, n)]
         return {"latent_noise": latent, "action_noise": np.concatenate(parts, -1)}
@@ -205,7 +205,7 @@ class ExportedPolicy:
 
 
 def _nest(space: Mapping[str, Any], values: Iterator[Any]) -> Any:
-    """Nests the values of all leaves like the space in ``policy.json``."""
+    """Nest the values of all leaves like the space in ``policy.json``."""
     if space["type"] == "Dict":
         return {key: _nest(child, values) for key, child in space["spaces"]}
     if space["type"] == "Tuple":

@@ -7,7 +7,7 @@ _EXACT_INTEGERS = 2**24
 
 
 def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes images: downscales by area averaging, upscales by repetition.
+    """Resize images: downscales by area averaging, upscales by repetition.
 
     Small images are mostly boards and maps, whose values must not be blended; upscaling keeps
     every pixel as a block.
@@ -26,7 +26,7 @@ def resize(images: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def nearest(images: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Resizes images ``[N, h, w, C]`` to nearest neighbours; inverts an upscaling exactly."""
+    """Resize images ``[N, h, w, C]`` to nearest neighbours; inverts an upscaling exactly."""
     for axis, size in ((1, height), (2, width)):
         old = images.shape[axis]
         if old != size:
@@ -51,7 +51,7 @@ def _average(images: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _add_up(images: np.ndarray, axis: int, outputs: int) -> np.ndarray:
-    """Sums old pixels along an axis, each weighted by ``outputs`` times its share in the new."""
+    """Sum old pixels along an axis, each weighted by ``outputs`` times its share in the new."""
     inputs = images.shape[axis]
     new = np.arange(outputs) * inputs
     shape = [outputs if i == axis else 1 for i in range(images.ndim)]

@@ -294,7 +294,7 @@ _INFINITE = {np.inf: "inf", -np.inf: "-inf"}
 
 
 def leaf_to_json(leaf: ObservationLeaf | ActionPart) -> dict[str, Any]:
-    """Describes how a leaf is encoded or decoded, as plain JSON.
+    """Describe how a leaf is encoded or decoded, as plain JSON.
 
     Infinite numbers, which JSON lacks, become ``"inf"`` and ``"-inf"``.
     """
@@ -315,13 +315,13 @@ def leaf_to_json(leaf: ObservationLeaf | ActionPart) -> dict[str, Any]:
 
 
 def column_to_json(leaf: ObservationLeaf) -> dict[str, Any]:
-    """Describes the column of an observation, the input of networks, as plain JSON."""
+    """Describe the column of an observation, the input of networks, as plain JSON."""
     seen = {x.name: getattr(leaf, x.name) for x in dataclasses.fields(leaf) if x.compare}
     return {name: list(x) if isinstance(x, tuple) else x for name, x in seen.items()}
 
 
 def observed_leaf(array: Mapping[str, Any], column: Mapping[str, Any]) -> ObservationLeaf:
-    """Builds a leaf that :func:`leaf_to_json` and :func:`column_to_json` described."""
+    """Build a leaf that :func:`leaf_to_json` and :func:`column_to_json` described."""
     env_shape = tuple(array["shape"])
     if array["kind"] == "image":
         return Image(**column, env_shape=env_shape, channels_first=array["channels_first"])
@@ -332,7 +332,7 @@ def observed_leaf(array: Mapping[str, Any], column: Mapping[str, Any]) -> Observ
 
 
 def chosen_leaf(described: Mapping[str, Any]) -> ActionPart:
-    """Builds the part of an action that :func:`leaf_to_json` described."""
+    """Build the part of an action that :func:`leaf_to_json` described."""
     env_shape, dtype = tuple(described["shape"]), described["dtype"]
     if described["kind"] == "classes":
         classes, start = tuple(described["classes"]), tuple(described["start"])
@@ -365,7 +365,7 @@ def latent_noise(rng: np.random.Generator, n: int, categoricals: int) -> np.ndar
 
 
 def to_float32(value: np.ndarray) -> np.ndarray:
-    """Casts to ``float32``, clipped to its range; not copied if it is ``float32`` already."""
+    """Cast to ``float32``, clipped to its range; not copied if it is ``float32`` already."""
     if value.dtype.itemsize > 4:
         limit = float(np.finfo(np.float32).max)
         value = np.clip(value.astype(np.float64), -limit, limit)
@@ -373,7 +373,7 @@ def to_float32(value: np.ndarray) -> np.ndarray:
 
 
 def into_bounds(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
-    """Casts floats ``[N, ...]`` to the dtype of the bounds, rounded if needed, and clips them."""
+    """Cast floats ``[N, ...]`` to the dtype of the bounds, rounded if needed, and clip them."""
     value = value.astype(np.float64)
     if low.dtype.kind != "f":
         value = np.rint(value)

@@ -25,7 +25,7 @@ class Observations:
     """
 
     def __init__(self, described: Mapping[str, Any]):
-        """Reads the entries ``observations`` and ``action_mask``."""
+        """Read the entries ``observations`` and ``action_mask``."""
         leaves = described["observations"]
         self._leaves = [observed_leaf(leaf["array"], leaf["column"]) for leaf in leaves]
         self._inputs = [leaf["input"] for leaf in leaves]
@@ -35,7 +35,7 @@ class Observations:
         self._shapes = [tuple(part["shape"]) for part in parts]
 
     def of_no_environment(self) -> dict[str, np.ndarray]:
-        """Returns inputs of the model for N = 0, for their shapes.
+        """Return inputs of the model for N = 0, for their shapes.
 
         Raises:
             Exception: If shapes or dtypes of the description are none, or contradict each other.
@@ -50,7 +50,7 @@ class Observations:
         return columns
 
     def encode(self, observation: Any) -> tuple[dict[str, np.ndarray], bool]:
-        """Encodes the observation of one environment, or those of N.
+        """Encode the observation of one environment, or those of N.
 
         Returns:
             Inputs of the model by name, arrays ``[N, ...]``; and whether it was one environment.
@@ -70,7 +70,7 @@ class Observations:
         return columns, single
 
     def _batched(self, observation: Any) -> tuple[list[np.ndarray], bool]:
-        """Returns the values of all leaves ``[N, ...]``, and whether it was one environment."""
+        """Return the values of all leaves ``[N, ...]``, and whether it was one environment."""
         try:
             values = [np.asarray(_at(observation, path)) for path in self._paths]
         except (KeyError, IndexError, TypeError) as error:
@@ -92,7 +92,7 @@ class Observations:
 
 
 def require_environments(n: int) -> None:
-    """Raises ValueError for an empty batch."""
+    """Raise ValueError for an empty batch."""
     if n == 0:
         raise ValueError("The observation is of 0 environments; there must be at least one.")
 
@@ -108,7 +108,7 @@ def _where(path: Sequence[Any]) -> str:
 
 
 def check(value: np.ndarray, leaf: ObservationLeaf, path: Sequence[Any]) -> None:
-    """Raises ValueError for invalid values of a leaf ``[N, ...]``; names its path."""
+    """Raise ValueError for invalid values of a leaf ``[N, ...]``; name its path."""
     if value.dtype.kind not in "buif":
         raise ValueError(f"The observation{_where(path)} is {value.dtype.name}, not numeric.")
     if isinstance(leaf, Categorical):
@@ -129,7 +129,7 @@ def check(value: np.ndarray, leaf: ObservationLeaf, path: Sequence[Any]) -> None
 
 
 def _mask(values: list[np.ndarray], choices: Sequence[int]) -> np.ndarray:
-    """Returns the action mask ``uint8 [N, M]``; checks that each part has an allowed choice."""
+    """Return the action mask ``uint8 [N, M]``; check that each part has an allowed choice."""
     mask = flat_mask(values)
     wrong = first_where((mask != 0) & (mask != 1))
     if wrong is not None:

@@ -39,7 +39,7 @@ _FILE = "saved_model.pb"
 
 
 def check_operations(folder: Path, saved_model: Any) -> None:
-    """Checks the operations of all functions of a SavedModel.
+    """Check the operations of all functions of a SavedModel.
 
     Args:
         folder: Of the SavedModel.
@@ -84,7 +84,7 @@ def check_operations(folder: Path, saved_model: Any) -> None:
 
 
 def _reached(names: Iterable[str], functions: Mapping[str, Any]) -> set[str]:
-    """Returns functions and operations that are reached from functions."""
+    """Return functions and operations that are reached from functions."""
     waiting, seen = list(names), set()
     while waiting:
         name = waiting.pop()

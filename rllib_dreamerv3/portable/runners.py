@@ -34,7 +34,7 @@ class Model(NamedTuple):
 
 
 def open_model(directory: Path, described: Mapping[str, Any], format: str | None) -> Model:
-    """Opens a model of an exported policy.
+    """Open a model of an exported policy.
 
     Args:
         directory: The folder of the policy.
@@ -64,7 +64,7 @@ def open_model(directory: Path, described: Mapping[str, Any], format: str | None
 
 
 def _verify(directory: Path, path: str, checksums: Mapping[str, str]) -> None:
-    """Compares the files of a model, at a path or below it, with their checksums."""
+    """Compare the files of a model, at a path or below it, with their checksums."""
     model = _inside(directory, path)
     with damage_reported(directory):
         below = model.rglob("*") if model.is_dir() else [model]

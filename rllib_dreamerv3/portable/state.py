@@ -26,7 +26,7 @@ _DTYPES = {"h": np.float32, "index": np.int32, "action": np.float32}
 
 
 def checked_state(given: Any, sizes: Mapping[str, int]) -> State:
-    """Validates a user-supplied state.
+    """Validate a user-supplied state.
 
     Args:
         given: A :class:`State`, or a tuple or mapping with the same three parts.

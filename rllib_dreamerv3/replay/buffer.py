@@ -72,7 +72,7 @@ class ReplayBuffer:
         directory: Path | None = None,
         seed: int | None = None,
     ):
-        """Creates an empty buffer; memory is allocated as records arrive.
+        """Create an empty buffer; memory is allocated as records arrive.
 
         Args:
             length: Training records of a sequence, T.
@@ -137,7 +137,7 @@ class ReplayBuffer:
         return self.num_windows > 0
 
     def add(self, chunk: RecordChunk) -> None:
-        """Stores a copy of consecutive records of one stream.
+        """Store a copy of consecutive records of one stream.
 
         If they do not start at the end of their stream, there is a gap, and no sequence will
         contain records from both sides of it.
@@ -159,7 +159,7 @@ class ReplayBuffer:
         self.lifetime[EPISODES_ADDED] += int(np.count_nonzero(chunk.columns[IS_FIRST]))
 
     def sample(self, batch_size: int) -> SampledSequences:
-        """Takes sequences from the online queue, and draws the rest.
+        """Take sequences from the online queue, and draw the rest.
 
         Args:
             batch_size: Number of sequences, B.
@@ -184,7 +184,7 @@ class ReplayBuffer:
         return SampledSequences(columns, windows)
 
     def write_back(self, windows: Sequence[Window], columns: Columns) -> None:
-        """Replaces values of the training records of sampled sequences, such as refreshed latents.
+        """Replace values of the training records of sampled sequences, such as refreshed latents.
 
         Sequences are written in order: where they overlap, the last one wins. Records evicted since
         they were sampled are skipped. Source: 2025 code, which writes one update late.
@@ -204,7 +204,7 @@ class ReplayBuffer:
         self.storage.scatter(training, self.length, columns)
 
     def metrics(self) -> dict[str, float]:
-        """Returns counters, under RLlib's names where there are any.
+        """Return counters, under RLlib's names where there are any.
 
         Returns:
             ``num_env_steps_stored`` (executed actions: records that do not end an episode),
@@ -263,7 +263,7 @@ class ReplayBuffer:
             )
 
     def _draw(self, num_sequences: int) -> list[Window]:
-        """Draws start positions of sequences uniformly, with replacement."""
+        """Draw start positions of sequences uniformly, with replacement."""
         segments, bounds = self._start_positions()
         drawn = self.rng.integers(bounds[-1], size=num_sequences)
         indices = np.searchsorted(bounds, drawn, side="right") - 1

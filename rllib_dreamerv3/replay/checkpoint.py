@@ -34,9 +34,9 @@ FORMAT_VERSION = 2
 
 
 def save(buffer: ReplayBuffer, directory: str | Path) -> None:
-    """Writes all records of a buffer, its online queue, counters and random generator's state.
+    """Write all records of a buffer, its online queue, counters and random generator's state.
 
-    Replaces an older checkpoint atomically, and needs hardly any memory.
+    Replace an older checkpoint atomically, and needs hardly any memory.
 
     Args:
         buffer: The buffer to save; not changed.
@@ -55,7 +55,7 @@ def save(buffer: ReplayBuffer, directory: str | Path) -> None:
 
 
 def load(buffer: ReplayBuffer, directory: str | Path) -> None:
-    """Replaces the content of a buffer by a checkpoint.
+    """Replace the content of a buffer by a checkpoint.
 
     The next `ReplayBuffer.sample` returns what the saved buffer would have returned, if sequences
     have the same length, both or neither have an online queue, and the capacity suffices; otherwise
@@ -92,12 +92,12 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
 
 
 def check(buffer: ReplayBuffer, directory: str | Path) -> None:
-    """Raises CheckpointError if `load` would reject a checkpoint."""
+    """Raise CheckpointError if `load` would reject a checkpoint."""
     _open(buffer, Path(directory).absolute())
 
 
 def _open(buffer: ReplayBuffer, source: Path) -> tuple["Index", Columns]:
-    """Opens a checkpoint without changing the buffer: the index, and memory-mapped columns."""
+    """Open a checkpoint without changing the buffer: the index, and memory-mapped columns."""
     index = read_index(source)
     if index.specs:
         _check_fit(buffer, index, source / INDEX)
@@ -138,7 +138,7 @@ class Index:
         return sum(records for _, records in self.chunks)
 
     def pieces(self, columns: Columns) -> Iterator[tuple[int, Columns]]:
-        """Divides complete columns into the chunks they were written from."""
+        """Divide complete columns into the chunks they were written from."""
         start = 0
         for segment, records in self.chunks:
             yield segment, {name: c[start : start + records] for name, c in columns.items()}
@@ -171,7 +171,7 @@ def _index_of(buffer: ReplayBuffer) -> dict[str, Any]:
 
 
 def read_index(source: Path) -> Index:
-    """Reads and validates the index of a checkpoint.
+    """Read and validate the index of a checkpoint.
 
     Raises:
         CheckpointError: If there is no such checkpoint, or its index is damaged.
@@ -206,7 +206,7 @@ def read_index(source: Path) -> Index:
 
 
 def _parse(raw: dict[str, Any]) -> Index:
-    """Converts JSON to an index; any error means that the file is damaged."""
+    """Convert JSON to an index; any error means that the file is damaged."""
     index = Index(
         specs={
             name: ColumnSpec(np.dtype(_text(column["dtype"])), tuple(map(_count, column["shape"])))
@@ -247,7 +247,7 @@ def _parse(raw: dict[str, Any]) -> Index:
 
 
 def _check_queue(index: Index) -> None:
-    """Raises ValueError if a sequence in the online queue is not among the records."""
+    """Raise ValueError if a sequence in the online queue is not among the records."""
     ends = [start for _, _, start in index.segments]
     for segment, records in index.chunks:
         ends[segment] += records
@@ -269,7 +269,7 @@ def _text(value: object) -> str:
 
 
 def _check_fit(buffer: ReplayBuffer, index: Index, path: Path) -> None:
-    """Raises CheckpointError if columns cannot be stored, or differ from the buffer's."""
+    """Raise CheckpointError if columns cannot be stored, or differ from the buffer's."""
     specs = index.specs
     difference = describe_difference(specs, buffer.storage.specs) if buffer.storage.specs else None
     if difference:
@@ -295,7 +295,7 @@ def _write_column(path: Path, buffer: ReplayBuffer, name: str, spec: ColumnSpec)
 
 
 def open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
-    """Maps a column file into memory, so that it is read piece by piece.
+    """Map a column file into memory, so that it is read piece by piece.
 
     Raises:
         CheckpointError: If it is missing, or contradicts the index.

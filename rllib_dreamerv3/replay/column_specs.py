@@ -15,11 +15,11 @@ class ColumnSpec(NamedTuple):
     shape: tuple[int, ...]
 
     def __str__(self) -> str:
-        """Formats dtype and shape for messages, e.g. ``uint8[64, 64, 3]``."""
+        """Format dtype and shape for messages, e.g. ``uint8[64, 64, 3]``."""
         return f"{self.dtype}{list(self.shape)}"
 
     def num_bytes(self) -> int:
-        """Returns the bytes of one record's value."""
+        """Return the bytes of one record's value."""
         return self.dtype.itemsize * int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -27,12 +27,12 @@ Specs = dict[str, ColumnSpec]
 
 
 def bytes_of(specs: Specs) -> int:
-    """Returns the bytes of one record over all columns."""
+    """Return the bytes of one record over all columns."""
     return sum(spec.num_bytes() for spec in specs.values())
 
 
 def describe_difference(specs: Mapping[str, ColumnSpec], expected: Specs) -> str | None:
-    """Describes the first difference of two layouts for a message; None if they agree."""
+    """Describe the first difference of two layouts for a message; None if they agree."""
     for name, spec in expected.items():
         if name not in specs:
             return f"column {name!r} ({spec}) is missing"
@@ -45,7 +45,7 @@ def describe_difference(specs: Mapping[str, ColumnSpec], expected: Specs) -> str
 
 
 def check_specs(specs: Specs) -> None:
-    """Raises ValueError, naming the column, if such records cannot be stored."""
+    """Raise ValueError, naming the column, if such records cannot be stored."""
     for name, spec in specs.items():
         if spec.dtype.kind not in "biufc":
             raise ValueError(
@@ -60,7 +60,7 @@ def check_specs(specs: Specs) -> None:
 
 
 def specs_of(columns: Columns, expected: Specs) -> Specs:
-    """Returns the specs of new columns; raises ValueError if they do not fit earlier ones."""
+    """Return the specs of new columns; raise ValueError if they do not fit earlier ones."""
     for name, column in columns.items():
         if not isinstance(column, np.ndarray) or column.ndim == 0:
             raise ValueError(

@@ -25,14 +25,14 @@ class StoredColumn(Protocol):
     """An array ``[chunk_records, ...]`` with reading and writing of consecutive records."""
 
     def __getitem__(self, records: slice) -> np.ndarray:
-        """Returns a copy or a view of records."""
+        """Return a copy or a view of records."""
 
     def __setitem__(self, records: slice, values: np.ndarray) -> None:
-        """Overwrites records."""
+        """Overwrite records."""
 
 
 def in_files(specs: Specs) -> Specs:
-    """Returns the columns that are stored in files, if files are used."""
+    """Return the columns that are stored in files, if files are used."""
     return {name: spec for name, spec in specs.items() if spec.num_bytes() >= LEAST_FILE_BYTES}
 
 
@@ -45,22 +45,22 @@ class MemoryColumns:
     """Creates columns as NumPy arrays."""
 
     def create(self, specs: Specs, records: int) -> StoredColumns:
-        """Returns an array ``[records, ...]`` for each column, allocated as it is filled."""
+        """Return an array ``[records, ...]`` for each column, allocated as it is filled."""
         return {name: np.empty((records, *spec.shape), spec.dtype) for name, spec in specs.items()}
 
     def check_space(self, specs: Specs, records: int) -> None:
-        """Does nothing: memory is checked at the start."""
+        """Do nothing: memory is checked at the start."""
 
     def seal(self, columns: StoredColumns) -> None:
-        """Does nothing: the arrays stay in memory."""
+        """Do nothing: the arrays stay in memory."""
 
     def read(self, readings: Iterable[Reading]) -> None:
-        """Copies records."""
+        """Copy records."""
         for target, column, records in readings:
             target[...] = column[records]
 
     def release(self, columns: StoredColumns) -> None:
-        """Does nothing: arrays are garbage-collected."""
+        """Do nothing: arrays are garbage-collected."""
 
 
 class FileColumn:
@@ -81,7 +81,7 @@ class FileColumn:
         self._memory: np.ndarray | None = np.empty((records, *file.spec.shape), file.spec.dtype)
 
     def seal(self) -> None:
-        """Moves the complete records to the file."""
+        """Move the complete records to the file."""
         if self._memory is not None:
             self._write(self._memory, 0)
             self._memory = None
@@ -101,7 +101,7 @@ class FileColumn:
             self._write(values, records.indices(self._records)[0])
 
     def read_into(self, target: np.ndarray, first: int) -> None:
-        """Fills a contiguous array ``[n, ...]`` with n records from index ``first`` on."""
+        """Fill a contiguous array ``[n, ...]`` with n records from index ``first`` on."""
         if self._memory is not None:
             target[...] = self._memory[first : first + len(target)]
             return
@@ -148,7 +148,7 @@ class ColumnFile:
         self._slots = 0
 
     def create(self, records: int) -> FileColumn:
-        """Returns a slot, released or new; ``records`` must be the same in each call."""
+        """Return a slot, released or new; ``records`` must be the same in each call."""
         if self._free:
             slot = self._free.pop()
         else:
@@ -156,11 +156,11 @@ class ColumnFile:
         return FileColumn(self, slot, records)
 
     def num_bytes(self) -> int:
-        """Returns the bytes used on the disk."""
+        """Return the bytes used on the disk."""
         return os.fstat(self.descriptor).st_blocks * _BLOCK_BYTES
 
     def release(self, column: FileColumn) -> None:
-        """Makes a slot available for another chunk."""
+        """Make a slot available for another chunk."""
         self._free.append(column.slot)
 
 
@@ -174,7 +174,7 @@ class DiskColumns:
         self._shape: tuple[Specs, int] | None = None
 
     def create(self, specs: Specs, records: int) -> StoredColumns:
-        """Returns a column ``[records, ...]`` for each spec."""
+        """Return a column ``[records, ...]`` for each spec."""
         if self._shape != (specs, records):
             self._files = {
                 name: ColumnFile(spec, self._directory) for name, spec in in_files(specs).items()
@@ -185,7 +185,7 @@ class DiskColumns:
         return {**self._memory.create(small, records), **large}
 
     def check_space(self, specs: Specs, records: int) -> None:
-        """Checks that records fit on the disk, once the current ones are removed.
+        """Check that records fit on the disk, once the current ones are removed.
 
         Raises:
             ValueError: If they do not fit.
@@ -200,7 +200,7 @@ class DiskColumns:
             )
 
     def seal(self, columns: StoredColumns) -> None:
-        """Moves the records of a full chunk to the files.
+        """Move the records of a full chunk to the files.
 
         Raises:
             OSError: If the disk is full.
@@ -209,7 +209,7 @@ class DiskColumns:
             self._in_file(columns, name).seal()
 
     def read(self, readings: Iterable[Reading]) -> None:
-        """Copies records."""
+        """Copy records."""
         for target, column, records in readings:
             if isinstance(column, FileColumn):
                 column.read_into(target, records.start)
@@ -217,7 +217,7 @@ class DiskColumns:
                 target[...] = column[records]
 
     def release(self, columns: StoredColumns) -> None:
-        """Makes the columns' slots available again."""
+        """Make the columns' slots available again."""
         for name, file in self._files.items():
             file.release(self._in_file(columns, name))
 
@@ -229,5 +229,5 @@ class DiskColumns:
 
 
 def _bytes_of(array: np.ndarray) -> memoryview:
-    """Returns the memory of a contiguous array."""
+    """Return the memory of a contiguous array."""
     return array.reshape(-1).view(np.uint8).data

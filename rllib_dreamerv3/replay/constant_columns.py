@@ -13,7 +13,7 @@ class ConstantColumns:
         self._num_columns = 0
 
     def add(self, columns: Columns) -> None:
-        """Checks new records; free once every column has changed.
+        """Check new records; free once every column has changed.
 
         Args:
             columns: Arrays ``[records, ...]``, the same columns each time.

@@ -46,7 +46,7 @@ class ReplayNeed(NamedTuple):
         return self.records * self.record_bytes
 
     def describe(self, available_bytes: int, disk: Path | None = None) -> str:
-        """Returns "Replay needs up to 61.4 GB (5,000,000 records of 12.3 KB); ..."."""
+        """Return "Replay needs up to 61.4 GB (5,000,000 records of 12.3 KB); ..."."""
         where = f"{disk} has room for" if disk else "this machine has"
         return (
             f"Replay needs up to {gigabytes(self.bytes)} ({self.records:,} records of "
@@ -55,13 +55,13 @@ class ReplayNeed(NamedTuple):
 
 
 def gigabytes(number: int) -> str:
-    """Formats bytes as "61.4 GB", "39,300 GB"."""
+    """Format bytes as "61.4 GB", "39,300 GB"."""
     digits = 0 if number >= 100e9 else 1 if number >= 10e9 else 2
     return f"{number / 1e9:,.{digits}f} GB"
 
 
 def check_space(need: ReplayNeed, available_bytes: int, disk: Path | None = None) -> bool:
-    """Compares the size of a full replay buffer with the available space.
+    """Compare the size of a full replay buffer with the available space.
 
     Args:
         need: Size of the full buffer.
@@ -88,6 +88,6 @@ def check_space(need: ReplayNeed, available_bytes: int, disk: Path | None = None
 
 
 def free_bytes(directory: Path) -> int:
-    """Returns the free bytes on the disk of a directory, which need not exist yet."""
+    """Return the free bytes on the disk of a directory, which need not exist yet."""
     existing = next(path for path in (directory, *directory.parents) if path.is_dir())
     return shutil.disk_usage(existing).free

@@ -24,7 +24,7 @@ class OnlineQueue:
         self._windows: deque[Window] = deque()
 
     def extend(self, segment: Segment, num_new: int) -> None:
-        """Queues the sequences of a segment that its newest records complete.
+        """Queue the sequences of a segment that its newest records complete.
 
         Args:
             segment: The segment with the new records.
@@ -41,7 +41,7 @@ class OnlineQueue:
                 self._windows.append(window)
 
     def pop(self, most: int) -> list[Window]:
-        """Removes and returns up to ``most`` sequences that are completely stored, oldest first."""
+        """Remove and return up to ``most`` sequences that are completely stored, oldest first."""
         taken: list[Window] = []
         while self._windows and len(taken) < most:
             window = self._windows.popleft()
@@ -50,9 +50,9 @@ class OnlineQueue:
         return taken
 
     def stored(self) -> list[Window]:
-        """Returns the queued sequences that can still be served, oldest first."""
+        """Return the queued sequences that can still be served, oldest first."""
         return [window for window in self._windows if window.is_stored]
 
     def replace(self, windows: Iterable[Window]) -> None:
-        """Replaces the content of the queue, oldest first."""
+        """Replace the content of the queue, oldest first."""
         self._windows = deque(windows)

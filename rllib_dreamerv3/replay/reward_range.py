@@ -9,11 +9,11 @@ class RewardRange:
     """Follows the finite rewards of records, but for the first of an episode, 0 by convention."""
 
     def __init__(self, reward_min: float = np.inf, reward_max: float = -np.inf):
-        """Begins without records, or continues from what `metrics` returned."""
+        """Begin without records, or continue from what `metrics` returned."""
         self._least, self._greatest = reward_min, reward_max
 
     def add(self, columns: Columns) -> None:
-        """Looks at records.
+        """Look at records.
 
         Args:
             columns: Arrays ``[records, ...]``; without rewards nothing happens.

@@ -33,7 +33,7 @@ class SavedSequences:
     """
 
     def __init__(self, directory: Path):
-        """Reads the index.
+        """Read the index.
 
         Args:
             directory: Written by :func:`~rllib_dreamerv3.replay.checkpoint.save`.
@@ -47,11 +47,11 @@ class SavedSequences:
 
     @staticmethod
     def file_of(column: str) -> str:
-        """Returns the name of a column's file."""
+        """Return the name of a column's file."""
         return file_name(column)
 
     def draw(self, rows: int, length: int, context: int, seed: int) -> list[np.ndarray]:
-        """Draws non-overlapping sequences within which as few episodes as possible begin.
+        """Draw non-overlapping sequences within which as few episodes as possible begin.
 
         Args:
             rows: Number of sequences. If there are too few, some overlap, or fewer are returned.
@@ -88,7 +88,7 @@ class SavedSequences:
         ]
 
     def first_records(self, most: int, seed: int) -> np.ndarray:
-        """Draws first records of episodes, without replacement.
+        """Draw first records of episodes, without replacement.
 
         Args:
             most: Limit on the number of records.
@@ -104,7 +104,7 @@ class SavedSequences:
         return np.random.default_rng(seed).permutation(where)[:most]
 
     def read(self, sequences: Sequence[np.ndarray], names: Sequence[str]) -> Columns:
-        """Reads the records of B sequences of equal length.
+        """Read the records of B sequences of equal length.
 
         Args:
             sequences: Indices of the records, see :meth:`draw`.
@@ -120,7 +120,7 @@ class SavedSequences:
         return {name: self._column(name)[where] for name in names}
 
     def spread(self, name: str, most: int) -> np.ndarray:
-        """Reads a column at evenly spaced records.
+        """Read a column at evenly spaced records.
 
         Args:
             name: The column.
@@ -142,7 +142,7 @@ class SavedSequences:
         return open_column(path, self.specs[name], self._index.num_records)
 
     def _indices(self) -> list[np.ndarray]:
-        """Returns for each segment the indices of its records in the files, int64 ``[n]``."""
+        """Return for each segment the indices of its records in the files, int64 ``[n]``."""
         parts: list[list[np.ndarray]] = [[] for _ in self._index.segments]
         begin = 0
         for segment, records in self._index.chunks:
@@ -164,7 +164,7 @@ class SavedSequences:
 def _without_overlap(
     found: _Candidates, order: np.ndarray, rows: int, needed: int
 ) -> list[np.int64]:
-    """Selects candidates in the given order, skipping those that overlap an earlier one."""
+    """Select candidates in the given order, skipping those that overlap an earlier one."""
     chosen: list[np.int64] = []
     while len(chosen) < rows and len(order):
         best = order[0]

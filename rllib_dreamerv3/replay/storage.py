@@ -37,7 +37,7 @@ class Chunk:
     size: int = 0
 
     def read(self, name: str) -> np.ndarray:
-        """Returns the records of a column that are set: ``[size, ...]``."""
+        """Return the records of a column that are set: ``[size, ...]``."""
         return self.columns[name][: self.size]
 
 
@@ -107,7 +107,7 @@ class Storage:
         needed_records: int = 0,
         directory: Path | None = None,
     ):
-        """Creates an empty storage; memory is allocated as records arrive.
+        """Create an empty storage; memory is allocated as records arrive.
 
         Args:
             sequence_length: Records that a full storage must be able to hold in one segment.
@@ -154,11 +154,11 @@ class Storage:
         return list(self._segments)
 
     def chunks_oldest_first(self) -> Iterator[tuple[Segment, Chunk]]:
-        """Iterates over all chunks in the order in which they began, which is that of eviction."""
+        """Iterate over all chunks in the order in which they began, which is that of eviction."""
         return iter(self._ages)
 
     def append(self, records: RecordChunk) -> Segment | None:
-        """Stores a copy of records, evicting the oldest chunks if necessary.
+        """Store a copy of records, evicting the oldest chunks if necessary.
 
         The records continue the segment of their stream if they start where it ends; otherwise
         they begin a new one. Of more records than the capacity, the newest are kept.
@@ -186,7 +186,7 @@ class Storage:
         return segment
 
     def gather(self, windows: Iterable[Window], length: int) -> Columns:
-        """Copies sequences.
+        """Copy sequences.
 
         Args:
             windows: Position of each of the B sequences.
@@ -209,7 +209,7 @@ class Storage:
         return sequences
 
     def scatter(self, windows: Iterable[Window], length: int, columns: Columns) -> None:
-        """Overwrites values of stored records, the reverse of `gather`.
+        """Overwrite values of stored records, the reverse of `gather`.
 
         Sequences are written in order: where they overlap, the last one wins. Evicted records are
         skipped.
@@ -228,16 +228,16 @@ class Storage:
                     chunk.columns[name][stored] = value[part]
 
     def check_capacity(self, specs: Specs) -> None:
-        """Raises ValueError if a sequence of such records exceeds the capacity in bytes."""
+        """Raise ValueError if a sequence of such records exceeds the capacity in bytes."""
         self._limits(specs)
 
     def check_space(self, specs: Specs, num_records: int) -> None:
-        """Raises ValueError if the disk has no space for records that replace the current ones."""
+        """Raise ValueError if the disk has no space for records that replace the current ones."""
         capacity, _ = self._limits(specs)
         self._columns.check_space(specs, min(num_records, capacity))
 
     def clear(self) -> None:
-        """Removes all records. The specs of the columns are kept."""
+        """Remove all records. The specs of the columns are kept."""
         self.num_records = self.num_first = self.num_last = 0
         for _, chunk in self._ages:
             self._columns.release(chunk.columns)
@@ -256,7 +256,7 @@ class Storage:
         segments: Iterable[tuple[str, int, int]],
         pieces: Iterable[tuple[int, Columns]],
     ) -> list[Segment]:
-        """Replaces all records by those of another storage.
+        """Replace all records by those of another storage.
 
         Args:
             specs: The columns of the records.
@@ -279,7 +279,7 @@ class Storage:
         return restored
 
     def _limits(self, specs: Specs) -> tuple[int, int]:
-        """Returns capacity and chunk size in records, for the given columns."""
+        """Return capacity and chunk size in records, for the given columns."""
         record_bytes = max(1, bytes_of(specs))
         capacity = self._capacity_records
         if self._capacity_bytes is not None:
@@ -305,7 +305,7 @@ class Storage:
         self.specs = specs
 
     def _fill(self, segment: Segment, columns: Mapping[str, np.ndarray], num_records: int) -> None:
-        """Appends records to a new or existing segment."""
+        """Append records to a new or existing segment."""
         done = 0
         while done < num_records:
             take = min(num_records - done, self._room(segment) or self.chunk_records)
@@ -336,7 +336,7 @@ class Storage:
     def _pieces(
         self, segment: Segment, start: int, length: int
     ) -> Iterator[tuple[Chunk, slice, slice]]:
-        """Divides consecutive stored records by chunk.
+        """Divide consecutive stored records by chunk.
 
         Yields:
             A chunk, the slice of its records, and the slice of the ``length`` records.
@@ -351,7 +351,7 @@ class Storage:
             index, low = index + 1, 0
 
     def _room(self, segment: Segment) -> int:
-        """Returns how many records still fit into the last chunk of a segment."""
+        """Return how many records still fit into the last chunk of a segment."""
         return self.chunk_records - segment.chunks[-1].size if segment.chunks else 0
 
     def _evict_oldest_chunk(self) -> None:

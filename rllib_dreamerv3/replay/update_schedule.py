@@ -12,7 +12,7 @@ class UpdateSchedule:
     """
 
     def __init__(self, updates_per_record: float):
-        """Starts with nothing due.
+        """Start with nothing due.
 
         Args:
             updates_per_record: training_ratio / (B * T).
@@ -23,7 +23,7 @@ class UpdateSchedule:
         self._updates = 0
 
     def due(self, records: int) -> int:
-        """Returns the number of updates to do now.
+        """Return the number of updates to do now.
 
         Args:
             records: Records collected so far; must not decrease.
@@ -46,11 +46,11 @@ class UpdateSchedule:
         return self._updates
 
     def cancel(self, updates: int) -> None:
-        """Cancels due updates, which will never be done."""
+        """Cancel due updates, which will never be done."""
         self._updates -= updates
 
     def room(self, records: int, pending: int, ahead: float) -> float:
-        """Returns how many records may still be collected before the next updates are done.
+        """Return how many records may still be collected before the next updates are done.
 
         Args:
             records: Records collected so far.
@@ -68,7 +68,7 @@ class UpdateSchedule:
         return next_due + ahead - records + 1e-9
 
     def reached(self, records: int, pending: int = 0) -> float:
-        """Returns updates per record since the first update.
+        """Return updates per record since the first update.
 
         Args:
             records: Records collected so far.
@@ -80,7 +80,7 @@ class UpdateSchedule:
         return done / (records - self._first_record + 1 / self._updates_per_record)
 
     def get_state(self) -> dict[str, Any]:
-        """Returns the state as JSON."""
+        """Return the state as JSON."""
         return {
             "first_record": self._first_record,
             "settled": self._settled,
@@ -88,7 +88,7 @@ class UpdateSchedule:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Restores the result of :meth:`get_state`."""
+        """Restore the result of :meth:`get_state`."""
         self._first_record = state["first_record"]
         self._settled = state["settled"]
         self._updates = state["updates"]

@@ -19,7 +19,7 @@ _MAX_OWN = 60
 
 
 def returns(runs: Sequence[Run]) -> str:
-    """Draws returns per environment, by env steps and by time, with published scores."""
+    """Draw returns per environment, by env steps and by time, with published scores."""
     parts = []
     for env in dict.fromkeys(run.env for run in runs):
         members = [run for run in runs if run.env == env]
@@ -40,13 +40,13 @@ def returns(runs: Sequence[Run]) -> str:
 
 
 def losses(runs: Sequence[Run]) -> str:
-    """Draws the learner's losses."""
+    """Draw the learner's losses."""
     made = [(each, _lines(runs, partial(_reported, measure=each))) for each in LOSSES]
     return _charts(runs, made, "steps", all_sizes=True)
 
 
 def own(runs: Sequence[Run]) -> str:
-    """Draws the metrics of users' callbacks and numbers of ``info``; empty if there are none."""
+    """Draw the metrics of users' callbacks and numbers of ``info``; empty if there are none."""
     measures = {each.key: each for run in runs for each in own_metrics(run.history)}
     if not measures:
         return ""
@@ -58,7 +58,7 @@ def own(runs: Sequence[Run]) -> str:
 
 
 def speed_and_memory(runs: Sequence[Run]) -> str:
-    """Draws speed, memory and CPU use of the runs."""
+    """Draw speed, memory and CPU use of the runs."""
     made = [(each, _lines(runs, partial(_rate, name=each.key))) for each in SPEED]
     made += [(each, _lines(runs, partial(_reported, measure=each))) for each in MEMORY]
     return _charts(runs, made, "time")
@@ -96,7 +96,7 @@ def _figure(
     caption: str = "",
     all_sizes: bool = False,
 ) -> str:
-    """Draws a picture as HTML; with a caption (HTML) it is one of many small ones."""
+    """Draw a picture as HTML; with a caption (HTML) it is one of many small ones."""
     figure = draw_lines(
         lines, _colours(runs), by, title, unit, scores, small=bool(caption), all_sizes=all_sizes
     )
@@ -117,7 +117,7 @@ def _colours(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def _lines(runs: Iterable[Run], points: Callable[[Run], Points]) -> list[Line]:
-    """Returns a line for each group with reported values."""
+    """Return a line for each group with reported values."""
     groups: dict[str, list[Points]] = {}
     for run in runs:
         if found := points(run):
@@ -133,7 +133,7 @@ def _reported(run: Run, measure: Measure) -> Points:
 
 
 def _rate(run: Run, name: str) -> Points:
-    """Returns the growth per second between consecutive results."""
+    """Return the growth per second between consecutive results."""
     found = Points()
     rows = run.history.rows(ENV_STEPS, SECONDS, name)
     for (_, before, start), (steps, now, end) in pairwise(rows):

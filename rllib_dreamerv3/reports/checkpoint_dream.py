@@ -39,9 +39,9 @@ from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 def dream_of_checkpoint(
     directory: Path, *, rows: int, length: int, observed: int, seed: int = 0
 ) -> Dream:
-    """Lets the world model of a checkpoint dream of sequences in its replay.
+    """Let the world model of a checkpoint dream of sequences in its replay.
 
-    Reads only the necessary files, after verifying them against the manifest. Draws sequences
+    Read only the necessary files, after verifying them against the manifest. Draw sequences
     within which as few episodes as possible begin.
 
     Args:
@@ -90,7 +90,7 @@ def read_sequences(
     actions: ActionLayout,
     choose: Callable[[SavedSequences, int], list[np.ndarray]],
 ) -> Columns:
-    """Reads sequences of a checkpoint's replay, and verifies only their files.
+    """Read sequences of a checkpoint's replay, and verify only their files.
 
     Args:
         directory: The checkpoint.

@@ -29,18 +29,18 @@ class Points:
 
     @classmethod
     def of(cls, history: History, name: str) -> "Points":
-        """Returns all values that a run has reported under a name."""
+        """Return all values that a run has reported under a name."""
         rows = history.rows(ENV_STEPS, SECONDS, name)
         return cls(*map(list, zip(*rows, strict=True))) if rows else cls()
 
     def forget_after(self, steps: float) -> None:
-        """Drops values at more env steps, which are lost if the run was resumed from there."""
+        """Drop values at more env steps, which are lost if the run was resumed from there."""
         while self.steps and self.steps[-1] > steps:
             for column in (self.steps, self.seconds, self.values):
                 column.pop()
 
     def add(self, steps: float, seconds: float, value: float) -> None:
-        """Adds the newest value."""
+        """Add the newest value."""
         self.steps.append(steps)
         self.seconds.append(seconds)
         self.values.append(value)
@@ -68,14 +68,14 @@ class Curve:
 
     @classmethod
     def of(cls, history: History, group: str, env: str) -> "Curve":
-        """Extracts the returns from a run's results."""
+        """Extract the returns from a run's results."""
         curve = cls(group, env, Points.of(history, TRAINING_RETURN))
         for row in history.rows(ENV_STEPS, SECONDS, EVALUATION_RETURN, _EVALUATION_TIME):
             curve._add_evaluation(*row)
         return curve
 
     def add(self, result: Mapping[str, Any]) -> None:
-        """Adds a result of ``train()``, after dropping results at more env steps."""
+        """Add a result of ``train()``, after dropping results at more env steps."""
         row = dict(flat({name: x for name, x in result.items() if name != "config"}))
         steps, seconds = _number(row.get(ENV_STEPS)), _number(row.get(SECONDS))
         self.training.forget_after(steps)
@@ -88,7 +88,7 @@ class Curve:
             self._add_evaluation(steps, seconds, *evaluation)
 
     def _add_evaluation(self, steps: float, seconds: float, value: float, time: float) -> None:
-        """Adds an evaluation, unless the result repeats an earlier one."""
+        """Add an evaluation, unless the result repeats an earlier one."""
         if time != self._evaluation_time:
             self._evaluation_time = time
             self.evaluation.add(steps, seconds, value)

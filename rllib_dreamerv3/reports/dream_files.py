@@ -10,7 +10,7 @@ from rllib_dreamerv3.reports.picture_files import PICTURE_ENDING, write_png, wri
 
 
 def write_dream(path: Path, dream: Dream) -> None:
-    """Writes a dream in the format of a file's suffix: a still picture for PNG, else a video.
+    """Write a dream in the format of a file's suffix: a still picture for PNG, else a video.
 
     Raises:
         ValueError: If the suffix is unknown, or there is no image for a video.
@@ -23,7 +23,7 @@ def write_dream(path: Path, dream: Dream) -> None:
 
 
 def write_report(directory: Path, dream: Dream, update: int) -> dict[str, Path]:
-    """Writes the files of a report in training.
+    """Write the files of a report in training.
 
     Args:
         directory: Directory of the run.

@@ -34,7 +34,7 @@ class Component(NamedTuple):
 
 
 def components(dream: Dream) -> list[Component]:
-    """Returns all numbers of a dream, those of the observation in the order of the space."""
+    """Return all numbers of a dream, those of the observation in the order of the space."""
     sources = (dream.truth, dream.reconstruction, dream.imagination)
     found = []
     for leaf in dream.layout.vectors:
@@ -50,7 +50,7 @@ def components(dream: Dream) -> list[Component]:
 
 
 def plots(dream: Dream) -> np.ndarray:
-    """Plots each number over time: truth, reconstruction and imagination.
+    """Plot each number over time: truth, reconstruction and imagination.
 
     The sequences follow each other on one axis, each with its context shaded; dotted lines mark
     the beginning of another episode, which imagination does not see. At most ``MAX_COMPONENTS``
@@ -92,7 +92,7 @@ def plots(dream: Dream) -> np.ndarray:
 
 
 def still_picture(dream: Dream) -> np.ndarray:
-    """Draws film strips of up to ``MAX_FRAMES`` records, with plots below them.
+    """Draw film strips of up to ``MAX_FRAMES`` records, with plots below them.
 
     Args:
         dream: The dream.

@@ -12,7 +12,7 @@ _FONT_SIZE = 12
 
 
 def video_frames(dream: Dream) -> np.ndarray:
-    """Draws one frame for each record.
+    """Draw one frame for each record.
 
     The first line of a frame has the step and whether imagination sees it ("context") or not
     ("imagined"); the second has the names of the columns. Below are the sequences, with all images
@@ -51,12 +51,12 @@ def video_frames(dream: Dream) -> np.ndarray:
 
 
 def _scale(dream: Dream) -> int:
-    """Returns the enlargement that makes columns wide enough for their names."""
+    """Return the enlargement that makes columns wide enough for their names."""
     return -(-LEAST_SIDE // dream.layout.images[0].width)
 
 
 def _tile(frames: np.ndarray, scale: int, borders: np.ndarray) -> np.ndarray:
-    """Enlarges uint8 ``[T, h, w, 3]``, with a border of colours ``[T, 3]`` and a gap after it."""
+    """Enlarge uint8 ``[T, h, w, 3]``, with a border of colours ``[T, 3]`` and a gap after it."""
     large = frames.repeat(scale, 1).repeat(scale, 2)
     length, height, width, _ = large.shape
     tile = np.zeros((length, height + 2 * BORDER + GAP, width + 2 * BORDER + GAP, 3), np.uint8)
@@ -66,7 +66,7 @@ def _tile(frames: np.ndarray, scale: int, borders: np.ndarray) -> np.ndarray:
 
 
 def _text(text: str, width: int) -> np.ndarray:
-    """Draws a line of white text on black, uint8 ``[LINE, width, 3]``."""
+    """Draw a line of white text on black, uint8 ``[LINE, width, 3]``."""
     # Imported only for videos, to keep the package's start fast.
     from PIL import Image, ImageDraw, ImageFont
 

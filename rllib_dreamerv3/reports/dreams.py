@@ -66,7 +66,7 @@ class Dreamer:
         settings: ModelSettings,
         two_hot_bins: TwoHotBins,
     ):
-        """Takes a world model, and the layout and settings it was built from."""
+        """Take a world model, and the layout and settings it was built from."""
         self._world, self._layout, self._settings = world, layout, settings
         self._two_hot = make_two_hot(two_hot_bins)
         self._predict = tf.function(self._drawing_samples, autograph=False)
@@ -106,7 +106,7 @@ class Dreamer:
     def predict(
         self, records: Batch, uniform: tf.Tensor, observed: int, context: Context | None = None
     ) -> Predictions:
-        """Reconstructs all records, and imagines those after the observed ones.
+        """Reconstruct all records, and imagine those after the observed ones.
 
         Args:
             records: Record columns ``[B, T, ...]``.
@@ -132,7 +132,7 @@ class Dreamer:
         return Predictions(reconstruction, imagination)
 
     def _imagine(self, start: State, actions: tf.Tensor, uniform: tf.Tensor) -> State:
-        """Returns the states ``[B * N, ...]`` after actions ``[B, N, A]``, batch-major."""
+        """Return the states ``[B * N, ...]`` after actions ``[B, N, A]``, batch-major."""
 
         def step(state: tuple, inputs: tuple) -> tuple:
             action, uniform = inputs
@@ -145,7 +145,7 @@ class Dreamer:
         return State(*(_swap_axes(x) for x in states)).flat()
 
     def _read(self, states: State, rows: int) -> dict[str, tf.Tensor]:
-        """Returns all predictions from states ``[B * N, ...]``, as columns ``[B, N, ...]``."""
+        """Return all predictions from states ``[B * N, ...]``, as columns ``[B, N, ...]``."""
         columns = predicted_columns(
             self._world, self._layout, self._settings, self._two_hot, states
         )
@@ -167,7 +167,7 @@ def predicted_columns(
     two_hot: TwoHot,
     states: State,
 ) -> dict[str, tf.Tensor]:
-    """Decodes model states: observation, reward and continue.
+    """Decode model states: observation, reward and continue.
 
     Args:
         world: The world model.

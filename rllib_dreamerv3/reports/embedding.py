@@ -12,7 +12,7 @@ _MAX_BYTES = 5_000_000
 
 
 def embedded(path: Path, folder: Path) -> str:
-    """Returns a PNG or MP4 file as an HTML element; a sentence if it is not shown.
+    """Return a PNG or MP4 file as an HTML element; a sentence if it is not shown.
 
     Args:
         path: The file.
@@ -35,7 +35,7 @@ def embedded(path: Path, folder: Path) -> str:
 
 
 def _poster(path: Path) -> str:
-    """Returns the first frame as an attribute of the video; empty if it cannot be read."""
+    """Return the first frame as an attribute of the video; empty if it cannot be read."""
     # Imported only for pictures, to keep the package's start fast.
     import imageio.v3 as imageio
 

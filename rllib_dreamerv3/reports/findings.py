@@ -26,7 +26,7 @@ MIN_UPDATES = 500
 
 
 def findings(history: History) -> Iterator[Finding]:
-    """Yields the findings of a run so far.
+    """Yield the findings of a run so far.
 
     Args:
         history: Its results.

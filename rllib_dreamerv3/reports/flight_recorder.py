@@ -35,7 +35,7 @@ class FlightRecorder:
         self._metrics: deque[tuple[int, int, Mapping[str, np.ndarray]]] = deque(maxlen=KEPT_UPDATES)
 
     def note(self, update: int, env_steps: int, metrics: Mapping[str, np.ndarray]) -> None:
-        """Adds the metrics of an update, and drops those of the oldest.
+        """Add the metrics of an update, and drop those of the oldest.
 
         Args:
             update: Number of the update.
@@ -51,7 +51,7 @@ class FlightRecorder:
     def write(
         self, parent: Path, batch: Columns, weights: Weights, summary: Mapping[str, Any]
     ) -> Path:
-        """Writes a directory ``update_<number>`` for the last update, atomically.
+        """Write a directory ``update_<number>`` for the last update, atomically.
 
         It has ``batch.npz`` (record columns), ``metrics.csv`` (a row for each of the last 100
         updates), ``networks.safetensors`` and ``summary.json``.
@@ -102,12 +102,12 @@ class FlightRecorder:
 
 
 def not_finite(metrics: Mapping[str, np.ndarray]) -> list[str]:
-    """Returns the names of the scalars that are infinite or NaN."""
+    """Return the names of the scalars that are infinite or NaN."""
     return [name for name, value in metrics.items() if not np.isfinite(value)]
 
 
 def _free_name(path: Path) -> Path:
-    """Returns a name that does not exist: a rewound run may reach the same update again."""
+    """Return a name that does not exist: a rewound run may reach the same update again."""
     number, free = 1, path
     while free.exists():
         number += 1

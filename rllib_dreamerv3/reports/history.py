@@ -21,7 +21,7 @@ _MAX_BYTES = 20_000_000_000
 
 
 def flat(nested: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yields flattened keys and values, e.g. ``env_runners/episode_return_mean``."""
+    """Yield flattened keys and values, e.g. ``env_runners/episode_return_mean``."""
     for name, value in nested.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{name}/")
@@ -37,7 +37,7 @@ class History:
     """
 
     def __init__(self, results: Iterable[Mapping[str, Any]] = ()):
-        """Takes results as ``train()`` returns them."""
+        """Take results as ``train()`` returns them."""
         self.config: Mapping[str, Any] = {}
         # Dicts of a week's results would take a gigabyte. NaN marks values that a result lacks.
         self._columns: dict[str, array[float]] = {}
@@ -47,7 +47,7 @@ class History:
 
     @classmethod
     def read(cls, directory: Path) -> "History":
-        """Reads the results in a trial's directory.
+        """Read the results in a trial's directory.
 
         Raises:
             CheckpointError: If there are none, or it is not a file of this directory.
@@ -71,7 +71,7 @@ class History:
         return history
 
     def add(self, result: Mapping[str, Any]) -> None:
-        """Adds a result; removes those of later env steps, which a resumed run repeats."""
+        """Add a result; remove those of later env steps, which a resumed run repeats."""
         self.config = result.get("config") or self.config
         without_config = {name: x for name, x in result.items() if name != "config"}
         row = {name: float(x) for name, x in flat(without_config) if _is_number(x)}
@@ -95,14 +95,14 @@ class History:
         return {name for name, column in self._columns.items() if not all(map(math.isnan, column))}
 
     def rows(self, *names: str) -> list[tuple[float, ...]]:
-        """Returns the values of several names, from results that have all of them."""
+        """Return the values of several names, from results that have all of them."""
         if not self._columns.keys() >= set(names):
             return []
         rows = zip(*(self._columns[name] for name in names), strict=True)
         return [row for row in rows if not any(map(math.isnan, row))]
 
     def series(self, name: str, by: str = ENV_STEPS) -> tuple[list[float], list[float]]:
-        """Returns the values of a metric, and of the metric on the x axis.
+        """Return the values of a metric, and of the metric on the x axis.
 
         Args:
             name: Name of the metric.
@@ -115,12 +115,12 @@ class History:
         return [x for x, _ in pairs], [y for _, y in pairs]
 
     def values(self, name: str, last: float = 1.0) -> list[float]:
-        """Returns the values of a metric, in the last fraction of the results that have it."""
+        """Return the values of a metric, in the last fraction of the results that have it."""
         _, values = self.series(name)
         return values[len(values) - math.ceil(len(values) * last) :]
 
     def latest(self, name: str, default: float = math.nan) -> float:
-        """Returns the last value of a metric."""
+        """Return the last value of a metric."""
         _, values = self.series(name)
         return values[-1] if values else default
 

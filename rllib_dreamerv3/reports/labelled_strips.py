@@ -19,7 +19,7 @@ _FONT_SIZE = 12
 
 
 def labelled_strips(dream: Dream, times: np.ndarray | None = None) -> np.ndarray | None:
-    """Draws the film strips of a dream's images, with labels.
+    """Draw the film strips of a dream's images, with labels.
 
     Args:
         dream: The dream.

@@ -36,7 +36,7 @@ _SENTENCES = {
 
 
 def own_metrics(history: History) -> list[Measure]:
-    """Returns the user's own metrics of a run, by name.
+    """Return the user's own metrics of a run, by name.
 
     Numbers of ``info`` that never change are left out: environments have many of them.
     """

@@ -17,7 +17,7 @@ from rllib_dreamerv3.reports.trial_findings import trial_findings
 
 
 def build_page(runs: Sequence[Run]) -> str:
-    """Builds the page.
+    """Build the page.
 
     Args:
         runs: The runs, at least one.

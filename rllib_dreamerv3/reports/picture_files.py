@@ -15,7 +15,7 @@ _FRAMES_OF_PALETTE = 8
 
 
 def write_png(path: Path, picture: np.ndarray) -> None:
-    """Writes a picture uint8 ``[height, width, 3]``; creates the directory if necessary."""
+    """Write a picture uint8 ``[height, width, 3]``; create the directory if necessary."""
     # Imported only for pictures, to keep the package's start fast.
     import imageio.v3 as imageio
 
@@ -25,7 +25,7 @@ def write_png(path: Path, picture: np.ndarray) -> None:
 
 
 def write_video(path: Path, frames: np.ndarray) -> None:
-    """Writes a video; creates the directory if necessary.
+    """Write a video; create the directory if necessary.
 
     Args:
         path: Its suffix selects MP4 (H.264) or GIF.
@@ -48,7 +48,7 @@ def write_video(path: Path, frames: np.ndarray) -> None:
 
 @contextlib.contextmanager
 def open_video(path: Path, frames_a_second: float) -> Iterator[Callable[[np.ndarray], None]]:
-    """Writes an MP4 (H.264) frame by frame; creates the directory if necessary.
+    """Write an MP4 (H.264) frame by frame; create the directory if necessary.
 
     Args:
         path: Ends in ``.mp4``.
@@ -85,7 +85,7 @@ def _with_even_sides(frame: np.ndarray) -> np.ndarray:
 
 
 def _write_gif(path: Path, frames: np.ndarray) -> None:
-    """Writes frames with one palette and without dithering, half of the default's size."""
+    """Write frames with one palette and without dithering, half of the default's size."""
     from PIL import Image
 
     some = frames[:: max(1, len(frames) // _FRAMES_OF_PALETTE)]
@@ -100,9 +100,9 @@ def _write_gif(path: Path, frames: np.ndarray) -> None:
 
 @contextlib.contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """Yields a temporary file that replaces ``path`` on exit; a link is replaced, not followed.
+    """Yield a temporary file that replaces ``path`` on exit; a link is replaced, not followed.
 
-    Creates the directory if necessary.
+    Create the directory if necessary.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     written = path.with_name(f".{uuid.uuid4().hex}{path.suffix}")

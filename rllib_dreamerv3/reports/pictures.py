@@ -17,7 +17,7 @@ STRIP_SIDE = 16
 
 
 def error_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
-    """Computes (prediction - truth + 1) / 2, in [0, 1]: gray where the two agree.
+    """Compute (prediction - truth + 1) / 2, in [0, 1]: gray where the two agree.
 
     Args:
         truth: float32, any shape, in [0, 1].
@@ -30,7 +30,7 @@ def error_of(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 
 
 def as_colours(frames: np.ndarray) -> np.ndarray:
-    """Converts frames to colours.
+    """Convert frames to colours.
 
     Args:
         frames: float32 ``[..., c]``, nominally in [0, 1]. Three channels are colours; otherwise the
@@ -44,7 +44,7 @@ def as_colours(frames: np.ndarray) -> np.ndarray:
 
 
 def picture_of(images: Sequence[Image], columns: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Draws the images of one observation side by side, enlarged.
+    """Draw the images of one observation side by side, enlarged.
 
     Args:
         images: Layouts of the images, at least one.
@@ -63,7 +63,7 @@ def picture_of(images: Sequence[Image], columns: Mapping[str, np.ndarray]) -> np
 
 
 def border_colours(dream: Dream) -> np.ndarray:
-    """Returns the colours around the frames of a dream, uint8 ``[B, T, 3]``."""
+    """Return the colours around the frames of a dream, uint8 ``[B, T, 3]``."""
     colours = np.empty((*dream.is_first.shape, 3), np.uint8)
     colours[:, : dream.observed] = OBSERVED_COLOUR
     colours[:, dream.observed :] = PREDICTED_COLOUR
@@ -74,7 +74,7 @@ def border_colours(dream: Dream) -> np.ndarray:
 
 
 def film_strip(frames: np.ndarray, borders: np.ndarray) -> np.ndarray:
-    """Arranges frames in one picture: time to the right, sequences below each other.
+    """Arrange frames in one picture: time to the right, sequences below each other.
 
     Args:
         frames: uint8 ``[B, T, height, width, 3]``.
@@ -92,7 +92,7 @@ def film_strip(frames: np.ndarray, borders: np.ndarray) -> np.ndarray:
 
 
 def film_strip_of(dream: Dream, image: Image, times: np.ndarray) -> np.ndarray:
-    """Draws truth, imagination and error of an image of a dream, below each other.
+    """Draw truth, imagination and error of an image of a dream, below each other.
 
     Args:
         dream: The dream.

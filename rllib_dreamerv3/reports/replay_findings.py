@@ -16,7 +16,7 @@ _MIN_RECORDS = 100
 
 
 def replay_findings(checkpoint: Path) -> Iterator[Finding]:
-    """Yields the findings about a checkpoint's records.
+    """Yield the findings about a checkpoint's records.
 
     Args:
         checkpoint: A verified checkpoint. No code from it is executed.

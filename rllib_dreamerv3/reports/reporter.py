@@ -40,7 +40,7 @@ class Reporter:
         options: LearningOptions,
         seed: int = 0,
     ):
-        """Takes the arguments of :class:`~rllib_dreamerv3.agent.trainer.Trainer`."""
+        """Take the arguments of :class:`~rllib_dreamerv3.agent.trainer.Trainer`."""
         self._model = model
         self._observations, self._actions = observations, actions
         self._model_settings, self._options = model_settings, options
@@ -66,7 +66,7 @@ class Reporter:
         return self._dreamer.dream(rows, DREAM_OBSERVED, self._batch_seed(update))
 
     def dream_data(self, batch: Batch, update: int) -> dict[str, list[float]]:
-        """Averages imagination from all records of a batch, for each step of the horizon.
+        """Average imagination from all records of a batch, for each step of the horizon.
 
         Args:
             batch: Record columns ``[B, T, ...]``.
@@ -82,7 +82,7 @@ class Reporter:
         return {f"DREAM_DATA_{name}_per_step": x.numpy().tolist() for name, x in data.items()}
 
     def record_losses(self, batch: Batch, update: int) -> dict[str, np.ndarray]:
-        """Computes the world model's losses of each record.
+        """Compute the world model's losses of each record.
 
         Args:
             batch: Record columns ``[B, T, ...]``.
@@ -103,7 +103,7 @@ class Reporter:
         return tf.random.stateless_uniform([rows, length, self._model_settings.categoricals], seed)
 
     def _filter(self, batch: Batch, seed: tf.Tensor) -> tuple[dict[str, tf.Tensor], Observed]:
-        """Returns a batch without its context records, and the posterior states."""
+        """Return a batch without its context records, and the posterior states."""
         records, context = split_context(batch)
         uniform = self._uniform(records, seed)
         return records, self._model.world_model.observe(records, uniform, context)

@@ -11,7 +11,7 @@ from rllib_dreamerv3.errors import CheckpointError
 
 
 def checked(path: Path, folder: Path, max_bytes: int) -> Path:
-    """Returns the path of a file if it is safe to read.
+    """Return the path of a file if it is safe to read.
 
     Args:
         path: The file, in the folder or below it.
@@ -38,5 +38,5 @@ def checked(path: Path, folder: Path, max_bytes: int) -> Path:
 
 
 def read_text(path: Path, folder: Path, max_bytes: int) -> str:
-    """Reads a text file; raises as :func:`checked`, or ValueError if it is not UTF-8."""
+    """Read a text file; raise as :func:`checked`, or ValueError if it is not UTF-8."""
     return checked(path, folder, max_bytes).read_text(encoding="utf-8")

@@ -10,7 +10,7 @@ from rllib_dreamerv3.reports.replay_findings import replay_findings
 
 
 def trial_findings(directory: Path, history: History) -> list[Finding]:
-    """Returns the findings in a trial's results, and in replay of its newest valid checkpoint.
+    """Return the findings in a trial's results, and in replay of its newest valid checkpoint.
 
     Args:
         directory: The trial's directory.

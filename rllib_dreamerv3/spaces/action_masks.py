@@ -74,7 +74,7 @@ class ActionMask:
     """
 
     def __init__(self, space: gym.Space, action_space: gym.Space, key: str = ACTION_MASK) -> None:
-        """Reads both spaces.
+        """Read both spaces.
 
         Args:
             space: What the observation space has at ``key``.
@@ -102,7 +102,7 @@ class ActionMask:
         return tuple(n for _, n in self._parts)
 
     def encode(self, value: Batch, ended: np.ndarray | None = None) -> np.ndarray:
-        """Turns masks into the column.
+        """Turn masks into the column.
 
         Args:
             value: What the environments returned at ``action_mask``, arrays ``[N, ...]``.
@@ -199,7 +199,7 @@ def _num_choices(action: gym.Space) -> int:
 def _match(
     key: str, mask: gym.Space, action: gym.Space, mask_path: Path, action_path: Path
 ) -> Iterator[MaskLeaf]:
-    """Finds the leaves of a mask space, in the order of the action vector, and checks them."""
+    """Find the leaves of a mask space, in the order of the action vector, and check them."""
     where = place("observation space", (key, *mask_path))
     if not isinstance(mask, spaces.Dict | spaces.Tuple):
         _check_mask_leaf(mask, action, where, place("action space", action_path))

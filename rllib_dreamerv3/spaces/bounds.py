@@ -20,7 +20,7 @@ class ObservationBounds:
     """
 
     def __init__(self, space: gym.Space, environment: str, *, clip: bool):
-        """Reads the bounds.
+        """Read the bounds.
 
         Args:
             space: Space of a single environment.
@@ -34,7 +34,7 @@ class ObservationBounds:
         self._boxes = [(i, path, leaf) for i, (path, leaf) in named if _can_be_exceeded(leaf)]
 
     def check(self, observations: Batch) -> Batch:
-        """Counts out-of-bounds observations of N environments, and clips them if configured.
+        """Count out-of-bounds observations of N environments, and clip them if configured.
 
         Args:
             observations: Arrays ``[N, ...]``, nested like the space, with its dtypes.
@@ -60,7 +60,7 @@ class ObservationBounds:
         return unflatten(self._space, iter(values)) if self._clip else observations
 
     def take(self) -> int:
-        """Returns and resets the number of observations that were outside."""
+        """Return and reset the number of observations that were outside."""
         taken, self.num_outside = self.num_outside, 0
         return taken
 

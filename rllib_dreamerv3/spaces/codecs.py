@@ -44,7 +44,7 @@ def make_codecs(
     normalize_actions: bool = True,
     clip_actions: bool = False,
 ) -> tuple["ObservationCodec", "ActionCodec"]:
-    """Builds both codecs of an environment; with an action mask they depend on each other.
+    """Build both codecs of an environment; with an action mask they depend on each other.
 
     Args:
         observation_space: Of a single environment.
@@ -112,7 +112,7 @@ class ObservationCodec:
         actions: "ActionCodec | None" = None,
         mask_key: str = ACTION_MASK,
     ) -> None:
-        """Reads the space.
+        """Read the space.
 
         Args:
             space: Observation space of a single environment.
@@ -176,7 +176,7 @@ class ObservationCodec:
         return None if self._mask is None else (self._mask_key, self._mask)
 
     def encode(self, batched_obs: Batch, ended: np.ndarray | None = None) -> Columns:
-        """Turns the observations of N environments into record columns.
+        """Turn the observations of N environments into record columns.
 
         Args:
             batched_obs: What the vector environment returned: arrays ``[N, ...]``, nested as the
@@ -203,7 +203,7 @@ class ObservationCodec:
         return columns
 
     def decode(self, columns: Columns) -> Batch:
-        """Turns record columns back into observations, for reports and tests.
+        """Turn record columns back into observations, for reports and tests.
 
         Args:
             columns: Column key -> array ``[N, ...]``; other columns are ignored.
@@ -252,7 +252,7 @@ class ActionCodec:
         normalize: bool = True,
         clip: bool = False,
     ) -> None:
-        """Reads the space.
+        """Read the space.
 
         Args:
             space: Action space of a single environment.
@@ -273,7 +273,7 @@ class ActionCodec:
         )
 
     def decode(self, actions: np.ndarray) -> Batch:
-        """Turns action vectors into what ``VectorEnv.step`` takes.
+        """Turn action vectors into what ``VectorEnv.step`` takes.
 
         Args:
             actions: ``float32 [N, A]``; of a one-hot part the largest element counts.
@@ -297,7 +297,7 @@ class ActionCodec:
         return unflatten(self.space, iter(values))
 
     def encode(self, batched_actions: Batch) -> np.ndarray:
-        """Turns environment actions into action vectors: the inverse of :meth:`decode`.
+        """Turn environment actions into action vectors: the inverse of :meth:`decode`.
 
         Actions that no vector gives, beyond [-1, 1] without bounds, become the nearest one.
 
@@ -316,7 +316,7 @@ class ActionCodec:
     def sample(
         self, rng: np.random.Generator, n: int, mask: np.ndarray | None = None
     ) -> np.ndarray:
-        """Draws uniformly random actions.
+        """Draw uniformly random actions.
 
         Args:
             rng: Source of randomness.
@@ -347,7 +347,7 @@ class ActionCodec:
 
 
 def _draw_allowed(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
-    """Draws one of the allowed choices of each row of a mask ``[n, choices]``, uniformly."""
+    """Draw one of the allowed choices of each row of a mask ``[n, choices]``, uniformly."""
     allowed_so_far = np.cumsum(mask != 0, axis=-1)
     if not allowed_so_far[:, -1].all():
         raise ValueError("The mask allows no choice at all, so that none can be drawn.")

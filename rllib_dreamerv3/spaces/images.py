@@ -63,7 +63,7 @@ def image_of(space: spaces.Box, path: str) -> Image:
 
 
 def fit_to_cnn(images: Sequence[Image], image_size: int | None, cnn: Cnn) -> list[Image]:
-    """Gives all images one size that the CNN can take, and logs once what is resized.
+    """Give all images one size that the CNN can take, and log once what is resized.
 
     Args:
         images: As the environment returns them.

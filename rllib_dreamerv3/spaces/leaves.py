@@ -41,12 +41,12 @@ logger = logging.getLogger(__name__)
 
 @functools.cache
 def warn_once(message: str) -> None:
-    """Warns once in a process, where networks and environments all read the same spaces."""
+    """Warn once in a process, where networks and environments all read the same spaces."""
     logger.warning(message)
 
 
 def check_leaf(space: gym.Space, where: str) -> None:
-    """Raises SpaceError for a leaf that neither codec can handle."""
+    """Raise SpaceError for a leaf that neither codec can handle."""
 
     def refuse(reason: str, advice: str) -> NoReturn:
         raise SpaceError(f"Cannot use {where}: {reason}. {advice}")
@@ -92,7 +92,7 @@ def class_numbers(
 
 
 def check_observed(leaf: ObservationLeaf, value: np.ndarray) -> None:
-    """Checks what environments returned for a part of the observation, ``[N, *env_shape]``.
+    """Check what environments returned for a part of the observation, ``[N, *env_shape]``.
 
     Raises:
         EnvironmentDataError: For NaN, infinity, a class that does not exist, and what are no

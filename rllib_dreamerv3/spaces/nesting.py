@@ -33,7 +33,7 @@ def _plain(key: Any) -> Any:
 
 
 def place(what: str, path: tuple[Any, ...]) -> str:
-    """Names a part of a space for errors, e.g. ``the action at 'arm/0'``."""
+    """Name a part of a space for errors, e.g. ``the action at 'arm/0'``."""
     return f"the {what} at {'/'.join(map(str, path))!r}" if path else f"the {what}"
 
 

@@ -36,7 +36,7 @@ _INFINITE = {"inf": math.inf, "-inf": -math.inf}
 
 
 def space_to_json(space: gym.Space) -> dict[str, Any]:
-    """Describes a space in plain JSON.
+    """Describe a space in plain JSON.
 
     Args:
         space: Any nesting of the kinds above; keys of a Dict are texts or whole numbers.
@@ -52,7 +52,7 @@ def space_to_json(space: gym.Space) -> dict[str, Any]:
 
 
 def space_from_json(content: Any) -> gym.Space:
-    """Builds the space that was described.
+    """Build the space that was described.
 
     Args:
         content: Result of :func:`space_to_json`; may be untrusted, no code from it is executed.

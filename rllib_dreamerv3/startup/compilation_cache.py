@@ -21,7 +21,7 @@ DIRECTORY_FLAG = "--tf_xla_persistent_cache_directory"
 def use_compilation_cache(
     threads: int, environment: MutableMapping[str, str] = os.environ
 ) -> Path | None:
-    """Sets the directory of XLA's cache; must be called before TensorFlow's first operation.
+    """Set the directory of XLA's cache; must be called before TensorFlow's first operation.
 
     Args:
         threads: Number of TensorFlow's threads in this process, which must not change afterwards.
@@ -49,7 +49,7 @@ def use_compilation_cache(
 
 
 def _machine() -> str:
-    """Returns TensorFlow's version with a hash of the processor's name and instruction sets."""
+    """Return TensorFlow's version with a hash of the processor's name and instruction sets."""
     try:
         version = metadata.version("tensorflow")
     except metadata.PackageNotFoundError:

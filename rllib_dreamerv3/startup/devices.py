@@ -31,16 +31,16 @@ def has_nvidia_driver() -> bool:
 
 
 def device_in_use() -> Device:
-    """Returns the device of TensorFlow in this process: GPU if one is visible."""
+    """Return the device of TensorFlow in this process: GPU if one is visible."""
     import tensorflow as tf
 
     return "GPU" if tf.config.get_visible_devices("GPU") else "CPU"
 
 
 def hide_gpus() -> None:
-    """Hides all GPUs from TensorFlow in this process, so that it allocates no memory on them.
+    """Hide all GPUs from TensorFlow in this process, so that it allocates no memory on them.
 
-    Other libraries, such as simulators that render, still see them. Logs a warning if TensorFlow
+    Other libraries, such as simulators that render, still see them. Log a warning if TensorFlow
     has already used a GPU.
     """
     import tensorflow as tf
@@ -58,7 +58,7 @@ def hide_gpus() -> None:
 
 
 def use_devices_of_a_learner(gpus: float) -> None:
-    """Configures TensorFlow's devices in a learner's process, before its first operation.
+    """Configure TensorFlow's devices in a learner's process, before its first operation.
 
     Args:
         gpus: ``num_gpus_per_learner``.
@@ -73,7 +73,7 @@ def use_devices_of_a_learner(gpus: float) -> None:
 
 
 def take_gpus(share: float) -> None:
-    """Configures the GPUs of this process, before TensorFlow uses them.
+    """Configure the GPUs of this process, before TensorFlow uses them.
 
     Args:
         share: ``num_gpus_per_learner``. Memory of whole GPUs is allocated as needed; of a fraction
@@ -102,7 +102,7 @@ def take_gpus(share: float) -> None:
 
 
 def check_gpus(share: float) -> None:
-    """Checks that TensorFlow sees a GPU if one is requested, without allocating memory.
+    """Check that TensorFlow sees a GPU if one is requested, without allocating memory.
 
     Args:
         share: ``num_gpus_per_learner``.
@@ -120,7 +120,7 @@ def check_gpus(share: float) -> None:
 
 
 def memory_limit_mib(total: int | None, share: float) -> int | None:
-    """Returns a learner's limit on the memory of a GPU.
+    """Return a learner's limit on the memory of a GPU.
 
     Args:
         total: Bytes of the GPU's memory; None if unknown.
@@ -135,7 +135,7 @@ def memory_limit_mib(total: int | None, share: float) -> int | None:
 
 
 def why_no_gpu() -> str:
-    """Returns a sentence with the reason why TensorFlow sees no GPU, and what to do."""
+    """Return a sentence with the reason why TensorFlow sees no GPU, and what to do."""
     import tensorflow as tf
 
     if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
@@ -162,7 +162,7 @@ def why_no_gpu() -> str:
 
 
 def _gpu_memory() -> int | None:
-    """Returns the bytes of the smallest GPU of this process, from nvidia-smi; None if unknown."""
+    """Return the bytes of the smallest GPU of this process, from nvidia-smi; None if unknown."""
     command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
     if visible := os.environ.get("CUDA_VISIBLE_DEVICES"):
         command.append(f"--id={visible}")

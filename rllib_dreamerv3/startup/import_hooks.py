@@ -25,7 +25,7 @@ NAME = "DreamerV3"
 
 
 def install_import_hooks() -> None:
-    """Installs the hooks; runs them immediately for modules that are already imported.
+    """Install the hooks; run them immediately for modules that are already imported.
 
     Raises:
         RuntimeError: As :func:`prepare_tensorflow`.
@@ -38,7 +38,7 @@ def install_import_hooks() -> None:
 
 
 def import_algorithm() -> Any:
-    """Returns the algorithm's class; imports Ray and TensorFlow."""
+    """Return the algorithm's class; import Ray and TensorFlow."""
     return getattr(import_module("rllib_dreamerv3"), NAME)
 
 

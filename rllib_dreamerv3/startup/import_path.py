@@ -11,13 +11,13 @@ VARIABLE = "RLLIB_DREAMERV3_IMPORT_LAST_FROM"
 
 
 def import_last_from(directory: str) -> None:
-    """Adds a directory to the end of the import path; processes started later inherit it."""
+    """Add a directory to the end of the import path; processes started later inherit it."""
     os.environ[VARIABLE] = directory
     extend_import_path()
 
 
 def extend_import_path() -> None:
-    """Adds the inherited directory, if there is one."""
+    """Add the inherited directory, if there is one."""
     directory = os.environ.get(VARIABLE)
     if directory and directory not in sys.path:
         sys.path.append(directory)

@@ -15,7 +15,7 @@ _NATIVE_LOG = re.compile(
 
 @contextmanager
 def without_native_logs() -> Iterator[None]:
-    """Discards lines of C++ logs on standard error inside the block, unless it fails.
+    """Discard lines of C++ logs on standard error inside the block, unless it fails.
 
     Other lines are written at the end of the block. Nothing is discarded if the user has set
     ``TF_CPP_MIN_LOG_LEVEL`` below 2, to see messages.

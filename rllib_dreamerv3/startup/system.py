@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def refuse_windows() -> None:
-    """Raises ImportError on Windows, where parts of the package cannot work."""
+    """Raise ImportError on Windows, where parts of the package cannot work."""
     if sys.platform == "win32":
         raise ImportError(
             "rllib_dreamerv3 needs Linux or macOS. On Windows, use it in WSL 2; exported policies "
@@ -21,14 +21,14 @@ def refuse_windows() -> None:
 
 
 def usable_cores() -> int:
-    """Returns the CPU cores that this process may use."""
+    """Return the CPU cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):  # Linux
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def processor() -> str:
-    """Returns the name of the processor."""
+    """Return the name of the processor."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -38,7 +38,7 @@ def processor() -> str:
 
 
 def peak_memory() -> int:
-    """Returns the largest number of bytes that this process has had in memory."""
+    """Return the largest number of bytes that this process has had in memory."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -46,7 +46,7 @@ def peak_memory() -> int:
 
 
 def machine_memory() -> int:
-    """Returns the memory this process may use: the machine's, or its control group's if less."""
+    """Return the memory this process may use: the machine's, or its control group's if less."""
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     try:
         groups = Path("/proc/self/cgroup").read_text(encoding="ascii")
@@ -57,7 +57,7 @@ def machine_memory() -> int:
 
 
 def control_group_limits(groups: str, root: Path) -> Iterator[int]:
-    """Yields the memory limits of a process's control groups and their parents.
+    """Yield the memory limits of a process's control groups and their parents.
 
     In a container the group's path is the root, or the path outside the container, which does not
     exist inside; batch systems such as Slurm nest a job several groups deep.

@@ -16,7 +16,7 @@ EAGER_VARIABLE = "RLLIB_DREAMERV3_EAGER"
 
 
 def prepare_tensorflow(threads: int | None = None) -> None:
-    """Imports TensorFlow in version-2 mode.
+    """Import TensorFlow in version-2 mode.
 
     Args:
         threads: Number of threads of a process with a share of the machine, such as an actor. None

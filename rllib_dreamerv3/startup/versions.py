@@ -16,7 +16,7 @@ _PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Returns the version of each package, or "not installed"; imports none of them."""
+    """Return the version of each package, or "not installed"; import none of them."""
     found = {"python": platform.python_version()}
     for name in _PACKAGES:
         try:

@@ -22,7 +22,7 @@ def plain_sample_classes(logits: tf.Tensor, uniform: tf.Tensor, mix: float) -> t
 
 
 def sample_classes(logits: tf.Tensor, uniform: tf.Tensor, mix: float) -> tf.Tensor:
-    """Samples one class from each categorical of a model state by its inverse CDF.
+    """Sample one class from each categorical of a model state by its inverse CDF.
 
     Args:
         logits: float32 ``[N, S * C]``.

@@ -23,7 +23,7 @@ _plain: ContextVar[bool] = ContextVar("plain", default=False)
 
 @contextmanager
 def plain_operations() -> Iterator[None]:
-    """Makes kernels use plain formulas without XLA in all code traced in the block."""
+    """Make kernels use plain formulas without XLA in all code traced in the block."""
     token = _plain.set(True)
     try:
         yield
@@ -50,7 +50,7 @@ def compiled(
     function: Callable[..., tf.Tensor],
     gradient: Callable[..., Sequence[tf.Tensor | None]] | None = None,
 ) -> Callable[..., tf.Tensor]:
-    """Compiles a function of tensors, and its gradient as another function.
+    """Compile a function of tensors, and its gradient as another function.
 
     Only the inputs are kept for the gradient, which recomputes the rest: cheaper than writing it to
     memory and reading it again.

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 @tf.custom_gradient
 def add_even_bias(y: tf.Tensor, bias: tf.Tensor) -> tf.Tensor:
-    """Adds a bias; equal gradient columns give bit-identical bias gradients at any position.
+    """Add a bias; equal gradient columns give bit-identical bias gradients at any position.
 
     On CPUs TensorFlow's sum over rows adds the last few columns, those beyond a multiple of the
     vector length, in another order than the others. For two-hot outputs in raw space these are the

@@ -66,7 +66,7 @@ def norm_silu(
     *,
     dtype: ComputeDtype = "float32",
 ) -> tf.Tensor:
-    """Adds a bias, normalises, and applies SiLU; computes in float32.
+    """Add a bias, normalise, and apply SiLU; compute in float32.
 
     Args:
         x: float32 or bfloat16 ``[..., size]``.

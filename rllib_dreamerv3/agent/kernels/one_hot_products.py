@@ -29,7 +29,7 @@ def flat_one_hot(index: tf.Tensor, classes: int) -> tf.Tensor:
 def add_one_hot_product(
     total: tf.Tensor, index: tf.Tensor, kernel: tf.Tensor, classes: int, first: int = 0
 ) -> tf.Tensor:
-    """Adds the product of one-hot vectors with rows of a kernel.
+    """Add the product of one-hot vectors with rows of a kernel.
 
     Args:
         total: float32 or bfloat16 ``[N, U]``, to which the product is added.

@@ -23,11 +23,11 @@ class View:
     """
 
     def __init__(self, variable: tf.Variable, function: Callable[[tf.Tensor], tf.Tensor]):
-        """Takes the variable, and the function that computes the part from it."""
+        """Take the variable, and the function that computes the part from it."""
         self._variable, self._function = variable, function
 
     def value(self) -> tf.Tensor:
-        """Returns the part; the gradient flows to the variable."""
+        """Return the part; the gradient flows to the variable."""
         return self._function(tf.convert_to_tensor(self._variable))
 
 
@@ -49,7 +49,7 @@ _access: ContextVar[Access | None] = ContextVar("access", default=None)
 
 @contextmanager
 def accessed_by(access: Access) -> Iterator[None]:
-    """Routes reads and matmuls in this block through ``access``."""
+    """Route reads and matmuls in this block through ``access``."""
     token = _access.set(access)
     try:
         yield
@@ -58,18 +58,18 @@ def accessed_by(access: Access) -> Iterator[None]:
 
 
 def value_of(parameter: Parameter) -> tf.Tensor:
-    """Returns a parameter's value, read from its variable."""
+    """Return a parameter's value, read from its variable."""
     return parameter.value() if isinstance(parameter, View) else tf.convert_to_tensor(parameter)
 
 
 def read(parameter: Parameter) -> tf.Tensor:
-    """Returns a parameter's value."""
+    """Return a parameter's value."""
     access = _access.get()
     return value_of(parameter) if access is None else access.read(parameter)
 
 
 def multiply(x: tf.Tensor, kernel: Parameter, dtype: ComputeDtype = "float32") -> tf.Tensor:
-    """Multiplies with a dense or a block kernel.
+    """Multiply with a dense or a block kernel.
 
     Args:
         x: ``[..., in]``; in a recurrence ``[N, in]``.

@@ -128,7 +128,7 @@ class _Replayer:
 
 
 class Recurrence:
-    """Runs a step over sequences.
+    """Run a step over sequences.
 
     The step is a function ``(state, inputs, data, constants) -> (next state, output)`` of nested
     tuples of tensors with one row for each sequence, ``[N, ...]``. It reads parameters and
@@ -136,14 +136,14 @@ class Recurrence:
     """
 
     def __init__(self, step: Step):
-        """Takes the step; the first call compiles."""
+        """Take the step; the first call compiles."""
         self._step = step
         self._used: _Tracer | None = None
         self._forward = tf.function(self._run_forward, jit_compile=True, autograph=False)
         self._backward = tf.function(self._run_backward, jit_compile=True, autograph=False)
 
     def __call__(self, start: Nest, inputs: Nest, data: Nest, constants: Nest) -> tuple[Nest, Nest]:
-        """Runs over B sequences of T steps.
+        """Run over B sequences of T steps.
 
         Args:
             start: State before the first step, ``[B, ...]``; without gradient.
@@ -176,7 +176,7 @@ class Recurrence:
         return tf.scan(one, by_time, initial)
 
     def _used_parameters(self, start: Nest, by_time: Nest, constants: Nest) -> _Tracer:
-        """Traces the step once, to find the parameters and kernels that it uses."""
+        """Trace the step once, to find the parameters and kernels that it uses."""
         if self._used is None:
             tracer = _Tracer()
 
@@ -325,7 +325,7 @@ def _floating(nest: Nest) -> list[tf.Tensor]:
 
 
 def _with_floating(nest: Nest, floats: Iterable[tf.Tensor]) -> Nest:
-    """Replaces the tensors that :func:`_floating` returns."""
+    """Replace the tensors that :func:`_floating` returns."""
     given = iter(floats)
     return tf.nest.map_structure(lambda x: next(given) if x.dtype.is_floating else x, nest)
 

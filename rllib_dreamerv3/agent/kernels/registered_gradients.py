@@ -8,7 +8,7 @@ from tensorflow.python.framework import ops
 
 @contextmanager
 def free_registered_gradients() -> Iterator[None]:
-    """Frees the gradients that are registered inside; a decorator of functions to be traced.
+    """Free the gradients that are registered inside; a decorator of functions to be traced.
 
     TensorFlow registers the gradient of every call of a function with a custom gradient, for code
     that differentiates the graph later. The entries keep the graph and its variables, and are never

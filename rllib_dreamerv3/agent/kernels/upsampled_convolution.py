@@ -52,7 +52,7 @@ def _coverage() -> np.ndarray:
 
 
 def merge_kernel(kernel: tf.Tensor) -> tf.Tensor:
-    """Sums the elements that lie on one block: ``[5, 5, in, out] -> [3, 3, in, 4 out]``."""
+    """Sum the elements that lie on one block: ``[5, 5, in, out] -> [3, 3, in, 4 out]``."""
     inputs, outputs = kernel.shape[2:]
     coverage = _coverage()
     by_row = tf.tensordot(coverage, kernel, [[2], [0]])  # [p, b, 5, in, out]

@@ -61,7 +61,7 @@ def imagined_returns(
     gamma: float,
     gae_lambda: float,
 ) -> Returns:
-    """Computes lambda-returns and weights (eq. 7).
+    """Compute lambda-returns and weights (eq. 7).
 
     Reward and continue flag belong to the next state.
 

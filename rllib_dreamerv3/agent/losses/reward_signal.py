@@ -9,7 +9,7 @@ import tensorflow as tf
 def reward_signal(
     predicted: tf.Tensor, reward: tf.Tensor, is_first: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Measures rewards, and predictions of them, by their distance from the usual reward.
+    """Measure rewards, and predictions of them, by their distance from the usual reward.
 
     The usual reward is the batch's median. First records are left out: their reward is 0 by
     convention. Metrics of this project, from no paper.

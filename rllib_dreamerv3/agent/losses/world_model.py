@@ -149,7 +149,7 @@ class WorldModelLosses(NamedTuple):
 
 
 def records_at_a_time(layout: ObservationLayout, settings: ModelSettings) -> int | None:
-    """Records to decode at a time so that memory is bounded; None (all) without images.
+    """Record to decode at a time so that memory is bounded; None (all) without images.
 
     All at once too on devices that need much work at a time.
     """
@@ -169,7 +169,7 @@ def world_model_losses(
     free_nats: float,
     continue_label: float = 1.0,
 ) -> WorldModelLosses:
-    """Computes all losses of a batch.
+    """Compute all losses of a batch.
 
     Args:
         output: The world model's output for the batch.

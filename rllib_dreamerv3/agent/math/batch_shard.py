@@ -20,7 +20,7 @@ class RowShare(NamedTuple):
     def draw(
         self, draw: Callable[[tf.Tensor], tf.Tensor], rows: tf.Tensor | int, axis: int
     ) -> tf.Tensor:
-        """Draws the random numbers that the rows of this part would get in the whole batch.
+        """Draw the random numbers that the rows of this part would get in the whole batch.
 
         Those of the whole batch are drawn, and the others dropped: they cost little, and several
         learners then compute what one would with all rows.

@@ -14,7 +14,7 @@ _LOG_SQRT_2_PI = 0.5 * math.log(2.0 * math.pi)
 def parameters(
     mean_raw: tf.Tensor, std_raw: tf.Tensor, min_std: float = 0.1, max_std: float = 1.0
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Turns two network outputs into mean and standard deviation.
+    """Turn two network outputs into mean and standard deviation.
 
     Args:
         mean_raw: float32 ``[..., A]``.

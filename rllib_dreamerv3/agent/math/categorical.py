@@ -19,7 +19,7 @@ _MAX_PRODUCT_CLASSES = 512
 def unimix_probs(
     logits: tf.Tensor, mix: float = 0.01, allowed: tf.Tensor | None = None
 ) -> tf.Tensor:
-    """Mixes a little of the uniform distribution into ``softmax(logits)``.
+    """Mix a little of the uniform distribution into ``softmax(logits)``.
 
     No class ever loses all its probability, which keeps the KL between two of these distributions
     finite and well scaled (arXiv 2301.04104v1, "World Model Learning").
@@ -52,7 +52,7 @@ def unimix(logits: tf.Tensor, mix: float = 0.01, allowed: tf.Tensor | None = Non
 
 
 def inverse_cdf_sample(probs: tf.Tensor, uniform: tf.Tensor) -> tf.Tensor:
-    """Samples one class from each distribution with one uniform number.
+    """Sample one class from each distribution with one uniform number.
 
     Args:
         probs: Probabilities, float32 ``[..., C]``, C known statically. They need not add up to 1
@@ -119,7 +119,7 @@ def entropy(log_p: tf.Tensor) -> tf.Tensor:
 
 
 def free_bits(kl: tf.Tensor, nats: float = 1.0) -> tf.Tensor:
-    """Clips a KL from below, so that nothing is gained by pushing it any further.
+    """Clip a KL from below, so that nothing is gained by pushing it any further.
 
     Args:
         kl: Already summed over the categoricals of a state, float32 ``[...]``.

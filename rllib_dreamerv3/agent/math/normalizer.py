@@ -20,7 +20,7 @@ class ReturnNormalizer(tf.Module):
         percentiles: tuple[float, float] = (5.0, 95.0),
         floor: float = 1.0,
     ):
-        """Creates the two averages.
+        """Create the two averages.
 
         Args:
             decay: Share of the old average in the new one.
@@ -35,7 +35,7 @@ class ReturnNormalizer(tf.Module):
         self.high = tf.Variable(0.0, trainable=False, name="high")
 
     def update(self, returns: tf.Tensor) -> None:
-        """Moves the averages towards the percentiles of these returns.
+        """Move the averages towards the percentiles of these returns.
 
         Args:
             returns: float32, any shape, not empty.
@@ -50,7 +50,7 @@ class ReturnNormalizer(tf.Module):
         return self.low.read_value(), self.high.read_value()
 
     def assign(self, averages: tuple[tf.Tensor, tf.Tensor]) -> None:
-        """Sets both averages to what :meth:`averages` gave."""
+        """Set both averages to what :meth:`averages` gave."""
         for average, value in zip((self.low, self.high), averages, strict=True):
             average.assign(value)
 

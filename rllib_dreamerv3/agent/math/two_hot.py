@@ -27,13 +27,13 @@ class TwoHot(ABC):
     """
 
     def __init__(self, bins: np.ndarray):
-        """Takes the bins, ``[255]``."""
+        """Take the bins, ``[255]``."""
         self.bins = bins.astype(np.float32)
         self._compiled_mean = compiled(self._mean_of_rows)
 
     @abstractmethod
     def _to_bin_space(self, x: tf.Tensor) -> tf.Tensor:
-        """Maps raw numbers to the space in which the bins are given."""
+        """Map raw numbers to the space in which the bins are given."""
 
     @abstractmethod
     def _from_bin_space(self, x: tf.Tensor) -> tf.Tensor:
@@ -131,7 +131,7 @@ class TwoHot(ABC):
 
 
 def _reshape_like(x: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
-    """Gives ``x`` the shape of ``reference``, and what is known of it statically."""
+    """Give ``x`` the shape of ``reference``, and what is known of it statically."""
     return tf.ensure_shape(tf.reshape(x, tf.shape(reference)), reference.shape)
 
 
@@ -176,7 +176,7 @@ class SymlogTwoHot(TwoHot):
     """Evenly spaced bins from -20 to 20 for symlog(x) (arXiv 2301.04104v1)."""
 
     def __init__(self) -> None:
-        """Builds the bins."""
+        """Build the bins."""
         super().__init__(np.linspace(-LIMIT, LIMIT, NUM_BINS))
 
     def _to_bin_space(self, x: tf.Tensor) -> tf.Tensor:
@@ -190,7 +190,7 @@ class SymexpTwoHot(TwoHot):
     """Exponentially spaced bins from symexp(-20) to symexp(20) for x itself (2025 code)."""
 
     def __init__(self) -> None:
-        """Builds the lower half and mirrors it, so that opposite bins cancel to the last bit."""
+        """Build the lower half and mirrors it, so that opposite bins cancel to the last bit."""
         negative = -np.expm1(np.linspace(LIMIT, 0.0, NUM_BINS // 2 + 1))
         super().__init__(np.concatenate([negative, -negative[-2::-1]]))
 

@@ -18,7 +18,7 @@ from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 def action_noise(
     layout: ActionLayout, shape: Sequence[int | tf.Tensor], seed: tf.Tensor
 ) -> tf.Tensor:
-    """Draws all random numbers for `ActionDistribution.sample`, before a loop over steps.
+    """Draw all random numbers for `ActionDistribution.sample`, before a loop over steps.
 
     Args:
         layout: The action layout.
@@ -69,7 +69,7 @@ class ActionDistribution:
         mix: float,
         mask: tf.Tensor | None = None,
     ):
-        """Turns the actor's outputs into distributions.
+        """Turn the actor's outputs into distributions.
 
         Args:
             layout: The action layout.
@@ -88,7 +88,7 @@ class ActionDistribution:
                 self._parts.append((unimix(raw[0], mix, allowed),))
 
     def sample(self, noise: tf.Tensor) -> tf.Tensor:
-        """Samples ``[N, A]`` from ``noise [N, K]``; only continuous parts can be differentiated."""
+        """Sample ``[N, A]`` from ``noise [N, K]``; only continuous parts can be differentiated."""
         parts, start = [], 0
         for leaf, part in zip(self._layout.leaves, self._parts, strict=True):
             if isinstance(leaf, DiscreteAction):

@@ -41,7 +41,7 @@ class _Stage(tf.Module):
     transposed = False
 
     def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
-        """Creates the kernel ``[k, k, in, out]``, of a transposed one ``[k, k, out, in]``."""
+        """Create the kernel ``[k, k, in, out]``, of a transposed one ``[k, k, out, in]``."""
         super().__init__()
         self.kernel = _kernel(self, inputs, outputs, hidden_init(style), rng)
         self.activation = NormSilu(outputs, style)
@@ -55,7 +55,7 @@ class _Output(tf.Module):
     transposed = False
 
     def __init__(self, inputs: int, outputs: int, style: LayerStyle, rng: Rng):
-        """Creates the kernel as a stage has it, and the bias ``[out]`` (zeros)."""
+        """Create the kernel as a stage has it, and the bias ``[out]`` (zeros)."""
         super().__init__()
         self.kernel = _kernel(self, inputs, outputs, output_init(style), rng)
         self.bias = tf.Variable(tf.zeros([outputs]), name="bias")
@@ -154,14 +154,14 @@ class PooledOutput(_Output):
 
 
 class BlockStem(tf.Module):
-    """Makes the pooled decoder's smallest image of a model state (2025 code).
+    """Make the pooled decoder's smallest image of a model state (2025 code).
 
     ``SiLU(norm(A + B))`` with A a block-diagonal layer on h, whose blocks become groups of
     channels, and B a layer on ``SiLU(norm(W z))``, both ``[side, side, depth]``.
     """
 
     def __init__(self, settings: ModelSettings, side: int, depth: int, rng: Rng):
-        """Creates the layers: depth divisible by the number of blocks."""
+        """Create the layers: depth divisible by the number of blocks."""
         super().__init__()
         style, self._side, self._depth = settings.style, side, depth
         init, dtype, units = hidden_init(style), style.compute_dtype, settings.units
@@ -190,7 +190,7 @@ class BlockStem(tf.Module):
 
 
 class DenseStem(tf.Module):
-    """Makes the strided decoder's smallest image of a model state: one linear layer (2023 code)."""
+    """Make the strided decoder's smallest image of a model state: one linear layer (2023 code)."""
 
     def __init__(self, settings: ModelSettings, side: int, depth: int, rng: Rng):
         super().__init__()

@@ -14,7 +14,7 @@ class Decoder(tf.Module):
     """Transposed CNN for images, MLP for everything else; predicts means, samples nothing."""
 
     def __init__(self, layout: ObservationLayout, settings: ModelSettings, rng: Rng):
-        """Creates the networks; raises SpaceError for images that the CNN cannot take."""
+        """Create the networks; raise SpaceError for images that the CNN cannot take."""
         super().__init__()
         self._layout = layout
         self.cnn: ImageDecoder | None = None
@@ -36,7 +36,7 @@ class Decoder(tf.Module):
     def __call__(
         self, state: State, smallest_image: tf.Tensor | None = None
     ) -> dict[str, tf.Tensor]:
-        """Predicts all observation columns.
+        """Predict all observation columns.
 
         Args:
             state: ``[N, ...]``.

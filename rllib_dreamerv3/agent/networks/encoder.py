@@ -20,7 +20,7 @@ class Encoder(tf.Module):
     """CNN for images, MLP for everything else; their outputs are concatenated."""
 
     def __init__(self, layout: ObservationLayout, settings: ModelSettings, rng: Rng):
-        """Creates the networks that the layout needs.
+        """Create the networks that the layout needs.
 
         Raises:
             SpaceError: If there are images that the CNN cannot take.
@@ -42,7 +42,7 @@ class Encoder(tf.Module):
             self.width += units
 
     def __call__(self, columns: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """Encodes observation columns ``[n, ...]`` to tokens ``[n, E]``."""
+        """Encode observation columns ``[n, ...]`` to tokens ``[n, E]``."""
         tokens = []
         if self.cnn is not None:
             images = [

@@ -79,7 +79,7 @@ def _biased_gru_output(h: tf.Tensor, product: tf.Tensor, bias: tf.Tensor) -> tf.
 
 
 def scale_action(action: tf.Tensor) -> tf.Tensor:
-    """Divides every component by max(1, |a|), with the gradient of a plain scaling (2023 code)."""
+    """Divide every component by max(1, |a|), with the gradient of a plain scaling (2023 code)."""
     return action / tf.stop_gradient(tf.maximum(1.0, tf.abs(action)))
 
 
@@ -95,7 +95,7 @@ class NormedGru(SequenceModel):
     """
 
     def __init__(self, settings: ModelSettings, actions: int, rng: Rng):
-        """Creates W1 ``[S * C + A, U]`` and W2 ``[D + U, 3 D]``."""
+        """Create W1 ``[S * C + A, U]`` and W2 ``[D + U, 3 D]``."""
         super().__init__()
         style, d, hidden = settings.style, settings.deterministic, settings.hidden
         z, init, self._dtype = settings.stochastic, hidden_init(style), style.compute_dtype
@@ -135,7 +135,7 @@ class BlockGru(SequenceModel):
     """
 
     def __init__(self, settings: ModelSettings, actions: int, rng: Rng, blocks: int = BLOCKS):
-        """Creates W0, W1, W2 of ``hidden`` units, V ``[8, D / 8 + 3 hidden, D / 8]``, and G.
+        """Create W0, W1, W2 of ``hidden`` units, V ``[8, D / 8 + 3 hidden, D / 8]``, and G.
 
         Raises:
             ConfigError: If D is not divisible by the number of blocks.

@@ -16,7 +16,7 @@ class TwoHotHead(tf.Module):
     """Scalar head (reward, critic): ``State [N] -> logits [N, 255]``, zero at the start."""
 
     def __init__(self, settings: ModelSettings, layers: int, rng: Rng):
-        """Creates the MLP and the output, whose weights are 0 (arXiv 2301.04104v1, app. C)."""
+        """Create the MLP and the output, whose weights are 0 (arXiv 2301.04104v1, app. C)."""
         super().__init__()
         self._dtype = settings.compute_dtype
         self.mlp = StateMlp(settings, settings.units, layers, rng)
@@ -55,7 +55,7 @@ class MaskHead(tf.Module):
     """
 
     def __init__(self, settings: ModelSettings, actions: ActionLayout, rng: Rng):
-        """Creates the MLP, as large as the continue head's, and the output."""
+        """Create the MLP, as large as the continue head's, and the output."""
         super().__init__()
         self._slices = [places for places in actions.mask_slices if places is not None]
         self.mlp = StateMlp(settings, settings.units, settings.continue_layers, rng)

@@ -56,7 +56,7 @@ class Linear(tf.Module):
         blocks: int = 0,
         dtype: ComputeDtype = "float32",
     ):
-        """Creates the kernel ``[in, out]`` and the bias ``[out]`` (zeros).
+        """Create the kernel ``[in, out]`` and the bias ``[out]`` (zeros).
 
         Args:
             inputs: Width of x.
@@ -84,7 +84,7 @@ class NormSilu(tf.Module):
     """The layer's bias, a norm over the last axis, then SiLU; the result in the compute dtype."""
 
     def __init__(self, size: int, style: LayerStyle):
-        """Creates scale (ones) and, where the style has them, offset and bias (zeros)."""
+        """Create scale (ones) and, where the style has them, offset and bias (zeros)."""
         super().__init__()
         self._dtype = style.compute_dtype
         self.scale = tf.Variable(tf.ones([size]), name="scale")
@@ -107,7 +107,7 @@ class DenseBlock(tf.Module):
     """Linear, norm, SiLU: ``[..., in] -> [..., U]``."""
 
     def __init__(self, inputs: int, units: int, style: LayerStyle, rng: Rng):
-        """Creates the layer."""
+        """Create the layer."""
         super().__init__()
         self._dtype = style.compute_dtype
         self.linear = Linear(inputs, units, rng, hidden_init(style), bias=False)
@@ -123,7 +123,7 @@ class Mlp(tf.Module):
     """``layers`` dense blocks in a row: ``[..., in] -> [..., U]``."""
 
     def __init__(self, inputs: int, units: int, layers: int, style: LayerStyle, rng: Rng):
-        """Creates the layers."""
+        """Create the layers."""
         super().__init__()
         self.blocks = [DenseBlock(units if i else inputs, units, style, rng) for i in range(layers)]
 

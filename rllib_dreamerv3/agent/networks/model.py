@@ -35,7 +35,7 @@ class PolicyModel(tf.Module):
         actions: ActionLayout,
         settings: ModelSettings,
     ):
-        """Takes existing networks."""
+        """Take existing networks."""
         super().__init__()
         self.encoder, self.rssm, self.actor = encoder, rssm, actor
         self.policy = Policy(encoder, rssm, actor, actions, settings)
@@ -51,7 +51,7 @@ class PolicyModel(tf.Module):
         settings: ModelSettings,
         seed: int | None = None,
     ) -> "PolicyModel":
-        """Creates encoder, RSSM and actor."""
+        """Create encoder, RSSM and actor."""
         rng = np.random.default_rng(seed)
         encoder = Encoder(observations, settings, rng)
         rssm = Rssm(settings, encoder.width, actions.size, rng)
@@ -80,7 +80,7 @@ class DreamerModel(tf.Module):
         settings: ModelSettings,
         seed: int | None = None,
     ):
-        """Creates all networks; the slow critic starts as a copy of the critic."""
+        """Create all networks; the slow critic starts as a copy of the critic."""
         super().__init__()
         rng = np.random.default_rng(seed)
         self.world_model = WorldModel(observations, actions, settings, rng)
@@ -136,12 +136,12 @@ class HasParameters(Protocol):
 
 
 def get_weights(model: DreamerModel | PolicyModel) -> Weights:
-    """Copies all parameters, by name."""
+    """Copy all parameters, by name."""
     return {name: variable.numpy() for name, variable in model.named_variables().items()}
 
 
 def check_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None:
-    """Raises ValueError if a parameter of the model is missing or has another shape or dtype."""
+    """Raise ValueError if a parameter of the model is missing or has another shape or dtype."""
     for name, variable in model.named_variables().items():
         if name not in weights:
             raise ValueError(f"The weights lack {name!r}: they belong to another model.")
@@ -159,7 +159,7 @@ def check_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> No
 
 
 def set_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None:
-    """Assigns parameters by name; ignores names that the model lacks.
+    """Assign parameters by name; ignore names that the model lacks.
 
     Raises:
         ValueError: If a parameter of the model is missing or has another shape or dtype. Nothing
@@ -189,7 +189,7 @@ def count_parameters(
     vector_mlp: VectorMlp = "scaled",
     **options: Any,
 ) -> dict[str, int]:
-    """Counts the trained parameters of a model, by building it.
+    """Count the trained parameters of a model, by building it.
 
     Args:
         model_size: One of ``model_sizes.MODEL_SIZES``, e.g. ``"XS"`` or ``"12M"``.

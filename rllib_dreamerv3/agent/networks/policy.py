@@ -58,7 +58,7 @@ class Policy(tf.Module):
         actions: ActionLayout,
         settings: ModelSettings,
     ):
-        """Wraps existing networks; the policy has no other parameters."""
+        """Wrap existing networks; the policy has no other parameters."""
         super().__init__()
         self.encoder, self.rssm, self.actor = encoder, rssm, actor
         self._actions, self._settings = actions, settings
@@ -75,7 +75,7 @@ class Policy(tf.Module):
         )
 
     def draw_noise(self, rng: np.random.Generator, environments: int) -> PolicyNoise:
-        """Draws the random numbers of one step of N environments."""
+        """Draw the random numbers of one step of N environments."""
         return PolicyNoise(
             latent_noise(rng, environments, self._settings.categoricals),
             draw_action_noise(self._actions, environments, rng),
@@ -90,9 +90,9 @@ class Policy(tf.Module):
         *,
         mode: bool,
     ) -> PolicyState:
-        """Chooses one action for each of N environments.
+        """Choose one action for each of N environments.
 
-        Compiles at the first call for each number of environments.
+        Compile at the first call for each number of environments.
 
         Args:
             columns: Observation columns ``[N, ...]``, and the ``action_mask`` if there is one.
@@ -125,7 +125,7 @@ class Policy(tf.Module):
         noise: tf.Tensor,
         initial: State | None = None,
     ) -> tuple[State, ActionDistribution]:
-        """Computes one step, as a pure function of tensors.
+        """Compute one step, as a pure function of tensors.
 
         Args:
             columns: Observation columns ``[N, ...]``, and the ``action_mask`` if there is one.

@@ -49,7 +49,7 @@ class Rssm(tf.Module):
     """Sequence model, posterior and prior; parameters are float32."""
 
     def __init__(self, settings: ModelSettings, tokens: int, actions: int, rng: Rng):
-        """Creates the networks for encoder outputs of width E and action vectors of width A."""
+        """Create the networks for encoder outputs of width E and action vectors of width A."""
         super().__init__()
         self._settings = settings
         style, d, hidden = settings.style, settings.deterministic, settings.hidden
@@ -151,7 +151,7 @@ class Rssm(tf.Module):
         uniform: tf.Tensor,
         start: State,
     ) -> Posterior:
-        """Filters complete rows, for training.
+        """Filter complete rows, for training.
 
         Everything independent of the recurrence is computed outside, for all records at once: the
         contributions of actions and tokens here, the prior by the caller.

@@ -44,7 +44,7 @@ class SavedNetworks(NamedTuple):
     actions: ActionCodec
 
     def in_spaces(self, observation_space: gym.Space, action_space: gym.Space) -> "SavedNetworks":
-        """Returns the same with other spaces that have identical network layouts.
+        """Return the same with other spaces that have identical network layouts.
 
         Such spaces differ in the bounds of vectors or actions, for example.
 
@@ -66,7 +66,7 @@ class SavedNetworks(NamedTuple):
 
 
 def read_saved_networks(directory: Path) -> SavedNetworks:
-    """Reads the description, without the parameters.
+    """Read the description, without the parameters.
 
     Args:
         directory: A checkpoint, or an exported policy; ``policy.json`` is compared with its
@@ -101,7 +101,7 @@ def read_saved_networks(directory: Path) -> SavedNetworks:
 
 
 def require_world_model(directory: Path) -> None:
-    """Raises CheckpointError for an exported policy, which cannot dream."""
+    """Raise CheckpointError for an exported policy, which cannot dream."""
     if manifest.is_exported(directory):
         raise CheckpointError(
             f"{directory} is an exported policy: it has the acting networks, but no decoder, "
@@ -110,7 +110,7 @@ def require_world_model(directory: Path) -> None:
 
 
 def read_weights(directory: Path) -> Weights:
-    """Reads the parameters of all networks, by name.
+    """Read the parameters of all networks, by name.
 
     Raises:
         CheckpointError: If they are missing or damaged.
@@ -122,7 +122,7 @@ def read_weights(directory: Path) -> Weights:
 
 @contextlib.contextmanager
 def mismatch_as_checkpoint_error(directory: Path) -> Iterator[None]:
-    """Raises CheckpointError for parameters that do not fit ``policy.json``."""
+    """Raise CheckpointError for parameters that do not fit ``policy.json``."""
     try:
         yield
     except ValueError as error:
@@ -150,7 +150,7 @@ def _codecs(
 
 @contextlib.contextmanager
 def _invalid_as_damaged(path: Path) -> Iterator[None]:
-    """Raises CheckpointError for a file with the right checksum but invalid content."""
+    """Raise CheckpointError for a file with the right checksum but invalid content."""
     try:
         yield
     except CheckpointError:

@@ -93,7 +93,7 @@ class StateLinear(tf.Module):
         init: Initializer,
         bias: bool = True,
     ):
-        """Creates one kernel ``[D + S * C, out]``."""
+        """Create one kernel ``[D + S * C, out]``."""
         super().__init__()
         dtype = settings.compute_dtype
         self.linear = Linear(settings.feature, outputs, rng, init, bias=bias, dtype=dtype)
@@ -114,7 +114,7 @@ class StateMlp(tf.Module):
     """Dense blocks on a model state: ``State [N] -> [N, U]``."""
 
     def __init__(self, settings: ModelSettings, units: int, layers: int, rng: Rng):
-        """Creates the layers."""
+        """Create the layers."""
         super().__init__()
         style = settings.style
         self.first = StateLinear(settings, units, rng, hidden_init(style), bias=False)

@@ -69,7 +69,7 @@ class Context(NamedTuple):
 def split_context(
     batch: Mapping[str, tf.Tensor],
 ) -> tuple[dict[str, tf.Tensor], Context | None]:
-    """Removes the context record, if there is one, from a batch.
+    """Remove the context record, if there is one, from a batch.
 
     Args:
         batch: Record columns ``[B, T, ...]``; or ``[B, 1 + T, ...]`` with stored latents, whose
@@ -99,7 +99,7 @@ class WorldModel(tf.Module):
         settings: ModelSettings,
         rng: Rng,
     ):
-        """Creates all networks."""
+        """Create all networks."""
         super().__init__()
         self._observations, self._actions, self._settings = observations, actions, settings
         self.encoder = Encoder(observations, settings, rng)
@@ -112,7 +112,7 @@ class WorldModel(tf.Module):
     def observe(
         self, batch: Mapping[str, tf.Tensor], uniform: tf.Tensor, context: Context | None = None
     ) -> Observed:
-        """Filters a batch.
+        """Filter a batch.
 
         Args:
             batch: Record columns ``[B, T, ...]``.
@@ -148,7 +148,7 @@ class WorldModel(tf.Module):
         )
 
     def predict(self, observed: Observed) -> WorldModelOutput:
-        """Predicts every column of records from their posterior states, ``[N]``."""
+        """Predict every column of records from their posterior states, ``[N]``."""
         state = observed.state
         return WorldModelOutput(
             state=state,

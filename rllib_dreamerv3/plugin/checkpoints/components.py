@@ -26,11 +26,11 @@ class FileComponent(Checkpointable):
 
     @abstractmethod
     def write(self, directory: Path, state: Any) -> None:
-        """Writes files to an existing directory: ``state``, or the current state if None."""
+        """Write files to an existing directory: ``state``, or the current state if None."""
 
     @abstractmethod
     def read(self, directory: Path) -> None:
-        """Replaces the current state by that of the files."""
+        """Replace the current state by that of the files."""
 
     def save_to_path(
         self,
@@ -40,7 +40,7 @@ class FileComponent(Checkpointable):
         filesystem: pyarrow.fs.FileSystem | None = None,
         use_msgpack: bool = False,
     ) -> str:
-        """Writes the files to a directory.
+        """Write the files to a directory.
 
         Raises:
             CheckpointError: If the directory holds other files, or the state is not finite.
@@ -65,7 +65,7 @@ class FileComponent(Checkpointable):
         filesystem: pyarrow.fs.FileSystem | None = None,
         **kwargs: Any,
     ) -> None:
-        """Restores from the files of a directory.
+        """Restore from the files of a directory.
 
         Raises:
             CheckpointError: If the directory is damaged or does not fit. Nothing changes then.
@@ -74,11 +74,11 @@ class FileComponent(Checkpointable):
             self.read(directory)
 
     def get_state(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        """Returns nothing: the state is only in the files."""
+        """Return nothing: the state is only in the files."""
         return {}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Does nothing: the state is only in the files."""
+        """Do nothing: the state is only in the files."""
 
     def get_ctor_args_and_kwargs(self) -> tuple[tuple[Any, ...], dict[str, Any]]:
         # Created by its owner, never from a checkpoint alone.
@@ -112,7 +112,7 @@ class ArrayFiles(FileComponent):
         get: Callable[[], dict[str, np.ndarray]],
         set_: Callable[[dict[str, np.ndarray]], None],
     ):
-        """Wraps a getter and a setter.
+        """Wrap a getter and a setter.
 
         Args:
             get: Returns all arrays.

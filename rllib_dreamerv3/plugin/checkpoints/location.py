@@ -44,7 +44,7 @@ class CheckpointLocation:
         path: "str | Path | Checkpoint",
         filesystem: "pyarrow.fs.FileSystem | AbstractFileSystem | None" = None,
     ) -> "CheckpointLocation":
-        """Resolves any path that RLlib accepts.
+        """Resolve any path that RLlib accepts.
 
         Args:
             path: A path, absolute or relative, possibly with ``~``; a URI, including ``file://``;
@@ -98,7 +98,7 @@ class CheckpointLocation:
 
     @contextlib.contextmanager
     def writing(self, own_files: OwnFiles) -> Iterator[Path]:
-        """Yields an empty local directory that becomes the content of this location on exit.
+        """Yield an empty local directory that becomes the content of this location on exit.
 
         Files of others are kept.
 
@@ -123,7 +123,7 @@ class CheckpointLocation:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[Path]:
-        """Yields a local directory with the content of this location.
+        """Yield a local directory with the content of this location.
 
         Raises:
             CheckpointError: If there is no such directory.
@@ -139,7 +139,7 @@ class CheckpointLocation:
             yield Path(folder)
 
     def upload(self, file: Path, name: str) -> str:
-        """Copies a local file into this remote directory.
+        """Copy a local file into this remote directory.
 
         Args:
             file: The local file.
@@ -164,7 +164,7 @@ class CheckpointLocation:
         return bool(info.type != pyarrow.fs.FileType.NotFound)
 
     def _foreign_files(self, own_files: OwnFiles, copy: Path) -> Collection[str]:
-        """Returns the names of the files of others; raises if the rest may not be replaced."""
+        """Return the names of the files of others; raise if the rest may not be replaced."""
         assert self.filesystem is not None
         selector = pyarrow.fs.FileSelector(self.path, allow_not_found=True, recursive=True)
         content = {

@@ -32,7 +32,7 @@ class _WarningForwarder(logging.Handler):
 
 
 def forward_warnings() -> None:
-    """Forwards this process's warnings to :func:`take_warnings`, if it is an actor's process."""
+    """Forward this process's warnings to :func:`take_warnings`, if it is an actor's process."""
     actor = this_actor()
     logger = logging.getLogger("rllib_dreamerv3")
     if actor and not any(isinstance(handler, _WarningForwarder) for handler in logger.handlers):
@@ -40,7 +40,7 @@ def forward_warnings() -> None:
 
 
 def take_warnings() -> list[str]:
-    """Returns and clears the warnings of all trials, in order for each trial."""
+    """Return and clears the warnings of all trials, in order for each trial."""
     texts = []
     for key in sorted(_internal_kv_list(_WARNINGS)):
         text = _internal_kv_get(key)

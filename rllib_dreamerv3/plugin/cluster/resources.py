@@ -51,7 +51,7 @@ class Part:
 
 
 def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
-    """Lists the processes of a run and the resources they request from Ray.
+    """List the processes of a run and the resources they request from Ray.
 
     The sums are those of RLlib's ``Algorithm.default_resource_request``.
 
@@ -148,7 +148,7 @@ def check_resources(
     in_tune: bool,
     may_grow: bool | None = None,
 ) -> None:
-    """Rejects a run that the cluster is too small for.
+    """Reject a run that the cluster is too small for.
 
     Args:
         config: An ``AlgorithmConfig``.
@@ -172,7 +172,7 @@ def check_resources(
 
 
 def describe_request(config: Any, cluster: Mapping[str, float], machines: int) -> str:
-    """Describes a trial's resource request and the cluster's resources in one sentence.
+    """Describe a trial's resource request and the cluster's resources in one sentence.
 
     Args:
         config: An ``AlgorithmConfig``.
@@ -213,7 +213,7 @@ def cluster_may_grow() -> bool:
 
 
 def cpus_for_main_process(config: Any, machine_cpus: float) -> int:
-    """Returns the CPUs of a machine that a run's other processes leave to its main process.
+    """Return the CPUs of a machine that a run's other processes leave to its main process.
 
     Args:
         config: An ``AlgorithmConfig``.
@@ -227,7 +227,7 @@ def cpus_for_main_process(config: Any, machine_cpus: float) -> int:
 
 
 def threads_for_this_process() -> int | None:
-    """Returns the number of threads that this process should compute with.
+    """Return the number of threads that this process should compute with.
 
     Returns:
         In a Ray worker process the CPUs assigned to it, rounded up, at least 1, and at most those
@@ -271,7 +271,7 @@ def _amount(number: float, resource: str) -> str:
 
 
 def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
-    """Returns settings that each make the run fit; if none does, one that combines several."""
+    """Return settings that each make the run fit; if none does, one that combines several."""
     alone = []
     for part in parts:
         room = have - sum(other.total(resource) for other in parts if other is not part)
@@ -297,13 +297,13 @@ def _remedies(parts: list[Part], resource: str, have: float) -> list[str]:
 
 
 def _importance(part: Part) -> int:
-    """Returns the rank of a part: those with a low rank are reduced first."""
+    """Return the rank of a part: those with a low rank are reduced first."""
     order = ["evaluation env runner", "aggregator", "env runner", "learner", "main process"]
     return order.index(part.name)
 
 
 def _shrunk(part: Part, resource: str, room: float) -> list[str]:
-    """Returns the settings that make ``part`` fit into ``room``."""
+    """Return the settings that make ``part`` fit into ``room``."""
     each = float(part.each.get(resource, 0) or 0)
     if not each or room < -1 / _UNITS:
         return []
@@ -318,19 +318,19 @@ def _shrunk(part: Part, resource: str, room: float) -> list[str]:
 
 
 def _rounded_down(share: float) -> float:
-    """Rounds down to integers, or to hundredths below one."""
+    """Round down to integers, or to hundredths below one."""
     share = max(0.0, share) + 1 / _UNITS
     return math.floor(share) if share >= 1 else math.floor(100 * share) / 100
 
 
 @functools.cache
 def this_machine() -> str:
-    """Returns the network address of this machine."""
+    """Return the network address of this machine."""
     return ray.util.get_node_ip_address()
 
 
 def placement(learners: Iterable[str], env_runners: Iterable[str]) -> dict[str, str]:
-    """Lists the processes of a run by machine.
+    """List the processes of a run by machine.
 
     Args:
         learners: Machine of each remote learner.

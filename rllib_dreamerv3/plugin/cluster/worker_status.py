@@ -20,7 +20,7 @@ from rllib_dreamerv3.errors import (
 
 
 def post_status(text: str) -> None:
-    """Posts the status of this env runner for the driver: what it is doing, or why it ends.
+    """Post the status of this env runner for the driver: what it is doing, or why it ends.
 
     Args:
         text: Replaces the previous status; empty to clear it.
@@ -32,7 +32,7 @@ def post_status(text: str) -> None:
 
 
 def take_status(env_runner: ray.actor.ActorHandle) -> str | None:
-    """Returns and clears the status that an env runner posted; None if there is none."""
+    """Return and clears the status that an env runner posted; None if there is none."""
     with suppress(Exception):
         key = _key(env_runner._actor_id.hex())
         text = _internal_kv_get(key)
@@ -50,7 +50,7 @@ _FATAL: dict[str, type[Exception]] = {
 
 @contextmanager
 def fatal_errors_posted() -> Iterator[None]:
-    """Posts an error of the user's code, which a restart of this env runner would only repeat."""
+    """Post an error of the user's code, which a restart of this env runner would only repeat."""
     try:
         yield
     except tuple(_FATAL.values()) as error:
@@ -62,7 +62,7 @@ def fatal_errors_posted() -> Iterator[None]:
 
 
 def raise_fatal_error(env_runner: ray.actor.ActorHandle, name: str) -> None:
-    """Raises the error that an env runner has posted with :func:`fatal_errors_posted`, if any.
+    """Raise the error that an env runner has posted with :func:`fatal_errors_posted`, if any.
 
     Args:
         env_runner: The env runner.
@@ -80,7 +80,7 @@ def raise_fatal_error(env_runner: ray.actor.ActorHandle, name: str) -> None:
 
 
 def this_actor() -> str | None:
-    """Returns the id of the actor that this process is; None if it is none."""
+    """Return the id of the actor that this process is; None if it is none."""
     # get_runtime_context() would start Ray.
     return ray.get_runtime_context().get_actor_id() if ray.is_initialized() else None
 

@@ -106,7 +106,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @with_options(*TRAINING_GROUPS, unset=NotProvided)
     def training(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets the training options.
+        """Set the training options.
 
         Args:
             **kwargs: RLlib's own training options. Options of RLlib's former DreamerV3 without
@@ -122,7 +122,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @with_options(EnvironmentOptions, unset=NotProvided)
     def environment(self, env: Any = NotProvided, **kwargs: Any) -> "DreamerV3Config":
-        """Sets the environment and its options.
+        """Set the environment and its options.
 
         Args:
             env: An id of Gymnasium or of a benchmark, ``module:Class``, a name given to
@@ -141,7 +141,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @with_options(SamplingOptions, unset=NotProvided)
     def env_runners(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets the options of env runners and sampling.
+        """Set the options of env runners and sampling.
 
         Args:
             **kwargs: RLlib's own options of env runners.
@@ -156,7 +156,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @with_options(EvaluationOptions, unset=NotProvided)
     def evaluation(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets how the policy is evaluated.
+        """Set how the policy is evaluated.
 
         Args:
             **kwargs: RLlib's own evaluation options.
@@ -171,7 +171,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @with_options(ReportingOptions, unset=NotProvided)
     def reporting(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets the contents of results.
+        """Set the contents of results.
 
         Only results with a report have its keys. Reports describe the networks after an update. In
         Tune the ``logdir`` is the trial's working directory, which
@@ -190,7 +190,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @with_options(CheckpointingOptions, unset=NotProvided)
     def checkpointing(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets the options of checkpoints.
+        """Set the options of checkpoints.
 
         Args:
             **kwargs: RLlib's own checkpointing options.
@@ -205,7 +205,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @with_options(FaultToleranceOptions, unset=NotProvided)
     def fault_tolerance(self, **kwargs: Any) -> "DreamerV3Config":
-        """Sets how failures are handled.
+        """Set how failures are handled.
 
         Args:
             **kwargs: RLlib's own options of fault tolerance.
@@ -238,7 +238,7 @@ class DreamerV3Config(AlgorithmConfig):
     def _set(
         self, rows: Mapping[str, Option], rllibs: Callable[..., Any], given: Mapping[str, Any]
     ) -> "DreamerV3Config":
-        """Sets options of the table, and passes RLlib's own to RLlib's method."""
+        """Set options of the table, and pass RLlib's own to RLlib's method."""
         own: dict[str, Any] = {}
         others: dict[str, Any] = {}
         for name, value in given.items():
@@ -261,7 +261,7 @@ class DreamerV3Config(AlgorithmConfig):
         return self
 
     def update_from_dict(self, config_dict: dict[str, Any]) -> "DreamerV3Config":
-        """Sets options by name, as YAML files and Tune pass them.
+        """Set options by name, as YAML files and Tune pass them.
 
         Classes and functions may be named as ``module:Class``.
 
@@ -302,7 +302,7 @@ class DreamerV3Config(AlgorithmConfig):
             self.__dict__["render_env"] = render_env
 
     def validate(self) -> None:
-        """Checks all options, each alone and against the others.
+        """Check all options, each alone and against the others.
 
         Raises:
             ConfigError: For the first invalid option; says which values are valid.
@@ -323,7 +323,7 @@ class DreamerV3Config(AlgorithmConfig):
         return variant_of(self.model_size, self.variant)
 
     def resolved(self, name: str) -> Any:
-        """Returns an option's value, or the variant's default if it is not set.
+        """Return an option's value, or the variant's default if it is not set.
 
         Raises:
             ConfigError: If the option, model size or variant does not exist.
@@ -336,7 +336,7 @@ class DreamerV3Config(AlgorithmConfig):
         return value
 
     def replay_buffer_options(self) -> dict[str, Any]:
-        """Returns all keys of ``replay_buffer_config``, completed by the variant's defaults.
+        """Return all keys of ``replay_buffer_config``, completed by the variant's defaults.
 
         Raises:
             ConfigError: If a key is unknown or its value invalid.
@@ -344,7 +344,7 @@ class DreamerV3Config(AlgorithmConfig):
         return check_replay_buffer(self.replay_buffer_config, self._variant)
 
     def model_settings(self) -> ModelSettings:
-        """Returns the options that determine the networks.
+        """Return the options that determine the networks.
 
         Raises:
             ConfigError: If one of them is invalid.
@@ -352,13 +352,13 @@ class DreamerV3Config(AlgorithmConfig):
         return settings_of(vars(self))
 
     def learning_options(self) -> LearningOptions:
-        """Returns the options of an update other than those of the networks."""
+        """Return the options of an update other than those of the networks."""
         return LearningOptions(
             **{name: self.resolved(name) for name in options_of(LearningOptions)}
         )
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:
-        """Returns the steps of each environment in one call of ``sample()``.
+        """Return the steps of each environment in one call of ``sample()``.
 
         RLlib's "auto" divides the train batch among the environments. Batches here come from
         replay, so "auto" is one step.
@@ -429,7 +429,7 @@ class DreamerV3Config(AlgorithmConfig):
         rl_module_spec: Any = None,
         placement_group: Any = None,
     ) -> LocalLearnerGroup | RemoteLearnerGroup:
-        """Builds the learner group: local, or remote if ``num_learners`` is positive.
+        """Build the learner group: local, or remote if ``num_learners`` is positive.
 
         Args:
             env: An environment with the spaces.

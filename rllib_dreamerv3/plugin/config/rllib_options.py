@@ -33,7 +33,7 @@ _METHODS = (
 
 
 def checked_method(name: str) -> Callable[..., Any]:
-    """Wraps a method of RLlib's config to raise :func:`unknown_in_method` for unknown options.
+    """Wrap a method of RLlib's config to raise :func:`unknown_in_method` for unknown options.
 
     Python's own error does not suggest a name.
     """
@@ -50,7 +50,7 @@ def checked_method(name: str) -> Callable[..., Any]:
 
 
 def refused_method(name: str, instead: str) -> Callable[..., NoReturn]:
-    """Returns a method of the config that raises ConfigError, which says what to do instead.
+    """Return a method of the config that raises ConfigError, which says what to do instead.
 
     RLlib has removed these; its error names nothing of DreamerV3.
     """
@@ -63,7 +63,7 @@ def refused_method(name: str, instead: str) -> Callable[..., NoReturn]:
 
 
 def unknown_in_method(options: Iterable[str], method: str, known: Iterable[str]) -> ConfigError:
-    """Builds the error for options that a method does not have.
+    """Build the error for options that a method does not have.
 
     Args:
         options: Names of the options.
@@ -93,7 +93,7 @@ _SHORT.maxother = _SHORT.maxstring = 60
 
 
 def check_rllib_options(config: Any) -> None:
-    """Checks all of RLlib's own options.
+    """Check all of RLlib's own options.
 
     Raises:
         ConfigError: For the first unknown, unsupported or invalid option; says what to do.
@@ -117,7 +117,7 @@ def check_rllib_options(config: Any) -> None:
 
 
 def _check_evaluation_config(overrides: Any) -> None:
-    """Rejects options of the networks in evaluation, which plays with the trained networks."""
+    """Reject options of the networks in evaluation, which plays with the trained networks."""
     for name in overrides if isinstance(overrides, Mapping) else ():
         if name in NETWORKS:
             raise ConfigError(
@@ -127,7 +127,7 @@ def _check_evaluation_config(overrides: Any) -> None:
 
 
 def _check_names(config: Any) -> None:
-    """Rejects attributes that no config has, such as misspelt names."""
+    """Reject attributes that no config has, such as misspelt names."""
     config_class: Any = type(config)
     known = _fresh(config_class)
     # RLlib's from_state() leaves the config's class among its options.
@@ -136,7 +136,7 @@ def _check_names(config: Any) -> None:
 
 
 def with_named_classes(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Replaces ``module:Class`` and ``module:function`` by what they name, also in lists.
+    """Replace ``module:Class`` and ``module:function`` by what they name, also in lists.
 
     Files and the command line have no other names for classes and functions. RLlib's
     ``module.Class`` is left to RLlib.
@@ -240,7 +240,7 @@ def _check_subclass(name: str, given: Any, needed: type) -> None:
 
 
 def _check_model_config(config: Any, own_module: bool) -> None:
-    """Allows additional keys for user-defined module classes; rejects DreamerV3's own keys."""
+    """Allow additional keys for user-defined module classes; reject DreamerV3's own keys."""
     given = config._model_config
     if not given:
         return

@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 
 def check(config: Any) -> None:
-    """Checks all options, each alone and against the others.
+    """Check all options, each alone and against the others.
 
     Raises:
         ConfigError: For the first invalid option; says which values are valid.
@@ -59,7 +59,7 @@ def check(config: Any) -> None:
 
 
 def _check_sampling(config: Any) -> None:
-    """Raises ConfigError if options contradict synchronous or asynchronous sampling."""
+    """Raise ConfigError if options contradict synchronous or asynchronous sampling."""
     if not config.samples_asynchronously:
         if config.max_records_ahead != "auto":
             raise ConfigError(
@@ -95,7 +95,7 @@ def _check_sampling(config: Any) -> None:
 
 @functools.cache
 def _warn_of_layers(size: str) -> None:
-    """Warns once about a v1 size in variant v2, which works but was never published."""
+    """Warn once about a v1 size in variant v2, which works but was never published."""
     own, published = model_settings(size, "v2"), model_settings("1M")
     names = [f"{part}_layers" for part in _LAYERS_OF_V2]
     layers = [(name, getattr(own, name), getattr(published, name)) for name in names]

@@ -34,7 +34,7 @@ class LearnerFiles(Checkpointable):
         filesystem: Any = None,
         use_msgpack: bool = False,
     ) -> str:
-        """Writes the files of one learner.
+        """Write the files of one learner.
 
         Raises:
             CheckpointError: If the directory holds other files, or the networks are not finite.
@@ -62,7 +62,7 @@ class LearnerFiles(Checkpointable):
         filesystem: Any = None,
         **kwargs: Any,
     ) -> None:
-        """Restores all learners from the files.
+        """Restore all learners from the files.
 
         Raises:
             CheckpointError: If a file is missing, damaged or of another model.

@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 
 def ask_learner(group: LearnerGroup, function: Callable[[DreamerV3Learner], T]) -> T:
-    """Calls a function with one learner of a group; all have the same state.
+    """Call a function with one learner of a group; all have the same state.
 
     Args:
         group: A local or remote group.
@@ -74,9 +74,9 @@ class LocalLearnerGroup(LearnerGroup):
         timesteps: dict[str, Any] | None = None,
         background: Callable[[], None] | None = None,
     ) -> list[Columns]:
-        """Runs one update, see :meth:`RemoteLearnerGroup.update`.
+        """Run one update, see :meth:`RemoteLearnerGroup.update`.
 
-        Does not call ``background``, as this process computes the update.
+        Do not call ``background``, as this process computes the update.
         """
         results: list[Columns] = super().update(batch=batch, timesteps=timesteps)
         return results
@@ -97,7 +97,7 @@ class RemoteLearnerGroup(LearnerGroup):
     _worker_manager = None
 
     def __init__(self, *, config: Any, module_spec: Any = None, placement_group: Any = None):
-        """Starts the processes and waits for them.
+        """Start the processes and wait for them.
 
         Args:
             config: A ``DreamerV3Config`` with ``num_learners`` of at least 1.
@@ -123,7 +123,7 @@ class RemoteLearnerGroup(LearnerGroup):
         timesteps: dict[str, Any] | None = None,
         background: Callable[[], None] | None = None,
     ) -> list[Columns]:
-        """Runs one update, with an equal part of the batch for each learner.
+        """Run one update, with an equal part of the batch for each learner.
 
         Args:
             batch: Record columns ``[B, K+T, ...]`` of the default module.
@@ -184,7 +184,7 @@ class RemoteLearnerGroup(LearnerGroup):
         remote_actor_ids: list[int] | None = None,
         **kwargs: Any,
     ) -> RemoteCallResults:
-        """Calls a function with learners, and waits for the results.
+        """Call a function with learners, and wait for the results.
 
         Args:
             func: Called with the learner. Pickled, with its result.
@@ -213,7 +213,7 @@ class RemoteLearnerGroup(LearnerGroup):
         return results
 
     def _rebuild(self, answers: list[Any]) -> None:
-        """Restarts all learners with the state of the one with the most updates.
+        """Restart all learners with the state of the one with the most updates.
 
         Args:
             answers: Of every learner to its last call.
@@ -246,7 +246,7 @@ class RemoteLearnerGroup(LearnerGroup):
         self._restart_with(state)
 
     def restart(self) -> None:
-        """Restarts all learners with new networks, after all have died."""
+        """Restart all learners with new networks, after all have died."""
         self.rebuilt += 1
         self._restart_with(None)
 
@@ -263,7 +263,7 @@ class RemoteLearnerGroup(LearnerGroup):
         not_components: str | Collection[str] | None = None,
         **kwargs: Any,
     ) -> dict[str, Any]:
-        """Returns the state of one learner, which is that of all."""
+        """Return the state of one learner, which is that of all."""
         if not self._check_component(COMPONENT_LEARNER, components, not_components):
             return {}
         wanted = self._get_subcomponents(COMPONENT_LEARNER, components)
@@ -280,7 +280,7 @@ class RemoteLearnerGroup(LearnerGroup):
             self.foreach_learner(lambda learner: learner.set_state(ray.get(given)))
 
     def get_checkpointable_components(self) -> list[tuple[str, Any]]:
-        """Returns the learners as one component, with the name and files of a single learner."""
+        """Return the learners as one component, with the name and files of a single learner."""
         return [(COMPONENT_LEARNER, LearnerFiles(self))]
 
     def shutdown(self) -> None:
@@ -295,7 +295,7 @@ class _SilentError(Exception):
 
 
 def _answers(calls: list[ray.ObjectRef]) -> list[Any]:
-    """Returns the results of calls in order; exceptions stand for lost or unreachable learners.
+    """Return the results of calls in order; exceptions stand for lost or unreachable learners.
 
     Raises:
         Exception: A learner's own exception.

@@ -90,7 +90,7 @@ class DreamerV3Learner(Learner):
         timesteps: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> Columns:
-        """Runs one update of all networks.
+        """Run one update of all networks.
 
         Metrics are logged but not reduced, which is ten times as expensive and only needed once an
         iteration.
@@ -143,7 +143,7 @@ class DreamerV3Learner(Learner):
     def write_recording(
         self, directory: Path, batch: Columns, summary: Mapping[str, Any]
     ) -> str | None:
-        """Records the update that was not finite, see :class:`FlightRecorder`.
+        """Record the update that was not finite, see :class:`FlightRecorder`.
 
         Args:
             directory: Parent of the recording's directory.
@@ -186,7 +186,7 @@ class DreamerV3Learner(Learner):
         dream_data: bool = False,
         record_losses: bool = False,
     ) -> tuple[int, Dream | None, dict[str, Any]]:
-        """Computes the requested reports, see :class:`Reporter`.
+        """Compute the requested reports, see :class:`Reporter`.
 
         Args:
             batch: Record columns ``[B, T, ...]`` of the last update.
@@ -233,7 +233,7 @@ class DreamerV3Learner(Learner):
         self.trainer.set_state(state)
 
     def configure_optimizers(self) -> None:
-        """Does nothing: the trainer, which :meth:`build` creates, has its optimizers."""
+        """Do nothing: the trainer, which :meth:`build` creates, has its optimizers."""
 
     def get_parameters(self, module: DreamerV3RLModule) -> Sequence[tf.Variable]:
         return list(module.model.named_variables().values())

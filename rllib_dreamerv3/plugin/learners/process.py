@@ -32,7 +32,7 @@ class LearnerProcess:
     learner: DreamerV3Learner
 
     def address(self) -> str:
-        """Returns a free network address of this machine, ``host:port``."""
+        """Return a free network address of this machine, ``host:port``."""
         host = ray.util.get_node_ip_address()
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as free:
             free.bind((host, 0))
@@ -40,7 +40,7 @@ class LearnerProcess:
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     def build(self, config: Any, module_spec: Any, addresses: Sequence[str], index: int) -> None:
-        """Builds the learner; several wait for each other.
+        """Build the learner; several wait for each other.
 
         Args:
             config: A ``DreamerV3Config``.
@@ -60,7 +60,7 @@ class LearnerProcess:
         self.learner.build()
 
     def update(self, columns: Columns, timesteps: Mapping[str, Any]) -> Columns:
-        """Runs one update with a part of the batch, see :meth:`DreamerV3Learner.update`."""
+        """Run one update with a part of the batch, see :meth:`DreamerV3Learner.update`."""
         steps = self.learner.config.records_per_update
         batch = MultiAgentBatch({DEFAULT_MODULE_ID: SampleBatch(columns)}, env_steps=steps)
         return self.learner.update(batch, timesteps=dict(timesteps))
@@ -73,7 +73,7 @@ class LearnerProcess:
 
 
 def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any]:
-    """Starts ``num_learners`` processes with the same networks.
+    """Start ``num_learners`` processes with the same networks.
 
     Args:
         config: A ``DreamerV3Config`` with ``num_learners`` of at least 1.
@@ -116,7 +116,7 @@ def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any
 
 
 def _when_placed(calls: list[ray.ObjectRef], cpus: float, config: Any) -> list[str]:
-    """Returns the results of calls; logs a warning if Ray takes long to place the processes."""
+    """Return the results of calls; log a warning if Ray takes long to place the processes."""
     _, waiting = ray.wait(calls, num_returns=len(calls), timeout=_PLACING_S)
     if waiting:
         free = ray.available_resources()
@@ -134,7 +134,7 @@ def _when_placed(calls: list[ray.ObjectRef], cpus: float, config: Any) -> list[s
 
 
 def stop(actors: Sequence[Any]) -> None:
-    """Kills processes."""
+    """Kill processes."""
     for actor in actors:
         ray.kill(actor)
 

@@ -49,7 +49,7 @@ class DreamerV3RLModule(RLModule):
     framework = "tf2"
 
     def setup(self) -> None:
-        """Builds codecs and networks from spaces and ``model_config``.
+        """Build codecs and networks from spaces and ``model_config``.
 
         Raises:
             SpaceError: If a space is not supported.
@@ -76,16 +76,16 @@ class DreamerV3RLModule(RLModule):
         return self.model.policy
 
     def share_networks_of(self, other: "DreamerV3RLModule") -> None:
-        """Replaces the networks by those of a complete module, instead of copying its weights."""
+        """Replace the networks by those of a complete module, instead of copying its weights."""
         self.model = other.model.acting
 
     def to(self, device: Any) -> "DreamerV3RLModule":
-        """Does nothing, as TensorFlow places operations. RLlib calls this on every module."""
+        """Do nothing, as TensorFlow places operations. RLlib calls this on every module."""
         del device
         return self
 
     def get_initial_state(self) -> dict[str, np.ndarray]:
-        """Returns the state of one environment before its episode, without batch axis."""
+        """Return the state of one environment before its episode, without batch axis."""
         state = self.policy.initial_state(1)
         return {key: x[0] for key, x in state._asdict().items()} | {_IS_FIRST: np.asarray(True)}
 
@@ -105,7 +105,7 @@ class DreamerV3RLModule(RLModule):
         }
 
     def _read(self, batch: dict[str, Any]) -> tuple[Any, dict[str, np.ndarray], np.ndarray]:
-        """Returns observations ``[B, ...]``, states, and where episodes begin ``[B]``.
+        """Return observations ``[B, ...]``, states, and where episodes begin ``[B]``.
 
         Raises:
             ValueError: If one of them is missing from the batch, or has another shape.
@@ -162,12 +162,12 @@ class DreamerV3RLModule(RLModule):
         inference_only: bool = False,
         **kwargs: Any,
     ) -> Weights:
-        """Returns copies of the parameters by name; only the acting part if ``inference_only``."""
+        """Return copies of the parameters by name; only the acting part if ``inference_only``."""
         acting_only = inference_only and isinstance(self.model, DreamerModel)
         return get_weights(self.model.acting if acting_only else self.model)
 
     def set_state(self, state: Weights) -> None:
-        """Assigns parameters by name.
+        """Assign parameters by name.
 
         Raises:
             ValueError: If the state belongs to another model. Nothing changes then.
@@ -182,7 +182,7 @@ class DreamerV3RLModule(RLModule):
         filesystem: Any = None,
         use_msgpack: bool = False,
     ) -> str:
-        """Saves the parameters in a plain file, with RLlib's description of the module."""
+        """Save the parameters in a plain file, with RLlib's description of the module."""
         path = path or Path(tempfile.mkdtemp())
         location = CheckpointLocation.of(path, filesystem)
         weights = self._files()
@@ -195,7 +195,7 @@ class DreamerV3RLModule(RLModule):
     def restore_from_path(
         self, path: Any, *, component: str | None = None, filesystem: Any = None, **kwargs: Any
     ) -> None:
-        """Restores the parameters.
+        """Restore the parameters.
 
         Raises:
             CheckpointError: If the file is missing, damaged or of another model.

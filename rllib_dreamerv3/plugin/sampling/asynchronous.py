@@ -24,7 +24,7 @@ class BackgroundWork:
     """
 
     def __init__(self, work: Callable[[], None], pause: Callable[[], None]):
-        """Starts an idle thread.
+        """Start an idle thread.
 
         Args:
             work: The task. Its exceptions end the repetition, and are raised in the caller on exit
@@ -39,7 +39,7 @@ class BackgroundWork:
 
     @contextmanager
     def busy(self) -> Iterator[None]:
-        """Repeats the task in the background inside the context."""
+        """Repeat the task in the background inside the context."""
         self._busy.set()
         try:
             yield
@@ -107,7 +107,7 @@ class AsynchronousSampler(RemoteSampler):
         get_weights: Callable[[], Any],
         **kwargs: Any,
     ):
-        """Takes over a group, see :class:`RemoteSampler`.
+        """Take over a group, see :class:`RemoteSampler`.
 
         Args:
             *args: Of the base class.
@@ -130,7 +130,7 @@ class AsynchronousSampler(RemoteSampler):
         self._background = BackgroundWork(self._receive_and_send, self._wait_for_first)
 
     def collect(self, request: SampleRequest) -> list[RecordChunk]:
-        """Takes arrived answers and requests more; waits only if no update is due."""
+        """Take arrived answers and request more; wait only if no update is due."""
         self._request = request
         self._renew_weights()
         self._receive_and_send()
@@ -144,10 +144,10 @@ class AsynchronousSampler(RemoteSampler):
         return [chunk for answer, _ in taken for chunk in answer.chunks]
 
     def send_weights(self) -> None:
-        """Does nothing: requests carry the weights."""
+        """Do nothing: requests carry the weights."""
 
     def while_busy(self, request: SampleRequest) -> AbstractContextManager[None]:
-        """Takes answers and requests more in the background.
+        """Take answers and request more in the background.
 
         The next :meth:`collect` returns the records. The context raises its errors on exit.
         """
@@ -157,7 +157,7 @@ class AsynchronousSampler(RemoteSampler):
         return self._background.busy()
 
     def results(self) -> dict[str, float]:
-        """Adds records in flight and the age of weights (``weights_age_max``, in updates)."""
+        """Add records in flight and the age of weights (``weights_age_max``, in updates)."""
         oldest, self._oldest_weights = self._oldest_weights, 0
         return {
             **super().results(),
@@ -192,7 +192,7 @@ class AsynchronousSampler(RemoteSampler):
         self._awaited = [requests[0].answer for requests in self._requests.values()]
 
     def _send_more(self, healthy: list[int], request: SampleRequest, broadcast: _Broadcast) -> None:
-        """Sends requests up to the limit, first to the env runners with the fewest."""
+        """Send requests up to the limit, first to the env runners with the fewest."""
         taken = sum(len(chunk) for answer, _ in self._taken for chunk in answer.chunks)
         room = request.room - taken - self.records_in_flight
         for waiting in range(self._max_requests):
@@ -215,7 +215,7 @@ class AsynchronousSampler(RemoteSampler):
                 self._taken.append((good, updates))
 
     def _renew_weights(self) -> None:
-        """Replaces the weights that new requests carry, if they are too old."""
+        """Replace the weights that new requests carry, if they are too old."""
         request, last = self._request, self._broadcast
         assert request is not None
         # Fewer updates than before: the learner's state was restored.

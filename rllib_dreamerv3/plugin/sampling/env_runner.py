@@ -82,11 +82,11 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
 
     @property
     def incarnation(self) -> tuple[int, ...]:
-        """Identifies a restarted process; empty if this process was not restarted."""
+        """Identify a restarted process; empty if this process was not restarted."""
         return self._seed_key.incarnation
 
     def get_spaces(self) -> dict[str, tuple[gym.Space, gym.Space]]:
-        """Returns the spaces of the vector environment, of a single one, and of the module."""
+        """Return the spaces of the vector environment, of a single one, and of the module."""
         if self.env is None:
             return self.spaces
         single = (self.env.single_observation_space, self.env.single_action_space)
@@ -97,7 +97,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         }
 
     def make_env(self) -> None:
-        """Creates the vector environment; raises as :func:`make_environments`."""
+        """Create the vector environment; raise as :func:`make_environments`."""
         if self.env is not None:
             with suppress(Exception):  # It may be broken.
                 self.env.close()
@@ -124,7 +124,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         random_actions: bool = False,
         force_reset: bool = False,
     ) -> list[RecordChunk]:
-        """Steps all environments.
+        """Step all environments.
 
         Args:
             num_timesteps: Minimum number of env steps of all environments together. By default one
@@ -189,7 +189,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         num_records: int | None,
         random_actions: bool,
     ) -> tuple[list[RecordChunk], int]:
-        """Returns chunks, and the number of episodes that ended."""
+        """Return chunks, and the number of episodes that ended."""
         if self._needs_initial_reset:
             self._start_streams()
         env_steps = records = episodes = 0
@@ -217,7 +217,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         return chunks + self._streams.take(), episodes
 
     def _choose(self, random_actions: bool) -> np.ndarray:
-        """Returns action vectors ``[N, A]`` for the current observations."""
+        """Return action vectors ``[N, A]`` for the current observations."""
         if random_actions and not self._stores_latents:
             # The policy does not see this observation, so its state is invalid from here on.
             self._policy_state = None
@@ -252,7 +252,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         }
 
     def _step(self, action: np.ndarray) -> int | None:
-        """Steps all environments; returns how many episodes ended, or None after a failure."""
+        """Step all environments; return how many episodes ended, or None after a failure."""
         env_action = self.module.actions.decode(action)
         result = self._try_env_step(env_action)
         if isinstance(result, str) and result == ENV_STEP_FAILURE:
@@ -280,7 +280,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
     def _begin_next(
         self, observation: Any, infos: Sequence[dict[str, Any]], ended: np.ndarray
     ) -> None:
-        """Writes the last records of episodes whose environments have reset themselves."""
+        """Write the last records of episodes whose environments have reset themselves."""
         state = self._policy_state
         if self._stores_latents:
             # No action is taken here, but a sequence may start from this record's latents.
@@ -297,7 +297,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
             self._episode_callbacks.begin_next(observation, infos, np.flatnonzero(ended).tolist())
 
     def begin_generation(self, generation: int) -> None:
-        """Ends the running streams; the next ones use the seeds of the given generation.
+        """End the running streams; the next ones use the seeds of the given generation.
 
         Args:
             generation: The algorithm's counter, see :class:`SeedKey`.
@@ -306,7 +306,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         self._needs_initial_reset = True
 
     def _start_streams(self) -> None:
-        """Resets all environments and starts new streams."""
+        """Reset all environments and start new streams."""
         self._streams = Streams(self._seed_key.stream_prefix(), self.num_envs)
         self._policy_state = None
         seeds, noise = self._seed_key.seeds(self.config.seed, self.num_envs)
@@ -330,7 +330,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         terminated: np.ndarray,
         truncated: np.ndarray,
     ) -> Columns:
-        """Returns the columns ``[N, ...]`` of the current records, without the action."""
+        """Return the columns ``[N, ...]`` of the current records, without the action."""
         assert self._bounds is not None
         reward = np.asarray(reward, np.float32)
         if not np.isfinite(reward).all():

@@ -29,7 +29,7 @@ def is_registered_with_tune(env: Any) -> bool:
 
 
 def register_class(env: str) -> bool:
-    """Registers an environment named ``module:Class`` with RLlib.
+    """Register an environment named ``module:Class`` with RLlib.
 
     Args:
         env: An environment's name. Its module is imported here and in each env runner.
@@ -47,7 +47,7 @@ def register_class(env: str) -> bool:
 
 
 def register_spec(env: str) -> None:
-    """Makes an id that this process registered with Gymnasium available in Ray's processes.
+    """Make an id that this process registered with Gymnasium available in Ray's processes.
 
     They import neither the user's script nor its imports. Gymnasium's own ids and benchmarks are
     available everywhere.
@@ -68,7 +68,7 @@ def _is_gymnasiums(spec: EnvSpec) -> bool:
 
 
 def _spec_of(creator: Any) -> EnvSpec | None:
-    """Returns the spec that :func:`register_spec` registered; None for another function."""
+    """Return the spec that :func:`register_spec` registered; None for another function."""
     if isinstance(creator, partial) and creator.func is _make_spec:
         spec: EnvSpec = creator.args[0]
         return spec
@@ -86,7 +86,7 @@ def _make_spec(spec: EnvSpec, env_config: Mapping[str, Any]) -> gym.Env:
 
 
 def check_spaces(config: Any, env: VectorEnv) -> None:
-    """Checks ``observation_space``, ``action_space`` and ``action_mask_key``.
+    """Check ``observation_space``, ``action_space`` and ``action_mask_key``.
 
     Args:
         config: A config; all three may be unset.
@@ -114,7 +114,7 @@ def check_spaces(config: Any, env: VectorEnv) -> None:
 
 
 def autoreset_mode(env: VectorEnv, name: object) -> AutoresetMode:
-    """Returns an environment's autoreset mode, NEXT_STEP or SAME_STEP.
+    """Return an environment's autoreset mode, NEXT_STEP or SAME_STEP.
 
     Args:
         env: The environment; NEXT_STEP if its metadata has no mode.
@@ -136,7 +136,7 @@ def autoreset_mode(env: VectorEnv, name: object) -> AutoresetMode:
 def last_observations(
     env: VectorEnv, observation: Any, infos: Sequence[dict[str, Any]], ended: np.ndarray
 ) -> tuple[Any, Sequence[dict[str, Any]]]:
-    """Restores the last observations of episodes from the infos of an environment with SAME_STEP.
+    """Restore the last observations of episodes from the infos of an environment with SAME_STEP.
 
     Args:
         env: The environment.
@@ -166,7 +166,7 @@ def last_observations(
 
 
 def env_context(config: Any, worker_index: int, num_workers: int | None = None) -> EnvContext:
-    """Returns the context with which an env runner creates its environments.
+    """Return the context with which an env runner creates its environments.
 
     Args:
         config: Of training or of evaluation.
@@ -184,7 +184,7 @@ def env_context(config: Any, worker_index: int, num_workers: int | None = None) 
 
 
 def make_environments(config: Any, context: EnvContext) -> VectorEnv:
-    """Creates the environments of one env runner; benchmarks get the papers' preprocessing.
+    """Create the environments of one env runner; benchmarks get the papers' preprocessing.
 
     Args:
         config: A validated config.
@@ -225,7 +225,7 @@ def _make(config: Any, context: EnvContext) -> VectorEnv:
 
 
 def make_vector(env: Any, n: int, context: EnvContext) -> VectorEnv:
-    """Creates a custom vector environment.
+    """Create a custom vector environment.
 
     Args:
         env: An id with a ``vector_entry_point``, or the class or function of a vector environment.
@@ -255,7 +255,7 @@ def _make_checked(env: Any, context: EnvContext) -> CheckedEnv:
 
 
 def make_single(env: Any, context: EnvContext) -> gym.Env:
-    """Creates one environment that is not a benchmark, without wrappers.
+    """Create one environment that is not a benchmark, without wrappers.
 
     Args:
         env: A name, a class or a function.
@@ -277,7 +277,7 @@ def make_single(env: Any, context: EnvContext) -> gym.Env:
 
 
 def _creator(env: Any) -> Callable[[EnvContext], Any] | None:
-    """Returns the function that creates an environment; None for an id of Gymnasium."""
+    """Return the function that creates an environment; None for an id of Gymnasium."""
     if is_registered_with_tune(env):
         return _global_registry.get(ENV_CREATOR, env)
     return env if callable(env) else None

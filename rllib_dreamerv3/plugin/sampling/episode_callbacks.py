@@ -28,7 +28,7 @@ class RecentBuffer(InfiniteLookbackBuffer):
     """Keeps only the last entries, but has the length of all that were added."""
 
     def __init__(self, name: str, kept: int, space: gym.Space | None = None):
-        """Starts empty.
+        """Start empty.
 
         Args:
             name: Name of an entry in errors.
@@ -48,7 +48,7 @@ class RecentBuffer(InfiniteLookbackBuffer):
         return self._dropped + super().__len__()
 
     def finalize(self) -> None:
-        """Turns all entries into one array.
+        """Turn all entries into one array.
 
         Raises:
             IndexError: If some have been dropped.
@@ -57,7 +57,7 @@ class RecentBuffer(InfiniteLookbackBuffer):
         super().finalize()
 
     def get(self, indices: Any = None, **kwargs: Any) -> Any:
-        """Returns entries by their index in the complete episode.
+        """Return entries by their index in the complete episode.
 
         Raises:
             IndexError: If one of them has been dropped.
@@ -75,7 +75,7 @@ class RecentBuffer(InfiniteLookbackBuffer):
         return super().get(indices, **kwargs)
 
     def _index(self, i: int) -> int:
-        """Returns the index of an entry among those kept."""
+        """Return the index of an entry among those kept."""
         if (i < 0 and i + len(self) >= self._dropped) or i >= self._dropped:
             return i - self._dropped if i >= 0 else i
         if i < -len(self):
@@ -99,7 +99,7 @@ class RecentEpisode(SingleAgentEpisode):
 
 
 def call_callbacks(runner: SingleAgentEnvRunner, event: str, **arguments: Any) -> None:
-    """Calls the callbacks of an env runner.
+    """Call the callbacks of an env runner.
 
     Args:
         runner: The env runner.
@@ -128,13 +128,13 @@ class EpisodeCallbacks:
     """Follows the running episodes of an env runner and calls the callbacks."""
 
     def __init__(self, runner: SingleAgentEnvRunner):
-        """Attaches to an env runner; callbacks are called from its first reset on."""
+        """Attach to an env runner; callbacks are called from its first reset on."""
         self._runner = runner
         self._episodes: list[RecentEpisode] = []
 
     @classmethod
     def if_wanted(cls, runner: SingleAgentEnvRunner) -> "EpisodeCallbacks | None":
-        """Attaches to an env runner if any callback for an episode event is configured."""
+        """Attach to an env runner if any callback for an episode event is configured."""
         overridden = any(
             getattr(type(callback), event) is not getattr(RLlibCallback, event)
             for callback in runner._callbacks
@@ -156,7 +156,7 @@ class EpisodeCallbacks:
         truncateds: Any,
         infos: Sequence[dict[str, Any]],
     ) -> None:
-        """Adds one step to every environment's episode, or begins the next one.
+        """Add one step to every environment's episode, or begin the next one.
 
         Args:
             observations: Of all environments; where an episode ends, its last one.
@@ -188,7 +188,7 @@ class EpisodeCallbacks:
     def begin_next(
         self, observations: Any, infos: Sequence[dict[str, Any]], ended: Sequence[int]
     ) -> None:
-        """Begins the next episodes of environments that reset themselves in the same step."""
+        """Begin the next episodes of environments that reset themselves in the same step."""
         observation_list = unbatch(observations)
         for i in ended:
             self._begin(i, observation_list[i], infos[i])

@@ -25,7 +25,7 @@ from rllib_dreamerv3.records import REWARD, EndedEpisode, RecordChunk
 
 
 def clip_rewards(chunk: RecordChunk, clip: bool | float | None) -> RecordChunk:
-    """Clips the rewards of records for training.
+    """Clip the rewards of records for training.
 
     Args:
         chunk: Records as they were sampled; not changed.
@@ -55,7 +55,7 @@ class EpisodeStatistics:
     """
 
     def __init__(self, size: int):
-        """Starts empty.
+        """Start empty.
 
         Args:
             size: Number of episodes to keep.
@@ -66,7 +66,7 @@ class EpisodeStatistics:
         self._ended.extend(episodes)
 
     def results(self) -> dict[str, Any]:
-        """Computes the metrics of the episodes, under RLlib's names.
+        """Compute the metrics of the episodes, under RLlib's names.
 
         Returns:
             Mean, minimum and maximum of return and length, mean duration in seconds, the last
@@ -107,6 +107,6 @@ class EpisodeStatistics:
         return list(self._ended)
 
     def set_state(self, state: Iterable[Iterable[Any]]) -> None:
-        """Restores the result of :meth:`get_state`; older checkpoints have returns and lengths."""
+        """Restore the result of :meth:`get_state`; older checkpoints have returns and lengths."""
         self._ended.clear()
         self._ended.extend(EndedEpisode(*episode) for episode in state)

@@ -11,7 +11,7 @@ class ConsecutiveFailures:
     """
 
     def __init__(self, tolerated: int):
-        """Starts at zero.
+        """Start at zero.
 
         Args:
             tolerated: Failures in a row that do not end the run.
@@ -20,12 +20,12 @@ class ConsecutiveFailures:
         self.count = 0
 
     def failed(self) -> bool:
-        """Counts a failure; returns whether the limit is exceeded."""
+        """Count a failure; return whether the limit is exceeded."""
         self.count, self._steps = self.count + 1, 0
         return self.count > self._tolerated
 
     def succeeded(self, env_steps: int, episodes: int) -> None:
-        """Records env steps without a failure, and the number of episodes that ended in them."""
+        """Record env steps without a failure, and the number of episodes that ended in them."""
         self._steps += env_steps
         if episodes or self._steps >= _FORGIVEN_AFTER:
             self.count = self._steps = 0

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 
 def name_of(worker_index: int, *, evaluation: bool) -> str:
-    """Returns an env runner's name in messages."""
+    """Return an env runner's name in messages."""
     kind = "Evaluation env runner" if evaluation else "Env runner"
     return f"{kind} {worker_index}"
 
@@ -65,7 +65,7 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
             rllib_env_runner.get_device = get_device
 
     def _try_env_reset(self, *, seed: Any = None, options: Any = None) -> tuple[Any, Any]:
-        """Resets the environments; recreates them if that fails.
+        """Reset the environments; recreate them if that fails.
 
         Raises:
             EnvironmentDataError: If they return values that their spaces do not declare, which
@@ -83,7 +83,7 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
                 self._note_failure("reset", error)
 
     def _try_env_step(self, actions: Any) -> Any:
-        """Steps the environments; recreates them if that fails.
+        """Step the environments; recreate them if that fails.
 
         Returns:
             The result of ``step()``, or ``ENV_STEP_FAILURE``.

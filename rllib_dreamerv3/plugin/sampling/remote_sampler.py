@@ -90,7 +90,7 @@ class RemoteSampler(Sampler):
         timeout_s: float | None,
         tolerated_failures: int,
     ):
-        """Takes over a group.
+        """Take over a group.
 
         Args:
             group: The env runners.
@@ -128,7 +128,7 @@ class RemoteSampler(Sampler):
         return [self._machines[index] for index in healthy]
 
     def _healthy(self) -> list[int]:
-        """Returns indices of healthy env runners; drops requests to removed ones.
+        """Return indices of healthy env runners; drop requests to removed ones.
 
         Raises:
             EnvironmentFailedError: If all env runners have died and Ray does not restart them.
@@ -148,14 +148,14 @@ class RemoteSampler(Sampler):
         state: dict[str, Any] | None = None,
         updates: int = 0,
     ) -> None:
-        """Sends one request to an env runner, optionally with a state to set first."""
+        """Send one request to an env runner, optionally with a state to set first."""
         actor = self._manager.actors()[index]
         answer = actor.apply.remote(_sample, arguments=request.arguments, state=state)
         call = PendingCall(answer, time.monotonic(), request.records, updates)
         self._requests.setdefault(index, deque()).append(call)
 
     def _receive(self, index: int) -> Answer | None:
-        """Returns an env runner's next answer; None if it has not arrived or the call failed."""
+        """Return an env runner's next answer; None if it has not arrived or the call failed."""
         request = self._requests[index][0]
         ready, _ = ray.wait([request.answer], timeout=0)
         if not ready:
@@ -183,7 +183,7 @@ class RemoteSampler(Sampler):
         return answer
 
     def _pop(self, index: int) -> None:
-        """Removes an env runner's first request; the timeout of the next one begins now."""
+        """Remove an env runner's first request; the timeout of the next one begins now."""
         requests = self._requests[index]
         requests.popleft()
         if requests:
@@ -192,7 +192,7 @@ class RemoteSampler(Sampler):
             del self._requests[index]
 
     def _check_timeout(self, index: int, request: PendingCall) -> None:
-        """Replaces an env runner whose answer has timed out."""
+        """Replace an env runner whose answer has timed out."""
         silent_s = time.monotonic() - request.asked_at
         if self._timeout_s is None or silent_s < self._timeout_s:
             return
@@ -207,7 +207,7 @@ class RemoteSampler(Sampler):
         self._kill(index, f"{doing}. It did not answer within {self._timeout_s:g} s")
 
     def find_restarted(self) -> list[int]:
-        """Returns indices of recreated or added env runners, without waiting for any.
+        """Return indices of recreated or added env runners, without waiting for any.
 
         They have no weights yet, and the seeds of a restart.
 
@@ -242,7 +242,7 @@ class RemoteSampler(Sampler):
         return back
 
     def _find_added(self) -> list[int]:
-        """Returns indices of env runners added since the last call; drops removed ones."""
+        """Return indices of env runners added since the last call; drop removed ones."""
         indices = self._manager.actor_ids()
         new = [index for index in indices if index not in self._failures]
         self._failures = {
@@ -254,9 +254,9 @@ class RemoteSampler(Sampler):
     def call_remote(
         self, method: str, arguments: dict[str, Any], only: list[int] | None = None
     ) -> None:
-        """Calls env runners after their pending requests, whose records are dropped.
+        """Call env runners after their pending requests, whose records are dropped.
 
-        Does not wait beyond the timeout: slower env runners run the call later.
+        Do not wait beyond the timeout: slower env runners run the call later.
         """
         if only is None:
             self._requests.clear()
@@ -277,7 +277,7 @@ class RemoteSampler(Sampler):
         self._mark_lost(index, f"{why} and is replaced", None)
 
     def _mark_lost(self, index: int, why: str, error: Exception | None) -> None:
-        """Marks an env runner as lost.
+        """Mark an env runner as lost.
 
         Raises:
             EnvironmentFailedError: If failures are not to be ignored, or were too many.
@@ -295,14 +295,14 @@ class RemoteSampler(Sampler):
 
 
 def _death(error: Exception) -> str:
-    """Describes an env runner's death in one line; Ray's own message fills a screen."""
+    """Describe an env runner's death in one line; Ray's own message fills a screen."""
     return f"its process has died ({type(error).__name__})"
 
 
 def _sample(
     runner: DreamerV3EnvRunner, *, arguments: dict[str, Any], state: dict[str, Any] | None
 ) -> Answer | CallbackFailedError | EnvironmentDataError:
-    """Samples in an env runner's process. On failure, posts the error for the driver."""
+    """Sample in an env runner's process. On failure, post the error for the driver."""
     try:
         if state is not None:
             runner.set_state(state)

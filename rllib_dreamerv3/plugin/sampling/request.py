@@ -40,7 +40,7 @@ def next_request(
     pending_updates: int,
     missing: int,
 ) -> SampleRequest:
-    """Builds the next request from the state of a run.
+    """Build the next request from the state of a run.
 
     Before updates begin, actions are uniformly random in the 2023 code, and those of the untrained
     policy in the 2025 code.

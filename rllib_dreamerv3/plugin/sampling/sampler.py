@@ -23,7 +23,7 @@ class Sampler(ABC):
     concurrent = False
 
     def __init__(self, group: EnvRunnerGroup):
-        """Takes over a group.
+        """Take over a group.
 
         Args:
             group: The env runners.
@@ -32,7 +32,7 @@ class Sampler(ABC):
 
     @abstractmethod
     def collect(self, request: SampleRequest) -> list[RecordChunk]:
-        """Returns records of env runners, in order for each stream.
+        """Return records of env runners, in order for each stream.
 
         Args:
             request: The request to send to env runners.
@@ -44,7 +44,7 @@ class Sampler(ABC):
         """
 
     def while_busy(self, request: SampleRequest) -> AbstractContextManager[None]:
-        """Returns a context in which the caller updates the networks, and must not use the sampler.
+        """Return a context in which the caller updates the networks, and must not use the sampler.
 
         A concurrent sampler sends requests in the background.
         """
@@ -52,20 +52,20 @@ class Sampler(ABC):
 
     @abstractmethod
     def send_weights(self) -> None:
-        """Sends the learner's weights to env runners, with their next request at the latest."""
+        """Send the learner's weights to env runners, with their next request at the latest."""
 
     @abstractmethod
     def take_metrics(self) -> list[ResultDict]:
-        """Returns env-runner metrics since the last call; empty if no env runner has answered."""
+        """Return env-runner metrics since the last call; empty if no env runner has answered."""
 
     def find_restarted(self) -> list[int]:
-        """Returns indices of recreated or added env runners, without waiting for any."""
+        """Return indices of recreated or added env runners, without waiting for any."""
         return []
 
     def call_remote(
         self, method: str, arguments: dict[str, Any], only: list[int] | None = None
     ) -> None:
-        """Calls a method of remote env runners, if there are any.
+        """Call a method of remote env runners, if there are any.
 
         Args:
             method: Name of a method of ``DreamerV3EnvRunner``.
@@ -75,7 +75,7 @@ class Sampler(ABC):
         return
 
     def results(self) -> dict[str, float]:
-        """Returns sampling metrics since the last results, by name."""
+        """Return sampling metrics since the last results, by name."""
         return {}
 
     @property
@@ -84,7 +84,7 @@ class Sampler(ABC):
         return []
 
     def stop(self) -> None:
-        """Ends remote env runners."""
+        """End remote env runners."""
         return
 
 
@@ -92,7 +92,7 @@ class LocalSampler(Sampler):
     """Steps the environments of the env runner in this process."""
 
     def __init__(self, group: EnvRunnerGroup, send_weights: Callable[[], None] | None):
-        """Takes over a group.
+        """Take over a group.
 
         Args:
             group: A group with only a local env runner.

@@ -21,14 +21,14 @@ _EXCEPTION = r"^[\w.]+(?:Error|Exception): .+$"
 
 
 def post_start_failure(text: str) -> None:
-    """Posts why this env runner could not be created."""
+    """Post why this env runner could not be created."""
     if this_actor():
         with suppress(Exception):
             _internal_kv_put(_reason_key(), text, overwrite=True)
 
 
 def take_start_failure() -> str | None:
-    """Returns and clears why an env runner could not be created; None if there is no reason."""
+    """Return and clears why an env runner could not be created; None if there is no reason."""
     with suppress(Exception):
         text = _internal_kv_get(_reason_key())
         if text:
@@ -39,7 +39,7 @@ def take_start_failure() -> str | None:
 
 @contextmanager
 def start_failures_reported(*, validate: bool) -> Iterator[None]:
-    """Raises the reason if env runners cannot be created inside, instead of RLlib's IndexError.
+    """Raise the reason if env runners cannot be created inside, instead of RLlib's IndexError.
 
     Args:
         validate: Whether to raise for any env runner; else only if RLlib itself raises.
@@ -68,7 +68,7 @@ def _not_created(reason: str) -> EnvironmentFailedError:
 
 @contextmanager
 def _without_rllibs_tracebacks() -> Iterator[list[str]]:
-    """Suppresses the two tracebacks that RLlib logs for each env runner it cannot create.
+    """Suppress the two tracebacks that RLlib logs for each env runner it cannot create.
 
     Yields:
         The suppressed messages, a list that grows.
@@ -90,7 +90,7 @@ def _without_rllibs_tracebacks() -> Iterator[list[str]]:
 
 
 def last_exception(tracebacks: Iterable[str]) -> str | None:
-    """Returns the last line of the form ``SomeError: message`` in tracebacks; None without one."""
+    """Return the last line of the form ``SomeError: message`` in tracebacks; None without one."""
     found = [line for text in tracebacks for line in re.findall(_EXCEPTION, text, re.MULTILINE)]
     return found[-1] if found else None
 

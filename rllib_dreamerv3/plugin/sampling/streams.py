@@ -18,7 +18,7 @@ class RunningEpisodes:
     """Accumulates returns, lengths and infos of the running episodes of N environments."""
 
     def __init__(self, num_envs: int):
-        """Begins an episode in each environment.
+        """Begin an episode in each environment.
 
         Args:
             num_envs: N.
@@ -32,7 +32,7 @@ class RunningEpisodes:
     def step(
         self, rewards: np.ndarray, is_first: np.ndarray, infos: Sequence[Mapping[str, Any]]
     ) -> None:
-        """Adds a step of each environment.
+        """Add a step of each environment.
 
         Args:
             rewards: ``[N]``.
@@ -46,7 +46,7 @@ class RunningEpisodes:
                 self._add_numbers(info, self._last[i], self._sum[i])
 
     def end(self, i: int) -> EndedEpisode:
-        """Ends the episode of an environment, and begins the next one."""
+        """End the episode of an environment, and begin the next one."""
         now = time.perf_counter()
         numbers = {name: (x, self._sum[i][name]) for name, x in self._last[i].items()}
         episode = EndedEpisode(
@@ -68,7 +68,7 @@ class RunningEpisodes:
 
 
 def _finite_number(value: Any) -> float | None:
-    """Returns a number, also one in an array without dimensions; None for anything else."""
+    """Return a number, also one in an array without dimensions; None for anything else."""
     if isinstance(value, np.ndarray) and not value.ndim:
         value = value[()]
     if not isinstance(value, float | int | np.integer | np.floating | np.bool_):
@@ -104,7 +104,7 @@ class SamplingTotals:
         self._seconds[TIME_BETWEEN_SAMPLING] += self._began - self._ended
 
     def end_call(self, env_steps: int, episodes: int) -> None:
-        """Marks the end of a call, with the actions executed and episodes ended in it."""
+        """Mark the end of a call, with the actions executed and episodes ended in it."""
         self._ended = time.perf_counter()
         self._seconds[SAMPLE_TIMER] += self._ended - self._began
         self.calls += 1
@@ -112,7 +112,7 @@ class SamplingTotals:
         self.episodes += episodes
 
     def mean_seconds(self) -> dict[str, float]:
-        """Returns the mean duration of calls and of the time between them, by RLlib's keys.
+        """Return the mean duration of calls and of the time between them, by RLlib's keys.
 
         At least one call must have ended.
         """
@@ -127,7 +127,7 @@ class Streams:
     """
 
     def __init__(self, prefix: str, num_envs: int):
-        """Starts new streams.
+        """Start new streams.
 
         Args:
             prefix: A name that no earlier stream has.
@@ -139,7 +139,7 @@ class Streams:
         self._begin()
 
     def add(self, columns: Columns, of: np.ndarray | None = None) -> None:
-        """Adds a record to every stream, or to some.
+        """Add a record to every stream, or to some.
 
         Args:
             columns: The records ``[N, ...]``.
@@ -151,11 +151,11 @@ class Streams:
         self._end += present
 
     def end_episode(self, i: int, episode: EndedEpisode) -> None:
-        """Adds an ended episode to the environment's next chunk."""
+        """Add an ended episode to the environment's next chunk."""
         self._ended[i].append(episode)
 
     def take(self, *, but_last: bool = False) -> list[RecordChunk]:
-        """Returns and clears the added records: one chunk per stream, or none.
+        """Return and clears the added records: one chunk per stream, or none.
 
         Args:
             but_last: Whether to omit the last addition. The streams must end then.

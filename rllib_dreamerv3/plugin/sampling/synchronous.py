@@ -24,7 +24,7 @@ class SynchronousSampler(RemoteSampler):
     """
 
     def __init__(self, group: EnvRunnerGroup, send_weights: Callable[[], None], **options: Any):
-        """Takes over a group.
+        """Take over a group.
 
         Args:
             group: The env runners.
@@ -36,7 +36,7 @@ class SynchronousSampler(RemoteSampler):
         self._all_asked_before = False
 
     def collect(self, request: SampleRequest) -> list[RecordChunk]:
-        """Samples once with each; ignores ``request.room``."""
+        """Sample once with each; ignore ``request.room``."""
         asked = [i for i in self._healthy() if i not in self._requests]
         for index in asked:
             self._send(index, request)

@@ -23,7 +23,7 @@ class Watchdog:
     """
 
     def __init__(self, env_runner: str, environment: object, patience_s: float):
-        """Starts watching.
+        """Start watching.
 
         Args:
             env_runner: Name of the env runner.
@@ -37,7 +37,7 @@ class Watchdog:
 
     @contextmanager
     def during(self, call: str) -> Iterator[None]:
-        """Watches a call, which runs inside the context.
+        """Watch a call, which runs inside the context.
 
         Args:
             call: ``__init__``, ``reset`` or ``step``.

@@ -15,7 +15,7 @@ from rllib_dreamerv3.startup.versions import versions
 
 
 def described(config: AlgorithmConfig) -> str:
-    """Describes a config as YAML, for reading only.
+    """Describe a config as YAML, for reading only.
 
     Args:
         config: Of any algorithm.
@@ -39,7 +39,7 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _options(config: AlgorithmConfig) -> dict[str, Any]:
-    """Returns all options by name: those of the table first, then RLlib's."""
+    """Return all options by name: those of the table first, then RLlib's."""
     rllibs = {name: x for name, x in sorted(config.to_dict().items()) if not name.startswith("_")}
     if isinstance(config, DreamerV3Config):
         own = {name: config.resolved(name) for name in OPTIONS}
@@ -52,7 +52,7 @@ def _options(config: AlgorithmConfig) -> dict[str, Any]:
 
 
 def _defaults(config: AlgorithmConfig) -> dict[str, Any]:
-    """Returns the default options of the config's variant."""
+    """Return the default options of the config's variant."""
     fresh = type(config)()
     if not isinstance(config, DreamerV3Config):
         return _options(fresh)
@@ -64,7 +64,7 @@ def _defaults(config: AlgorithmConfig) -> dict[str, Any]:
 
 
 def plain(value: Any) -> Any:
-    """Converts a value to YAML's own types; classes and functions to their names."""
+    """Convert a value to YAML's own types; classes and functions to their names."""
     if value is None or type(value) in (bool, int, float, str):
         return value
     if isinstance(value, Enum):

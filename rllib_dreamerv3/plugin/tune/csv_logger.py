@@ -30,7 +30,7 @@ class CompleteCSVLoggerCallback(CSVLoggerCallback):
         self._columns: dict[Trial, list[str]] = {}
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """Appends a row; rewrites the file atomically if there are new columns."""
+        """Append a row; rewrite the file atomically if there are new columns."""
         values = {key: value for key, value in result.items() if key != "config"}
         row = flatten_dict(values, delimiter="/")
         if NUM_ENV_STEPS_SAMPLED_LIFETIME in row:
@@ -51,12 +51,12 @@ class CompleteCSVLoggerCallback(CSVLoggerCallback):
             csv.writer(file).writerow(row.get(key, "") for key in columns)
 
     def log_trial_end(self, trial: Trial, failed: bool = False) -> None:
-        """Drops the trial's columns; if it continues, they are read from its file."""
+        """Drop the trial's columns; if it continues, they are read from its file."""
         self._columns.pop(trial, None)
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Returns the columns and the complete rows of a file; empty if it does not exist."""
+    """Return the columns and the complete rows of a file; empty if it does not exist."""
     if not path.exists():
         return [], []
     rows: list[list[str]] = []
@@ -78,7 +78,7 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
 
 
 def _replace(path: Path, columns: list[str], rows: list[list[str]]) -> None:
-    """Rewrites a file atomically, with empty cells for new columns."""
+    """Rewrite a file atomically, with empty cells for new columns."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "w", encoding="utf-8", newline="") as file:

@@ -65,7 +65,7 @@ class EnvStepsMLflowLoggerCallback(_ByEnvSteps, MLflowLoggerCallback):
 
 
 def _read_bytes(trial: Trial, path: str) -> bytes:
-    """Reads a trial's file, from its storage or this machine.
+    """Read a trial's file, from its storage or this machine.
 
     Raises:
         OSError: If it is in neither.

@@ -58,7 +58,7 @@ class RunFolderCallback(LoggerCallback):
         super().on_trial_start(iteration, trials, trial, **info)
 
     def log_trial_start(self, trial: Trial) -> None:
-        """Writes the config; reads the earlier results of a resumed trial."""
+        """Write the config; read the earlier results of a resumed trial."""
         self._drawn_at[trial] = time.monotonic()
         self._curves[trial] = _earlier_curve(trial) if trial.checkpoint else _new_curve(trial)
         try:
@@ -71,7 +71,7 @@ class RunFolderCallback(LoggerCallback):
             logger.exception("%s of %s could not be written.", CONFIG_FILE, trial)
 
     def log_trial_result(self, iteration: int, trial: Trial, result: dict[str, Any]) -> None:
-        """Adds the result to the curve, and draws it at most once a minute."""
+        """Add the result to the curve, and draw it at most once a minute."""
         if trial not in self._curves:
             self.log_trial_start(trial)
         self._curves[trial].add(result)
@@ -80,7 +80,7 @@ class RunFolderCallback(LoggerCallback):
             self._draw(trial)
 
     def log_trial_save(self, trial: Trial) -> None:
-        """Draws the curve: the trial may be about to be interrupted."""
+        """Draw the curve: the trial may be about to be interrupted."""
         if trial in self._curves and time.monotonic() >= self._draw_again_at:
             self._draw(trial)
 
@@ -103,7 +103,7 @@ def _new_curve(trial: Trial) -> Curve:
 
 
 def _earlier_curve(trial: Trial) -> Curve:
-    """Reads the results that a trial reported before it was interrupted."""
+    """Read the results that a trial reported before it was interrupted."""
     curve = _new_curve(trial)
     path = Path(trial.storage.trial_fs_path, EXPR_RESULT_FILE).as_posix()
     try:
@@ -127,7 +127,7 @@ def _draw_into(directory: Path, curves: Sequence[Curve]) -> None:
 
 
 def _config_of(trial: Trial) -> AlgorithmConfig | None:
-    """Returns the trial's complete config; None if the trainable is not an algorithm."""
+    """Return the trial's complete config; None if the trainable is not an algorithm."""
     trainable = trial.get_trainable_cls()
     if not hasattr(trainable, "get_default_config"):
         return None
@@ -135,7 +135,7 @@ def _config_of(trial: Trial) -> AlgorithmConfig | None:
 
 
 def _group(trial: Trial) -> str:
-    """Describes the options, except the seed, by which a trial differs from the others."""
+    """Describe the options, except the seed, by which a trial differs from the others."""
     varied = {
         name.rpartition("/")[2]: value
         for name, value in (trial.evaluated_params or {}).items()

@@ -24,7 +24,7 @@ class Trial:
     """Locations of a trial's results, checkpoints and log files."""
 
     def __init__(self, algorithm: Algorithm, options: Any):
-        """Attaches to an algorithm.
+        """Attach to an algorithm.
 
         Args:
             algorithm: May still be under construction.
@@ -54,7 +54,7 @@ class Trial:
         return Path(location.path if location and local else self._algorithm.logdir)
 
     def log_files(self, stdout: str | None, stderr: str | None) -> list[str | None]:
-        """Returns the paths of log files in the trial's directory, which it creates.
+        """Return the paths of log files in the trial's directory, which it creates.
 
         Args:
             stdout: Name of the file for standard output; None for that of the options.

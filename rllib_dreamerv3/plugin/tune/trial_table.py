@@ -11,7 +11,7 @@ from rllib_dreamerv3.startup.import_hooks import NAME
 def print_changed_options(
     print_config: Callable[..., None], reporter: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> None:
-    """Prints the changed options of a DreamerV3 trial; all would be 300 lines.
+    """Print the changed options of a DreamerV3 trial; all would be 300 lines.
 
     Args:
         print_config: Tune's own method.
