@@ -18,7 +18,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.errors import CheckpointError, ConfigError
+from rllib_dreamerv3.options.model_sizes import variant_of
+from rllib_dreamerv3.options.table import TRAINING
 from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS, UPDATES, History
 from rllib_dreamerv3.reports.run_files import read_text
 
@@ -137,6 +139,13 @@ def _read_options(path: Path, curve: Path) -> Mapping[str, Any]:
         raise CheckpointError(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(options, dict) or not isinstance(options.get("env"), str):
         raise CheckpointError(f'{path} must be a JSON object of options, with "env".')
+    try:
+        for name, row in TRAINING.items():
+            if options.get(name) is not None:
+                row.check(options[name])
+        variant_of(options.get("model_size") or "XS", options.get("variant"))
+    except ConfigError as error:
+        raise CheckpointError(f"{path}: {error}") from error
     return options
 
 

@@ -22,6 +22,7 @@ from rllib_dreamerv3.errors import CheckpointError, ConfigError
 from rllib_dreamerv3.options.model_sizes import variant_of
 from rllib_dreamerv3.options.table import TRAINING
 from rllib_dreamerv3.reports.episode_curve import EpisodeCurve
+from rllib_dreamerv3.reports.history import RESULTS_FILE
 from rllib_dreamerv3.reports.protocols import (
     Differences,
     Protocol,
@@ -127,7 +128,7 @@ def load_curves(task: str, paths: Iterable[Path]) -> list[EpisodeCurve]:
         if not path.exists():
             raise CheckpointError(f"There is no {path}.")
         curves = list(_curves_in(path))
-        ours = [curve for curve in curves if _protocol(task, curve) is not None]
+        ours = [x for x in curves if protocol_of_run(task, x.env, x.options) is not None]
         if not ours:
             envs = sorted({curve.env for curve in curves})
             raise CheckpointError(f"{path} has no run of {task}, but of {', '.join(envs)}.")
@@ -155,7 +156,7 @@ def judge(
     """
     groups: dict[tuple[Protocol, str, Differences], list[EpisodeCurve]] = {}
     for curve in curves:
-        protocol = _protocol(task, curve)
+        protocol = protocol_of_run(task, curve.env, curve.options)
         if protocol is None:
             raise CheckpointError(f"{curve.path} is a run of {curve.env}, not of {task}.")
         try:
@@ -198,13 +199,6 @@ def _judgement(
     return Judgement(protocol, settings, differ, tuple(curves), tuple(windows), tuple(unreached))
 
 
-def _protocol(task: str, curve: EpisodeCurve) -> Protocol | None:
-    try:
-        return protocol_of_run(task, curve.env, curve.options)
-    except ConfigError as error:
-        raise ConfigError(f"{curve.path}: {error}") from error
-
-
 def _verdict(mean: float, window: Window) -> Verdict:
     if abs(mean - window.mean) <= window.deviation:
         return "inside"
@@ -239,7 +233,7 @@ def _forgotten(curve: EpisodeCurve) -> Iterator[str]:
 def _curves_in(path: Path) -> Iterator[EpisodeCurve]:
     if path.is_file():
         yield EpisodeCurve.read(path)
-    elif files := sorted(file for file in path.glob("*.csv") if file.with_suffix(".json").exists()):
+    elif not (path / RESULTS_FILE).exists() and (files := sorted(path.glob("*.csv"))):
         yield from map(EpisodeCurve.read, files)
     else:
         for run in find_runs([path]):

@@ -4,6 +4,7 @@ import csv
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
 
@@ -117,7 +118,8 @@ def suite_and_task(env: str) -> tuple[Suite | None, str]:
     return None, ""
 
 
-def scores_of(file: str) -> dict[str, Published]:
+@cache
+def scores_of(file: str) -> Mapping[str, Published]:
     """Reads the scores of all tasks in a reference file.
 
     Args:
