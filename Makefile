@@ -23,10 +23,11 @@ format:
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-docs:  ## what is written from tables: of options, of losses, and of faults of environments
+docs:  ## what is written from tables: of options, of losses, of faults of environments, and of kept curves
 	$(PYTHON) docs/write_options.py
 	$(PYTHON) docs/write_losses.py
 	$(PYTHON) docs/write_environment_errors.py
+	$(PYTHON) docs/write_results.py
 
 site:  ## the documents as a site, in site/
 	$(PYTHON) -m mkdocs build --strict

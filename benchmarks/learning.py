@@ -7,36 +7,27 @@ r"""Learning curves of a tuned example in several environments, with several see
 Each run is one `rllib train file`. The same command continues runs that were ended before, from
 their last checkpoint, and leaves out those that are complete. --only-curves trains nothing.
 
-A run's curve is a CSV file with a row for each result in which training episodes have ended:
-env steps (actions, without their repeats), updates, seconds of training, the number of these
-episodes, their mean return and length, commit (of the checkout when the file is written), processor
-and number type. Results report means of the last episodes, as many as there are environments, so
-the mean is that of these episodes if as many have ended. The means of windows are printed.
+A run's curve is a CSV file with its options beside it, as rllib_dreamerv3/reports/episode_curve.py
+describes them, for `rllib reproduce TASK --runs`. The commit is that of the checkout when the file
+is written. Results report means of the last episodes, as many as there are environments, so the
+mean is that of these episodes if as many have ended. The means of windows are printed.
 """
 
 import argparse
-import csv
 import json
 import math
-import statistics
 import subprocess
-import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import rllib_dreamerv3
 from rllib_cli.experiment_files import from_file
-from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS, UPDATES, History
-
-COLUMNS = {
-    "env_steps": ENV_STEPS,
-    "updates": UPDATES,
-    "seconds": SECONDS,
-    "episodes": "env_runners/num_episodes",
-    "return": "env_runners/episode_return_mean",
-    "length": "env_runners/episode_len_mean",
-}
+from rllib_cli.seed_runs import SeedRun, history_in, slug, trial_in
+from rllib_dreamerv3.reports.episode_curve import EpisodeCurve
+from rllib_dreamerv3.reports.history import ENV_STEPS
+from rllib_dreamerv3.reports.protocols import environments
+from rllib_dreamerv3.reports.runs import given_options
 
 
 def main() -> None:
@@ -59,76 +50,47 @@ def main() -> None:
     (experiment,) = from_file(str(arguments.example))
     env_steps = arguments.env_steps or int(experiment.stop[ENV_STEPS])
     arguments.out.mkdir(parents=True, exist_ok=True)
+    episodes = environments({**experiment.config, **arguments.config})
     for env in arguments.envs or [experiment.config["env"]]:
         for seed in arguments.seeds:
             name = f"{slug(env)}_seed{seed}"
+            config = {
+                "metrics_num_episodes_for_smoothing": episodes,
+                **arguments.config,
+                "seed": seed,
+            }
             directory = arguments.storage_path.expanduser() / name
-            if not arguments.only_curves and last_step(directory) < env_steps:
-                config = {
-                    "metrics_num_episodes_for_smoothing": environments(experiment.config),
-                    **arguments.config,
-                    "seed": seed,
-                }
-                run(arguments.example, env, config, env_steps, directory)
-            rows = list(curve(directory))
-            write(arguments.out / f"{name}.csv", rows)
-            print(name, *windows(rows, arguments.window), flush=True)
+            run = SeedRun(str(arguments.example), env, config, env_steps, directory)
+            if not arguments.only_curves and not run.is_complete:
+                run.train()
+            found = curve(directory, arguments.out / f"{name}.csv")
+            found.write()
+            print(name, *windows(found, arguments.window), flush=True)
 
 
-def slug(env: str) -> str:
-    """``dm_control/finger-spin-v0`` -> ``finger_spin``."""
-    return env.rpartition("/")[2].rpartition("-v")[0].replace("-", "_").lower()
+def curve(directory: Path, path: Path) -> EpisodeCurve:
+    """Extracts the curve of the only trial in an experiment's directory.
 
-
-def environments(config: Mapping[str, Any]) -> int:
-    """Number of environments of a run, whose episodes may end at the same time."""
-    return max(1, config.get("num_env_runners", 0)) * config.get("num_envs_per_env_runner", 1)
-
-
-def run(example: Path, env: str, config: dict[str, Any], env_steps: int, directory: Path) -> None:
-    """Trains, or continues, one run; ends this program if that fails."""
-    command = [sys.executable, "-m", "rllib_cli.main", "train", "file", str(example)]
-    command += ["--env", env, "--config", json.dumps(config)]
-    command += ["--stop", json.dumps({ENV_STEPS: env_steps})]
-    command += ["--experiment-name", directory.name, "--storage-path", str(directory.parent)]
-    if directory.exists():
-        command.append("--resume")
-    if code := subprocess.run(command, check=False).returncode:
-        sys.exit(code)
-
-
-def history(directory: Path) -> History:
-    """Results of the only trial in an experiment's directory; empty if there are none."""
-    trials = [path.parent for path in directory.glob("*/result.json")]
-    return History.read(trials[0]) if trials else History()
-
-
-def last_step(directory: Path) -> float:
-    return history(directory).latest(ENV_STEPS, default=0.0)
-
-
-def curve(directory: Path) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a run's curve."""
-    found = history(directory)
+    Args:
+        directory: The experiment's directory.
+        path: Where the curve will be kept.
+    """
+    found, trial = history_in(directory), trial_in(directory)
+    options = given_options(trial) if trial else {}
     origin = {
         "commit": commit(),
         "processor": processor(),
         "compute_dtype": found.config.get("compute_dtype", ""),
     }
-    for row in found.rows(*COLUMNS.values()):
-        values = dict(zip(COLUMNS, row, strict=True))
-        if values["episodes"]:
-            yield {name: f"{x:.6g}" for name, x in values.items()} | origin
+    return EpisodeCurve.of_history(path, options, found, origin)
 
 
-def windows(rows: Iterable[Mapping[str, str]], size: int) -> Iterator[str]:
+def windows(curve: EpisodeCurve, size: int) -> Iterator[str]:
     """Yields the mean return of the episodes that ended in each window of env steps."""
-    found: dict[int, list[float]] = {}
-    for row in rows:
-        end = size * math.ceil(float(row["env_steps"]) / size)
-        found.setdefault(end, []).append(float(row["return"]))
-    for end, values in found.items():
-        yield f"({end - size:,}, {end:,}]: {statistics.mean(values):.1f}"
+    for begin in range(0, math.ceil(curve.end / size) * size, size):
+        mean: Any = curve.mean_return(begin, begin + size)
+        if mean is not None:
+            yield f"({begin:,}, {begin + size:,}]: {mean:.1f}"
 
 
 def commit() -> str:
@@ -143,13 +105,6 @@ def processor() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return ""
-
-
-def write(path: Path, rows: list[dict[str, Any]]) -> None:
-    with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*COLUMNS, "commit", "processor", "compute_dtype"])
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ ELSEWHERE = {
     "benchmarks/results/README.md": "results_measured.md",
     "benchmarks/results/speed.md": "results_speed.md",
     "tests/golden/README.md": "golden.md",
+    "RESULTS.md": "reproduced.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changes.md",
 }

@@ -14,6 +14,7 @@ from rllib_cli.commands.example import example
 from rllib_cli.commands.export import export
 from rllib_cli.commands.plot import plot
 from rllib_cli.commands.report import report
+from rllib_cli.commands.reproduce import reproduce
 from rllib_cli.commands.train import train
 from rllib_dreamerv3.startup.versions import versions
 
@@ -57,7 +58,8 @@ def cli() -> None:
     """Train and evaluate RLlib algorithms from files or options."""
 
 
-for command in (train, evaluate, example, check_env, doctor, dream, export, plot, report):
+_ALL = (train, evaluate, example, check_env, doctor, dream, export, plot, report, reproduce)
+for command in _ALL:
     cli.add_command(command)
 
 

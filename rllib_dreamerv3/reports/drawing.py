@@ -24,7 +24,7 @@ _MAX_POINTS = 400
 _INCHES, _SMALL_INCHES = (6.4, 3.4), (4.2, 2.3)
 # Values so many times the median flatten the others on a linear axis.
 _FLATTENING = 8
-_GREY = "#888888"
+GREY = "#888888"
 # Distinguishable with colour blindness, on white and on black (Okabe and Ito).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f7f7f")
 # Placeholder for the colour of the surrounding text, which is unknown while drawing.
@@ -85,11 +85,11 @@ def draw_returns(curves: Sequence[Curve], by: By = "steps") -> "Figure":
         The picture, for :func:`write_png` or :func:`as_svg`.
     """
     envs = list(dict.fromkeys(curve.env for curve in curves)) or [""]
-    figure = _figure(_INCHES[0], len(envs) * _INCHES[1])
+    figure = new_figure(_INCHES[0], len(envs) * _INCHES[1])
     colours = colours_of(curve.group for curve in curves)
     for axes, env in zip(figure.subplots(len(envs), 1, squeeze=False)[:, 0], envs, strict=True):
         lines = return_lines(curve for curve in curves if curve.env == env)
-        _draw(axes, lines, colours, by, env, "return")
+        draw_panel(axes, lines, colours, by, env, "return")
     return figure
 
 
@@ -118,9 +118,9 @@ def draw_lines(
     Returns:
         The picture.
     """
-    figure = _figure(*(_SMALL_INCHES if small else _INCHES))
+    figure = new_figure(*(_SMALL_INCHES if small else _INCHES))
     axes = figure.subplots()
-    _draw(axes, lines, colours, by, title, unit, legend=not small)
+    draw_panel(axes, lines, colours, by, title, unit, legend=not small)
     if all_sizes:
         _show_all_sizes(axes, lines)
     if by == "steps":
@@ -170,7 +170,8 @@ def as_svg(figure: "Figure", description: str) -> str:
     return svg.replace("<svg ", f'<svg role="img" aria-label="{description}" ', 1)
 
 
-def _figure(width: float, height: float) -> "Figure":
+def new_figure(width: float, height: float) -> "Figure":
+    """Creates an empty picture; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -179,7 +180,7 @@ def _figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def _draw(
+def draw_panel(
     axes: Any,
     lines: Sequence[Line],
     colours: Mapping[str, str],
@@ -188,6 +189,7 @@ def _draw(
     unit: str,
     legend: bool = True,
 ) -> None:
+    """Draws lines into axes; the arguments are those of :func:`draw_lines`."""
     scale, x_label = _x_axis(lines, by)
     for line in lines:
         _draw_line(axes, line, by, scale, colours[line.group])
@@ -195,7 +197,7 @@ def _draw(
     axes.set_ylabel(unit)
     # Escape dollar signs, which would begin a formula.
     axes.set_title(_plain(title), loc="left", fontsize="medium")
-    axes.grid(color=_GREY, alpha=0.25)
+    axes.grid(color=GREY, alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     if by == "steps":
         axes.xaxis.set_major_formatter(lambda x, _: f"{x:,.0f}")
@@ -240,19 +242,21 @@ def _show_all_sizes(axes: Any, lines: Sequence[Line]) -> None:
 
 
 def _draw_published(axes: Any, scores: Published, number: int) -> None:
-    style = {"color": _GREY, "linestyle": (":", "-.")[number % 2], "linewidth": 1.2}
+    style = {"color": GREY, "linestyle": (":", "-.")[number % 2], "linewidth": 1.2}
     left, right = axes.get_xlim()
     end = max(right, axes.dataLim.x1)
     steps = np.array(scores.steps)
     if len(steps) == 1 or steps[0] > end:
         # A single score, or one beyond the end of this run: draw a horizontal line.
-        label = f"{scores.label}: {scores.mean[-1]:g} at {steps[-1]:,.0f} env steps"
-        axes.axhline(scores.mean[-1], **style, label=label)
+        last = scores.windows[-1]
+        label = f"{scores.label}: {last.mean:.4g} at {last.end:,.0f} env steps"
+        axes.axhline(last.mean, **style, label=label)
     else:
-        mean, deviation = np.array(scores.mean), np.array(scores.deviation)
+        mean = np.array([window.mean for window in scores.windows])
+        deviation = np.array([window.deviation for window in scores.windows])
         axes.plot(steps, mean, **style, label=f"{scores.label} (±: {scores.seeds} seeds)")
         axes.fill_between(
-            steps, mean - deviation, mean + deviation, color=_GREY, alpha=0.12, linewidth=0
+            steps, mean - deviation, mean + deviation, color=GREY, alpha=0.12, linewidth=0
         )
     axes.set_xlim(left, right)
     axes.legend(frameon=False, fontsize="small")

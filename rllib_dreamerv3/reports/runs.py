@@ -104,7 +104,9 @@ class Run:
         if changed := self._config_file.get("changed"):
             return changed
         options = self.options
-        return {name: options.get(name) for name in _given(self.directory) if name in options}
+        return {
+            name: options.get(name) for name in given_options(self.directory) if name in options
+        }
 
 
 def find_runs(directories: Iterable[Path]) -> list[Run]:
@@ -149,7 +151,7 @@ def _groups(trials: list[Path]) -> dict[Path, str]:
     groups = {}
     for experiment in dict.fromkeys(trial.parent for trial in trials):
         members = [trial for trial in trials if trial.parent == experiment]
-        given = {trial: dict(flat(_given(trial))) for trial in members}
+        given = {trial: dict(flat(given_options(trial))) for trial in members}
         names = sorted({name for each in given.values() for name in each} - {"seed"})
         varied = [
             name for name in names if len({repr(each.get(name)) for each in given.values()}) > 1
@@ -166,13 +168,13 @@ def _title(trial: Path, groups: Mapping[Path, str]) -> str:
         return groups[trial]
     # Tune's names: DreamerV3_CartPole-v1_e9dfb_00001_1_seed=2_2026-11-28_17-26-58.
     number = re.search(r"_(\d{5})_", trial.name)
-    seed = _given(trial).get("seed")
+    seed = given_options(trial).get("seed")
     which = number[1] if number else trial.name
     return f"{groups[trial]}, {which}" + (f", seed={seed}" if seed is not None else "")
 
 
-def _given(trial: Path) -> dict[str, Any]:
-    """Returns the options that Tune gave to a trial."""
+def given_options(trial: Path) -> dict[str, Any]:
+    """Returns the options that Tune gave to a trial; empty without its ``params.json``."""
     try:
         given = json.loads(read_text(trial / _PARAMETERS_FILE, trial, _MAX_BYTES))
     except (OSError, ValueError, RecursionError, CheckpointError):

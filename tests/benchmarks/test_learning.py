@@ -1,16 +1,23 @@
 """Curves of runs of the command."""
 
+import json
+
 import learning
 from written_run import result, write_run
 
+from rllib_dreamerv3.reports.episode_curve import EpisodeCurve
 
-def test_a_curve_has_the_results_in_which_episodes_have_ended(tmp_path):
+
+def test_a_curve_is_kept_with_the_options_of_its_run(tmp_path):
     results = [result(steps, float(steps)) for steps in (100, 200, 300)]
     for one, ended in zip(results, (4, 0, 4), strict=True):
         one["env_runners"]["num_episodes"] = ended
-    write_run(tmp_path / "run" / "trial", results)
-    rows = list(learning.curve(tmp_path / "run"))
-    assert [(row["env_steps"], row["return"]) for row in rows] == [("100", "100"), ("300", "300")]
-    assert list(learning.windows(rows, 200)) == ["(0, 200]: 100.0", "(200, 400]: 300.0"]
-    assert learning.last_step(tmp_path / "run") == 300
-    assert learning.last_step(tmp_path / "none") == 0
+    options = {"env": "CartPole-v1", "seed": 3}
+    write_run(tmp_path / "run" / "trial", results, options)
+    curve = learning.curve(tmp_path / "run", tmp_path / "x_seed3.csv")
+    curve.write()
+    assert list(learning.windows(curve, 200)) == ["(0, 200]: 100.0", "(200, 400]: 300.0"]
+    assert EpisodeCurve.read(tmp_path / "x_seed3.csv").rows == curve.rows
+    assert json.loads((tmp_path / "x_seed3.json").read_text()) == options
+    head = (tmp_path / "x_seed3.csv").read_text().splitlines()[0]
+    assert head.endswith("length,commit,processor,compute_dtype")

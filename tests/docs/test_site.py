@@ -64,7 +64,7 @@ def site(tmp_path_factory):
 @pytest.mark.long
 def test_every_page_is_there_and_no_program(site):
     pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
-    assert pages | {"results_measured", "results_speed", "golden"} <= {
+    assert pages | {"results_measured", "results_speed", "reproduced", "golden"} <= {
         path.stem for path in site.glob("*.html")
     }
     assert not list(site.rglob("*.py"))

@@ -17,7 +17,7 @@ from rllib_dreamerv3.reports.drawing import (
     return_lines,
     write_png,
 )
-from rllib_dreamerv3.reports.published import Published
+from rllib_dreamerv3.reports.published import Published, Window
 
 
 def points(steps, values):
@@ -102,7 +102,8 @@ def test_no_data_draws_a_note():
 
 
 def test_published_scores_are_a_curve_or_a_level_beyond_the_run():
-    scores = Published("published", "s", (10.0, 50.0), (1.0, 4.0), (0.5, 0.5), 5)
+    windows = (Window(5, 15, (), 1.0, 0.5, 5), Window(45, 55, (), 4.0, 0.5, 5))
+    scores = Published("published", "s", windows)
     for end, expected in ((100, [1.0, 4.0]), (5, [4.0, 4.0])):
         lines = return_lines([curve([0, end], [0, 1])])
         (axes,) = draw_lines(lines, colours_of([""]), "steps", "t", published=[scores]).axes
