@@ -28,6 +28,7 @@ from rllib_dreamerv3.reports.episode_curve import EpisodeCurve
 from rllib_dreamerv3.reports.history import ENV_STEPS
 from rllib_dreamerv3.reports.protocols import environments
 from rllib_dreamerv3.reports.runs import given_options
+from rllib_dreamerv3.startup.system import processor
 
 
 def main() -> None:
@@ -69,7 +70,7 @@ def main() -> None:
 
 
 def curve(directory: Path, path: Path) -> EpisodeCurve:
-    """Extracts the curve of the only trial in an experiment's directory.
+    """Extract the curve of the only trial in an experiment's directory.
 
     Args:
         directory: The experiment's directory.
@@ -86,7 +87,7 @@ def curve(directory: Path, path: Path) -> EpisodeCurve:
 
 
 def windows(curve: EpisodeCurve, size: int) -> Iterator[str]:
-    """Yields the mean return of the episodes that ended in each window of env steps."""
+    """Yield the mean return of the episodes that ended in each window of env steps."""
     for begin in range(0, math.ceil(curve.end / size) * size, size):
         mean: Any = curve.mean_return(begin, begin + size)
         if mean is not None:
@@ -98,13 +99,6 @@ def commit() -> str:
     package = Path(rllib_dreamerv3.__file__).parent
     command = ["git", "-C", str(package), "rev-parse", "--short", "HEAD"]
     return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
-
-
-def processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return ""
 
 
 if __name__ == "__main__":

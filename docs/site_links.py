@@ -28,7 +28,7 @@ _LINK = re.compile(r"(?P<image>!?)\[(?P<text>[^\]]*)\]\((?P<path>[^)\s#:]+)(?P<a
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds the pages from elsewhere."""
+    """Add the pages from elsewhere."""
     for source, page in ELSEWHERE.items():
         path = _root(config) / source
         files.append(File.generated(config, page, abs_src_path=str(path)))
@@ -36,13 +36,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    """Changes the links of a page, and leaves out its contents, which the site shows beside it."""
+    """Change the links of a page, and leave out its contents, which the site shows beside it."""
     source = _SOURCES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     return with_links(_CONTENTS.sub("", markdown, 1), source, config.repo_url, _root(config))
 
 
 def with_links(markdown: str, source: str, repo_url: str | None, root: Path) -> str:
-    """Gives a page the links that it has in the site.
+    """Give a page the links that it has in the site.
 
     Args:
         markdown: The page.

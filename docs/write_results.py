@@ -72,7 +72,7 @@ def judgements() -> list[Judgement]:
 
 
 def results_page(found: Iterable[Judgement]) -> str:
-    """Returns the page as Markdown."""
+    """Return the page as Markdown."""
     parts = [_INTRODUCTION]
     for name, members in _groups(found).items():
         parts.append(f"\n## {_NAMES[name]}\n\n{_summary(members)}\n\n")
@@ -97,7 +97,7 @@ def results_page(found: Iterable[Judgement]) -> str:
 
 
 def write_pictures(found: Iterable[Judgement]) -> None:
-    """Writes the picture of each benchmark."""
+    """Write the picture of each benchmark."""
     for name, members in _groups(found).items():
         write_png(draw_judgements(members), _PICTURES / _picture(name))
 
@@ -122,7 +122,7 @@ def _summary(members: Iterable[Judgement]) -> str:
 
 
 def _rows(judgement: Judgement) -> Iterator[str]:
-    """Yields a row for each window; the last one has the verdict with all that belongs to it."""
+    """Yield a row for each window; the last one has the verdict with all that belongs to it."""
     first = f"{judgement.protocol.task} | {judgement.settings} ({_links(judgement)})"
     for each in judgement.windows:
         theirs = each.window
@@ -145,7 +145,7 @@ def _verdict(judgement: Judgement, each: JudgedWindow) -> str:
 
 
 def _settings(judgement: Judgement) -> str:
-    """Returns a sentence with all that differs from the protocol."""
+    """Return a sentence with all that differs from the protocol."""
     differ = [*judgement.differences.forbidding, *judgement.differences.others]
     said = f"**{judgement.protocol.task}, {judgement.settings}.**"
     example = f"`tuned_examples/{judgement.protocol.benchmark.example}.yaml`"

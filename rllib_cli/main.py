@@ -70,7 +70,7 @@ def version() -> None:
 
 
 def main() -> None:
-    """Runs the command and exits with its exit code: 2 for wrong input, 130 for Ctrl-C."""
+    """Run the command and exit with its exit code: 2 for wrong input, 130 for Ctrl-C."""
     # It reads a matplotlibrc of the working directory, which could make it start LaTeX.
     wrapt.register_post_import_hook(lambda matplotlib: matplotlib.rcdefaults(), "matplotlib")
     try:

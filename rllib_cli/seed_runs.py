@@ -36,7 +36,7 @@ class SeedRun:
         return history_in(self.directory).latest(ENV_STEPS, default=0.0) >= self.env_steps
 
     def train(self) -> None:
-        """Trains, or continues from the last checkpoint, in a process of its own.
+        """Train, or continue from the last checkpoint, in a process of its own.
 
         Raises:
             RunError: If the process fails, which has then said why; names the directory.
@@ -56,12 +56,12 @@ class SeedRun:
 
 
 def trial_in(directory: Path) -> Path | None:
-    """Returns the folder of the only trial in an experiment's directory; None without results."""
+    """Return the folder of the only trial in an experiment's directory; None without results."""
     return next((path.parent for path in directory.glob("*/result.json")), None)
 
 
 def history_in(directory: Path) -> History:
-    """Returns the results of the only trial in an experiment's directory; empty without any."""
+    """Return the results of the only trial in an experiment's directory; empty without any."""
     trial = trial_in(directory)
     return History.read(trial) if trial else History()
 

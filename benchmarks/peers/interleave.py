@@ -167,7 +167,7 @@ def check_options(parser: argparse.ArgumentParser, options: argparse.Namespace) 
 def print_table(numbers: Message, indent: str = "") -> None:
     """Print one name and its value a line; what is nested under a name is indented.
 
-    Lists are left to those who read JSON.
+    List are left to those who read JSON.
     """
     for name, value in numbers.items():
         label = indent + name

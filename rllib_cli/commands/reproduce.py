@@ -65,7 +65,7 @@ def reproduce(
 
     In each window of env steps with published returns, the mean of our seeds is "inside" if it
     differs from the mean of the authors' seeds by at most their standard deviation, otherwise
-    "above" or "below". The last window gives the verdict. Runs with other settings (variant, model
+    "above" or "below". The last window gives the verdict. Run with other settings (variant, model
     size, training ratio, environment) are shown without one.
     """
     if listed == bool(task):
@@ -100,7 +100,7 @@ def reproduce(
 
 
 def prescribed_options(protocol: "Protocol") -> Mapping[str, Any]:
-    """Returns the options of a protocol's tuned example."""
+    """Return the options of a protocol's tuned example."""
     from rllib_cli.experiment_files import from_file
 
     (experiment,) = from_file(protocol.benchmark.example)
@@ -121,7 +121,7 @@ def _train(
     config: Mapping[str, Any],
     storage_path: Path,
 ) -> list[Path]:
-    """Trains what is not complete yet; returns the directories of the runs."""
+    """Train what is not complete yet; return the directories of the runs."""
     from rllib_cli.experiment_files import from_file
     from rllib_cli.seed_runs import SeedRun
     from rllib_dreamerv3.reports.history import ENV_STEPS
@@ -164,7 +164,7 @@ def _print_tasks() -> None:
 
 
 def _print(console: "Console", judgement: "Judgement") -> None:
-    """Prints the table of one setting, and its verdict."""
+    """Print the table of one setting, and its verdict."""
     from rich.table import Table
 
     from rllib_cli.display import format_number

@@ -55,7 +55,7 @@ class Line:
 
 
 def return_lines(curves: Iterable[Curve]) -> list[Line]:
-    """Returns a line of training and one of evaluation for each group, if it has values."""
+    """Return a line of training and one of evaluation for each group, if it has values."""
     groups: dict[str, list[Curve]] = {}
     for curve in curves:
         groups.setdefault(curve.group, []).append(curve)
@@ -69,13 +69,13 @@ def return_lines(curves: Iterable[Curve]) -> list[Line]:
 
 
 def colours_of(groups: Iterable[str]) -> dict[str, str]:
-    """Assigns a colour to each group, in order."""
+    """Assign a colour to each group, in order."""
     names = dict.fromkeys(groups)
     return {name: _COLOURS[number % len(_COLOURS)] for number, name in enumerate(names)}
 
 
 def draw_returns(curves: Sequence[Curve], by: By = "steps") -> "Figure":
-    """Draws returns, with a panel for each environment.
+    """Draw returns, with a panel for each environment.
 
     Args:
         curves: Curves of all runs.
@@ -103,7 +103,7 @@ def draw_lines(
     small: bool = False,
     all_sizes: bool = False,
 ) -> "Figure":
-    """Draws lines in one panel.
+    """Draw lines in one panel.
 
     Args:
         lines: The lines.
@@ -130,13 +130,13 @@ def draw_lines(
 
 
 def write_png(figure: "Figure", path: Path) -> None:
-    """Writes a picture atomically."""
+    """Write a picture atomically."""
     with replacing_file(path) as written:
         figure.savefig(written, format="png", dpi=110)
 
 
 def as_svg(figure: "Figure", description: str) -> str:
-    """Renders a picture as an HTML element, in the colour of the surrounding text.
+    """Render a picture as an HTML element, in the colour of the surrounding text.
 
     Args:
         figure: The picture.
@@ -171,7 +171,7 @@ def as_svg(figure: "Figure", description: str) -> str:
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Creates an empty picture; sizes in inches."""
+    """Create an empty picture; sizes in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -189,7 +189,7 @@ def draw_panel(
     unit: str,
     legend: bool = True,
 ) -> None:
-    """Draws lines into axes; the arguments are those of :func:`draw_lines`."""
+    """Draw lines into axes; the arguments are those of :func:`draw_lines`."""
     scale, x_label = _x_axis(lines, by)
     for line in lines:
         _draw_line(axes, line, by, scale, colours[line.group])
@@ -230,7 +230,7 @@ def _draw_line(axes: Any, line: Line, by: By, scale: float, colour: str) -> None
 
 
 def _show_all_sizes(axes: Any, lines: Sequence[Line]) -> None:
-    """Makes the y-axis logarithmic if the largest values would flatten the usual ones."""
+    """Make the y-axis logarithmic if the largest values would flatten the usual ones."""
     values = np.array([value for line in lines for points in line.runs for value in points.values])
     sizes = np.abs(values[values != 0])
     if not len(sizes) or sizes.max() < _FLATTENING * (usual := float(np.median(sizes))):
@@ -267,7 +267,7 @@ def _x(points: Points, by: By) -> np.ndarray:
 
 
 def _x_axis(lines: Sequence[Line], by: By) -> tuple[float, str]:
-    """Returns the divisor of x values, and the label of the axis."""
+    """Return the divisor of x values, and the label of the axis."""
     if by == "steps":
         return 1.0, "env steps"
     longest = max((points.seconds[-1] for line in lines for points in line.runs), default=0.0)
@@ -278,7 +278,7 @@ def _x_axis(lines: Sequence[Line], by: By) -> tuple[float, str]:
 
 
 def _thinned(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Averages neighbouring points if there are too many; keeps the first and last x."""
+    """Average neighbouring points if there are too many; keep the first and last x."""
     if len(x) <= _MAX_POINTS:
         return x, y
     size = math.ceil(len(x) / _MAX_POINTS)

@@ -60,13 +60,13 @@ class EpisodeCurve:
         history: History,
         origin: Mapping[str, str] | None = None,
     ) -> "EpisodeCurve":
-        """Extracts the curve from the results of a run; the arguments are the attributes."""
+        """Extract the curve from the results of a run; the arguments are the attributes."""
         values = (dict(zip(_COLUMNS, row, strict=True)) for row in history.rows(*_COLUMNS.values()))
         return cls(path, options, tuple(row for row in values if row["episodes"]), origin or {})
 
     @classmethod
     def read(cls, path: Path) -> "EpisodeCurve":
-        """Reads a CSV file and the options beside it.
+        """Read a CSV file and the options beside it.
 
         Raises:
             CheckpointError: If a file is missing, or is not as this module describes; names the
@@ -75,7 +75,7 @@ class EpisodeCurve:
         return cls(path, _read_options(path.with_suffix(".json"), path), tuple(_read_rows(path)))
 
     def write(self) -> None:
-        """Writes the CSV file and the options."""
+        """Write the CSV file and the options."""
         with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow([*_COLUMNS, *self.origin])
@@ -111,7 +111,7 @@ class EpisodeCurve:
         return last >= end or last + (last - before) > end
 
     def mean_return(self, begin: float, end: float) -> float | None:
-        """Returns the mean return of the episodes that ended in a window.
+        """Return the mean return of the episodes that ended in a window.
 
         Args:
             begin: Env steps, exclusive.

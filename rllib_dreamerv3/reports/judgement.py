@@ -208,7 +208,7 @@ def _verdict(mean: float, window: Window) -> Verdict:
 def _incomplete(
     window: Window, curves: Sequence[EpisodeCurve], ours: Sequence[float | None]
 ) -> str:
-    """Returns why a window cannot be judged; empty if it can."""
+    """Return why a window cannot be judged; empty if it can."""
     for curve, value in zip(curves, ours, strict=True):
         if not curve.completes(window.end):
             return f"{curve.name} ends at {curve.end:,.0f} env steps"
@@ -224,7 +224,7 @@ def _settings(options: Mapping[str, Any]) -> str:
 
 
 def _forgotten(curve: EpisodeCurve) -> Iterator[str]:
-    """Yields that replay was smaller than the run; the authors' never was."""
+    """Yield that replay was smaller than the run; the authors' never was."""
     capacity = (curve.options.get("replay_buffer_config") or {}).get("capacity")
     if capacity is not None and capacity < curve.end:
         yield f"replay of {capacity:,} records"

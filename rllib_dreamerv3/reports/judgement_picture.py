@@ -19,7 +19,7 @@ _COLUMNS = 2
 
 
 def draw_judgements(judgements: Sequence[Judgement]) -> "Figure":
-    """Draws a panel for each task: a thin grey line for each of the authors' seeds, ours on top.
+    """Draw a panel for each task: a thin grey line for each of the authors' seeds, ours on top.
 
     Args:
         judgements: At least one; those of one task share a panel, and have a colour per setting.
@@ -55,7 +55,7 @@ def _points(curve: EpisodeCurve) -> Points:
 
 
 def _draw_authors(axes: Any, scores: Published) -> None:
-    """Draws the seeds below our lines, up to our end and a little further."""
+    """Draw the seeds below our lines, up to our end and a little further."""
     left, right = axes.get_xlim()
     style: dict[str, Any] = {"color": GREY, "linewidth": 0.8, "alpha": 0.7, "zorder": 1}
     further = sum(window.begin < right for window in scores.windows) + 1

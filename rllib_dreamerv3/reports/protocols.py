@@ -87,7 +87,7 @@ class Differences:
 
 
 def protocols() -> Iterator[Protocol]:
-    """Yields all protocols, by benchmark and task."""
+    """Yield all protocols, by benchmark and task."""
     for benchmark in BENCHMARKS:
         for task, scores in sorted(scores_of(benchmark.file).items()):
             env = _env_id(benchmark.suite, task)
@@ -95,7 +95,7 @@ def protocols() -> Iterator[Protocol]:
 
 
 def protocols_of(task: str) -> list[Protocol]:
-    """Finds the protocols of a task: one for each published version.
+    """Find the protocols of a task: one for each published version.
 
     Args:
         task: Its name, or the id of its environment, which for the DeepMind Control Suite means
@@ -115,7 +115,7 @@ def protocols_of(task: str) -> list[Protocol]:
 
 
 def protocol_of_run(task: str, env: str, options: Mapping[str, Any]) -> Protocol | None:
-    """Finds the protocol that a run belongs to.
+    """Find the protocol that a run belongs to.
 
     Args:
         task: Name of a task.
@@ -135,7 +135,7 @@ def protocol_of_run(task: str, env: str, options: Mapping[str, Any]) -> Protocol
 
 
 def task_of_run(env: str, options: Mapping[str, Any]) -> str | None:
-    """Returns the name of a run's task; None if it has no published returns."""
+    """Return the name of a run's task; None if it has no published returns."""
     for protocol in protocols():
         if protocol_of_run(protocol.task, env, options):
             return protocol.task
@@ -145,7 +145,7 @@ def task_of_run(env: str, options: Mapping[str, Any]) -> str | None:
 def differences(
     protocol: Protocol, prescribed: Mapping[str, Any], options: Mapping[str, Any]
 ) -> Differences:
-    """Compares the settings of a run with those of a protocol.
+    """Compare the settings of a run with those of a protocol.
 
     Args:
         protocol: The protocol.
@@ -182,7 +182,7 @@ def differences(
 
 
 def environments(options: Mapping[str, Any]) -> int:
-    """Returns the number of environments of a run, whose episodes may end at the same time."""
+    """Return the number of environments of a run, whose episodes may end at the same time."""
     runners, each = (
         options.get(name) or default
         for name, default in (("num_env_runners", 0), ("num_envs_per_env_runner", 1))
@@ -202,7 +202,7 @@ def _env_differences(
 
 
 def _smoothing(options: Mapping[str, Any]) -> Iterator[str]:
-    """Yields why the reported returns are not those of the episodes that have just ended."""
+    """Yield why the reported returns are not those of the episodes that have just ended."""
     episodes, wanted = options.get(_SMOOTHING) or _DEFAULT_SMOOTHING, environments(options)
     if episodes > wanted:
         yield _difference(_SMOOTHING, episodes, wanted)

@@ -41,7 +41,7 @@ class Window:
 
     @classmethod
     def of_seeds(cls, begin: float, end: float, returns: tuple[float, ...]) -> "Window":
-        """Computes the statistics from the values of the seeds."""
+        """Compute the statistics from the values of the seeds."""
         return cls(
             begin, end, returns, float(np.mean(returns)), float(np.std(returns)), len(returns)
         )
@@ -78,7 +78,7 @@ class Published:
 
 
 def published(env: str, config: Mapping[str, Any]) -> Published | None:
-    """Finds the published scores of an environment.
+    """Find the published scores of an environment.
 
     Args:
         env: Its name; a module before a colon is ignored.
@@ -103,7 +103,7 @@ def published(env: str, config: Mapping[str, Any]) -> Published | None:
 
 
 def suite_and_task(env: str) -> tuple[Suite | None, str]:
-    """Returns the suite of an environment's id, and the task's name in the reference files.
+    """Return the suite of an environment's id, and the task's name in the reference files.
 
     Args:
         env: The id; a module before a colon is ignored. ``ALE/UpNDown-v5`` is the task
@@ -120,7 +120,7 @@ def suite_and_task(env: str) -> tuple[Suite | None, str]:
 
 @cache
 def scores_of(file: str) -> Mapping[str, Published]:
-    """Reads the scores of all tasks in a reference file.
+    """Read the scores of all tasks in a reference file.
 
     Args:
         file: Its name in ``reference/``, without ``.csv``.

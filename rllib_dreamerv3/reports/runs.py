@@ -110,7 +110,7 @@ class Run:
 
 
 def find_runs(directories: Iterable[Path]) -> list[Run]:
-    """Finds all runs in and below directories.
+    """Find all runs in and below directories.
 
     Args:
         directories: Directories of trials, experiments, or several experiments. A checkpoint stands
@@ -138,7 +138,7 @@ def find_runs(directories: Iterable[Path]) -> list[Run]:
 
 
 def trials_in(directory: Path) -> list[Path]:
-    """Returns the folders with results in or below a directory, or that of a checkpoint."""
+    """Return the folders with results in or below a directory, or that of a checkpoint."""
     directory = directory.expanduser().resolve()
     trials = sorted(path.parent for path in directory.rglob(RESULTS_FILE))
     if not trials and (directory.parent / RESULTS_FILE).is_file():
@@ -147,7 +147,7 @@ def trials_in(directory: Path) -> list[Path]:
 
 
 def _groups(trials: list[Path]) -> dict[Path, str]:
-    """Names trials by their experiment, and by options that differ within it, except the seed."""
+    """Name trials by their experiment, and by options that differ within it, except the seed."""
     groups = {}
     for experiment in dict.fromkeys(trial.parent for trial in trials):
         members = [trial for trial in trials if trial.parent == experiment]
@@ -163,7 +163,7 @@ def _groups(trials: list[Path]) -> dict[Path, str]:
 
 
 def _title(trial: Path, groups: Mapping[Path, str]) -> str:
-    """Returns the group's name, with the trial's number and seed if there are several."""
+    """Return the group's name, with the trial's number and seed if there are several."""
     if list(groups.values()).count(groups[trial]) == 1:
         return groups[trial]
     # Tune's names: DreamerV3_CartPole-v1_e9dfb_00001_1_seed=2_2026-11-28_17-26-58.
@@ -174,7 +174,7 @@ def _title(trial: Path, groups: Mapping[Path, str]) -> str:
 
 
 def given_options(trial: Path) -> dict[str, Any]:
-    """Returns the options that Tune gave to a trial; empty without its ``params.json``."""
+    """Return the options that Tune gave to a trial; empty without its ``params.json``."""
     try:
         given = json.loads(read_text(trial / _PARAMETERS_FILE, trial, _MAX_BYTES))
     except (OSError, ValueError, RecursionError, CheckpointError):

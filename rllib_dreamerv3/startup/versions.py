@@ -17,10 +17,10 @@ _PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Return the version of each package, or "not installed"; import none of them."""
-    found = {"python": platform.python_version()}
+    found = {}
     for name in _PACKAGES:
         try:
             found[name] = version(name)
         except PackageNotFoundError:
             found[name] = "not installed"
-    return found
+    return {**found, "python": platform.python_version()}
