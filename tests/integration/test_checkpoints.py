@@ -374,7 +374,7 @@ def test_building_from_another_versions_checkpoint_says_what_is_missing(saved, t
     shutil.copytree(saved, path)
     (path / "class_and_ctor_args.pkl").write_bytes(b"cnot_here\nWhatever\n.")
     sign(path)
-    with pytest.raises(CheckpointError, match=r"class_and_ctor_args.pkl needs.*not_here.*version"):
+    with pytest.raises(CheckpointError, match=r"class_and_ctor_args.pkl cannot.*not_here.*version"):
         DreamerV3.from_checkpoint(path)
 
 
