@@ -145,6 +145,9 @@ def test_between_versions_only_what_was_set_differs():
     found = compare({"model_size": "1M", "lr": 0.0003})
     assert found.forbidding == ("variant v2 instead of v1", "model_size 1M instead of S")
     assert found.others == ("lr 0.0003 instead of 4e-05",)
+    # Folders of runs have the values of all options.
+    assert compare({"model_size": "1M", "norm": "rms"}).others == ()
+    assert compare({"model_size": "1M", "norm": "layer"}).others == ("norm layer instead of rms",)
 
 
 def test_options_of_games_count_but_threads_do_not():

@@ -1,10 +1,13 @@
 """``rllib reproduce``."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
 from written_curves import write_curve
+from written_run import result, write_run
 
 from rllib_cli import seed_runs
 from rllib_cli.commands.reproduce import prescribed_options
@@ -125,8 +128,6 @@ def trained(monkeypatch):
     runs = []
 
     def train(run):
-        from written_run import result, write_run
-
         (experiment,) = from_file(run.example)
         options = {**experiment.config, **run.config, "env": run.env}
         results = [result(steps, 50.0, config=options) for steps in (2000, 4000, 6000)]
@@ -187,16 +188,12 @@ def test_tuned_examples_are_their_protocols(benchmark):
     assert experiment.stop[ENV_STEPS] >= protocol.scores.windows[-1].end
 
 
-def test_the_command_starts_without_tensorflow(monkeypatch):
-    import sys
-
+def test_the_command_starts_without_tensorflow():
     code = (
         "import sys; from rllib_cli.main import main; sys.argv[1:] = ['reproduce', '--list']\n"
         "try: main()\n"
         "except SystemExit: pass\n"
         "assert not {'tensorflow', 'ray', 'matplotlib'} & set(sys.modules)"
     )
-    import subprocess
-
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
