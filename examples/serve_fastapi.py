@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 import uvicorn
 from fastapi import FastAPI, HTTPException
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 
 MAX_EPISODES = 1000
@@ -30,7 +32,8 @@ MAX_BYTES = 1_000_000
 class Request(BaseModel):
     """One observation of an episode, with lists instead of arrays."""
 
-    episode: str = Field(max_length=200)
+    # Part of an address in /episodes/.
+    episode: str = Field(min_length=1, max_length=200, pattern="^[^/]+$")
     observation: Any
 
 
@@ -97,6 +100,12 @@ def make_app(policy: Any) -> FastAPI:
     """Create the server with its two endpoints."""
     app, episodes = FastAPI(title="A policy of DreamerV3"), Episodes(policy)
     app.add_middleware(LimitedBody)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Any, error: RequestValidationError) -> JSONResponse:
+        """Say what is wrong, without repeating the request, which may be large or no text."""
+        wrong = [{"loc": each["loc"], "msg": each["msg"]} for each in error.errors()]
+        return JSONResponse({"detail": wrong}, 422)
 
     @app.post("/act")
     def act(request: Request) -> dict[str, Any]:

@@ -76,6 +76,9 @@ class MLflow(_ClosedByUs, EnvStepsMLflowLoggerCallback):
     """Ray's logger for MLflow, by env steps."""
 
     def close(self, interrupted: bool) -> None:
+        # By default MLflow tries for four minutes to reach a server that is gone.
+        os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] = "1"
+        os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] = f"{_MAX_SECONDS:.0f}"
         for trial in self._running:
             self.mlflow_util.end_run(run_id=self._trial_runs[trial], status="KILLED")
 

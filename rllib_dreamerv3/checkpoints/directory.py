@@ -19,6 +19,7 @@ from pathlib import Path
 
 from rllib_dreamerv3.checkpoints.manifest import is_checkpoint, is_exported
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.startup.system import mounts_in
 
 OwnFiles = Callable[[Path], Collection[str] | None]
 """Returns the names of the files in a directory, with "/", that a new content replaces; None if it
@@ -74,10 +75,11 @@ def replacing(target: Path, own_files: OwnFiles) -> Iterator[Path]:
             yield temporary
         finally:
             _being_written.reset(token)
+        # This takes longest. Files that others write meanwhile are kept, too.
+        _to_disk(temporary)
         if target.is_dir():
             temporary.chmod(target.stat().st_mode)
             _keep_foreign(target, replaceable_files(target, own_files), temporary)
-        _to_disk(temporary)
         _put_in_place(temporary, target)
     finally:
         os.close(lock)
@@ -107,8 +109,8 @@ def replaceable_files(target: Path, own_files: OwnFiles) -> Collection[str]:
         return ()
     if not target.is_dir():
         raise CheckpointError(f"{target} is a file. Choose another directory.")
-    if target.is_mount():
-        raise _mount_point(target)
+    if mounts := mounts_in(target.resolve()):
+        raise _mount_point(target, mounts[0])
     content = sorted(entry.name for entry in target.iterdir())
     own = own_files(target) if content else ()
     if own is None:
@@ -133,7 +135,13 @@ def not_overwritten(name: str, directory: Path, content: str) -> CheckpointError
     return CheckpointError(f"{name} {found} and is not overwritten. Choose another directory.")
 
 
-def _mount_point(target: Path) -> CheckpointError:
+def _mount_point(target: Path, mount: Path) -> CheckpointError:
+    if mount != target.resolve():
+        # Removing the old content would delete the files of the mounted directory.
+        return CheckpointError(
+            f"{target} contains the mount point {mount} and is not replaced. Unmount it, or choose "
+            "another directory."
+        )
     return CheckpointError(
         f"{target} is a mount point, which cannot be replaced in one step. Choose a directory "
         f"inside of it, such as {target / 'checkpoint'}."
@@ -142,6 +150,7 @@ def _mount_point(target: Path) -> CheckpointError:
 
 def _keep_foreign(target: Path, own: Collection[str], written: Path) -> None:
     """Put the files of others into the new content, unless that has a file of the same name."""
+    changed = set()
     for folder, folders, names in os.walk(target):
         # Links to directories are not entered, but are files of others, too.
         for name in [*names, *(x for x in folders if Path(folder, x).is_symlink())]:
@@ -150,11 +159,24 @@ def _keep_foreign(target: Path, own: Collection[str], written: Path) -> None:
             new = written / inside
             if inside.as_posix() in own or os.path.lexists(new):
                 continue
-            new.parent.mkdir(parents=True, exist_ok=True)
+            _make_like(new.parent, old.parent)
             try:
                 os.link(old, new, follow_symlinks=False)
             except OSError:  # No hard links on this file system.
                 shutil.copy2(old, new, follow_symlinks=False)
+                if not old.is_symlink():
+                    _flush(new)
+            changed |= {written, *(written / parent for parent in inside.parents)}
+    for path in changed:
+        _flush(path)
+
+
+def _make_like(folder: Path, old: Path) -> None:
+    """Create a directory with the permissions of another one, and parents with those of its."""
+    if not folder.exists():
+        _make_like(folder.parent, old.parent)
+        folder.mkdir()
+        shutil.copymode(old, folder)
 
 
 def _remove_leftovers(target: Path, keep: Path) -> None:
@@ -166,7 +188,8 @@ def _remove_leftovers(target: Path, keep: Path) -> None:
                 lock = os.open(left, os.O_RDONLY)
                 try:
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(left, ignore_errors=True)
+                    if not mounts_in(left.resolve()):
+                        shutil.rmtree(left, ignore_errors=True)
                 finally:
                     os.close(lock)
 
@@ -176,9 +199,9 @@ def _put_in_place(temporary: Path, target: Path) -> None:
     try:
         _rename(temporary, target)
     except OSError as error:
-        # A directory that is mounted again in the same file system does not show it.
+        # Mounted since it was checked, or not on Linux.
         if error.errno == errno.EBUSY:
-            raise _mount_point(target) from error
+            raise _mount_point(target, target.resolve()) from error
         raise
     _flush(target.parent)
 

@@ -1,4 +1,4 @@
-"""What differs between operating systems: memory and cores of the machine, and its support.
+"""What differs between operating systems: memory, cores and mounts, and whether one is supported.
 
 Linux is tested. macOS lacks ``/proc``, control groups and CPU affinity, and counts memory
 differently. Windows lacks file locks and signals that checkpoints and Tune need.
@@ -6,6 +6,7 @@ differently. Windows lacks file locks and signals that checkpoints and Tune need
 
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -43,6 +44,24 @@ def peak_memory() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def mounts_in(directory: Path) -> list[Path]:
+    """Return the mount points at or below a directory, in Linux; elsewhere at most the directory.
+
+    Args:
+        directory: An absolute path without links.
+    """
+    try:
+        lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return [directory] if directory.is_mount() else []
+    # The fifth field, in which spaces and others are octal numbers: "\\040".
+    fields = (line.split(" ", 5)[4] for line in lines)
+    paths = {
+        Path(re.sub(r"\\(\d{3})", lambda code: chr(int(code[1], 8)), field)) for field in fields
+    }
+    return sorted(path for path in paths if path.is_relative_to(directory))
 
 
 def machine_memory() -> int:

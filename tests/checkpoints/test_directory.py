@@ -258,6 +258,64 @@ def test_mount_point_is_refused_before_anything_is_written():
     assert sorted(os.listdir("/dev/shm")) == before
 
 
+def test_directory_with_a_mount_point_below_is_refused_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Removing it later would delete the files of what is mounted."""
+    target = tmp_path / "checkpoint"
+    write(target, "old")
+    monkeypatch.setattr(directory, "mounts_in", lambda path: [path / "data"])
+    with (
+        pytest.raises(CheckpointError, match=r"checkpoint contains the mount point .*/data and"),
+        directory.replacing(target, everything),
+    ):
+        raise AssertionError("must not be reached")
+    assert content_of(target) == {"old"}
+    assert os.listdir(tmp_path) == ["checkpoint"]
+
+
+def test_what_is_mounted_in_a_leftover_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    leftover = tmp_path / f".checkpoint.{'0' * 32}.tmp"
+    (leftover / "data").mkdir(parents=True)
+    (leftover / "data" / "precious").touch()
+    mounted = {leftover: [leftover / "data"]}
+    monkeypatch.setattr(directory, "mounts_in", lambda path: mounted.get(path, []))
+    write(tmp_path / "checkpoint", "new")
+    assert (leftover / "data" / "precious").exists()
+
+
+def test_files_that_are_written_while_the_new_content_is_synced_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    target = tmp_path / "checkpoint"
+    target.mkdir()
+    to_disk = directory._to_disk
+
+    def slow(path: Path) -> None:
+        to_disk(path)
+        (target / "notes.txt").write_text("mine")
+
+    monkeypatch.setattr(directory, "_to_disk", slow)
+    with directory.replacing(target, own_files) as written:
+        (written / "model").write_text("new")
+    assert (target / "notes.txt").read_text() == "mine"
+
+
+def test_folders_of_others_keep_their_permissions(tmp_path: Path):
+    target = tmp_path / "checkpoint"
+    private = target / "mine" / "private"
+    private.mkdir(parents=True)
+    private.chmod(0o700)
+    (target / "mine").chmod(0o750)
+    (private / "notes.txt").write_text("mine")
+    with directory.replacing(target, own_files) as written:
+        (written / "model").write_text("new")
+    assert (private / "notes.txt").read_text() == "mine"
+    assert (private.stat().st_mode & 0o777, private.parent.stat().st_mode & 0o777) == (0o700, 0o750)
+
+
 def test_mount_point_that_does_not_show_is_refused_at_the_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

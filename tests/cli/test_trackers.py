@@ -23,6 +23,9 @@ class Nothing(tune.Trainable):
 @pytest.fixture
 def trials(monkeypatch):
     # The packages are not installed for tests; they are not called.
+    # Restored afterwards.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "7")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "120")
     monkeypatch.setitem(sys.modules, "mlflow", types.ModuleType("mlflow"))
     monkeypatch.setattr("ray.air.integrations.wandb.wandb", types.ModuleType("wandb"))
     tune.register_trainable("Nothing", Nothing)
@@ -57,6 +60,8 @@ def test_runs_of_interrupted_trials_are_ended(trials):
     end_run.assert_called_once_with(run_id="a", status="FINISHED")
     close_trackers(interrupted=True)
     end_run.assert_called_with(run_id="b", status="KILLED")
+    # Else a server that is gone is tried for minutes.
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
     # Once.
     close_trackers(interrupted=True)
     assert end_run.call_count == 2

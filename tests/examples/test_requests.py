@@ -111,9 +111,14 @@ def test_fastapi_answers_what_is_wrong_and_forgets_nothing():
         as_bytes(episode="a", observation=[0.0]),
         as_bytes(episode="a", observation=["a"] * 4),
         as_bytes(episode="a", observation=None),
+        b'{"episode": "\\ud800", "observation": [0.0, 0.1, 0.0, -0.1]}',
+        as_bytes(episode="a/b"),
+        as_bytes(episode=""),
+        b'{"observation": "' + b"x" * 900_000 + b'"}',
     ):
         status, content = answer(application, body)
         assert (status, bool(content["detail"])) == (422, True)
+        assert len(json.dumps(content)) < 1000
     # The episode goes on with its second step.
     assert answer(application, as_bytes(episode="a")) == (200, {"action": 2})
 

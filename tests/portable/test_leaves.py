@@ -115,3 +115,15 @@ def test_keys_that_the_space_does_not_have_are_ignored_as_in_training():
 def test_an_empty_batch_is_rejected():
     with pytest.raises(ValueError, match="0 environments"):
         alone(spaces.Box(-1, 1, (2,))).encode(np.zeros((0, 2)))
+
+
+@pytest.mark.parametrize("wrong", [1.7, -0.5, 4.0, np.nan, np.inf])
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_are_no_classes_are_refused(wrong):
+    codec, _ = make_codecs(spaces.Discrete(4), spaces.Discrete(2))
+    with pytest.raises(ValueError, match="not"):
+        alone(spaces.Discrete(4)).encode(wrong)
+    with pytest.raises(EnvironmentDataError, match="does not contain"):
+        codec.encode(np.array([wrong]))
+    (column,) = codec.encode(np.array([3.0])).values()
+    assert column == 3

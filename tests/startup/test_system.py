@@ -4,12 +4,14 @@ import os
 import resource
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from rllib_dreamerv3.startup.system import (
     control_group_limits,
     machine_memory,
+    mounts_in,
     peak_memory,
     usable_cores,
 )
@@ -32,6 +34,20 @@ def test_macos_counts_peak_memory_in_bytes(monkeypatch):
     monkeypatch.setattr(resource, "getrusage", lambda _: usage)
     monkeypatch.setattr(sys, "platform", "darwin")
     assert peak_memory() == usage.ru_maxrss
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="nothing is mounted there")
+def test_mounts_are_found_at_and_below_a_directory(tmp_path):
+    assert Path("/dev/shm") in mounts_in(Path("/dev"))
+    assert mounts_in(Path("/dev/shm")) == [Path("/dev/shm")]
+    assert mounts_in(tmp_path) == []
+
+
+def test_names_of_mounts_are_decoded(monkeypatch):
+    line = "36 35 98:0 / /a\\040b/c rw,noatime - ext4 /dev/root rw\n"
+    monkeypatch.setattr(Path, "read_text", lambda *_, **__: line)
+    assert mounts_in(Path("/a b")) == [Path("/a b/c")]
+    assert mounts_in(Path("/a")) == []
 
 
 def test_cores_without_affinity_are_those_of_the_machine(monkeypatch):
