@@ -123,6 +123,7 @@ def test_five_updates(name):
     assert_within(five_updates_of(name), case, golden.five_updates(case))
 
 
+@pytest.mark.long
 @pytest.mark.compiled
 @pytest.mark.parametrize("name", COMPILED)
 def test_five_compiled_updates(name):

@@ -9,8 +9,9 @@ from trainers import everything, make_trainer
 from rllib_dreamerv3.agent.kernels import compiled
 
 
+@pytest.mark.long
 @pytest.mark.compiled
-@pytest.mark.parametrize("variant", [pytest.param("v1", marks=pytest.mark.long), "v2"])
+@pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_an_update_is_the_same_without_what_is_fast_on_cpus(variant, monkeypatch):
     """Observations and actions of all kinds: equal metrics, latents and new parameters."""
     arguments, options, batch = everything(variant)

@@ -46,15 +46,14 @@ def batch(variant, actions, seed):
     return synthetic.batch_with_context(synthetic.VECTOR, actions, *shape)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("variant", "actions", "options"),
     [
         ("v1", synthetic.CONTINUOUS, {"world_model_grad_clip_by_global_norm": 2.0}),
         ("v2", synthetic.DISCRETE, {"lr_warmup": 4}),
-        pytest.param("v1", synthetic.CONTINUOUS, {"imag_last": 2}, marks=pytest.mark.long),
-        pytest.param(
-            "v2", synthetic.DISCRETE, {"imag_last": 2, "lr_warmup": 4}, marks=pytest.mark.long
-        ),
+        ("v1", synthetic.CONTINUOUS, {"imag_last": 2}),
+        ("v2", synthetic.DISCRETE, {"imag_last": 2, "lr_warmup": 4}),
     ],
     ids=["v1-dynamics", "v2-reinforce", "v1-last", "v2-last"],
 )

@@ -59,17 +59,14 @@ def bandit(actions, seed):
     return {name: tf.constant(x) for name, x in batch.items()}
 
 
+@pytest.mark.long
 @pytest.mark.compiled
 @pytest.mark.parametrize(
     ("actions", "actor_grad"),
     [
         pytest.param(synthetic.DISCRETE, "reinforce", id="discrete-reinforce"),
-        pytest.param(
-            synthetic.CONTINUOUS, "dynamics", id="continuous-dynamics", marks=pytest.mark.long
-        ),
-        pytest.param(
-            synthetic.CONTINUOUS, "reinforce", id="continuous-reinforce", marks=pytest.mark.long
-        ),
+        pytest.param(synthetic.CONTINUOUS, "dynamics", id="continuous-dynamics"),
+        pytest.param(synthetic.CONTINUOUS, "reinforce", id="continuous-reinforce"),
     ],
 )
 def test_learns_which_action_is_rewarded(actions, actor_grad):

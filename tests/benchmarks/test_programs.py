@@ -25,6 +25,7 @@ def test_every_program_explains_itself(monkeypatch, capsys):
         assert f"usage: {path.name}" in capsys.readouterr().out
 
 
+@pytest.mark.long
 def test_an_update_is_measured(monkeypatch, capsys):
     arguments = "--workload vector-nano --batch 2 --length 4 --horizon 2 --runs 1 --threads 1"
     monkeypatch.setattr(sys, "argv", ["update.py", *arguments.split(), "--json"])

@@ -95,6 +95,7 @@ def assert_same(found, expected):
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
 
 
+@pytest.mark.long
 def test_acts_as_load_policy_does(jobs, tmp_path):
     # One test of all formats: several would each compile load_policy() in separate processes.
     for format in TAKEN_AWAY:

@@ -25,7 +25,12 @@ def weights_of(algorithm):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"variant": "v2", "lr_warmup": 0}, {"model_size": "1M"}], ids=["v1", "v2", "1M"]
+    "options",
+    [
+        pytest.param({}, id="v1"),
+        pytest.param({"variant": "v2", "lr_warmup": 0}, id="v2"),
+        pytest.param({"model_size": "1M"}, id="1M", marks=pytest.mark.long),
+    ],
 )
 def test_trains_and_reports_under_rllibs_keys(build, options):
     algorithm = build(tiny_config(**options))
@@ -52,6 +57,7 @@ def test_trains_and_reports_under_rllibs_keys(build, options):
     assert len(changed) > 0.8 * len(before)
 
 
+@pytest.mark.long
 def test_records_and_updates_do_not_depend_on_the_clock(build):
     """One long iteration does what many short ones do, in the same order."""
 
@@ -77,7 +83,13 @@ def test_records_and_updates_do_not_depend_on_the_clock(build):
         np.testing.assert_array_equal(value, after[name])
 
 
-@pytest.mark.parametrize(("runners", "envs"), [(0, 3), (2, 2)], ids=["local", "two remote"])
+@pytest.mark.parametrize(
+    ("runners", "envs"),
+    [
+        pytest.param(0, 3, id="local"),
+        pytest.param(2, 2, id="two remote", marks=pytest.mark.long),
+    ],
+)
 def test_ratio_is_kept_with_parallel_environments(build, runners, envs):
     config = tiny_config(training_ratio=8).env_runners(
         num_env_runners=runners, num_envs_per_env_runner=envs, num_cpus_per_env_runner=0.5
@@ -183,6 +195,7 @@ def test_evaluation_env_runners_play_the_learners_policy(build, remote):
     assert result["episode_return_min"] == result["episode_return_max"] == 20
 
 
+@pytest.mark.long
 def test_no_row_crosses_the_gap_of_a_killed_env_runner_or_of_a_lost_answer(build):
     class Counter(gym.Env):
         """Shows its process, and how many observations it has given; episodes of five steps."""
@@ -262,6 +275,7 @@ def test_nan_from_an_environment_is_refused_before_it_reaches_replay(build, what
     assert algorithm.replay_buffer.num_records == 0
 
 
+@pytest.mark.long
 def test_atari_with_two_runners_of_four_environments(build):
     config = tiny_config("ale_py:ALE/Pong-v5", training_ratio=2).env_runners(
         num_env_runners=2, num_envs_per_env_runner=4, num_cpus_per_env_runner=0.5

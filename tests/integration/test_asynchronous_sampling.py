@@ -312,6 +312,7 @@ def test_a_restore_drops_answers_that_were_not_returned(algorithm, tmp_path):
     assert not sampling._taken
 
 
+@pytest.mark.long
 def test_env_runners_that_die_or_hang_are_replaced_and_the_others_go_on(shared, algorithm):
     _, directory = shared
     sampling, manager = algorithm.sampler, algorithm.env_runner_group._worker_manager

@@ -42,6 +42,7 @@ class Raises(RLlibCallback):
             raise KeyError("goal")
 
 
+@pytest.mark.long
 def test_a_callback_that_raises_ends_the_run_at_once(build, tmp_path):
     file = tmp_path / "raise"
     config = tiny_config(num_steps_sampled_before_learning_starts=9_000).callbacks(Raises)

@@ -66,6 +66,7 @@ def test_evaluation_reports_numbers_of_info(build):
     assert info["steps"]["sum_mean"] == 210.0
 
 
+@pytest.mark.long
 def test_results_repeat_an_evaluation_until_the_next(build):
     config = tiny_config(Numbers).evaluation(evaluation_interval=3, evaluation_duration=1)
     algorithm = build(config)
@@ -114,6 +115,7 @@ def as_in_a_script():
         ray.cloudpickle.unregister_pickle_by_value(module)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_in_a_script")
 def test_remote_env_runners_know_what_the_script_registered(build):
     """Neither the class nor the id can be imported by Ray's processes."""
@@ -130,6 +132,7 @@ def test_remote_env_runners_know_what_the_script_registered(build):
     assert build(config).env_runner.env.single_observation_space.shape == (7,)
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_in_a_script")
 def test_a_constructor_that_raises_in_env_runners_is_reported(caplog):
     class Broken(gym.Env):
@@ -145,8 +148,9 @@ def test_a_constructor_that_raises_in_env_runners_is_reported(caplog):
     assert "Traceback" not in caplog.text
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("as_in_a_script")
-@pytest.mark.parametrize("validate", [True, pytest.param(False, marks=pytest.mark.long)])
+@pytest.mark.parametrize("validate", [True, False])
 def test_one_of_several_env_runners_that_cannot_be_made(build, validate):
     class Licensed(Base):
         def __init__(self, env_config):

@@ -81,6 +81,7 @@ def test_run_stops_with_finite_networks_a_recording_and_the_last_checkpoint(
         np.testing.assert_array_equal(value, left[name])
 
 
+@pytest.mark.long
 def test_second_divergence_has_a_separate_recording(build):
     algorithm = build(tiny_config(**STEPS_TOO_FAR["v1"]))
     for number in (1, 2):
@@ -204,7 +205,8 @@ def test_each_rewind_draws_other_rows(build, tmp_path):
     assert len(set(map(tuple, starts))) == 4
 
 
-@pytest.mark.parametrize("runners", [0, pytest.param(1, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("runners", [0, 1])
 def test_run_is_rewound_three_times_at_most(build, tmp_path, runners):
     rates = [[0, 1e-4], [126, 1e-4], [127, 1e6]]
     config = tiny_config(world_model_lr=rates).fault_tolerance(on_divergence="rewind")
@@ -223,6 +225,7 @@ def test_run_without_a_checkpoint_is_not_rewound(build):
     train_until_it_diverges(build(config), match="no checkpoint to rewind to")
 
 
+@pytest.mark.long
 def test_tune_finds_the_recording_and_the_checkpoint_in_the_trials_directory(tmp_path):
     config = tiny_config(world_model_lr=[[0, 1e-4], [126, 1e-4], [127, 1e6]])
     (result,) = tune.Tuner(

@@ -7,6 +7,7 @@ import time
 
 import gymnasium as gym
 import numpy as np
+import pytest
 from ray import cloudpickle
 from tiny import tiny_config
 
@@ -34,6 +35,7 @@ class NotesSeeds(gym.Env):
         return np.zeros(1, np.float32), 0.0, bool(self.np_random.random() < 0.1), False, {}
 
 
+@pytest.mark.long
 def test_no_environment_is_given_a_seed_twice(build, tmp_path):
     noted = tmp_path / "seeds"
     # Never enough to learn from: nothing has to be compiled.

@@ -163,6 +163,7 @@ def names_of_events():
     return [event for event, _ in events]
 
 
+@pytest.mark.long
 def test_each_second_iteration_evaluates_with_callbacks_around_it(algorithm):
     for _ in range(2 - algorithm.iteration % 2):
         algorithm.train()

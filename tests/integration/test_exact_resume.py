@@ -51,14 +51,15 @@ algorithm.stop()
 """
 
 
+@pytest.mark.long
 @pytest.mark.compiled
 @pytest.mark.parametrize(
     ("variant", "runners"),
     [
         ("v1", 0),
-        pytest.param("v2", 0, marks=pytest.mark.long),
-        pytest.param("v1", 2, marks=pytest.mark.long),
-        pytest.param("v2", 2, marks=pytest.mark.long),
+        ("v2", 0),
+        ("v1", 2),
+        ("v2", 2),
     ],
 )
 def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, runners):

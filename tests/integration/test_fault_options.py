@@ -31,6 +31,7 @@ def train_until(algorithm, condition, seconds=60):
     return result
 
 
+@pytest.mark.long
 def test_failures_are_ignored_and_the_others_go_on(build):
     """Without that, the first one ends the run: see test_lost_env_runners.py."""
     algorithm = build(config(2, restart_failed_env_runners=False, ignore_env_runner_failures=True))
@@ -43,6 +44,7 @@ def test_failures_are_ignored_and_the_others_go_on(build):
     assert result["env_runners"]["num_env_runners_replaced_lifetime"] == 0
 
 
+@pytest.mark.long
 def test_processes_fail_after_a_delay_and_are_restarted_so_often(build):
     delay = 4
     algorithm = build(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import tensorflow as tf
 from ray import cloudpickle
 from tensorflow.python.eager import context
@@ -32,6 +33,7 @@ class BesideAGpu(DreamerV3EnvRunner):
         super().__init__(**arguments)
 
 
+@pytest.mark.long
 def test_env_runners_hide_gpus_from_tensorflow(build):
     config = tiny_config().env_runners(num_env_runners=1, env_runner_cls=BesideAGpu)
     algorithm = build(config)
@@ -67,6 +69,7 @@ print("visible:", tf.config.get_visible_devices("GPU"))
 """
 
 
+@pytest.mark.long
 def test_a_process_that_learns_needs_one_or_sees_none():
     """Ray has one that TensorFlow does not see; then TensorFlow sees one that is not asked for."""
     program = PROGRAM.format(path=[str(Path(__file__).parent), *sys.path])

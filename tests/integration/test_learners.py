@@ -230,6 +230,7 @@ def test_next_batch_is_drawn_while_an_update_runs(algorithm, monkeypatch, second
     assert algorithm._pending_updates == 3 - found.count("store")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("learners", [0, 1])
 def test_checkpoint_of_two_goes_on_with_one_and_back(algorithm, build, tmp_path, learners):
     saved = algorithm.save_to_path(tmp_path / "two")
@@ -262,6 +263,7 @@ def test_learners_compile_and_stay_equal(algorithm):
     algorithm.learner_group.foreach_learner(lambda _: tf.config.run_functions_eagerly(True))
 
 
+@pytest.mark.long
 def test_learners_that_ray_has_no_room_for_say_what_they_wait_for(monkeypatch, caplog):
     monkeypatch.setattr(learner_process, "_PLACING_S", 0.1)
     free = ray.available_resources()["CPU"]
@@ -273,6 +275,7 @@ def test_learners_that_ray_has_no_room_for_say_what_they_wait_for(monkeypatch, c
     ray.get(busy)
 
 
+@pytest.mark.long
 def test_run_goes_on_when_a_learner_is_killed(algorithm, monkeypatch, caplog):
     before = updates_of(algorithm)
     # What these give is counted; the learner that is left must not bring it once more.
@@ -304,6 +307,7 @@ def test_learners_that_die_too_often_end_the_run(algorithm, tmp_path, monkeypatc
         train_on(algorithm)
 
 
+@pytest.mark.long
 def test_one_learner_that_is_lost_takes_the_run_back_to_its_checkpoint(
     build, tmp_path, caplog, monkeypatch
 ):

@@ -126,7 +126,7 @@ def faulty(tmp_path_factory):
     algorithm.stop()
 
 
-@pytest.mark.parametrize("fault", ["hangs", "dies"])
+@pytest.mark.parametrize("fault", [pytest.param("hangs", marks=pytest.mark.long), "dies"])
 def test_a_lost_env_runner_is_replaced_while_the_other_goes_on(faulty, caplog, fault):
     algorithm, directory = faulty
     algorithm.train()
@@ -206,6 +206,7 @@ def test_environment_that_always_fails_ends_the_run_with_its_error(build, tmp_pa
         algorithm.train()
 
 
+@pytest.mark.long
 def test_process_that_always_fails_ends_the_run_with_its_error(build, tmp_path):
     algorithm = build(config(tmp_path, 1, restart_failed_env_runners=True, **TWO))
     algorithm.train()
@@ -214,6 +215,7 @@ def test_process_that_always_fails_ends_the_run_with_its_error(build, tmp_path):
         train_until(algorithm, lambda result: False)
 
 
+@pytest.mark.long
 def test_without_restarts_the_first_failure_ends_the_run_with_its_error(build, tmp_path):
     algorithm = build(config(tmp_path, 1, restart_failed_env_runners=False))
     algorithm.train()
@@ -238,6 +240,7 @@ def test_a_failure_in_each_episode_ends_the_run_and_a_rare_one_does_not(build, t
         Faulty.fails_always_at = None
 
 
+@pytest.mark.long
 def test_a_hanging_local_environment_is_reported(build, tmp_path, caplog, monkeypatch):
     algorithm = build(config(tmp_path, 0))
     algorithm.train()

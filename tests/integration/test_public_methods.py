@@ -36,6 +36,7 @@ def test_evaluate_without_an_environment_says_how_to_have_one(algorithm):
         algorithm.evaluate()
 
 
+@pytest.mark.long
 def test_evaluates_on_the_local_env_runner_too():
     config = tiny_config().env_runners(num_env_runners=1, create_env_on_local_worker=True)
     algorithm = config.evaluation(evaluation_duration=2).build_algo()
@@ -43,6 +44,7 @@ def test_evaluates_on_the_local_env_runner_too():
     algorithm.stop()
 
 
+@pytest.mark.long
 def test_env_runners_can_be_added_and_removed(algorithm):
     group = algorithm.env_runner_group
     before = steps(algorithm)

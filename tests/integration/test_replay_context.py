@@ -245,6 +245,7 @@ def test_replay_without_context_stores_no_latents():
         algorithm.stop()
 
 
+@pytest.mark.long
 def test_v1_with_a_context_and_a_remote_env_runner():
     config = tiny_config(replay_context=1)
     config.env_runners(num_env_runners=1, num_envs_per_env_runner=2, num_cpus_per_env_runner=0.5)

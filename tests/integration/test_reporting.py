@@ -43,7 +43,7 @@ def results_of():
         algorithm.stop()
 
 
-@pytest.mark.parametrize("variant", ["v1", "v2"])
+@pytest.mark.parametrize("variant", ["v1", pytest.param("v2", marks=pytest.mark.long)])
 def test_all_reports_of_an_atari_game(results_of, variant):
     config = tiny_config(PONG, variant=variant).reporting(**ALL_REPORTS, report_frequency=2)
     algorithm, results = results_of(config, 4)
@@ -112,7 +112,8 @@ def test_pictures_that_cannot_be_written_end_no_run(results_of, caplog):
     assert "The dream of update 1 could not be written to" in caplog.text
 
 
-@pytest.mark.parametrize("filesystem", [pytest.param(None, marks=pytest.mark.long), "remote"])
+@pytest.mark.long
+@pytest.mark.parametrize("filesystem", [None, "remote"])
 def test_pictures_lie_in_the_directory_of_the_trial(tmp_path, filesystem):
     """Tune gives trials another working directory, which is thrown away."""
     if filesystem:

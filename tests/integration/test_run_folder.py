@@ -49,6 +49,7 @@ def rows_of(trial):
         return list(csv.DictReader(file))
 
 
+@pytest.mark.long
 def test_every_folder_can_be_read(results):
     assert not results.errors
     assert Path(results.experiment_path, "curve.png").read_bytes().startswith(b"\x89PNG")

@@ -115,6 +115,7 @@ def test_evaluation_continues_with_a_learner_in_another_process(build):
             assert evaluated["num_episodes"] == duration
 
 
+@pytest.mark.long
 def test_updates_that_are_not_finite_are_left_out_and_the_run_goes_on(build):
     config = beside_sampling(NowAndThenExtreme, symlog_obs=False, on_divergence="ignore")
     algorithm = build(config)
@@ -133,6 +134,7 @@ def test_updates_that_are_not_finite_are_left_out_and_the_run_goes_on(build):
     assert all(np.isfinite(x).all() for x in weights.values())
 
 
+@pytest.mark.long
 def test_a_run_is_rewound_to_its_checkpoint(build, tmp_path):
     algorithm = build(beside_sampling(world_model_lr=DIVERGING, on_divergence="rewind"))
     while updates_of(algorithm) < 2:

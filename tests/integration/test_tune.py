@@ -65,6 +65,7 @@ def run(tmp_path_factory):
     return results[0], watcher.results[0], directory
 
 
+@pytest.mark.long
 def test_runs_by_class_into_a_uri(run):
     result, _, directory = run
     path = Path(result.path)

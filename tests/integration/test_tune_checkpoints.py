@@ -44,9 +44,8 @@ def of_fsspec(directory):
     return pyarrow.fs.PyFileSystem(pyarrow.fs.FSSpecHandler(directories))
 
 
-@pytest.mark.parametrize(
-    "filesystem_of", [pytest.param(of_pyarrow, marks=pytest.mark.long), of_fsspec]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("filesystem_of", [of_pyarrow, of_fsspec])
 def test_an_interrupted_run_goes_on_from_its_checkpoint(tmp_path, filesystem_of):
     filesystem = filesystem_of(tmp_path)
     run_config = tune.RunConfig(

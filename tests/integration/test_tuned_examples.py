@@ -195,11 +195,10 @@ def specs_of(file: Path) -> Specs:
 
 
 def one_of_each_kind() -> list:
-    """All files; those whose kind another has before them are trained in long tests only."""
+    """All files; whose observations are those of an earlier one is trained in long tests only."""
     known, files = [], []
     for file in (file for file in YAML_FILES if file.stem in LEARNED):
-        variant, observations, _ = LEARNED[file.stem]
-        kind = variant, {type(x) for x in observations}
+        kind = {type(x) for x in LEARNED[file.stem].observations}
         files.append(
             pytest.param(file, id=file.stem, marks=[pytest.mark.long] if kind in known else [])
         )

@@ -193,6 +193,7 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
 # Reports and updates
 
 
+@pytest.mark.long
 @pytest.mark.compiled
 def test_reports_change_nothing():
     parts = (synthetic.IMAGE, synthetic.DISCRETE, NANO, SETTINGS, 0)

@@ -22,6 +22,7 @@ def write_results(directory, **values):
     (directory / RESULTS_FILE).write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
+@pytest.mark.long
 def test_says_what_a_file_will_take(tmp_path):
     lines = ["try:", "  run: DreamerV3", "  env: CartPole-v1", "  config:"]
     lines += [f"    {key}: {json.dumps(value)}" for key, value in TINY.items()]

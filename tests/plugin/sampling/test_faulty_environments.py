@@ -59,6 +59,7 @@ def test_the_users_lines_are_shown_and_no_others():
     ), message
 
 
+@pytest.mark.long
 def test_processes_of_their_own_say_the_same():
     (fault,) = (fault for fault in FAULTS if fault.what == "step() raises")
     assert re.search(fault.says, message_of(fault.make, "async"))
