@@ -205,8 +205,7 @@ def test_each_rewind_draws_other_rows(build, tmp_path):
     assert len(set(map(tuple, starts))) == 4
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("runners", [0, 1])
+@pytest.mark.parametrize("runners", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_run_is_rewound_three_times_at_most(build, tmp_path, runners):
     rates = [[0, 1e-4], [126, 1e-4], [127, 1e6]]
     config = tiny_config(world_model_lr=rates).fault_tolerance(on_divergence="rewind")
