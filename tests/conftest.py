@@ -20,12 +20,6 @@ EAGER_VARIABLE = "RLLIB_DREAMERV3_EAGER"
 os.environ[EAGER_VARIABLE] = "1"
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers(config):
-    """One process more than there are cores: many tests wait for Ray's processes to start."""
-    return len(os.sched_getaffinity(0)) + 1 if hasattr(os, "sched_getaffinity") else None
-
-
 def pytest_collection_modifyitems(items):
     """Runs files that take minutes first: else one process ends long after the others."""
     items.sort(key=lambda item: "integration" not in item.path.parts)
