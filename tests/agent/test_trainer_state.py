@@ -123,6 +123,7 @@ def test_restored_trainer_continues_to_the_last_bit(observations, actions):
     assert int(restored.updates) == 4
 
 
+@pytest.mark.long
 @pytest.mark.compiled
 def test_restored_trainer_of_v2_continues_to_the_last_bit():
     batches = [v2_batch(seed=seed) for seed in range(4)]

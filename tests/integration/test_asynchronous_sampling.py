@@ -168,7 +168,7 @@ def segments_of(algorithm):
 
 
 def test_records_of_a_stream_come_in_their_order_and_none_is_lost(algorithm):
-    for _ in range(50):
+    for _ in range(25):
         algorithm.train()
     check_records(algorithm)
     assert segments_of(algorithm) == RUNNERS
@@ -214,6 +214,7 @@ def test_env_runners_wait_for_updates_at_the_cap(shared, algorithm, monkeypatch)
         assert records_given(directory) <= most()
 
 
+@pytest.mark.long
 def test_the_ratio_is_reached_within_one_percent(algorithm):
     records, updates = records_of(algorithm), updates_of(algorithm)
     # 1 % of as many are more than what asks for one update.

@@ -249,6 +249,7 @@ def test_checkpoint_of_two_goes_on_with_one_and_back(algorithm, build, tmp_path,
         assert_equal(state, states_of(alone)[0])
 
 
+@pytest.mark.long
 def test_learners_compile_and_stay_equal(algorithm):
     """As they do without the switch of these tests: policy, update and their products by XLA."""
     algorithm.learner_group.foreach_learner(compiling.compile_from_now_on)

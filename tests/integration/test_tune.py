@@ -75,6 +75,7 @@ def test_runs_by_class_into_a_uri(run):
     assert Path(result.checkpoint.path).parent == path
 
 
+@pytest.mark.long
 def test_a_callback_of_tune_sees_rllibs_keys(run):
     result, results, _ = run
     assert [seen["training_iteration"] for seen in results] == [1, 2, 3, 4, 5]
