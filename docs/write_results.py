@@ -52,7 +52,7 @@ _NAMES = {
 
 
 def judgements() -> list[Judgement]:
-    """Judges all kept curves, by benchmark and task; settings in the order of their directories."""
+    """Judge all kept curves, by benchmark and task; settings in the order of their directories."""
     found = []
     for directory in sorted({path.parent for path in CURVES.glob("*/*.csv")}):
         paths = sorted(path for path in directory.glob("*.csv"))

@@ -150,7 +150,8 @@ def _mount_point(target: Path, mount: Path) -> CheckpointError:
 
 def _keep_foreign(target: Path, own: Collection[str], written: Path) -> None:
     """Put the files of others into the new content, unless that has a file of the same name."""
-    changed = set()
+    changed: set[Path] = set()
+    created: list[Path] = []
     for folder, folders, names in os.walk(target):
         # Links to directories are not entered, but are files of others, too.
         for name in [*names, *(x for x in folders if Path(folder, x).is_symlink())]:
@@ -159,24 +160,22 @@ def _keep_foreign(target: Path, own: Collection[str], written: Path) -> None:
             new = written / inside
             if inside.as_posix() in own or os.path.lexists(new):
                 continue
-            _make_like(new.parent, old.parent)
+            for parent in reversed(inside.parents):
+                if not (written / parent).exists():
+                    (written / parent).mkdir()
+                    created.append(parent)
             try:
                 os.link(old, new, follow_symlinks=False)
             except OSError:  # No hard links on this file system.
                 shutil.copy2(old, new, follow_symlinks=False)
                 if not old.is_symlink():
                     _flush(new)
-            changed |= {written, *(written / parent for parent in inside.parents)}
+            changed |= {written / parent for parent in inside.parents}
     for path in changed:
         _flush(path)
-
-
-def _make_like(folder: Path, old: Path) -> None:
-    """Create a directory with the permissions of another one, and parents with those of its."""
-    if not folder.exists():
-        _make_like(folder.parent, old.parent)
-        folder.mkdir()
-        shutil.copymode(old, folder)
+    # Last, since permissions may forbid what was done to the folder here.
+    for parent in created:
+        shutil.copymode(target / parent, written / parent)
 
 
 def _remove_leftovers(target: Path, keep: Path) -> None:

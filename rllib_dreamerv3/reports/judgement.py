@@ -107,7 +107,7 @@ class Judgement:
 
 
 def load_curves(task: str, paths: Iterable[Path]) -> list[EpisodeCurve]:
-    """Reads runs of a task.
+    """Read runs of a task.
 
     Args:
         task: Name of the task.
@@ -139,7 +139,7 @@ def load_curves(task: str, paths: Iterable[Path]) -> list[EpisodeCurve]:
 def judge(
     task: str, curves: Iterable[EpisodeCurve], prescribed: Mapping[str, Mapping[str, Any]]
 ) -> list[Judgement]:
-    """Judges runs of a task, those with the same settings together.
+    """Judge runs of a task, those with the same settings together.
 
     Args:
         task: Name of the task.

@@ -303,17 +303,24 @@ def test_files_that_are_written_while_the_new_content_is_synced_are_kept(
     assert (target / "notes.txt").read_text() == "mine"
 
 
-def test_folders_of_others_keep_their_permissions(tmp_path: Path):
+def test_folders_of_others_keep_their_permissions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    link = os.link
+
+    def link_into_writable(old: Path, new: Path, **options: bool) -> None:
+        assert new.parent.stat().st_mode & 0o200
+        link(old, new, **options)
+
+    monkeypatch.setattr(os, "link", link_into_writable)
     target = tmp_path / "checkpoint"
     private = target / "mine" / "private"
     private.mkdir(parents=True)
-    private.chmod(0o700)
-    (target / "mine").chmod(0o750)
     (private / "notes.txt").write_text("mine")
+    private.chmod(0o500)
+    (target / "mine").chmod(0o750)
     with directory.replacing(target, own_files) as written:
         (written / "model").write_text("new")
     assert (private / "notes.txt").read_text() == "mine"
-    assert (private.stat().st_mode & 0o777, private.parent.stat().st_mode & 0o777) == (0o700, 0o750)
+    assert (private.stat().st_mode & 0o777, private.parent.stat().st_mode & 0o777) == (0o500, 0o750)
 
 
 def test_mount_point_that_does_not_show_is_refused_at_the_end(

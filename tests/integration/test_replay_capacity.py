@@ -147,6 +147,15 @@ def test_images_on_disk_take_none_of_the_memory(module, tmp_path, monkeypatch):
     assert capacity.need.bytes == 5000 * bytes_of(in_files(specs))
 
 
+def test_a_memory_too_small_to_begin_learning_is_refused(module, monkeypatch):
+    specs = replay_capacity.specs_of(module, 0)
+    monkeypatch.setattr(replay_capacity, "machine_memory", lambda: bytes_of(specs))
+    with pytest.raises(ConfigError, match="Replay needs up to"):
+        replay_capacity.check_replay_capacity(
+            tiny_config(Pictures, replay_buffer_config={}), specs, None
+        )
+
+
 def test_the_limit_of_the_memory_reaches_replay(monkeypatch, build):
     monkeypatch.setattr(replay_capacity, "machine_memory", lambda: 10**6)
     algorithm = build(tiny_config(Pictures, replay_buffer_config={}))
