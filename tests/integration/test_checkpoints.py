@@ -320,7 +320,7 @@ def test_a_run_of_other_networks_does_not_start_with_a_shared_policy(shared):
 
 def test_a_shared_policy_is_not_restored(trained, shared):
     for load in (trained.restore_from_path, DreamerV3.from_checkpoint):
-        with pytest.raises(CheckpointError, match="shared policy.*start_checkpoint"):
+        with pytest.raises(CheckpointError, match=r"shared policy.*start_checkpoint"):
             load(shared)
 
 
