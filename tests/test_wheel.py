@@ -61,6 +61,7 @@ def test_wheel_trains_evaluates_and_exports_from_an_empty_directory(bin, tmp_pat
     assert str(bin.parent) in ran(bin / "python", "-c", where, cwd=tmp_path)
     rllib = bin / "rllib"
     assert "cartpole" in ran(rllib, "example", "list", cwd=tmp_path)
+    assert "quantiles" in ran(rllib, "evaluate", "pretrained:catch", cwd=tmp_path)
     config = ("--config", json.dumps(TINY), "--stop", '{"num_env_steps_sampled_lifetime": 40}')
     ran(
         *(rllib, "train", "file", "cartpole.yaml", *config, "--storage-path", tmp_path),

@@ -30,7 +30,9 @@ def list_policies(long: bool) -> None:
     from rllib_cli.display import format_int
     from rllib_dreamerv3.checkpoints import card, pretrained
 
-    rows = [("name", "environment", "env steps", "episodes", "mean return")]
+    rows: list[tuple[str, ...]] = [
+        ("name", "environment", "env steps", "episodes", "mean return"),
+    ]
     commands = [""]
     for name in pretrained.names():
         found = card.read(pretrained.directory_of(name))
