@@ -2,10 +2,11 @@
 
 nox -s "tests-3.12(ray='2.60.0')"               # the fast tests on one pair
 nox -s "tests-3.12(ray='2.60.0')" -- -m long    # with other arguments of pytest
-nox -s wheel                                    # builds, installs and uses the wheel
+nox -s wheel                                    # builds, installs and uses the wheel on all pairs
 """
 
 import json
+import shutil
 from pathlib import Path
 
 import nox
@@ -36,7 +37,8 @@ def newest_ray(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS)
-def wheel(session: nox.Session) -> None:
+@nox.parametrize("ray", RAYS)
+def wheel(session: nox.Session, ray: str) -> None:
     """Build wheel and sdist, install the wheel, and use it from an empty directory."""
     built = Path(session.create_tmp()) / "dist"
     for old in built.glob("*"):
@@ -46,9 +48,10 @@ def wheel(session: nox.Session) -> None:
     session.run("twine", "check", "--strict", *map(str, built.iterdir()))
     (file,) = built.glob("*.whl")
     session.install("--force-reinstall", "--no-deps", str(file))
-    session.install(f"rllib-dreamerv3[export] @ {file.resolve().as_uri()}")
+    session.install(f"rllib-dreamerv3[export] @ {file.resolve().as_uri()}", f"ray[rllib]=={ray}")
     empty = Path(session.create_tmp()) / "empty"
-    empty.mkdir(exist_ok=True)
+    shutil.rmtree(empty, ignore_errors=True)
+    empty.mkdir()
     session.chdir(empty)
     stop = ("--stop", '{"num_env_steps_sampled_lifetime": 200}')
     config = ("--config", json.dumps(TINY))
