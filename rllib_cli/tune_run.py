@@ -12,7 +12,8 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from rllib_cli import resume, stop_criteria
+from rllib_cli import config_check, resume, stop_criteria
+from rllib_cli.advice import smaller_size
 from rllib_cli.display import Display, format_int, format_number
 from rllib_cli.errors import InputError, RunError, describe, reraise_as, unknown
 from rllib_cli.experiments import Experiment
@@ -102,7 +103,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     code = 0
     for experiment, configs in zip(experiments, checked, strict=True):
         display.set_phase("")
-        for note in [*experiment.notes, *_foreign(experiment, options)]:
+        for note in _notes(experiment, options):
             display.print(note)
         with Interrupts() as interrupts:
             try:
@@ -116,6 +117,13 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
             if interrupts.requested:
                 return 130
     return code
+
+
+def _notes(experiment: Experiment, options: RunOptions) -> Iterator[str]:
+    yield from experiment.notes
+    if experiment.algorithm == config_check.NAME and (size := smaller_size(experiment.config)):
+        yield size
+    yield from _foreign(experiment, options)
 
 
 def _foreign(experiment: Experiment, options: RunOptions) -> Iterator[str]:
@@ -234,11 +242,15 @@ def _run(
     from rllib_dreamerv3.startup.devices import check_gpus
 
     cluster = ray.cluster_resources()
+    # Trials then have the GPUs, memory and packages of this process.
+    is_local = len(ray.nodes()) == 1
     with reraise_as(RunError, options.verbosity):
         for config in configs:
             check_resources(config, cluster, in_tune=True)
-            if len(ray.nodes()) == 1:  # Trials then have the same GPUs as this process.
+            if is_local:
                 check_gpus(config.num_gpus_per_learner)
+    if is_local:
+        _check_environments(experiment, configs, options, display)
 
     if (options.ray or {}).get("address") or configs[0].num_learners:
         each = "" if len(configs) * experiment.num_samples == 1 else "Each trial: "
@@ -262,6 +274,25 @@ def _run(
             resume.save_launch(Path(experiment.directory()), _launch(experiment, options))
         with _full_disk_reported(experiment):
             return _tuner(experiment, space, scheduler, options).fit()
+
+
+def _check_environments(
+    experiment: Experiment, configs: list[Any], options: RunOptions, display: Display
+) -> None:
+    """Raise InputError if an environment cannot be used, or replay cannot hold its records."""
+    from rllib_dreamerv3.plugin.before_trial import check_before_trial
+    from rllib_dreamerv3.plugin.config.config import DreamerV3Config
+
+    display.set_phase("checking the environment")
+    directory = experiment.directory()
+    local = None if "://" in directory else Path(directory)
+    # The points of a grid usually share one environment.
+    by_environment = {repr((config.env, config.env_config)): config for config in configs[::-1]}
+    with reraise_as(InputError, options.verbosity):
+        for config in by_environment.values():
+            if isinstance(config, DreamerV3Config):
+                check_before_trial(config, local)
+    display.set_phase("")
 
 
 @contextmanager
