@@ -107,9 +107,9 @@ def smaller_size(config: Mapping[str, Any]) -> str | None:
     if config.get("model_size") is not None or config.get("num_gpus_per_learner"):
         return None
     return (
-        f"model_size is not set, so it is {OPTIONS['model_size'].v1}. On two CPU cores an update of "
-        "the default batch takes 0.6 s with vectors and 2 s with 64x64 images; with 1M, the smallest "
-        "size of v2, 0.3 s and 0.8 s: --config '{\"model_size\": \"1M\"}'"
+        f"model_size is not set, so it is {OPTIONS['model_size'].v1}. On two CPU cores an update "
+        "of the default batch takes 0.6 s with vectors and 2 s with 64x64 images; with 1M, the "
+        'smallest size of v2, 0.3 s and 0.8 s: --config \'{"model_size": "1M"}\''
     )
 
 

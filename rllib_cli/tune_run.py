@@ -23,6 +23,7 @@ from rllib_cli.libraries import loading_libraries, start_ray
 from rllib_cli.progress import look_up
 from rllib_dreamerv3.checkpoints.manifest import verify
 from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_complete
+from rllib_dreamerv3.errors import ConfigError
 
 RETURN_MEAN = "env_runners/episode_return_mean"
 _RESUME = "Resume:     the same command with --resume"
@@ -279,7 +280,7 @@ def _run(
 def _check_environments(
     experiment: Experiment, configs: list[Any], options: RunOptions, display: Display
 ) -> None:
-    """Raise InputError if an environment cannot be used, or replay cannot hold its records."""
+    """Raise RunError if an environment cannot be used, InputError if replay does not fit."""
     from rllib_dreamerv3.plugin.before_trial import check_before_trial
     from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 
@@ -288,10 +289,14 @@ def _check_environments(
     local = None if "://" in directory else Path(directory)
     # The points of a grid usually share one environment.
     by_environment = {repr((config.env, config.env_config)): config for config in configs[::-1]}
-    with reraise_as(InputError, options.verbosity):
+    with reraise_as(RunError, options.verbosity):
         for config in by_environment.values():
-            if isinstance(config, DreamerV3Config):
+            if not isinstance(config, DreamerV3Config):
+                continue
+            try:
                 check_before_trial(config, local)
+            except ConfigError as error:
+                raise InputError(str(error)) from error
     display.set_phase("")
 
 

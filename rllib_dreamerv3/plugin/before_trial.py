@@ -50,9 +50,7 @@ def check_before_trial(config: DreamerV3Config, directory: Path | None) -> None:
         clip_actions=config.clip_actions,
     )
     stores_latents = config.resolved("replay_context") > 0
-    specs = record_specs(
-        observations.layout, actions.layout, settings if stores_latents else None
-    )
+    specs = record_specs(observations.layout, actions.layout, settings if stores_latents else None)
     files = None
     if replay["storage"] == "disk":
         files = Path(replay["directory"]) if replay["directory"] else directory

@@ -1,5 +1,7 @@
 """What a trial would refuse because of its environment is refused before it starts."""
 
+from typing import ClassVar
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from rllib_dreamerv3.plugin.before_trial import check_before_trial
 class Images(gym.Env):
     observation_space = spaces.Box(0, 255, (64, 64, 3), np.uint8)
     action_space = spaces.Discrete(2)
-    made: list["Images"] = []
+    made: ClassVar[list["Images"]] = []
 
     def __init__(self, config=None, render_mode=None):
         self.render_mode, self.closed = render_mode, False
