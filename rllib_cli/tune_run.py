@@ -250,7 +250,8 @@ def _run(
             check_resources(config, cluster, in_tune=True)
             if is_local:
                 check_gpus(config.num_gpus_per_learner)
-    if is_local:
+    # Simulators would keep the memory of a GPU that they take in this process.
+    if is_local and not cluster.get("GPU"):
         _check_environments(experiment, configs, options, display)
 
     if (options.ray or {}).get("address") or configs[0].num_learners:
