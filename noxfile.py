@@ -2,10 +2,11 @@
 
 nox -s "tests-3.12(ray='2.60.0')"               # the fast tests on one pair
 nox -s "tests-3.12(ray='2.60.0')" -- -m long    # with other arguments of pytest
-nox -s wheel                                    # builds, installs and uses the wheel
+nox -s wheel                                    # builds, installs and uses the wheel on all pairs
 """
 
 import json
+import tempfile
 from pathlib import Path
 
 import nox
@@ -13,7 +14,13 @@ import nox
 PYTHONS = ("3.10", "3.11", "3.12", "3.13")
 # The oldest and the newest that pyproject.toml allows.
 RAYS = ("2.56.1", "2.60.0")
-TINY = {"model_size": "nano", "batch_size_B": 2, "batch_length_T": 4, "training_ratio": 1}
+TINY = {
+    "model_size": "nano",
+    "batch_size_B": 2,
+    "batch_length_T": 4,
+    "training_ratio": 1,
+    "num_steps_sampled_before_learning_starts": 64,
+}
 
 nox.options.sessions = ["lint", "docs", "wheel", "tests"]
 nox.options.reuse_existing_virtualenvs = True
@@ -36,26 +43,29 @@ def newest_ray(session: nox.Session) -> None:
 
 
 @nox.session(python=PYTHONS)
-def wheel(session: nox.Session) -> None:
+@nox.parametrize("ray", RAYS)
+def wheel(session: nox.Session, ray: str) -> None:
     """Build wheel and sdist, install the wheel, and use it from an empty directory."""
-    built = Path(session.create_tmp()) / "dist"
-    for old in built.glob("*"):
-        old.unlink()
-    session.install("build", "twine")
-    session.run("python", "-m", "build", "--outdir", str(built))
-    session.run("twine", "check", "--strict", *map(str, built.iterdir()))
-    (file,) = built.glob("*.whl")
-    session.install("--force-reinstall", "--no-deps", str(file))
-    session.install(f"rllib-dreamerv3[export] @ {file.resolve().as_uri()}")
-    empty = Path(session.create_tmp()) / "empty"
-    empty.mkdir(exist_ok=True)
-    session.chdir(empty)
-    stop = ("--stop", '{"num_env_steps_sampled_lifetime": 200}')
+    # Not nox's own folder for temporary files, whose path is too long for Ray's sockets.
+    with tempfile.TemporaryDirectory() as built, tempfile.TemporaryDirectory() as empty:
+        session.install("build", "twine")
+        session.run("python", "-m", "build", "--outdir", built)
+        session.run("twine", "check", "--strict", *map(str, Path(built).iterdir()))
+        (file,) = Path(built).glob("*.whl")
+        session.install("--force-reinstall", "--no-deps", str(file))
+        session.install(f"rllib-dreamerv3[export] @ {file.as_uri()}", f"ray[rllib]=={ray}")
+        session.chdir(empty)
+        _use(session)
+        session.chdir(Path(__file__).parent)
+
+
+def _use(session: nox.Session) -> None:
+    """Train, evaluate, export and resume in the working directory."""
     config = ("--config", json.dumps(TINY))
-    session.run("rllib", "example", "list")
     train = ("rllib", "train", "file", "cartpole.yaml", "--storage-path", ".")
-    session.run(*train, *config, *stop)
     run = "cartpole-dreamerv3"
+    session.run("rllib", "example", "list")
+    session.run(*train, *config, "--stop", '{"num_env_steps_sampled_lifetime": 200}')
     session.run("rllib", "evaluate", run, "--episodes", "2")
     session.run("rllib", "export", run, "--format", "onnx", "--out", "exported")
     more = ("--stop", '{"num_env_steps_sampled_lifetime": 400}')

@@ -95,6 +95,24 @@ class Advice:
         return f"{estimate} For a first result in minutes: rllib train file {_FIRST_LOOK}"
 
 
+def smaller_size(config: Mapping[str, Any]) -> str | None:
+    """Suggest a smaller model to users of CPUs who have not chosen a size.
+
+    Args:
+        config: RLlib's config as a dict, with the options that were set.
+
+    Returns:
+        One line; None if a size is set, or the learner gets a GPU.
+    """
+    if config.get("model_size") is not None or config.get("num_gpus_per_learner"):
+        return None
+    return (
+        f"model_size is not set, so it is {OPTIONS['model_size'].v1}. On two CPU cores an update "
+        "of the default batch takes 0.6 s with vectors and 2 s with 64x64 images; with 1M, the "
+        'smallest size of v2, 0.3 s and 0.8 s: --config \'{"model_size": "1M"}\''
+    )
+
+
 def cpu_settings(result: Mapping[str, Any]) -> str | None:
     """Name settings for CPUs if a small model is trained on one with the default learning rates.
 

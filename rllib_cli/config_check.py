@@ -53,6 +53,33 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
     return config
 
 
+def check_environment_name(config: Mapping[str, Any]) -> None:
+    """Check that the environment exists, as far as its name tells; import no module of the user's.
+
+    Needs Gymnasium, but neither Ray nor TensorFlow.
+
+    Args:
+        config: RLlib's config of DreamerV3 as a dict.
+
+    Raises:
+        InputError: If there is no such id, its package is missing, an option in ``env_config`` is
+            invalid, or the module of ``module:Class`` does not exist.
+    """
+    from rllib_dreamerv3.envs.named_class import require_module
+    from rllib_dreamerv3.envs.registry import check_environment, is_benchmark
+
+    env, env_config = config["env"], config.get("env_config", {})
+    if not isinstance(env, str) or _is_searched(env_config):
+        return
+    try:
+        if ":" in env and not is_benchmark(env):
+            require_module(env)
+        else:
+            check_environment(env, env_config)
+    except ConfigError as error:
+        raise InputError(str(error)) from None
+
+
 def with_ints(config: Mapping[str, Any]) -> dict[str, Any]:
     """Convert floats such as 1e6 to ints where an option of DreamerV3 needs one."""
     config = with_whole_numbers(config, OPTIONS)

@@ -12,7 +12,8 @@ from pathlib import Path
 from textwrap import indent
 from typing import Any
 
-from rllib_cli import resume, stop_criteria
+from rllib_cli import config_check, resume, stop_criteria
+from rllib_cli.advice import smaller_size
 from rllib_cli.display import Display, format_int, format_number
 from rllib_cli.errors import InputError, RunError, describe, reraise_as, unknown
 from rllib_cli.experiments import Experiment
@@ -24,6 +25,7 @@ from rllib_dreamerv3.checkpoints.files import POLICY_FILE, networks_file
 from rllib_dreamerv3.checkpoints.manifest import is_shared, verify
 from rllib_dreamerv3.checkpoints.named import is_name
 from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_complete
+from rllib_dreamerv3.errors import ConfigError
 
 RETURN_MEAN = "env_runners/episode_return_mean"
 _RESUME = "Resume:     the same command with --resume"
@@ -110,7 +112,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     code = 0
     for experiment, configs in zip(experiments, checked, strict=True):
         display.set_phase("")
-        for note in [*experiment.notes, *_foreign(experiment, options)]:
+        for note in _notes(experiment, options):
             display.print(note)
         with Interrupts() as interrupts:
             try:
@@ -129,6 +131,13 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
 def _takes_only_networks(start: str, directory: Path) -> bool:
     """Whether a run that starts from a path or name reads only networks, and unpickles nothing."""
     return is_name(start) or is_shared(directory)
+
+
+def _notes(experiment: Experiment, options: RunOptions) -> Iterator[str]:
+    yield from experiment.notes
+    if experiment.algorithm == config_check.NAME and (size := smaller_size(experiment.config)):
+        yield size
+    yield from _foreign(experiment, options)
 
 
 def _foreign(experiment: Experiment, options: RunOptions) -> Iterator[str]:
@@ -249,11 +258,16 @@ def _run(
     from rllib_dreamerv3.startup.devices import check_gpus
 
     cluster = ray.cluster_resources()
+    # Trials then have the GPUs, memory and packages of this process.
+    is_local = len(ray.nodes()) == 1
     with reraise_as(RunError, options.verbosity):
         for config in configs:
             check_resources(config, cluster, in_tune=True)
-            if len(ray.nodes()) == 1:  # Trials then have the same GPUs as this process.
+            if is_local:
                 check_gpus(config.num_gpus_per_learner)
+    # Simulators would keep the memory of a GPU that they take in this process.
+    if is_local and not cluster.get("GPU"):
+        _check_environments(experiment, configs, options, display)
 
     if (options.ray or {}).get("address") or configs[0].num_learners:
         each = "" if len(configs) * experiment.num_samples == 1 else "Each trial: "
@@ -277,6 +291,29 @@ def _run(
             resume.save_launch(Path(experiment.directory()), _launch(experiment, options))
         with _full_disk_reported(experiment):
             return _tuner(experiment, space, scheduler, options).fit()
+
+
+def _check_environments(
+    experiment: Experiment, configs: list[Any], options: RunOptions, display: Display
+) -> None:
+    """Raise RunError if an environment cannot be used, InputError if replay does not fit."""
+    from rllib_dreamerv3.plugin.before_trial import check_before_trial
+    from rllib_dreamerv3.plugin.config.config import DreamerV3Config
+
+    display.set_phase("checking the environment")
+    directory = experiment.directory()
+    local = None if "://" in directory else Path(directory)
+    # The points of a grid usually share one environment.
+    by_environment = {repr((config.env, config.env_config)): config for config in configs[::-1]}
+    with reraise_as(RunError, options.verbosity):
+        for config in by_environment.values():
+            if not isinstance(config, DreamerV3Config):
+                continue
+            try:
+                check_before_trial(config, local)
+            except ConfigError as error:
+                raise InputError(str(error)) from error
+    display.set_phase("")
 
 
 @contextmanager

@@ -38,7 +38,7 @@ __all__ = [
     "count_parameters",
     "load_policy",
 ]
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "CompleteCSVLoggerCallback": "rllib_dreamerv3.plugin.tune.csv_logger",

@@ -9,8 +9,10 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from rllib_cli import config_check
 from rllib_cli.errors import InputError
 from rllib_cli.inputs import JSON, env_config, extend_import_path, pythonpath
+from rllib_cli.libraries import loading_libraries
 
 # Options of older versions that have no effect, and why.
 _OBSOLETE_FLAGS = {
@@ -309,11 +311,15 @@ def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -
         ]
         for experiment in experiments:
             extend_import_path((), experiment.config)
+            if experiment.algorithm == config_check.NAME:
+                # Not in a Python file, which may have registered its environment with Ray.
+                with loading_libraries(options["verbosity"]):
+                    config_check.check_environment_name(experiment.config)
             display.print(
                 f"{experiment.algorithm_name} on {experiment.env_name}, "
                 f"{describe(experiment.stop)}; results in {experiment.directory()}"
             )
-        # Only now: it imports NumPy, and mistakes are reported before that.
+        # Only now: it takes seconds, and mistakes are reported before that.
         from rllib_cli.tune_run import RunOptions, run_all
 
         ray_options = {

@@ -131,22 +131,31 @@ def is_found(env: str) -> bool:
         return False
 
 
+def require_module(env: str) -> None:
+    """Raise ConfigError if the module of ``module:Class`` cannot be found; do not import it."""
+    if not is_found(env):
+        raise _missing(env, env.partition(":")[0].partition(".")[0])
+
+
 def _imported(env: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except Exception as error:
         missing = error.name if isinstance(error, ModuleNotFoundError) else None
         if missing and f"{name}.".startswith(f"{missing}."):
-            raise ConfigError(
-                f"The module {missing!r} of {env!r} is neither in the working directory nor "
-                "installed. Give its directory with --pythonpath DIR on the command line or "
-                "PYTHONPATH, or install it."
-            ) from error
+            raise _missing(env, missing) from error
         frames = traceback.extract_tb(error.__traceback__)
         where = f" ({frames[-1].filename}, line {frames[-1].lineno})" if frames else ""
         raise ConfigError(
             f"The module of {env!r} cannot be imported: {type(error).__name__}: {error}{where}"
         ) from error
+
+
+def _missing(env: str, module: str) -> ConfigError:
+    return ConfigError(
+        f"The module {module!r} of {env!r} is neither in the working directory nor installed. Give "
+        "its directory with --pythonpath DIR on the command line or PYTHONPATH, or install it."
+    )
 
 
 def _unknown_class(given: str, what: str, module: ModuleType, name: str) -> ConfigError:

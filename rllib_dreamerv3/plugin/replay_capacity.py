@@ -117,6 +117,32 @@ def replay_need(config: DreamerV3Config, specs: Specs) -> ReplayNeed:
     return ReplayNeed(options["capacity"], record_bytes, limit, record_bytes)
 
 
+def replay_capacities(
+    config: DreamerV3Config, specs: Specs, directory: Path | None
+) -> list[ReplayCapacity]:
+    """Return the size of a full replay buffer and the available space, by medium.
+
+    Args:
+        config: Has the limits.
+        specs: Record columns, see :func:`record_specs`.
+        directory: Directory for the files of large columns; None to keep all in memory.
+
+    Returns:
+        Memory, and last the disk of the files if there are any.
+    """
+    need = replay_need(config, specs)
+    if directory is None:
+        return [ReplayCapacity(need, machine_memory(), None)]
+    filed_bytes = bytes_of(in_files(specs))
+    # The small columns stay in memory.
+    in_memory = need._replace(share_bytes=need.record_bytes - filed_bytes)
+    on_disk = need._replace(share_bytes=filed_bytes)
+    return [
+        ReplayCapacity(in_memory, machine_memory(), None),
+        ReplayCapacity(on_disk, free_bytes(directory), directory),
+    ]
+
+
 def check_replay_capacity(
     config: DreamerV3Config, specs: Specs, directory: Path | None
 ) -> ReplayCapacity:
@@ -136,8 +162,8 @@ def check_replay_capacity(
     Raises:
         ConfigError: If replay does not fit.
     """
-    need, options = replay_need(config, specs), config.replay_buffer_options()
-    record_bytes = need.record_bytes
+    *others, capacity = replay_capacities(config, specs, directory)
+    need, options = capacity.need, config.replay_buffer_options()
     if options["capacity_bytes"] == "auto" and need.records < need.capacity:
         logger.warning(
             "Replay is limited to %s records, for which half of this machine's memory suffices, "
@@ -146,13 +172,8 @@ def check_replay_capacity(
             f"{need.records:,}",
             f"{need.capacity:,}",
         )
-    capacity = ReplayCapacity(need, machine_memory(), None)
-    if directory is not None:
-        filed_bytes = bytes_of(in_files(specs))
-        # The small columns stay in memory.
-        _check(capacity._replace(need=need._replace(share_bytes=record_bytes - filed_bytes)))
-        need_on_disk = need._replace(share_bytes=filed_bytes)
-        capacity = ReplayCapacity(need_on_disk, free_bytes(directory), directory)
+    for other in others:
+        _check(other)
     # Files in the run's directory share the disk with its checkpoints.
     beside = directory is not None and options["directory"] is None
     _check(capacity, checkpoints_beside=beside)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rllib_cli.advice import CPU_SETTINGS, Advice, long_duration
+from rllib_cli.advice import CPU_SETTINGS, Advice, long_duration, smaller_size
 from rllib_cli.experiment_files import from_file
 from rllib_cli.progress import TrialProgress
 
@@ -49,6 +49,13 @@ def test_the_first_look_is_not_recommended_to_itself():
 def test_short_runs_are_not():
     assert said(results(30, seconds_an_update=0.001)) == []
     assert said(results(30, seconds_an_update=4.0), stop={}) == []
+
+
+def test_a_smaller_size_is_suggested_where_none_is_set_and_no_gpu_is_used():
+    assert smaller_size({}).startswith("model_size is not set, so it is XS. On two CPU cores")
+    assert """--config '{"model_size": "1M"}'""" in smaller_size({"gamma": 0.9})
+    assert smaller_size({"model_size": "XS"}) is None
+    assert smaller_size({"num_gpus_per_learner": 1}) is None
 
 
 SMALL = {"model_size": "1M", "lr": None}

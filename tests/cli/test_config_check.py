@@ -7,9 +7,10 @@ import sys
 import pytest
 from ray.rllib.algorithms.algorithm_config import AlgorithmConfig
 
-from rllib_cli.config_check import checked
+from rllib_cli.config_check import check_environment_name, checked
 from rllib_cli.errors import InputError
 from rllib_dreamerv3 import DreamerV3Config
+from rllib_dreamerv3.envs import registry
 from rllib_dreamerv3.options.rllibs import RLLIBS_FORMER_NAMES
 
 # Says how long the command took, and what it had imported when it ended.
@@ -68,6 +69,44 @@ def test_mistake_in_an_option_of_the_command_line_is_answered_at_once():
     )
     assert "Unknown option 'horizonH'. Did you mean 'horizon_H'?" in stderr
     assert (report["code"], report["loaded"]) == (2, [])
+
+
+def test_environment_that_does_not_exist_is_answered_without_ray_and_tensorflow(tmp_path):
+    file = tmp_path / "x.yaml"
+    file.write_text("x: {run: DreamerV3, env: CartPol-v1}")
+    report, stderr = ended("train", "file", str(file))
+    assert "Error: Unknown environment 'CartPol-v1'. Did you mean 'CartPole-v1'" in stderr
+    assert (report["code"], report["loaded"]) == (2, ["gymnasium", "numpy"])
+
+
+@pytest.mark.parametrize(
+    ("env", "env_config", "said"),
+    [
+        ("no_such_module:Env", {}, "The module 'no_such_module' of .* nor installed"),
+        ("crafter/reward", {}, r"needs the package crafter.*pip install 'rllib-dreamerv3\[crafter"),
+        ("MiniGrid-Empty-5x6-v0", {}, "Unknown environment.*MiniGrid-Empty-5x5-v0"),
+        ("Pong-v5", {}, "Unknown environment"),
+        ("ale_py:ALE/Pong-v5", {"framskip": 1}, "'framskip'.*'frameskip'"),
+    ],
+)
+def test_environments_are_refused_by_name(monkeypatch, env, env_config, said):
+    # Whether or not it is installed here.
+    monkeypatch.setattr(registry, "find_spec", lambda name: None if name == "crafter" else name)
+    with pytest.raises(InputError, match=said):
+        check_environment_name({"env": env, "env_config": env_config})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"env": "CartPole-v1"},
+        {"env": "command:what_this_names_is_not_imported"},
+        {"env": {"grid_search": ["CartPole-v1", "nothing"]}},
+        {"env": "Catch-v0", "env_config": {"rows": {"grid_search": [5, 6]}}},
+    ],
+)
+def test_what_names_do_not_tell_is_left_to_validation(config):
+    check_environment_name(config)
 
 
 def test_former_names_are_those_that_rllib_translates():

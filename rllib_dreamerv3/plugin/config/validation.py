@@ -16,6 +16,7 @@ from rllib_dreamerv3.plugin.sampling.environments import (
     register_class,
     register_spec,
 )
+from rllib_dreamerv3.startup.versions import untried_ray
 
 # Parts with the same number of layers in all sizes of v2.
 _LAYERS_OF_V2 = ("prior", "reward", "continue", "actor", "critic", "vector")
@@ -29,6 +30,7 @@ def check(config: Any) -> None:
     Raises:
         ConfigError: For the first invalid option; says which values are valid.
     """
+    _warn_of_ray()
     check_rllib_options(config)
     check_options({name: getattr(config, name) for name in OPTIONS}, config.num_environments)
     if not config.in_evaluation:
@@ -91,6 +93,13 @@ def _check_sampling(config: Any) -> None:
             "call of each env runner (num_env_runners x num_envs_per_env_runner x "
             f"rollout_fragment_length), not {config.max_records_ahead}."
         )
+
+
+@functools.cache
+def _warn_of_ray() -> None:
+    """Warn once about a Ray that pip would not have installed with this package."""
+    if message := untried_ray():
+        logger.warning("%s", message)
 
 
 @functools.cache
