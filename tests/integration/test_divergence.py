@@ -152,8 +152,8 @@ def test_ignored_updates_are_counted_and_the_others_go_on(build):
 
 
 def test_rewound_run_goes_on_from_the_checkpoint(build, tmp_path):
-    # So many rows, for one update each record, that the extreme record is soon in one of them.
-    algorithm = build(extreme("rewind", at=[130], batch_size_B=16, training_ratio=16 * 8))
+    # Of so few records the extreme one is soon in a row.
+    algorithm = build(extreme("rewind", at=[130], replay_buffer_config={"capacity": 60}))
     for _ in range(4):
         result = algorithm.train()
     path = algorithm.save_to_path(tmp_path / "checkpoint")
@@ -169,7 +169,7 @@ def test_rewound_run_goes_on_from_the_checkpoint(build, tmp_path):
     assert result["num_grad_updates_lifetime"] == updates + 1
     assert int(trainer_of(algorithm).updates) == updates + 1
     learner = result["learners"]["default_policy"]
-    assert learner["num_module_steps_trained_lifetime"] == 16 * 8 * (updates + 1)
+    assert learner["num_module_steps_trained_lifetime"] == 16 * (updates + 1)
     steps = result["env_runners"]["num_env_steps_sampled_lifetime"]
     assert 0 <= steps - counters["env_steps"] <= 1
     assert all(
