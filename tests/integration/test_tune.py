@@ -15,12 +15,7 @@ from tensorboard_events import scalars_of
 from tiny import tiny_config
 from watcher import Watcher
 
-from rllib_dreamerv3 import (
-    CompleteCSVLoggerCallback,
-    DreamerV3,
-    EnvStepsTBXLoggerCallback,
-    RunFolderCallback,
-)
+from rllib_dreamerv3 import CompleteCSVLoggerCallback, DreamerV3, EnvStepsTBXLoggerCallback
 
 ENV_STEPS = "num_env_steps_sampled_lifetime"
 RETURN = "env_runners/episode_return_mean"
@@ -62,12 +57,7 @@ def run(tmp_path_factory):
         run_config=tune.RunConfig(
             name="everything",
             storage_path=f"file://{directory}",
-            callbacks=[
-                watcher,
-                CompleteCSVLoggerCallback(),
-                EnvStepsTBXLoggerCallback(),
-                RunFolderCallback(),
-            ],
+            callbacks=[watcher, CompleteCSVLoggerCallback(), EnvStepsTBXLoggerCallback()],
             log_to_file=True,
             stop={"training_iteration": 5},
             verbose=0,
