@@ -12,6 +12,9 @@ import pytest
 # the process of the tests a minute after that cluster is gone.
 os.environ["RAY_ADDRESS"] = "local"
 
+# Tests report nothing to Ray's makers.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
 # By default Ray's workers run at low priority, and tests time out on a busy machine.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
@@ -38,7 +41,14 @@ def pytest_runtest_setup(item):
 
 # With the defaults, collections of garbage take 6 % of the tests' time.
 gc.set_threshold(50_000, 20, 50)
-MUCH_MEMORY = 2 * 10**9
+# Bytes of a process from which memory is freed, and by which it must have grown since.
+MUCH_MEMORY, MUCH_MORE = 2 * 10**9, 3 * 10**8
+
+
+def pytest_collection_finish(session):
+    """Exempts what was imported from collections of garbage: it is most of all objects."""
+    gc.collect()
+    gc.freeze()
 
 
 def resident_bytes():
@@ -50,16 +60,22 @@ def resident_bytes():
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.fixture(scope="session")
+def left_in_memory():
+    """The memory of this process after it was last freed, in a list of one."""
+    return [0.0]
+
+
 @pytest.fixture(scope="module", autouse=True)
-def memory_given_back():
+def memory_given_back(left_in_memory):
     """Frees the memory of a file's tests; otherwise Ray kills processes when memory is low.
 
     TensorFlow permanently registers the gradient of every call of a function with a custom
     gradient, and with it the graph of the calling trainer: 40 MB each. glibc keeps freed memory.
     """
     yield
-    # A collection takes a quarter of a second, and there are hundreds of files.
-    if resident_bytes() < MUCH_MEMORY:
+    # It takes half a second or more, and there are hundreds of files.
+    if resident_bytes() < max(MUCH_MEMORY, left_in_memory[0] + MUCH_MORE):
         return
     if "tensorflow" in sys.modules:
         from tensorflow.python.framework import ops
@@ -70,3 +86,4 @@ def memory_given_back():
     gc.collect()
     if sys.platform == "linux":
         ctypes.CDLL("libc.so.6").malloc_trim(0)
+    left_in_memory[0] = resident_bytes()

@@ -35,8 +35,7 @@ def poisoned(batch):
     return {**batch, "obs/x": tf.constant(observation)}
 
 
-@pytest.mark.compiled
-@pytest.mark.parametrize("variant", ["v1", "v2"])
+@pytest.mark.parametrize("variant", [pytest.param("v1", marks=pytest.mark.compiled), "v2"])
 def test_poisoned_batch_changes_nothing_and_training_goes_on(variant):
     trainer, batch = make(variant)
     run(trainer, batch)

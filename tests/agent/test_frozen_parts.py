@@ -65,8 +65,12 @@ def parts_of(names):
     return {part_of(name) for name in names}
 
 
-@pytest.mark.parametrize("frozen", FROZEN)
-@pytest.mark.parametrize("make", CASES, ids=lambda make: make.__name__)
+@pytest.mark.parametrize(
+    ("make", "frozen"),
+    [(make, "both") for make in CASES]
+    + [(make, part) for make in (v1_continuous, v2) for part in ("actor", "critic")],
+    ids=lambda x: getattr(x, "__name__", x),
+)
 def test_frozen_parts_stay_bit_for_bit_and_the_others_learn(make, frozen):
     trainer, batch = make(**FROZEN[frozen])
     before = get_weights(trainer.model)

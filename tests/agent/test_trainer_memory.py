@@ -40,7 +40,7 @@ def alive(kind):
 def test_networks_and_graphs_are_freed_and_the_rest_is_bounded():
     train_and_forget()
     variables, graphs, before = alive(tf.Variable), alive(FuncGraph), megabytes()
-    rounds = 3
+    rounds = 2
     for _ in range(rounds):
         references = train_and_forget()
         gc.collect()

@@ -1,7 +1,8 @@
 """Each kind of fault, a few times: nothing is lost, mixed, or taken for what it is not.
 
-Runs whose driver or trial is killed are in ``tests/cli/test_resume.py``, flipped bytes in
-``tests/integration/test_checkpoints.py``.
+Runs whose driver or trial is killed are in ``tests/cli/test_resume.py``, signals in
+``tests/cli/test_whole_command.py``, flipped bytes in ``tests/integration/test_checkpoints.py``, and
+env runners that are killed in ``tests/integration/test_lost_env_runners.py``.
 """
 
 import random
@@ -9,12 +10,8 @@ import subprocess
 
 import faults
 import pytest
-from ray import cloudpickle
 
 pytestmark = pytest.mark.long
-
-# Env runners' processes cannot import it.
-cloudpickle.register_pickle_by_value(faults)
 
 
 def nothing_wrong(found):
@@ -49,11 +46,3 @@ def test_full_disks(rng, tmp_path):
     if not may_mount(tmp_path / "try"):
         pytest.skip("Only root may mount a disk that is small enough to be filled.")
     assert nothing_wrong(faults.full_disks(2, rng, tmp_path))
-
-
-def test_killed_env_runner(rng, tmp_path):
-    assert nothing_wrong(faults.env_runners(1, rng, tmp_path))
-
-
-def test_signals_end_processes(rng, tmp_path):
-    assert nothing_wrong(faults.FAULTS["signals"](1, rng, tmp_path))

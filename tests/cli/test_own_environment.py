@@ -58,6 +58,8 @@ def play_documented(command, place):
     return output
 
 
+# Batches have their usual size: an update as plain Python takes seconds.
+@pytest.mark.compiled
 def test_the_documented_session_from_the_check_to_playing_elsewhere(monkeypatch):
     place = Path.cwd()
     project = place / "project"

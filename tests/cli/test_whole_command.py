@@ -181,20 +181,6 @@ def test_sweeps_run_every_point_of_the_grid():
 
 
 @pytest.mark.long
-def test_replay_that_no_machine_can_hold_is_refused_at_the_start():
-    config = TINY | {"replay_buffer_config": {"capacity": 10**16}}
-    code, output = run(
-        *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--config", json.dumps(config)),
-        *("--stop", '{"training_iteration": 1}', "--storage-path", "results"),
-    )
-    assert code == 2, output
-    assert re.search(r"Error: Replay needs up to .*; this machine has [\d.]+ GB", output), output
-    assert '"storage": "disk"' in output
-    assert not list(Path("results").glob("*/DreamerV3*"))
-    assert "Traceback (most" not in output
-
-
-@pytest.mark.long
 def test_a_run_that_is_stopped_at_once_says_how_it_goes_on():
     process = start(
         *("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--ray-num-cpus", 2),

@@ -182,6 +182,7 @@ def test_the_loop_of_the_documentation_plays_an_episode(trained):
     assert names["done"]
 
 
+@pytest.mark.parametrize("trained", ["v2"], indirect=True)
 def test_ray_is_not_needed(trained):
     path, _, _ = trained
     program = (

@@ -53,15 +53,7 @@ algorithm.stop()
 
 @pytest.mark.long
 @pytest.mark.compiled
-@pytest.mark.parametrize(
-    ("variant", "runners"),
-    [
-        ("v1", 0),
-        ("v2", 0),
-        ("v1", 2),
-        ("v2", 2),
-    ],
-)
+@pytest.mark.parametrize(("variant", "runners"), [("v1", 0), ("v2", 2)])
 def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, runners):
     config = tiny_config(variant=variant).checkpointing(exact_resume=True)
     config.env_runners(
@@ -111,21 +103,21 @@ def batches_until(algorithm, updates):
 
 @pytest.mark.long
 def test_learner_in_a_process_of_its_own_does_not_depend_on_the_clock(build, tmp_path):
-    """Iterations end amid the updates that are due, at another one in each run."""
+    """An iteration has one record with its updates, or several."""
 
     def config(seconds):
-        config = tiny_config(variant="v2", replay_context=1, training_ratio=160)
+        config = tiny_config(variant="v2", replay_context=1, training_ratio=64)
         config.learners(num_learners=1, num_cpus_per_learner=0.5)
         config.reporting(min_time_s_per_iteration=seconds)
         return config.checkpointing(exact_resume=True)
 
-    algorithm = build(config(0.5))
-    batches_until(algorithm, 5)
+    algorithm = build(config(0))
+    batches_until(algorithm, 3)
     path = algorithm.save_to_path(tmp_path / "checkpoint")
-    expected = batches_until(algorithm, 60)
-    resumed = build(config(0.1))
+    expected = batches_until(algorithm, 20)
+    resumed = build(config(4))
     resumed.restore_from_path(path)
-    assert batches_until(resumed, 60) == expected
+    assert batches_until(resumed, 20) == expected
 
 
 class Starts(RLlibCallback):

@@ -45,7 +45,6 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "v1-vector": Case(synthetic.VECTOR, synthetic.DISCRETE, trainers.V1, trainers.NANO),
     "v1-image": Case(synthetic.IMAGE, synthetic.CONTINUOUS, trainers.V1, trainers.NANO),
     "v2-vector": Case(synthetic.VECTOR, synthetic.MIXED, trainers.V2, trainers.NANO_V2),
     "v2-image": Case(synthetic.EVERYTHING_48, synthetic.DISCRETE, trainers.V2, trainers.NANO_V2),
@@ -137,7 +136,9 @@ def kill(algorithm, index):
     os.kill(process_of(algorithm, index), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(
+    "name", ["v1-image", "v2-vector", pytest.param("v2-image", marks=pytest.mark.long)]
+)
 def test_two_learners_are_one_learner_with_all_rows(algorithm, name):
     answers = algorithm.learner_group.foreach_learner(lambda learner: train(name, learner.replicas))
     first, second = (answer.get() for answer in answers)

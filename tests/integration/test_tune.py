@@ -11,11 +11,13 @@ from ray import cloudpickle, tune
 from ray.rllib.callbacks.callbacks import RLlibCallback
 from ray.tune.schedulers import ASHAScheduler
 from ray.tune.search.optuna import OptunaSearch
+from tensorboard_events import scalars_of
 from tiny import tiny_config
 from watcher import Watcher
 
-from rllib_dreamerv3 import CompleteCSVLoggerCallback, DreamerV3
+from rllib_dreamerv3 import CompleteCSVLoggerCallback, DreamerV3, EnvStepsTBXLoggerCallback
 
+ENV_STEPS = "num_env_steps_sampled_lifetime"
 RETURN = "env_runners/episode_return_mean"
 LOSS = "learners/default_policy/WORLD_MODEL_L_total"
 
@@ -55,7 +57,7 @@ def run(tmp_path_factory):
         run_config=tune.RunConfig(
             name="everything",
             storage_path=f"file://{directory}",
-            callbacks=[watcher, CompleteCSVLoggerCallback()],
+            callbacks=[watcher, CompleteCSVLoggerCallback(), EnvStepsTBXLoggerCallback()],
             log_to_file=True,
             stop={"training_iteration": 5},
             verbose=0,
@@ -105,6 +107,8 @@ def test_what_a_trial_prints_is_in_its_directory(run):
 def test_the_table_of_results_has_columns_that_came_later(run):
     result, results, _ = run
     table = pandas.read_csv(Path(result.path, "progress.csv"))
+    assert table.columns[0] == ENV_STEPS
+    assert list(table[ENV_STEPS]) == [each[ENV_STEPS] for each in results]
     evaluation = f"evaluation/{RETURN}"
     for name in (LOSS, evaluation):
         first = results[0]
@@ -116,6 +120,13 @@ def test_the_table_of_results_has_columns_that_came_later(run):
     assert not table[LOSS].isna().tolist()[-1]
     assert table[evaluation].tolist()[3] == paying.STEPS
     assert table[RETURN].tolist() == [paying.STEPS] * 5
+
+
+def test_events_are_by_env_steps(run):
+    result, results, _ = run
+    assert scalars_of(Path(result.path), f"ray/tune/{RETURN}") == [
+        (each[ENV_STEPS], paying.STEPS) for each in results
+    ]
 
 
 class SaysItsProcess(RLlibCallback):

@@ -66,9 +66,10 @@ class Reader(HTMLParser):
         return [attributes for name, attributes in self.elements if name == tag]
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Two seeds on an environment with a hostile name, and Pong."""
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    """Of two seeds on an environment with a hostile name, and of Pong."""
+    tmp_path = tmp_path_factory.mktemp("runs")
     for seed in (1, 2):
         config = {"env": HOSTILE, "seed": seed, HOSTILE: HOSTILE}
         results = [result(x, 5.0, evaluation=7.0, config=config) for x in (100, 200, 2_000)]
@@ -84,12 +85,7 @@ def folder(tmp_path):
     (pong / "dreams" / "large.mp4").write_bytes(bytes(5_000_001))
     (pong / "reports").mkdir()
     (pong / "reports" / "open_loop_image_7.png").write_bytes(PIXEL)
-    return tmp_path
-
-
-@pytest.fixture
-def page(folder):
-    return build_page(find_runs([folder]))
+    return build_page(find_runs([tmp_path]))
 
 
 def test_everything_is_there(page):

@@ -41,17 +41,20 @@ def test_nor_is_that_of_a_linked_folder(run, tmp_path):
     assert base64.b64encode(SECRET).decode() not in build_page(find_runs([run]))
 
 
-@pytest.mark.parametrize("name", ["config.yaml", "params.json"])
-@pytest.mark.parametrize("target", ["outside", "/dev/zero", "pipe"])
-def test_options_are_only_read_from_files_of_the_folder(run, tmp_path, name, target):
+def test_options_are_only_read_from_files_of_the_folder(tmp_path):
     # JSON is also YAML.
     (tmp_path / "outside").write_text('{"changed": {"env": "secret"}, "env": "secret"}')
-    (run / name).unlink(missing_ok=True)
-    if target == "pipe":
-        os.mkfifo(run / name)
-    else:
-        (run / name).symlink_to(tmp_path / target)
-    assert "secret" not in build_page(find_runs([run]))
+    for number, target in enumerate(("outside", "/dev/zero", "pipe")):
+        for name in ("config.yaml", "params.json"):
+            run = write_run(tmp_path / "theirs" / f"{number}-{name}", [result(100, 1.0)])
+            (run / name).unlink(missing_ok=True)
+            if target == "pipe":
+                os.mkfifo(run / name)
+            else:
+                (run / name).symlink_to(tmp_path / target)
+    runs = find_runs([tmp_path / "theirs"])
+    assert len(runs) == 6
+    assert "secret" not in build_page(runs)
 
 
 @pytest.mark.parametrize("target", ["outside.json", "/dev/zero", "pipe"])
@@ -72,25 +75,26 @@ def test_aliases_of_aliases_are_not_written_out(run):
     assert len(build_page(find_runs([run]))) < 1_000_000
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "[1]",
-        '{"config": 3}',
-        '{"a": ' * 100_000,
-        "[" * 100_000,
-        f'{{"num_env_steps_sampled_lifetime": 1{"0" * 400}}}',
-    ],
-    ids=["list", "config", "nested", "lists", "large"],
-)
-def test_other_lines_than_results_are_left_out(run, line):
-    with open(run / "result.json", "a") as file:
-        file.write(line + "\n")
-    assert History.read(run).latest("num_env_steps_sampled_lifetime") == 100
-    build_page(find_runs([run]))
+OTHER_LINES = {
+    "list": "[1]",
+    "config": '{"config": 3}',
+    "nested": '{"a": ' * 100_000,
+    "lists": "[" * 100_000,
+    "large": f'{{"num_env_steps_sampled_lifetime": 1{"0" * 400}}}',
+}
 
 
-@pytest.mark.parametrize("entry", ["versions", "options", "changed"])
-def test_entries_of_another_kind_are_left_out(run, entry):
-    (run / "config.yaml").write_text(f"{entry}: 3\n")
-    build_page(find_runs([run]))
+def test_other_lines_than_results_are_left_out(tmp_path):
+    for name, line in OTHER_LINES.items():
+        run = write_run(tmp_path / "theirs" / name, [result(100, 1.0)])
+        with open(run / "result.json", "a") as file:
+            file.write(line + "\n")
+        assert History.read(run).latest("num_env_steps_sampled_lifetime") == 100, name
+    build_page(find_runs([tmp_path / "theirs"]))
+
+
+def test_entries_of_another_kind_are_left_out(tmp_path):
+    for entry in ("versions", "options", "changed"):
+        run = write_run(tmp_path / "theirs" / entry, [result(100, 1.0)])
+        (run / "config.yaml").write_text(f"{entry}: 3\n")
+    build_page(find_runs([tmp_path / "theirs"]))

@@ -371,8 +371,12 @@ MIXTURES = {
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("rows_of_a_group", [B, 1])
-@pytest.mark.parametrize("settings", MIXTURES.values(), ids=MIXTURES)
+@pytest.mark.parametrize(
+    ("settings", "rows_of_a_group"),
+    # One record at a time in both versions, and all rows at once.
+    list(zip(MIXTURES.values(), (1, B, 1), strict=True)),
+    ids=MIXTURES,
+)
 def test_observe_and_its_gradients_equal_the_reference(settings, rows_of_a_group, monkeypatch):
     """Gradients by every parameter and by the tokens, of a loss on all that `observe` returns."""
     monkeypatch.setattr(filtering, "ROWS_OF_A_GROUP", rows_of_a_group)

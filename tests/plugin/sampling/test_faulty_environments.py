@@ -15,13 +15,19 @@ from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 MAX_LINES = 6
 
 
+def sample(config, records):
+    """With random actions: the policy would have to be compiled each time."""
+    runner = DreamerV3EnvRunner(config=config, worker_index=0)
+    return runner.sample(num_records=records, random_actions=True)
+
+
 def message_of(env, vectorize_mode="sync"):
     """What the env runner says when it samples in an environment."""
     config = tiny_config(env).env_runners(
         num_envs_per_env_runner=2, gym_env_vectorize_mode=vectorize_mode
     )
     with pytest.raises((EnvironmentDataError, EnvironmentFailedError, SpaceError)) as caught:
-        DreamerV3EnvRunner(config=config, worker_index=0).sample(num_records=60)
+        sample(config, 60)
     return str(caught.value)
 
 
@@ -103,5 +109,5 @@ def test_numbers_are_taken_as_gymnasium_takes_them():
         Base(space=Discrete(3), obs=lambda e: 2, reward=1, terminated=False),
     ):
         config = tiny_config(lambda env_config, env=env: env)
-        (chunk,) = DreamerV3EnvRunner(config=config, worker_index=0).sample(num_records=30)
+        (chunk,) = sample(config, 30)
         assert len(chunk) == 30
