@@ -54,16 +54,18 @@ algorithm.stop()
 @pytest.mark.long
 @pytest.mark.compiled
 @pytest.mark.parametrize(
-    ("variant", "runners"),
+    ("variant", "runners", "sampling"),
     [
-        ("v1", 0),
-        ("v2", 0),
-        ("v1", 2),
-        ("v2", 2),
+        ("v1", 0, "curious"),
+        ("v2", 0, "uniform"),
+        ("v1", 2, "uniform"),
+        ("v2", 2, {"uniform": 0.25, "curious": 0.5, "recent": 0.25}),
     ],
 )
-def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, runners):
-    config = tiny_config(variant=variant).checkpointing(exact_resume=True)
+def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, runners, sampling):
+    replay = {"capacity": 10_000, "sampling": sampling}
+    config = tiny_config(variant=variant, replay_buffer_config=replay)
+    config.checkpointing(exact_resume=True)
     config.env_runners(
         num_env_runners=runners, num_envs_per_env_runner=2, num_cpus_per_env_runner=0.5
     )

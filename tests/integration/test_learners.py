@@ -24,7 +24,7 @@ from rllib_dreamerv3.plugin.learners import process as learner_process
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.recovery import continue_or_end
 from rllib_dreamerv3.plugin.results import Iteration
-from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
+from rllib_dreamerv3.records import IS_FIRST, LATENT_H, LATENT_INDEX, MODEL_LOSS
 
 # The length of the comparison can be chosen; long ones are compiled.
 UPDATES = int(os.environ.get("LEARNER_UPDATES", "3"))
@@ -80,6 +80,8 @@ def train(name, replicas):
 
 
 def two_learners(**training):
+    replay = {"capacity": 10_000, "sampling": {"uniform": 0.5, "curious": 0.5}}
+    training = {"replay_buffer_config": replay, **training}
     config = tiny_config(variant="v2", replay_context=1, **training)
     return config.learners(num_learners=2, num_cpus_per_learner=0.5)
 
@@ -185,6 +187,18 @@ def test_all_learners_leave_out_an_update_that_is_not_finite_for_one(algorithm):
         assert not finite
         assert after.pop("updates") == before.pop("updates") + 1
         assert_equal(before, after)
+
+
+def test_priorities_are_updated_with_the_losses_of_all_learners(algorithm, monkeypatch):
+    updated = []
+    selector = algorithm.replay_buffer.selector
+    monkeypatch.setattr(selector, "update", lambda *args: updated.append(args))
+    batch, returned = algorithm._update()
+    ((windows, losses),) = updated
+    np.testing.assert_array_equal(losses, returned[MODEL_LOSS])
+    assert losses.shape == (len(windows), batch[IS_FIRST].shape[1] - 1)
+    # As many as there are records: none of a learner's part is missing or repeated.
+    assert len(np.unique(losses)) == losses.size
 
 
 def test_results_are_those_of_the_whole_batch(algorithm):
