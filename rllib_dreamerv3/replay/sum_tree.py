@@ -6,8 +6,8 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 
 # Items under one sum. Few large steps are faster in NumPy than many small ones, so the tree has two
-# levels: a draw adds up the sums of all blocks, and the weights of one block. With this size both are
-# about 4,000 numbers for a million items and a batch of 16.
+# levels: a draw adds up the sums of all blocks, and the weights of one block. With this size both
+# are about 4,000 numbers for a million items and a batch of 16.
 BLOCK = 256
 
 
