@@ -48,6 +48,8 @@ ACTION = "action"
 ACTION_MASK = "action_mask"
 LATENT_H = "latent/h"
 LATENT_INDEX = "latent/index"
+MODEL_LOSS = "model_loss"
+"""The world model's loss of a record in an update, ``[B, T]``. Not stored."""
 
 Columns = dict[str, np.ndarray]
 

@@ -48,6 +48,7 @@ from rllib_dreamerv3.records import (
     IS_TERMINAL,
     LATENT_H,
     LATENT_INDEX,
+    MODEL_LOSS,
     REWARD,
 )
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
@@ -65,12 +66,28 @@ class Update(NamedTuple):
 
     Attributes:
         metrics: Metrics to log, under RLlib's names.
-        latents: The posteriors of the batch as record columns ``[B, T, ...]``, which replace those
-            in replay; empty if rows have no context record.
+        for_replay: Columns ``[B, T, ...]`` for replay: the posteriors, which replace the stored
+            latents, if rows have a context record; and `MODEL_LOSS`, if the trainer returns it.
     """
 
     metrics: Metrics
-    latents: dict[str, tf.Tensor]
+    for_replay: dict[str, tf.Tensor]
+
+
+class _Model(NamedTuple):
+    """Result of the world model's forward pass.
+
+    Attributes:
+        observed: The states.
+        loss: The mean loss.
+        record_losses: The loss of each record ``[B * T]``.
+        metrics: Metrics to log.
+    """
+
+    observed: Observed
+    loss: tf.Tensor
+    record_losses: tf.Tensor
+    metrics: Metrics
 
 
 class _Behaviour(NamedTuple):
@@ -106,6 +123,7 @@ class Trainer(tf.Module):
         options: LearningOptions,
         seed: int = 0,
         replicas: Replicas = ALONE,
+        returns_losses: bool = False,
     ):
         """Create the optimizers; the first update compiles.
 
@@ -117,6 +135,7 @@ class Trainer(tf.Module):
             options: Losses and optimizers.
             seed: Seed of all random numbers.
             replicas: The trainers that take part in each update.
+            returns_losses: Whether updates return the model loss of each record.
         """
         super().__init__()
         self.model = model
@@ -124,6 +143,7 @@ class Trainer(tf.Module):
         self._model_settings, self._options = model_settings, options
         self._two_hot = make_two_hot(options.two_hot_bins)
         self._seed, self._replicas = seed, replicas
+        self._returns_losses = returns_losses
         self._through_dynamics = options.actor_grad == "dynamics" or (
             options.actor_grad == "auto" and actions.all_continuous
         )
@@ -159,14 +179,14 @@ class Trainer(tf.Module):
                 this one.
 
         Returns:
-            Metrics over the rows of all trainers, and new latents of these rows.
+            Metrics over the rows of all trainers, and columns of these rows for replay.
         """
         records, context = split_context(batch)
         seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
         gradients = self._gradients_in_turn if self.in_turn else self._gradients_together
         returns = self.return_normalizer
         averages = returns.averages()
-        state, metrics = gradients(records, context, seed)
+        state, record_losses, metrics = gradients(records, context, seed)
         cond_assign(
             all_finite(metrics.values()),
             self._update_slow_critic,
@@ -174,37 +194,39 @@ class Trainer(tf.Module):
         )
         self.updates.assign_add(1)
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
-        latents = {}
+        for_replay = {}
         if context is not None:
-            latents = {
+            for_replay = {
                 LATENT_H: tf.reshape(state.h, [rows, length, state.h.shape[-1]]),
                 LATENT_INDEX: tf.cast(
                     tf.reshape(state.index, [rows, length, state.index.shape[-1]]), tf.uint8
                 ),
             }
-        return Update(metrics, latents)
+        if self._returns_losses:
+            for_replay[MODEL_LOSS] = tf.reshape(record_losses, [rows, length])
+        return Update(metrics, for_replay)
 
     def _gradients_in_turn(
         self, records: Batch, context: Context | None, seed: tf.Tensor
-    ) -> tuple[State, Metrics]:
+    ) -> tuple[State, tf.Tensor, Metrics]:
         """World-model step, then imagination with the updated world model (2023 code)."""
         with tf.GradientTape() as tape:
-            observed, loss, metrics = self._observe(records, context, seed)
+            observed, loss, record_losses, metrics = self._observe(records, context, seed)
         gradients = self._gradients(tape, loss, "world_model")
         # All losses are means over records, and all trainers have the same number of records.
         metrics = self._apply(*self._replicas.mean((gradients, metrics)))
         state = observed.state.stop_gradient()
         behaviour = self._imagine(*self._starts(state, records), seed)
         gradients, found = self._replicas.mean((behaviour.gradients, behaviour.metrics))
-        return state, self._apply(gradients, metrics | found)
+        return state, record_losses, self._apply(gradients, metrics | found)
 
     def _gradients_together(
         self, records: Batch, context: Context | None, seed: tf.Tensor
-    ) -> tuple[State, Metrics]:
+    ) -> tuple[State, tf.Tensor, Metrics]:
         """All gradients at the same parameters, and the critic's loss on replay (2025 code)."""
         scale = self._options.replay_critic_scale
         with tf.GradientTape() as tape:
-            observed, loss, metrics = self._observe(records, context, seed)
+            observed, loss, record_losses, metrics = self._observe(records, context, seed)
             state = observed.state.stop_gradient()
             with tape.stop_recording():
                 behaviour = self._imagine(*self._starts(state, records), seed)
@@ -219,12 +241,10 @@ class Trainer(tf.Module):
             pairs = zip(gradients["critic"], behaviour.gradients["critic"], strict=True)
             gradients["critic"] = [a + b for a, b in pairs]
         metrics |= behaviour.metrics
-        return state, self._apply(*self._replicas.mean((gradients, metrics)))
+        return state, record_losses, self._apply(*self._replicas.mean((gradients, metrics)))
 
-    def _observe(
-        self, records: Batch, context: Context | None, seed: tf.Tensor
-    ) -> tuple[Observed, tf.Tensor, Metrics]:
-        """The world model's forward pass, its loss, and metrics to log."""
+    def _observe(self, records: Batch, context: Context | None, seed: tf.Tensor) -> _Model:
+        """The world model's forward pass and its loss."""
         world, options = self.model.world_model, self._options
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
         categoricals = self._model_settings.categoricals
@@ -249,9 +269,10 @@ class Trainer(tf.Module):
         size = records_at_a_time(self._observations, self._model_settings)
         total, losses = mean_by_slices(losses_of, observed, flat, size)
         decoder = tf.add_n(list(losses.observations.values()))
-        return (
+        return _Model(
             observed,
             total,
+            losses.weighted(options),
             {
                 "WORLD_MODEL_L_total": total,
                 "WORLD_MODEL_L_prediction": tf.reduce_mean(losses.prediction),

@@ -11,8 +11,20 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.learning_rate import LearningRate, check_learning_rate
+from rllib_dreamerv3.options.replay_sampling import WAYS, ReplaySampling, check_replay_sampling
 
 _ROW = "option"
+# Kinds of their own: what they may be, and their check.
+_KINDS: dict[Any, tuple[str, Callable[[str, Any], None]]] = {
+    LearningRate: (
+        "a number above 0 or a schedule [[env step, rate], ...]",
+        check_learning_rate,
+    ),
+    ReplaySampling: (
+        f"{' or '.join(map(repr, WAYS))} or a mapping to their fractions",
+        check_replay_sampling,
+    ),
+}
 _WORDS = {
     bool: "true or false",
     dict: "a mapping",
@@ -29,9 +41,9 @@ class Option:
 
     Attributes:
         name: What users call it.
-        kind: ``bool``, ``int``, ``float``, ``str``, ``dict``, :data:`LearningRate`, a ``Literal``
-            of its choices, ``type`` or ``Callable`` (one or several), or ``Any`` for what is not
-            checked.
+        kind: ``bool``, ``int``, ``float``, ``str``, ``dict``, :data:`LearningRate`,
+            :data:`ReplaySampling`, a ``Literal`` of its choices, ``type`` or ``Callable`` (one or
+            several), or ``Any`` for what is not checked.
         optional: Whether None is a value of its own.
         v1: Default of the variant "v1".
         v2: Default of the variant "v2".
@@ -86,8 +98,8 @@ class Option:
         none = ["None"] if self.optional else []
         if self.choices:
             return " or ".join([*map(_as_written, self.choices), *none])
-        if self.kind == LearningRate:
-            return "a number above 0 or a schedule [[env step, rate], ...]"
+        if self.kind in _KINDS:
+            return _KINDS[self.kind][0]
         words = _WORDS.get(self.kind) or self._words_of_number()
         return " or ".join([words, *map(_as_written, self.also), *none])
 
@@ -107,8 +119,8 @@ class Option:
         """
         if value is None and self.optional:
             return
-        if self.kind == LearningRate:
-            check_learning_rate(self.name, value)
+        if self.kind in _KINDS:
+            _KINDS[self.kind][1](self.name, value)
         elif not self._allows(value):
             near = _nearest_choice(self, value)
             raise ConfigError(f"{self.name} must be {self.words}, not {value!r}.{near}")
@@ -199,7 +211,7 @@ def options_of(*groups: type[Any]) -> Mapping[str, Option]:
 
 def _kind(hint: Any) -> tuple[Any, bool]:
     """Take ``None`` out of a union of two types."""
-    if hint != LearningRate and get_origin(hint) in (Union, UnionType):
+    if hint not in _KINDS and get_origin(hint) in (Union, UnionType):
         kinds = [x for x in get_args(hint) if x is not type(None)]
         return kinds[0], True
     return get_origin(hint) if get_origin(hint) is dict else hint, False

@@ -157,8 +157,7 @@ REFUSED_GROUPS = (
         "_disable_action_flattening _disable_initialize_loss_from_dummy_batch",
     ),
     _names(
-        "set capacity, capacity_bytes and storage in replay_buffer_config instead; sequences are "
-        "sampled uniformly.",
+        "set capacity, capacity_bytes, storage and sampling in replay_buffer_config instead.",
         "buffer_size prioritized_replay replay_mode prioritized_replay_alpha "
         "prioritized_replay_beta prioritized_replay_eps",
     ),

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from rllib_dreamerv3.options.learning_rate import LearningRate, first_rate
 from rllib_dreamerv3.options.option import option, options_of
+from rllib_dreamerv3.options.replay_sampling import ReplaySampling
 
 Variant = Literal["v1", "v2"]
 SequenceModel = Literal["gru", "block_gru"]
@@ -307,8 +308,8 @@ class ReplayOptions:
     )
     online_queue: bool = option(
         False,
-        "Whether every new record is trained on once before batches are filled with uniform "
-        "samples.",
+        "Whether every new record is trained on once before batches are filled with drawn "
+        "sequences.",
         v2=True,
     )
     random_prefill: bool = option(
@@ -338,6 +339,12 @@ class ReplayBufferOptions:
         unit="bytes",
         also=("auto",),
         common=True,
+    )
+    sampling: ReplaySampling = option(
+        "uniform",
+        "How sequences are drawn. uniform: all are equally likely. curious: rather those that were "
+        "seldom trained on or have a high model loss (Curious Replay). recent: rather new ones. "
+        "Fractions, such as {'uniform': 0.5, 'curious': 0.5}, sum to 1.",
     )
     storage: Literal["memory", "disk"] = option(
         "memory", "Where images and latents are stored: memory, or files on disk.", common=True

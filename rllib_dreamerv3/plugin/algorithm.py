@@ -22,6 +22,7 @@ from ray.rllib.utils.metrics import (
 
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
+from rllib_dreamerv3.options.replay_sampling import fractions_of
 from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.cluster.forwarded_warnings import forward_warnings
 from rllib_dreamerv3.plugin.cluster.resources import check_resources
@@ -114,6 +115,7 @@ class DreamerV3(CheckpointedAlgorithm):
             self.env_runner.module.share_networks_of(learner.module[DEFAULT_MODULE_ID])
         self.learner_device = ask_learner(self.learner_group, lambda _: device_in_use())
         context = self.config.resolved("replay_context")
+        sampling = self.config.replay_buffer_options()["sampling"]
         specs = ask_learner(
             self.learner_group, lambda learner: specs_of(learner.module[DEFAULT_MODULE_ID], context)
         )
@@ -122,6 +124,7 @@ class DreamerV3(CheckpointedAlgorithm):
             length=self.config.batch_length_T,
             context=context,
             online_queue=self.config.resolved("online_queue"),
+            sampling=fractions_of(sampling),
             capacity_records=self.replay_capacity.need.capacity,
             capacity_bytes=self.replay_capacity.need.capacity_bytes,
             needed_records=self.config.records_to_start,
@@ -338,11 +341,11 @@ class DreamerV3(CheckpointedAlgorithm):
                 break
 
     def _update(self) -> tuple[Columns, Columns]:
-        """Sample a batch, update the networks with it, and write its new latents to replay.
+        """Sample a batch, update the networks with it, and give the outcome back to replay.
 
         Returns:
-            The batch as record columns ``[B, K+T, ...]``, and its latents as record columns
-            ``[B, T, ...]``, empty without a replay context or for a skipped update.
+            The batch as record columns ``[B, K+T, ...]``, and the columns ``[B, T, ...]`` that the
+            update returned for replay, see :class:`Update`; empty for a skipped update.
 
         Raises:
             TrainingDivergedError: If the update is not finite, unless ``on_divergence`` is
@@ -352,7 +355,7 @@ class DreamerV3(CheckpointedAlgorithm):
             drawn, self._drawn_ahead = self._drawn_ahead, None
             batch, windows = drawn or self.replay_buffer.sample(self.config.batch_size_B)
             try:
-                (latents,) = self.learner_group.update(
+                (written,) = self.learner_group.update(
                     batch=MultiAgentBatch(
                         {DEFAULT_MODULE_ID: SampleBatch(batch)},
                         env_steps=self.config.records_per_update,
@@ -362,10 +365,10 @@ class DreamerV3(CheckpointedAlgorithm):
                 )
             except TrainingDivergedError as error:
                 self.divergence.record(error, batch)
-                latents = {}
-            self.replay_buffer.write_back(windows, latents)
+                written = {}
+            self.replay_buffer.write_back(windows, written)
         self.metrics.log_value(NUM_GRAD_UPDATES_LIFETIME, 1, reduce="lifetime_sum")
-        return batch, latents
+        return batch, written
 
     def _draw_ahead(self) -> None:
         """Draw the batch of the next update while learner processes compute this one.
@@ -373,7 +376,7 @@ class DreamerV3(CheckpointedAlgorithm):
         Whether to do so must not depend on the clock, so the iteration continues until the drawn
         batch is used. Replay holds the same records as if the batch were drawn later, since nothing
         is sampled between the two updates. Only records in both batches miss the latents of this
-        update; the 2025 code also writes them one update late.
+        update, and the draws miss its losses; the 2025 code also writes both one update late.
         """
         # Asynchronous sampling stores records between updates, which may replace others.
         if self._pending_updates > 1 and not self.sampler.concurrent:

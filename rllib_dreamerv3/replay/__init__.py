@@ -1,8 +1,8 @@
 """Replay: stores the records of many streams and serves sequences of them.
 
-``buffer`` selects the sequences to serve, ``online_queue`` the new ones to serve first,
-``storage`` holds the records, ``checkpoint`` saves and restores them, and ``update_schedule``
-computes how many updates are due. Requires only NumPy.
+``buffer`` serves sequences: ``online_queue`` has the new ones to serve first, ``selectors`` draw
+the rest. ``storage`` holds the records, ``checkpoint`` saves and restores them, and
+``update_schedule`` computes how many updates are due. Requires only NumPy.
 """
 
 from rllib_dreamerv3.replay import checkpoint

@@ -1,23 +1,27 @@
-"""The replay buffer: serves uniformly drawn sequences, optionally preceded by new ones."""
+"""The replay buffer: serves drawn sequences, optionally preceded by new ones."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
-from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
+from rllib_dreamerv3.records import IS_FIRST, IS_LAST, MODEL_LOSS, Columns, RecordChunk
 from rllib_dreamerv3.replay.column_specs import ColumnSpec
 from rllib_dreamerv3.replay.constant_columns import ConstantColumns
 from rllib_dreamerv3.replay.online_queue import OnlineQueue
 from rllib_dreamerv3.replay.reward_range import RewardRange
-from rllib_dreamerv3.replay.storage import Segment, Storage, Window
+from rllib_dreamerv3.replay.selectors import make_selector
+from rllib_dreamerv3.replay.start_positions import StartPositions
+from rllib_dreamerv3.replay.storage import Storage, Window
 
 ENV_STEPS_ADDED = "num_env_steps_added_lifetime"
 EPISODES_ADDED = "num_episodes_added_lifetime"
 RECORDS_SAMPLED = "num_records_sampled_lifetime"
 LIFETIME_COUNTERS = (ENV_STEPS_ADDED, EPISODES_ADDED, RECORDS_SAMPLED)
+
+_LOSS_SPEC = ColumnSpec(np.dtype(np.float32), ())
 
 
 class SampledSequences(NamedTuple):
@@ -34,12 +38,12 @@ class SampledSequences(NamedTuple):
 
 
 class ReplayBuffer:
-    """Uniform replay of sequences of consecutive records, which may cross episode boundaries.
+    """Replay of sequences of consecutive records, which may cross episode boundaries.
 
     A sequence is K context records followed by T training records. It never crosses a gap in its
-    stream and never mixes streams. Each start position, the "item" of the literature, is equally
-    likely, and sequences are drawn with replacement. Source: 2023 code and 2025 code (the papers
-    only say "uniform replay").
+    stream and never mixes streams. Sequences are drawn with replacement; by default each start
+    position, the "item" of the literature, is equally likely. Source: 2023 code and 2025 code (the
+    papers only say "uniform replay"). ``selectors.py`` has the other ways of drawing.
 
     With an online queue, its sequences are served before any are drawn, so that new records are
     trained on soon after they arrive. Source: 2025 code.
@@ -55,6 +59,7 @@ class ReplayBuffer:
         context: Context records before them, K.
         storage: The stored records.
         online_queue: New sequences not served yet; None without an online queue.
+        selector: Draws all other sequences.
         rng: Random generator of all draws.
         lifetime: Counters that only grow, by their names in `metrics`.
         rewards: The range of all rewards so far, including evicted records.
@@ -66,6 +71,7 @@ class ReplayBuffer:
         length: int,
         context: int = 0,
         online_queue: bool = False,
+        sampling: Mapping[str, float] = MappingProxyType({"uniform": 1.0}),
         capacity_records: int,
         capacity_bytes: int | None = None,
         needed_records: int = 0,
@@ -79,6 +85,8 @@ class ReplayBuffer:
             context: Context records before them, K: 1 if sequences start from the latents stored
                 with the record before (2025 code), 0 if they start without latents (2023 code).
             online_queue: Whether to serve new sequences before drawn ones.
+            sampling: Share of the drawn sequences that each selector chooses, by its name in
+                `SELECTORS`; they sum to 1.
             capacity_records: Limit on records over all streams.
             capacity_bytes: Limit on bytes of records; None for no limit.
             needed_records: Records that must fit into ``capacity_bytes``; `add` raises if the first
@@ -87,8 +95,8 @@ class ReplayBuffer:
             seed: Seed of the draws; None for a different one each time.
 
         Raises:
-            ValueError: If the capacity cannot hold one sequence, or ``length`` or ``context`` is
-                invalid.
+            ValueError: If the capacity cannot hold one sequence, or ``length``, ``context`` or
+                ``sampling`` is invalid.
         """
         if length < 1:
             raise ValueError(f"A sequence must have at least 1 training record, not {length}.")
@@ -104,12 +112,12 @@ class ReplayBuffer:
             directory=directory,
         )
         self.online_queue = OnlineQueue(self.sequence_length) if online_queue else None
+        self._starts = StartPositions(self.storage, self.sequence_length)
+        self.selector = make_selector(sampling, self.storage, self._starts, length)
         self.rng = np.random.default_rng(seed)
         self.lifetime = dict.fromkeys(LIFETIME_COUNTERS, 0)
         self.rewards = RewardRange()
         self._constant = ConstantColumns()
-        self._table_version: int | None = None
-        self._table: tuple[list[Segment], npt.NDArray[np.int64]]
 
     @property
     def sequence_length(self) -> int:
@@ -124,7 +132,7 @@ class ReplayBuffer:
     @property
     def num_windows(self) -> int:
         """Number of positions at which a sequence can start."""
-        return int(self._start_positions()[1][-1])
+        return len(self._starts)
 
     @property
     def num_bytes(self) -> int:
@@ -155,6 +163,7 @@ class ReplayBuffer:
             self.rewards.add(chunk.columns)
             if self.online_queue is not None:
                 self.online_queue.extend(segment, len(chunk))
+            self.selector.extend(segment, len(chunk))
         self.lifetime[ENV_STEPS_ADDED] += chunk.env_steps()
         self.lifetime[EPISODES_ADDED] += int(np.count_nonzero(chunk.columns[IS_FIRST]))
 
@@ -177,31 +186,36 @@ class ReplayBuffer:
             raise ValueError(f"batch_size must be positive, not {batch_size}.")
         self._require_a_sequence()
         queued = self.online_queue.pop(batch_size) if self.online_queue is not None else []
-        windows = queued + self._draw(batch_size - len(queued))
+        windows = queued + self.selector.draw(batch_size - len(queued), self.rng)
         columns = self.storage.gather(windows, self.sequence_length)
         columns[IS_FIRST][:, 0] = True
         self.lifetime[RECORDS_SAMPLED] += batch_size * self.length
         return SampledSequences(columns, windows)
 
     def write_back(self, windows: Sequence[Window], columns: Columns) -> None:
-        """Replace values of the training records of sampled sequences, such as refreshed latents.
+        """Take back what an update computed for the training records of sampled sequences.
 
         Sequences are written in order: where they overlap, the last one wins. Records evicted since
         they were sampled are skipped. Source: 2025 code, which writes one update late.
 
         Args:
             windows: Positions of the B sequences, see `SampledSequences`.
-            columns: Column name -> array ``[B, T, ...]`` of the stored dtype and shape, without
-                the context records. Other columns are unchanged.
+            columns: Column name -> array ``[B, T, ...]``, without the context records: values of
+                the stored dtype and shape that replace the stored ones, such as refreshed latents;
+                and `MODEL_LOSS`, float32, which the selector may depend on. Other columns are
+                unchanged.
 
         Raises:
-            ValueError: If a column is unknown, has another dtype or shape, or marks episodes
-                (``is_first``, ``is_last``). Nothing changes then.
+            ValueError: If a column is unknown, has another dtype or shape, marks episodes
+                (``is_first``, ``is_last``), or is a loss that is not finite. Nothing changes then.
         """
         for name, column in columns.items():
             self._check_write_back(name, column, len(windows))
-        training = [Window(segment, start + self.context) for segment, start in windows]
-        self.storage.scatter(training, self.length, columns)
+        if stored := {name: column for name, column in columns.items() if name != MODEL_LOSS}:
+            training = [Window(segment, start + self.context) for segment, start in windows]
+            self.storage.scatter(training, self.length, stored)
+        if MODEL_LOSS in columns:
+            self.selector.update(windows, columns[MODEL_LOSS])
 
     def metrics(self) -> dict[str, float]:
         """Return counters, under RLlib's names where there are any.
@@ -238,7 +252,7 @@ class ReplayBuffer:
         return {name: float(value) for name, value in counters.items()}
 
     def _check_write_back(self, name: str, column: np.ndarray, num_sequences: int) -> None:
-        spec = self.storage.specs.get(name)
+        spec = _LOSS_SPEC if name == MODEL_LOSS else self.storage.specs.get(name)
         if spec is None:
             problem = f"replay stores only {', '.join(self.storage.specs) or 'nothing yet'}"
         elif name in (IS_FIRST, IS_LAST):
@@ -248,9 +262,14 @@ class ReplayBuffer:
         else:
             expected = ColumnSpec(spec.dtype, (num_sequences, self.length, *spec.shape))
             found = ColumnSpec(column.dtype, column.shape)
-            if found == expected:
+            if found != expected:
+                problem = (
+                    f"it is {found}, but [sequences, training records, ...] of it is {expected}"
+                )
+            elif name == MODEL_LOSS and not np.isfinite(column).all():
+                problem = "not all of its values are finite"
+            else:
                 return
-            problem = f"it is {found}, but [sequences, training records, ...] of it is {expected}"
         raise ValueError(f"Column {name!r} cannot be written back: {problem}.")
 
     def _require_a_sequence(self) -> None:
@@ -261,29 +280,3 @@ class ReplayBuffer:
                 f"{self.num_records} records, at most {longest} are consecutive. Add more before "
                 "sampling."
             )
-
-    def _draw(self, num_sequences: int) -> list[Window]:
-        """Draw start positions of sequences uniformly, with replacement."""
-        segments, bounds = self._start_positions()
-        drawn = self.rng.integers(bounds[-1], size=num_sequences)
-        indices = np.searchsorted(bounds, drawn, side="right") - 1
-        offsets = drawn - bounds[indices]
-        return [
-            Window(segments[index], segments[index].start + offset)
-            for index, offset in zip(indices.tolist(), offsets.tolist(), strict=True)
-        ]
-
-    def _start_positions(self) -> tuple[list[Segment], npt.NDArray[np.int64]]:
-        """Numbers all start positions of sequences, segment by segment.
-
-        Returns:
-            The S segments, and ``bounds [S+1]``: segment i has the numbers from ``bounds[i]`` up
-            to, not including, ``bounds[i+1]``.
-        """
-        if self._table_version != self.storage.version:
-            segments = self.storage.segments
-            lengths = np.fromiter(map(len, segments), np.int64, len(segments))
-            bounds = np.zeros(len(segments) + 1, np.int64)
-            np.cumsum(np.maximum(lengths - self.sequence_length + 1, 0), out=bounds[1:])
-            self._table_version, self._table = self.storage.version, (segments, bounds)
-        return self._table

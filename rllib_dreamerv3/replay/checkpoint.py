@@ -2,7 +2,8 @@
 
 Each column file is an array ``[num_records, ...]`` with the records of all chunks, in the order
 in which the chunks began; the index has the segment of each chunk, and the sequences in the online
-queue. There is no pickle. A buffer with another sequence length can load the records.
+queue. What selectors keep about records are arrays ``[num_records]`` in files of their own. There
+is no pickle. A buffer with another sequence length can load the records.
 """
 
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.manifest import damaged
@@ -26,7 +28,7 @@ from rllib_dreamerv3.replay.column_specs import (
     describe_difference,
 )
 from rllib_dreamerv3.replay.reward_range import RewardRange
-from rllib_dreamerv3.replay.storage import Segment, Window
+from rllib_dreamerv3.replay.storage import Segment, Storage, Window
 
 INDEX = "index.json"
 FORMAT = "rllib_dreamerv3.replay"
@@ -34,7 +36,7 @@ FORMAT_VERSION = 2
 
 
 def save(buffer: ReplayBuffer, directory: str | Path) -> None:
-    """Write all records of a buffer, its online queue, counters and random generator's state.
+    """Write all records of a buffer, its online queue, selectors, counters and random generator.
 
     Replace an older checkpoint atomically, and needs hardly any memory.
 
@@ -49,6 +51,8 @@ def save(buffer: ReplayBuffer, directory: str | Path) -> None:
     with replacing(Path(directory), files_of_replay) as written:
         for name, spec in buffer.storage.specs.items():
             _write_column(written / file_name(name), buffer, name, spec)
+        for name, column in buffer.selector.state(buffer.storage.all_addresses()).items():
+            np.save(written / _selector_file(name), column, allow_pickle=False)
         (written / INDEX).write_text(
             json.dumps(_index_of(buffer), allow_nan=False), encoding="utf-8"
         )
@@ -58,9 +62,11 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
     """Replace the content of a buffer by a checkpoint.
 
     The next `ReplayBuffer.sample` returns what the saved buffer would have returned, if sequences
-    have the same length, both or neither have an online queue, and the capacity suffices; otherwise
-    the newest records are kept. A stream continues its segment if its next records start exactly
-    at the saved end. A queue of sequences of another length is emptied.
+    have the same length, both or neither have an online queue, both have the same selectors, and
+    the capacity suffices (with selectors other than "uniform": is the same); otherwise the newest
+    records are kept. A stream continues its segment if its next records start exactly at the saved
+    end. A queue of sequences of another length is emptied. What selectors kept about sequences of
+    another length is dropped: all count as new.
 
     Args:
         buffer: The buffer to fill. Its length and capacity are unchanged.
@@ -73,11 +79,13 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
     """
     source = Path(directory).absolute()
     index, columns = _open(buffer, source)
+    state = _open_selector_state(buffer, index, source)
     try:
         segments = buffer.storage.restore(index.specs, index.segments, index.pieces(columns))
     except OSError as error:
         # An incomplete buffer would look like a complete one.
         buffer.storage.clear()
+        buffer.selector.restore(buffer.storage.all_addresses(), {})
         raise CheckpointError(
             f"{source} could not be restored. {error.strerror or error}. Replay is empty now."
         ) from error
@@ -86,6 +94,7 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
         buffer.online_queue.replace(
             Window(segments[segment], start) for segment, start in (index.queue if fits else [])
         )
+    buffer.selector.restore(_addresses_of(buffer.storage, segments, index), state)
     buffer.rewards = RewardRange(**index.rewards)
     buffer.lifetime.update(index.lifetime)
     buffer.rng.bit_generator.state = index.rng
@@ -93,7 +102,9 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
 
 def check(buffer: ReplayBuffer, directory: str | Path) -> None:
     """Raise CheckpointError if `load` would reject a checkpoint."""
-    _open(buffer, Path(directory).absolute())
+    source = Path(directory).absolute()
+    index, _ = _open(buffer, source)
+    _open_selector_state(buffer, index, source)
 
 
 def _open(buffer: ReplayBuffer, source: Path) -> tuple["Index", Columns]:
@@ -106,6 +117,32 @@ def _open(buffer: ReplayBuffer, source: Path) -> tuple["Index", Columns]:
         for name, spec in index.specs.items()
     }
     return index, columns
+
+
+def _open_selector_state(buffer: ReplayBuffer, index: "Index", source: Path) -> Columns:
+    """Read what the buffer's selector kept; nothing if it kept nothing about such sequences."""
+    specs = buffer.selector.specs
+    if index.selector_sequence_length != buffer.sequence_length:
+        return {}
+    return {
+        name: open_column(source / _selector_file(name), specs[name], index.num_records)
+        for name in specs.keys() & index.selector_columns
+    }
+
+
+def _addresses_of(
+    storage: Storage, segments: list[Segment], index: "Index"
+) -> npt.NDArray[np.int64]:
+    """Return the restored addresses of all saved records; -1 for those that do not fit."""
+    addresses = np.full(index.num_records, -1, np.int64)
+    ends = [start for _, _, start in index.segments]
+    done = 0
+    for i, records in index.chunks:
+        ends[i] += records
+        stored = storage.addresses(segments[i], max(segments[i].start, ends[i] - records), ends[i])
+        done += records
+        addresses[done - len(stored) : done] = stored
+    return addresses
 
 
 @dataclass(frozen=True)
@@ -121,6 +158,8 @@ class Index:
         lifetime: The counters of `ReplayBuffer.lifetime`.
         rewards: The least and the greatest so far, as `RewardRange` takes them.
         rng: State of the bit generator.
+        selector_columns: Names of the columns that the selectors kept.
+        selector_sequence_length: Records of the sequences that they kept them for.
     """
 
     specs: Specs
@@ -131,6 +170,8 @@ class Index:
     lifetime: dict[str, int]
     rewards: dict[str, float]
     rng: dict[str, Any]
+    selector_columns: list[str]
+    selector_sequence_length: int
 
     @property
     def num_records(self) -> int:
@@ -167,6 +208,10 @@ def _index_of(buffer: ReplayBuffer) -> dict[str, Any]:
         "lifetime": buffer.lifetime,
         "rewards": buffer.rewards.metrics(),
         "rng": buffer.rng.bit_generator.state,
+        "selectors": {
+            "row_length": buffer.sequence_length,
+            "columns": list(buffer.selector.specs),
+        },
     }
 
 
@@ -207,6 +252,8 @@ def read_index(source: Path) -> Index:
 
 def _parse(raw: dict[str, Any]) -> Index:
     """Convert JSON to an index; any error means that the file is damaged."""
+    # Older checkpoints lack it: their selector, "uniform", keeps nothing.
+    selectors = raw.get("selectors", {"row_length": 0, "columns": []})
     index = Index(
         specs={
             name: ColumnSpec(np.dtype(_text(column["dtype"])), tuple(map(_count, column["shape"])))
@@ -223,6 +270,8 @@ def _parse(raw: dict[str, Any]) -> Index:
         # Older checkpoints lack it: the range starts empty.
         rewards={name: number(value, name) for name, value in raw.get("rewards", {}).items()},
         rng=raw["rng"],
+        selector_columns=[_text(name) for name in selectors["columns"]],
+        selector_sequence_length=_count(selectors["row_length"]),
     )
     if index.num_records != raw["num_records"]:
         raise ValueError(f"its chunks have {index.num_records} records, not {raw['num_records']}")
@@ -294,6 +343,11 @@ def _write_column(path: Path, buffer: ReplayBuffer, name: str, spec: ColumnSpec)
             chunk.read(name).tofile(file)
 
 
+def _selector_file(name: str) -> str:
+    # No column of records has this prefix.
+    return file_name(f"selector/{name}")
+
+
 def open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
     """Map a column file into memory, so that it is read piece by piece.
 
@@ -321,6 +375,8 @@ def open_column(path: Path, spec: ColumnSpec, num_records: int) -> np.ndarray:
 def files_of_replay(directory: Path) -> Collection[str] | None:
     """Names of the files of a replay checkpoint; None for another directory, or a damaged one."""
     try:
-        return {INDEX, *map(file_name, read_index(directory).specs)}
+        index = read_index(directory)
+        files = {INDEX, *map(file_name, index.specs)}
+        return files | set(map(_selector_file, index.selector_columns))
     except CheckpointError:
         return None

@@ -5,12 +5,13 @@ one for each column, filled from front to back. The oldest chunk of all segments
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
 from rllib_dreamerv3.replay.column_specs import Specs, bytes_of, specs_of
@@ -28,12 +29,23 @@ MAX_CHUNK_BYTES = 1 << 20
 # Chunks are evicted as a whole, so this limits the share of the capacity left unused.
 MIN_CHUNKS = 32
 
+_NO_ADDRESSES = np.zeros(0, np.int64)
+
 
 @dataclass(slots=True, eq=False)
 class Chunk:
-    """An array ``[chunk_records, ...]`` for each column; the first ``size`` records are set."""
+    """Consecutive records of a segment.
+
+    Attributes:
+        columns: An array ``[chunk_records, ...]`` for each column.
+        start: Position in the stream of the first record.
+        address: Address of the first record, see `Storage.addresses`.
+        size: Number of records that are set, from the first one on.
+    """
 
     columns: StoredColumns
+    start: int
+    address: int
     size: int = 0
 
     def read(self, name: str) -> np.ndarray:
@@ -142,6 +154,7 @@ class Storage:
         # The segment that each stream continues.
         self._open: dict[str, Segment] = {}
         self._ages: deque[tuple[Segment, Chunk]] = deque()
+        self._next_address = 0
 
     @property
     def record_bytes(self) -> int:
@@ -156,6 +169,75 @@ class Storage:
     def chunks_oldest_first(self) -> Iterator[tuple[Segment, Chunk]]:
         """Iterate over all chunks in the order in which they began, which is that of eviction."""
         return iter(self._ages)
+
+    @property
+    def oldest_address(self) -> int:
+        """The least address of a stored record; records with lower addresses are evicted."""
+        return self._ages[0][1].address if self._ages else self._next_address
+
+    def addresses(self, segment: Segment, start: int, stop: int) -> npt.NDArray[np.int64]:
+        """Return the addresses of stored consecutive records.
+
+        An address is a number that only one record ever has. Chunks that begin later have higher
+        addresses, so those of stored records are never far apart. They are not contiguous: a chunk
+        reserves addresses for all the records that it can hold.
+
+        Args:
+            segment: The segment of the records.
+            start: Position of the first record; it and all others must be stored.
+            stop: Position one past the last record.
+
+        Returns:
+            int64 ``[stop - start]``.
+        """
+        parts = []
+        for chunk in segment.chunks[(start - segment.start) // max(1, self.chunk_records) :]:
+            if chunk.start >= stop:
+                break
+            address = chunk.address - chunk.start
+            end = min(stop, chunk.start + chunk.size)
+            parts.append(np.arange(address + max(start, chunk.start), address + end))
+        return parts[0] if len(parts) == 1 else np.concatenate(parts or [_NO_ADDRESSES])
+
+    def all_addresses(self) -> npt.NDArray[np.int64]:
+        """Return the addresses of all records in the order of `chunks_oldest_first`: ascending."""
+        parts = [np.arange(c.address, c.address + c.size) for _, c in self._ages]
+        return np.concatenate([_NO_ADDRESSES, *parts])
+
+    def addresses_upto(self, windows: Sequence[Window], length: int) -> npt.NDArray[np.int64]:
+        """Return the addresses of the first record of each sequence, and of those before it.
+
+        Args:
+            windows: Positions of the B sequences, stored or evicted.
+            length: Number of records; the last of them is the first record of the sequence.
+
+        Returns:
+            int64 ``[B, length]``; -1 for records that are not stored.
+        """
+        lasts, incomplete = [], []
+        for row, (segment, start) in enumerate(windows):
+            index, offset = divmod(start - segment.start, self.chunk_records)
+            lasts.append(segment.chunks[index].address + offset if index >= 0 else 0)
+            if offset + 1 < length or index < 0:
+                incomplete.append((row, segment, index, offset + 1))
+        addresses = np.array(lasts, np.int64)[:, None] + np.arange(1 - length, 1)
+        for row, segment, index, found in incomplete:
+            missing = addresses[row, : length - found if index >= 0 else length]
+            while len(missing) and index > 0:
+                before, chunk = segment.chunks[index - 1 : index + 1]
+                missing += before.address + self.chunk_records - chunk.address
+                missing = missing[: -self.chunk_records]
+                index -= 1
+            missing[:] = -1
+        return addresses
+
+    def windows(self, addresses: npt.NDArray[np.int64]) -> list[Window]:
+        """Return the positions of sequences whose first records have the given addresses."""
+        found, oldest = [], self.oldest_address
+        for address in addresses.tolist():
+            segment, chunk = self._ages[(address - oldest) // self.chunk_records]
+            found.append(Window(segment, chunk.start + address - chunk.address))
+        return found
 
     def append(self, records: RecordChunk) -> Segment | None:
         """Store a copy of records, evicting the oldest chunks if necessary.
@@ -313,7 +395,9 @@ class Storage:
             while self.num_records + take > self.capacity:
                 self._evict_oldest_chunk()
             if not self._room(segment):
-                chunk = Chunk(self._columns.create(self.specs, self.chunk_records))
+                columns_of_chunk = self._columns.create(self.specs, self.chunk_records)
+                chunk = Chunk(columns_of_chunk, start=segment.end, address=self._next_address)
+                self._next_address += self.chunk_records
                 segment.chunks.append(chunk)
                 self._ages.append((segment, chunk))
             self._segments[segment] = None

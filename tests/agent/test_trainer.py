@@ -22,11 +22,19 @@ from trainers import (
 )
 from vectors import case
 
+from rllib_dreamerv3.agent.losses import world_model
 from rllib_dreamerv3.agent.losses.reward_signal import reward_signal
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.agent.networks.state import State
-from rllib_dreamerv3.records import ACTION_MASK, IS_FIRST, LATENT_H, LATENT_INDEX, REWARD
+from rllib_dreamerv3.records import (
+    ACTION_MASK,
+    IS_FIRST,
+    LATENT_H,
+    LATENT_INDEX,
+    MODEL_LOSS,
+    REWARD,
+)
 from rllib_dreamerv3.spaces.layout import ActionLayout, DiscreteAction
 
 # What it reports
@@ -141,7 +149,7 @@ def test_losses_of_v2_add_up():
 def test_rewards_are_predicted_where_they_were_recorded():
     trainer, batch = make_v2(with_laprop(lr=0.0)), v2_batch()
     update = trainer.update(batch)
-    h, index = (tf.convert_to_tensor(update.latents[name]) for name in (LATENT_H, LATENT_INDEX))
+    h, index = (tf.convert_to_tensor(update.for_replay[name]) for name in (LATENT_H, LATENT_INDEX))
     state = State(h, tf.cast(index, tf.int32)).flat()
     predicted = make_two_hot("symexp").mean(trainer.model.world_model.reward(state))
     rewards, first = (tf.reshape(batch[name][:, 1:], [-1]) for name in (REWARD, IS_FIRST))
@@ -151,6 +159,43 @@ def test_rewards_are_predicted_where_they_were_recorded():
     name = "WORLD_MODEL_reward_signal"
     np.testing.assert_allclose(update.metrics[name], signal, rtol=1e-6)
     np.testing.assert_allclose(update.metrics[f"{name}_predicted"], found, rtol=1e-4)
+
+
+@pytest.mark.parametrize("layout", [synthetic.VECTOR, synthetic.IMAGE], ids=["vector", "slices"])
+@pytest.mark.parametrize("variant", ["v1", "v2"])
+def test_model_loss_of_each_record_is_returned_on_request(variant, layout, monkeypatch):
+    if variant == "v1":
+        batch = synthetic.batch(layout, synthetic.DISCRETE)
+        trainer = make_trainer(layout, synthetic.DISCRETE, returns_losses=True)
+        others = set()
+    else:
+        layout = synthetic.VECTOR if layout is synthetic.VECTOR else synthetic.EVERYTHING_48
+        batch = v2_batch(layout)
+        trainer = make_v2(observations=layout, returns_losses=True)
+        others = {LATENT_H, LATENT_INDEX}
+    if layout.images:
+        monkeypatch.setattr(world_model, "CHANNEL_BYTES_AT_A_TIME", 2**15)
+    update = trainer.update(batch)
+    assert set(update.for_replay) == {MODEL_LOSS, *others}
+    losses = update.for_replay[MODEL_LOSS].numpy()
+    rows, length = batch[IS_FIRST].shape
+    assert losses.shape == (rows, length - (variant == "v2"))
+    assert losses.dtype == np.float32
+    assert len(np.unique(losses)) == losses.size
+    np.testing.assert_allclose(losses.mean(), update.metrics["WORLD_MODEL_L_total"], rtol=1e-5)
+
+
+def test_model_losses_are_those_of_their_records():
+    """The others keep theirs when the last record of a sequence changes."""
+    batch = synthetic.batch(synthetic.VECTOR, synthetic.DISCRETE)
+    losses = []
+    for reward in (0.0, 1000.0):
+        changed_batch = {**batch, REWARD: np.array(batch[REWARD])}
+        changed_batch[REWARD][1, -1] = reward
+        trainer = make_trainer(synthetic.VECTOR, synthetic.DISCRETE, returns_losses=True)
+        losses.append(trainer.update(changed_batch).for_replay[MODEL_LOSS].numpy())
+    differ = np.argwhere(losses[0] != losses[1])
+    assert differ.tolist() == [[1, losses[0].shape[1] - 1]]
 
 
 # What it changes
@@ -257,7 +302,7 @@ def test_mixtures_of_the_variants_train_everything(mixture, context):
     before = get_weights(trainer.model)
     update = trainer.update(batch)
     assert all(np.isfinite(value) for value in update.metrics.values())
-    assert bool(update.latents) is bool(context)
+    assert set(update.for_replay) == ({LATENT_H, LATENT_INDEX} if context else set())
     assert ("CRITIC_L_replay" in update.metrics) is (settings.replay_critic_scale > 0)
     assert changed(before, get_weights(trainer.model)) == set(before)
 

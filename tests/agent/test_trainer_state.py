@@ -36,7 +36,7 @@ def test_latents_are_the_posterior_of_the_batch(sizes):
     records, context = split_context(batch)
     uniform = tf.random.stateless_uniform([3, 4, sizes.categoricals], [0, 0])
     state = trainer.model.world_model.observe(records, uniform, context).state
-    latents = trainer.update(batch).latents
+    latents = trainer.update(batch).for_replay
     assert set(latents) == {LATENT_H, LATENT_INDEX}
     assert latents[LATENT_H].dtype == tf.float32
     assert latents[LATENT_INDEX].dtype == tf.uint8

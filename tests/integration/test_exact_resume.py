@@ -53,9 +53,17 @@ algorithm.stop()
 
 @pytest.mark.long
 @pytest.mark.compiled
-@pytest.mark.parametrize(("variant", "runners"), [("v1", 0), ("v2", 2)])
-def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, runners):
-    config = tiny_config(variant=variant).checkpointing(exact_resume=True)
+@pytest.mark.parametrize(
+    ("variant", "runners", "sampling"),
+    [
+        ("v1", 0, "curious"),
+        ("v2", 2, {"uniform": 0.25, "curious": 0.5, "recent": 0.25}),
+    ],
+)
+def test_stopped_and_resumed_is_the_same_bit_for_bit(build, tmp_path, variant, runners, sampling):
+    replay = {"capacity": 10_000, "sampling": sampling}
+    config = tiny_config(variant=variant, replay_buffer_config=replay)
+    config.checkpointing(exact_resume=True)
     config.env_runners(
         num_env_runners=runners, num_envs_per_env_runner=2, num_cpus_per_env_runner=0.5
     )

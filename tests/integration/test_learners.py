@@ -24,7 +24,7 @@ from rllib_dreamerv3.plugin.learners import process as learner_process
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.recovery import continue_or_end
 from rllib_dreamerv3.plugin.results import Iteration
-from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX
+from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX, MODEL_LOSS
 
 # The length of the comparison can be chosen; long ones are compiled.
 UPDATES = int(os.environ.get("LEARNER_UPDATES", "3"))
@@ -59,13 +59,18 @@ def batch_of(case, update):
 
 
 def train(name, replicas):
-    """Networks, trainer's state, and latents and metrics of the last update."""
+    """Networks, trainer's state, and what the last update returns for replay, and its metrics."""
     case, share = CASES[name], replicas.share
     eager = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(UPDATES < COMPILED_FROM)
     try:
         trainer = trainers.make_trainer(
-            case.observations, case.actions, case.options, sizes=case.sizes, replicas=replicas
+            case.observations,
+            case.actions,
+            case.options,
+            sizes=case.sizes,
+            replicas=replicas,
+            returns_losses=True,
         )
         rows = ROWS // share.parts
         for i in range(UPDATES):
@@ -74,8 +79,8 @@ def train(name, replicas):
             update = trainer.update(own)
     finally:
         tf.config.run_functions_eagerly(eager)
-    latents, metrics = ({k: x.numpy() for k, x in part.items()} for part in update[::-1])
-    return get_weights(trainer.model), trainer.get_state(), latents, metrics
+    for_replay, metrics = ({k: x.numpy() for k, x in part.items()} for part in update[::-1])
+    return get_weights(trainer.model), trainer.get_state(), for_replay, metrics
 
 
 def two_learners(**training):
@@ -144,7 +149,7 @@ def test_two_learners_are_one_learner_with_all_rows(algorithm, name):
     first, second = (answer.get() for answer in answers)
     for one, other in zip((*first[:2], first[3]), (*second[:2], second[3]), strict=True):
         assert_equal(one, other)
-    networks, state, latents, metrics = train(name, ALONE)
+    networks, state, for_replay, metrics = train(name, ALONE)
     worst = assert_close(networks, first[0])
     assert_close(state, first[1], tolerance=1e-3)
     for bound in ("returns/low", "returns/high"):
@@ -155,10 +160,11 @@ def test_two_learners_are_one_learner_with_all_rows(algorithm, name):
         if "reward_signal" in key or "action_bias" in key:
             continue
         assert first[3][key] == pytest.approx(x, rel=1e-3, abs=1e-5), key
-    if latents:
-        both = {key: np.concatenate([first[2][key], second[2][key]]) for key in latents}
-        np.testing.assert_array_equal(both[LATENT_INDEX], latents[LATENT_INDEX])
-        np.testing.assert_allclose(both[LATENT_H], latents[LATENT_H], atol=1e-5)
+    both = {key: np.concatenate([first[2][key], second[2][key]]) for key in for_replay}
+    np.testing.assert_allclose(both[MODEL_LOSS], for_replay[MODEL_LOSS], rtol=1e-3)
+    if LATENT_H in for_replay:
+        np.testing.assert_array_equal(both[LATENT_INDEX], for_replay[LATENT_INDEX])
+        np.testing.assert_allclose(both[LATENT_H], for_replay[LATENT_H], atol=1e-5)
 
 
 def update_with_one_spoiled_row(name, replicas):

@@ -12,7 +12,15 @@ import numpy as np
 import pytest
 
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, RecordChunk
+from rllib_dreamerv3.records import (
+    ACTION,
+    IS_FIRST,
+    IS_LAST,
+    IS_TERMINAL,
+    MODEL_LOSS,
+    REWARD,
+    RecordChunk,
+)
 from rllib_dreamerv3.replay import ReplayBuffer, checkpoint
 
 
@@ -100,6 +108,130 @@ def test_options_of_rows_survive_too(tmp_path: Path, queue: bool):
     restored = make_buffer(seed=99, **options)
     checkpoint.load(restored, tmp_path / "replay")
     assert_same_future(saved, restored)
+
+
+MIXTURES = (
+    {"curious": 1.0},
+    {"recent": 1.0},
+    {"uniform": 0.25, "curious": 0.5, "recent": 0.25},
+)
+
+
+def learn(buffer: ReplayBuffer, updates: int) -> list[tuple[str, int]]:
+    """Draw sequences and return losses of them; return what was drawn."""
+    drawn = []
+    for _ in range(updates):
+        windows = buffer.sample(8).windows
+        drawn += [(window.segment.stream, window.start) for window in windows]
+        losses = [[(start * 7 + t) % 50 for t in range(buffer.length)] for _, start in windows]
+        buffer.write_back(windows, {MODEL_LOSS: np.array(losses, np.float32)})
+    return drawn
+
+
+@pytest.mark.parametrize("sampling", MIXTURES, ids=str)
+@pytest.mark.parametrize("storage", ["memory", "disk"])
+def test_selectors_go_on_as_the_saved_ones(
+    tmp_path: Path, storage: str, sampling: dict[str, float]
+):
+    options: dict[str, Any] = {"context": 1, "online_queue": True, "sampling": sampling}
+    if storage == "disk":
+        options["directory"] = tmp_path
+    saved = filled_buffer(**options)
+    learn(saved, 60)
+    saved.add(make_chunk("a", 240, 50))
+    checkpoint.save(saved, tmp_path / "replay")
+    restored = make_buffer(seed=99, **options)
+    checkpoint.load(restored, tmp_path / "replay")
+    for i in range(12):
+        assert learn(restored, 5) == learn(saved, 5)
+        for buffer in (saved, restored):
+            buffer.add(make_chunk("a", 290 + 25 * i, 25))
+            buffer.add(make_chunk("ccc", 43 + 25 * i, 25))
+    assert saved.metrics() == restored.metrics()
+    checkpoint.save(restored, tmp_path / "replay")
+    assert {"selector%2Fvisits.npy"} <= {x.name for x in (tmp_path / "replay").iterdir()} or (
+        "curious" not in sampling
+    )
+
+
+@pytest.mark.parametrize("length", [4, 9])
+def test_sequences_count_as_new_for_a_selector_that_has_not_seen_them(tmp_path: Path, length: int):
+    """Of a run that drew uniformly, or sequences of another length."""
+    saved = filled_buffer(length=length, sampling=MIXTURES[0] if length == 9 else MIXTURES[1])
+    learn(saved, 20)
+    checkpoint.save(saved, tmp_path / "replay")
+    restored = make_buffer(sampling=MIXTURES[2])
+    learn(filled_buffer(sampling=MIXTURES[2]), 3)
+    checkpoint.load(restored, tmp_path / "replay")
+    state = restored.selector.state(restored.storage.all_addresses())
+    assert set(state["weight"].tolist()) == {0, 100_000 * 2**16}
+    assert np.count_nonzero(state["weight"]) == restored.num_windows
+    assert not state["visits"].any()
+    if length == 9:
+        # By the chunks in which they are, as nothing else is known.
+        arrival = state["arrival"][state["arrival"] >= 0]
+        assert arrival.tolist() == list(range(restored.num_windows))
+    learn(restored, 3)
+
+
+def test_uniform_ignores_what_other_selectors_kept(tmp_path: Path):
+    saved = filled_buffer(sampling=MIXTURES[2])
+    learn(saved, 5)
+    checkpoint.save(saved, tmp_path / "replay")
+    restored, expected = make_buffer(), filled_buffer()
+    checkpoint.load(restored, tmp_path / "replay")
+    expected.rng.bit_generator.state = restored.rng.bit_generator.state
+    assert learn(restored, 5) == learn(expected, 5)
+    checkpoint.save(restored, tmp_path / "replay")
+    assert not [x for x in (tmp_path / "replay").iterdir() if "selector" in x.name]
+
+
+@pytest.mark.parametrize("capacity", [50, 200, 3200])
+@pytest.mark.parametrize("sampling", MIXTURES, ids=str)
+def test_another_capacity_keeps_what_was_kept_about_its_records(
+    tmp_path: Path, sampling: dict[str, float], capacity: int
+):
+    saved = filled_buffer(sampling=sampling)
+    learn(saved, 60)
+    checkpoint.save(saved, tmp_path / "replay")
+    restored = make_buffer(capacity=capacity, sampling=sampling)
+    checkpoint.load(restored, tmp_path / "replay")
+    kept, before = (
+        {
+            (w.segment.stream, w.start): values
+            for w, *values in zip(
+                buffer.storage.windows(addresses),
+                *buffer.selector.state(addresses).values(),
+                strict=True,
+            )
+        }
+        for buffer in (restored, saved)
+        for addresses in (buffer.storage.all_addresses(),)
+    )
+    if "curious" in sampling:
+        assert all(before[place][0] == values[0] for place, values in kept.items() if values[0])
+    else:
+        order = sorted((place for place in kept if kept[place][0] >= 0), key=kept.__getitem__)
+        assert order == sorted(order, key=before.__getitem__)
+    learn(restored, 20)
+
+
+@pytest.mark.parametrize("sampling", MIXTURES, ids=str)
+def test_numbers_that_cannot_be_draw_nothing_that_is_not_there(
+    tmp_path: Path, sampling: dict[str, float]
+):
+    saved = filled_buffer(sampling=sampling)
+    learn(saved, 5)
+    checkpoint.save(saved, tmp_path / "replay")
+    for path in (tmp_path / "replay").glob("selector*"):
+        column = np.load(path)
+        np.save(path, np.random.default_rng(0).permutation(column) * column.dtype.type(7) - 3)
+    restored = make_buffer(sampling=sampling)
+    checkpoint.load(restored, tmp_path / "replay")
+    learn(restored, 20)
+    next((tmp_path / "replay").glob("selector*")).unlink()
+    with pytest.raises(CheckpointError, match=r"selector.* is missing: the checkpoint is incom"):
+        checkpoint.check(restored, tmp_path / "replay")
 
 
 def test_replaced_values_survive(tmp_path: Path):

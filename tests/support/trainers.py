@@ -24,11 +24,14 @@ def make_trainer(
     model_seed=0,
     scramble=True,
     replicas=ALONE,
+    **options,
 ):
     model = synthetic.model(observations, actions, sizes, seed=model_seed)
     if scramble:
         synthetic.scramble(model)
-    return Trainer(model, observations, actions, sizes, settings, seed=seed, replicas=replicas)
+    return Trainer(
+        model, observations, actions, sizes, settings, seed=seed, replicas=replicas, **options
+    )
 
 
 def with_rates(world_model, actor, critic, **kwargs):

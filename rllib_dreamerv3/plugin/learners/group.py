@@ -131,8 +131,8 @@ class RemoteLearnerGroup(LearnerGroup):
             background: Called once while the learners compute.
 
         Returns:
-            One entry: the latents of the batch as record columns ``[B, T, ...]``. Empty without a
-            replay context, and if a learner died after the update but before returning its part.
+            One entry: the columns ``[B, T, ...]`` for replay, see :class:`Update`. Empty if a
+            learner died after the update but before returning its part.
 
         Raises:
             TrainingDivergedError: If a metric is not finite.

@@ -27,6 +27,7 @@ from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.agent.replicas import ALONE, Replicas
 from rllib_dreamerv3.agent.trainer import Trainer
 from rllib_dreamerv3.errors import TrainingDivergedError
+from rllib_dreamerv3.options.replay_sampling import fractions_of
 from rllib_dreamerv3.plugin.checkpoints.components import ArrayFiles
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.records import Columns
@@ -66,7 +67,9 @@ class DreamerV3Learner(Learner):
             options,
             self.config.seed or 0,
         )
-        self.trainer, self._reporter = Trainer(*parts, self.replicas), Reporter(*parts)
+        sampling = fractions_of(self.config.replay_buffer_options()["sampling"])
+        self.trainer = Trainer(*parts, self.replicas, returns_losses="curious" in sampling)
+        self._reporter = Reporter(*parts)
         self._recorder = FlightRecorder()
         self._parameters = module.model.count_parameters()
         self._lr_schedules = {
@@ -103,8 +106,7 @@ class DreamerV3Learner(Learner):
             **kwargs: RLlib's options to divide a batch, without effect here.
 
         Returns:
-            The new latents of the batch as record columns ``[B, T, ...]``, for replay; empty
-            without a replay context.
+            The columns ``[B, T, ...]`` for replay, see :class:`Update`.
 
         Raises:
             TrainingDivergedError: If a metric is not finite. The networks are still finite, see
@@ -128,7 +130,7 @@ class DreamerV3Learner(Learner):
         self._weights_seq_no += 1
         self._log_update(batch, values)
         self.after_gradient_based_update(timesteps=timesteps or {})
-        return {name: value.numpy() for name, value in update.latents.items()}
+        return {name: value.numpy() for name, value in update.for_replay.items()}
 
     def _diverged(self, update: int, wrong: Sequence[str]) -> TrainingDivergedError:
         more = len(wrong) - _MAX_NAMES
