@@ -7,6 +7,7 @@ import click
 import wrapt
 
 from rllib_cli.commands.check_env import check_env
+from rllib_cli.commands.data import data
 from rllib_cli.commands.doctor import doctor
 from rllib_cli.commands.dream import dream
 from rllib_cli.commands.evaluate import evaluate
@@ -58,7 +59,9 @@ def cli() -> None:
     """Train and evaluate RLlib algorithms from files or options."""
 
 
-_ALL = (train, evaluate, example, check_env, doctor, dream, export, plot, report, reproduce)
+_ALL = (
+    *(train, evaluate, example, check_env, data, doctor, dream, export, plot, report, reproduce),
+)
 for command in _ALL:
     cli.add_command(command)
 

@@ -126,6 +126,19 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "unpickled, which can execute code: only start from checkpoints that you trust.",
         ),
         click.option(
+            "--data",
+            multiple=True,
+            metavar="PATH",
+            help="Train from recorded episodes, or fill replay with them if pretrain_updates is "
+            "set: Parquet files of RLlib, a Minari dataset (also minari:ID), a run, or NPZ files; "
+            "may be repeated. A run needs no environment then.",
+        ),
+        click.option(
+            "--record",
+            metavar="DIR",
+            help="Record the sampled episodes to a directory, as Parquet files of RLlib.",
+        ),
+        click.option(
             "--scheduler",
             default="fifo",
             help="Tune scheduler: fifo (default: every trial to its end), asha, hyperband, "
@@ -254,6 +267,7 @@ def train(
     from rllib_cli.experiments import from_options
 
     env = options.pop("env")
+    config |= _data_options(options)
     phase = f"reading the options for {algorithm}"
     sys.exit(_train(lambda: [from_options(algorithm, env, config)], options, phase))
 
@@ -267,7 +281,14 @@ def train_file(file: str, **options: Any) -> None:
     from rllib_cli.experiment_files import from_file
 
     env = options.pop("env") or (options["config"] or {}).get("env")
+    options["config"] = {**(options["config"] or {}), **_data_options(options)} or None
     sys.exit(_train(lambda: from_file(file, options["verbosity"], env), options, f"reading {file}"))
+
+
+def _data_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove --data and --record from the options; return them as options of the config."""
+    data, record = options.pop("data"), options.pop("record")
+    return {**({"input_": list(data)} if data else {}), **({"output": record} if record else {})}
 
 
 def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -> int:

@@ -450,6 +450,24 @@ class FaultToleranceOptions:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Recorded data."""
+
+    pretrain_updates: int | None = option(
+        None,
+        "Updates from the recorded data of input_ before sampling begins. None: sampling never "
+        "begins; the environment, if there is one, is only used for evaluation.",
+        least=1,
+        unit="updates",
+    )
+    skip_damaged_data: bool = option(
+        False,
+        "Whether recorded episodes that cannot be read, or do not fit the environment, are logged "
+        "and skipped. Otherwise they are an error.",
+    )
+
+
 TRAINING_GROUPS = (SizeOptions, NetworkOptions, LearningOptions, ReplayOptions)
 """The options of ``.training()``."""
 
@@ -461,6 +479,7 @@ EVALUATION = options_of(EvaluationOptions)
 REPORTING = options_of(ReportingOptions)
 CHECKPOINTING = options_of(CheckpointingOptions)
 FAULT_TOLERANCE = options_of(FaultToleranceOptions)
+DATA = options_of(DataOptions)
 
 OPTIONS = {
     **TRAINING,
@@ -470,5 +489,6 @@ OPTIONS = {
     **REPORTING,
     **CHECKPOINTING,
     **FAULT_TOLERANCE,
+    **DATA,
 }
 """Name -> option, of all that the config adds to RLlib's own."""

@@ -1,6 +1,9 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
+import logging
+import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +23,24 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
+from rllib_dreamerv3.data.formats import open_dataset
+from rllib_dreamerv3.data.loading import chunks_of
+from rllib_dreamerv3.data.recorder import Recorder
+from rllib_dreamerv3.data.rllib_episodes import EpisodeWriter
 from rllib_dreamerv3.envs.checked import name_of_env
-from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
+from rllib_dreamerv3.errors import (
+    ConfigError,
+    DataError,
+    LearnerFailedError,
+    TrainingDivergedError,
+)
 from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.cluster.forwarded_warnings import forward_warnings
 from rllib_dreamerv3.plugin.cluster.resources import check_resources
 from rllib_dreamerv3.plugin.cluster.worker_status import raise_fatal_error
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.group import ask_learner
+from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
 from rllib_dreamerv3.plugin.recovery import Divergence, continue_or_end
 from rllib_dreamerv3.plugin.refused_methods import refuse_methods
 from rllib_dreamerv3.plugin.replay_capacity import check_replay_capacity, specs_of
@@ -40,14 +53,20 @@ from rllib_dreamerv3.plugin.sampling.sampler import LocalSampler, Sampler
 from rllib_dreamerv3.plugin.sampling.start_failures import start_failures_reported
 from rllib_dreamerv3.plugin.sampling.synchronous import SynchronousSampler
 from rllib_dreamerv3.plugin.tune.trial import OPEN_FILES, Trial
-from rllib_dreamerv3.records import Columns, RecordChunk
+from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX, Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer, SampledSequences
+from rllib_dreamerv3.replay.column_specs import Specs
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
+from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec, Spaces
 from rllib_dreamerv3.startup.devices import device_in_use, hide_gpus, use_devices_of_a_learner
 from rllib_dreamerv3.startup.import_hooks import NAME
 
 # Limit on due updates, for env runners that do not wait for updates.
 MAX_PENDING_UPDATES = 1000
+# Updates from recorded data that become due together.
+PRETRAINING_STEP = 100
+
+logger = logging.getLogger(__name__)
 
 
 @refuse_methods
@@ -65,6 +84,7 @@ class DreamerV3(CheckpointedAlgorithm):
     _time_total: float
 
     _drawn_ahead: SampledSequences | None = None
+    _recorder: Recorder | None = None
 
     def __init__(self, config: Any = None, env: Any = None, **kwargs: Any):
         self.trial = Trial(self, config)
@@ -82,11 +102,12 @@ class DreamerV3(CheckpointedAlgorithm):
                 a GPU and there is none.
             ConfigError: If no environment is set, or replay needs more memory or disk than there
                 is.
+            DataError: If recorded data cannot be read, does not fit, or has no sequence.
             EnvironmentFailedError: If no env runner can be created.
             LearnerFailedError: If a learner process cannot be started.
         """
         forward_warnings()
-        if not self.config.env:
+        if not (self.config.env or self.config.recorded_data):
             raise ConfigError(
                 "The config has no environment. Set one with .environment('CartPole-v1'), or give "
                 "your own class or function."
@@ -103,6 +124,7 @@ class DreamerV3(CheckpointedAlgorithm):
         )
         self.episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
+        self._pretraining_updates = 0
         self._this_iteration = Iteration(0)
         self.last_evaluation: dict[str, Any] = {}
         self.divergence = Divergence(self)
@@ -130,6 +152,8 @@ class DreamerV3(CheckpointedAlgorithm):
         )
         if self.config.start_checkpoint is not None:
             self.restore_from_path(self.config.start_checkpoint)
+        self._load_recorded_data(specs)
+        self._recorder = self._make_recorder()
 
     @property
     def _replay_directory(self) -> Path | None:
@@ -158,6 +182,52 @@ class DreamerV3(CheckpointedAlgorithm):
     def _acts_with_the_learners_networks(self) -> bool:
         """Whether sampling and learning share one set of networks, in this process."""
         return self.config.num_env_runners == 0 and self.config.num_learners == 0
+
+    def _load_recorded_data(self, specs: Specs) -> None:
+        """Fill replay with the recorded data of the config, if there is any."""
+        config, episodes = self.config, EpisodeStatistics(1_000_000)
+        if not config.recorded_data:
+            return
+        chunks = chunks_of(
+            map(open_dataset, config.recorded_data),
+            *self._codecs(),
+            latents={x: specs[x] for x in (LATENT_H, LATENT_INDEX) if x in specs},
+            skip_damaged=config.skip_damaged_data,
+        )
+        env_steps = 0
+        for chunk in chunks:
+            # They are not new: the online queue would serve all of them once.
+            self.replay_buffer.add(clip_rewards(chunk, config.clip_rewards), queue=False)
+            episodes.add(chunk.ended)
+            env_steps += chunk.env_steps()
+        where = ", ".join(config.recorded_data)
+        if not self.replay_buffer.can_sample:
+            raise DataError(
+                f"{where} has {env_steps} env steps without a sequence of "
+                f"{self.replay_buffer.sequence_length} consecutive records. Record more, or reduce "
+                "batch_length_T."
+            )
+        logger.info("Read %s env steps from %s. %s", f"{env_steps:,}", where, episodes.results())
+
+    def _make_recorder(self) -> Recorder | None:
+        config = self.config
+        if not config.output:
+            return None
+        observations, actions = self._codecs()
+        spaces = Spaces(observations.space, actions.space)
+        return Recorder(
+            EpisodeWriter(config.output, spaces, name_of_env(config.env)),
+            observations,
+            actions,
+            episodes_per_file=config.output_max_rows_per_file,
+        )
+
+    def _codecs(self) -> tuple[ObservationCodec, ActionCodec]:
+        def of(learner: DreamerV3Learner) -> tuple[ObservationCodec, ActionCodec]:
+            module = learner.module[DEFAULT_MODULE_ID]
+            return module.observations, module.actions
+
+        return ask_learner(self.learner_group, of)
 
     def _make_sampler(self) -> Sampler:
         config, group = self.config, self.env_runner_group
@@ -227,6 +297,8 @@ class DreamerV3(CheckpointedAlgorithm):
     def training_step(self) -> None:
         """Repeat: sample until an update is due, then run all due updates.
 
+        Updates from recorded data come before sampling begins.
+
         Asynchronous sampling stores arrived records between any two updates, and waits for records
         only if no update is due.
 
@@ -237,7 +309,9 @@ class DreamerV3(CheckpointedAlgorithm):
         """
         updated = False
         while True:
-            if not self._pending_updates or self.sampler.concurrent:
+            if self._pretraining_left:
+                self._pending_updates = self._pending_updates or self._pretraining_due()
+            elif not self._pending_updates or self.sampler.concurrent:
                 self._store(self._sample())
                 self._pending_updates += self._updates_due()
             if self._pending_updates:
@@ -269,6 +343,8 @@ class DreamerV3(CheckpointedAlgorithm):
         # Setup may have failed before the sampler was created.
         if hasattr(self, "sampler"):
             self.sampler.stop()
+        if self._recorder is not None:
+            self._recorder.close()
         super().cleanup()
 
     def _sample(self) -> list[RecordChunk]:
@@ -298,6 +374,8 @@ class DreamerV3(CheckpointedAlgorithm):
 
     def _store(self, chunks: list[RecordChunk]) -> None:
         for chunk in chunks:
+            if self._recorder is not None:
+                self._recorder.add(chunk)
             self.replay_buffer.add(clip_rewards(chunk, self.config.clip_rewards))
             self.episodes.add(chunk.ended)
             self._records += len(chunk)
@@ -321,6 +399,21 @@ class DreamerV3(CheckpointedAlgorithm):
             due -= late
         return due
 
+    @property
+    def _pretraining_left(self) -> float:
+        """Updates from recorded data that have not become due; sampling begins when there are none.
+
+        Infinite if sampling never begins.
+        """
+        if self.config.never_samples:
+            return math.inf
+        return (self.config.pretrain_updates or 0) - self._pretraining_updates
+
+    def _pretraining_due(self) -> int:
+        due = int(min(PRETRAINING_STEP, self._pretraining_left))
+        self._pretraining_updates += due
+        return due
+
     def _update_from_replay(self) -> None:
         """Run due updates until the iteration's time is up, but at least one.
 
@@ -328,7 +421,7 @@ class DreamerV3(CheckpointedAlgorithm):
         """
         self._drawn_ahead = None  # A failed update may have left it behind.
         while self._pending_updates:
-            with self.sampler.while_busy(self._next_request()):
+            with nullcontext() if self._pretraining_left else self._sampling_beside():
                 batch, _ = self._update()
                 self._pending_updates -= 1
             self._report_now_and_then(batch)
@@ -336,6 +429,10 @@ class DreamerV3(CheckpointedAlgorithm):
                 break
             if self._drawn_ahead is None and self._this_iteration.time_is_up:
                 break
+
+    def _sampling_beside(self) -> AbstractContextManager[None]:
+        """Return a context for updates, in which a concurrent sampler goes on."""
+        return self.sampler.while_busy(self._next_request())
 
     def _update(self) -> tuple[Columns, Columns]:
         """Sample a batch, update the networks with it, and write its new latents to replay.
@@ -469,6 +566,7 @@ class DreamerV3(CheckpointedAlgorithm):
             "records": self._records,
             "env_steps": self._env_steps,
             "pending_updates": self._pending_updates,
+            "pretraining_updates": self._pretraining_updates,
             "generation": self.generation,
             "time_total_s": self._time_total,
         }
@@ -478,6 +576,8 @@ class DreamerV3(CheckpointedAlgorithm):
         self.episodes.set_state(counters["episodes"])
         self._records, self._env_steps = counters["records"], counters["env_steps"]
         self._pending_updates = counters["pending_updates"]
+        # Older checkpoints lack it.
+        self._pretraining_updates = counters.get("pretraining_updates", 0)
         self.generation = counters["generation"]
         # Time goes on after a rewind. Older checkpoints lack it.
         self._time_total = max(self._time_total, counters.get("time_total_s", 0.0))

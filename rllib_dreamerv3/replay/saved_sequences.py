@@ -50,6 +50,15 @@ class SavedSequences:
         """Return the name of a column's file."""
         return file_name(column)
 
+    def segments(self) -> list[np.ndarray]:
+        """Return for each segment the indices of its records in the column files, int64 ``[n]``."""
+        parts: list[list[np.ndarray]] = [[] for _ in self._index.segments]
+        begin = 0
+        for segment, records in self._index.chunks:
+            parts[segment].append(np.arange(begin, begin + records))
+            begin += records
+        return [np.concatenate(part) for part in parts]
+
     def draw(self, rows: int, length: int, context: int, seed: int) -> list[np.ndarray]:
         """Draw non-overlapping sequences within which as few episodes as possible begin.
 
@@ -66,7 +75,7 @@ class SavedSequences:
         Raises:
             CheckpointError: If no segment is long enough; gives the greatest length.
         """
-        indices = self._indices()
+        indices = self.segments()
         needed = context + length
         longest = max(map(len, indices), default=0)
         if longest < needed:
@@ -140,15 +149,6 @@ class SavedSequences:
             raise CheckpointError(f"{self._directory / INDEX} has no column {name!r}.")
         path = self._directory / file_name(name)
         return open_column(path, self.specs[name], self._index.num_records)
-
-    def _indices(self) -> list[np.ndarray]:
-        """Return for each segment the indices of its records in the files, int64 ``[n]``."""
-        parts: list[list[np.ndarray]] = [[] for _ in self._index.segments]
-        begin = 0
-        for segment, records in self._index.chunks:
-            parts[segment].append(np.arange(begin, begin + records))
-            begin += records
-        return [np.concatenate(part) for part in parts]
 
     def _candidates(self, indices: list[np.ndarray], needed: int, context: int) -> _Candidates:
         is_first = np.asarray(self._column(IS_FIRST))
