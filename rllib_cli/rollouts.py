@@ -176,7 +176,7 @@ class _Player:
                 raise EnvironmentDataError(f"{self.name} returned the reward {reward}.")
             total, length = total + float(reward), length + 1
             if steps is not None:
-                steps.add(before, actions, reward)
+                steps.add(before, actions, float(reward))
             ended = bool(terminated[0] or truncated[0])
         if record_frame is not None:
             record_frame(observation)
@@ -200,7 +200,7 @@ class _Steps:
             [x.copy() for x in flatten(self._spaces.observation, observation)]
         )
         self._actions.append([x.copy() for x in flatten(self._spaces.action, action)])
-        self._rewards.append(float(reward))
+        self._rewards.append(reward)
 
     def episode(self, last_observation: Any, terminated: bool) -> Episode:
         """Return the episode, given its last observation."""
