@@ -102,6 +102,11 @@ def write_minari(
             package ``minari`` is missing.
     """
     minari = _minari()
+    try:
+        # Minari would create a directory first, which its other functions stumble over.
+        minari.dataset.minari_dataset.parse_dataset_id(name)
+    except ValueError as error:
+        raise DataError(str(error)) from error
     if name in minari.list_local_datasets():
         raise DataError(f"There is a Minari dataset {name!r} already. Choose another id.")
     dataset, numbers = None, [0, 0]

@@ -139,7 +139,8 @@ class EpisodeWriter:
         ]
         unfinished = path.with_suffix(".unfinished")
         try:
-            pq.write_table(pa.table({_ITEM: rows}, schema=self._schema), unfinished)
+            table = pa.table({_ITEM: rows}, schema=self._schema)
+            pq.write_table(table, unfinished, write_page_checksum=True)
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -162,7 +163,7 @@ def _damage_named(path: Path, where: str = "it") -> Iterator[None]:
 
 def _states(path: Path) -> Iterator[Mapping[str, Any]]:
     with _damage_named(path):
-        file = pq.ParquetFile(path)
+        file = pq.ParquetFile(path, page_checksum_verification=True)
         names = file.schema_arrow.names
     with file:
         if names != [_ITEM]:
