@@ -13,6 +13,7 @@ from rllib_cli.commands.evaluate import evaluate
 from rllib_cli.commands.example import example
 from rllib_cli.commands.export import export
 from rllib_cli.commands.plot import plot
+from rllib_cli.commands.pretrained import pretrained
 from rllib_cli.commands.report import report
 from rllib_cli.commands.reproduce import reproduce
 from rllib_cli.commands.train import train
@@ -58,7 +59,10 @@ def cli() -> None:
     """Train and evaluate RLlib algorithms from files or options."""
 
 
-_ALL = (train, evaluate, example, check_env, doctor, dream, export, plot, report, reproduce)
+_ALL = (
+    *(train, evaluate, example, pretrained, check_env),
+    *(doctor, dream, export, plot, report, reproduce),
+)
 for command in _ALL:
     cli.add_command(command)
 

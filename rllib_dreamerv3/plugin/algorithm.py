@@ -129,7 +129,7 @@ class DreamerV3(CheckpointedAlgorithm):
             seed=self.config.seed,
         )
         if self.config.start_checkpoint is not None:
-            self.restore_from_path(self.config.start_checkpoint)
+            self.start_from(self.config.start_checkpoint)
 
     @property
     def _replay_directory(self) -> Path | None:

@@ -87,6 +87,23 @@ class SavedSequences:
             for i in list(dict.fromkeys(chosen))[:rows]
         ]
 
+    def newest(self, most: int) -> np.ndarray:
+        """Return the newest consecutive records.
+
+        Args:
+            most: Limit on their number.
+
+        Returns:
+            Their indices in the column files, int64 ``[n]``.
+
+        Raises:
+            CheckpointError: If there are no records.
+        """
+        if not self._index.chunks:
+            raise CheckpointError(f"{self._directory} has no records.")
+        segment, _ = self._index.chunks[-1]
+        return self._indices()[segment][-most:]
+
     def first_records(self, most: int, seed: int) -> np.ndarray:
         """Draw first records of episodes, without replacement.
 
