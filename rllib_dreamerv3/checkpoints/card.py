@@ -9,7 +9,7 @@ from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.checkpoints.untrusted import read_json
 
 CARD_FILE, README_FILE = "card.json", "README.md"
-"""The same card for programs, and as a page. The manifest lists neither, since they can be edited."""
+"""The card for programs, and as a page. The manifest lists neither: both may be edited."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -99,8 +99,8 @@ def _problems_of(address: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         raise CheckpointError(
-            f"{address} needs the package huggingface_hub: pip install 'rllib-dreamerv3[hub]' (in a "
-            "clone of the repository: pip install -e '.[hub]')."
+            f"{address} needs the package huggingface_hub: pip install 'rllib-dreamerv3[hub]' (in "
+            "a clone of the repository: pip install -e '.[hub]')."
         ) from error
     # Its errors are OSError or ValueError, and those of the HTTP library that it uses.
     except Exception as error:

@@ -57,6 +57,8 @@ class CheckpointedAlgorithm(Algorithm):
         replay_buffer: The sampled records.
         sampler: Collects records from env runners.
         trial: Location of the trial's results.
+        started_trained: Whether the run started with trained networks and an empty replay, which is
+            then filled with the actions of the policy.
         generation: Number of restores, and of saves with ``exact_resume``. Environments and actions
             are seeded with it.
     """
@@ -66,6 +68,7 @@ class CheckpointedAlgorithm(Algorithm):
     generation: int
     sampler: Sampler
     trial: Trial
+    started_trained = False
 
     @abstractmethod
     def get_counters(self) -> dict[str, Any]:
@@ -257,6 +260,7 @@ class CheckpointedAlgorithm(Algorithm):
                 f"A run cannot start with the networks in {directory}. {error} It must have the "
                 "same environment and the same model options."
             ) from error
+        self.started_trained = True
         self._resend_weights()
 
     @classmethod
