@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -70,6 +70,11 @@ def list_policies(long: bool) -> None:
     help="Seed of these episodes (default: the seed of the run).",
 )
 @click.option(
+    "--action",
+    type=click.Choice(["sample", "mode"]),
+    help="How the policy acts by default, and in these episodes (default: as configured).",
+)
+@click.option(
     "--records",
     type=click.IntRange(1),
     default=256,
@@ -98,6 +103,7 @@ def pack_checkpoint(
     env_config: Mapping[str, Any] | None,
     episodes: int,
     seed: int | None,
+    action: Literal["sample", "mode"] | None,
     records: int,
     command: str | None,
     commit: str | None,
@@ -112,6 +118,7 @@ def pack_checkpoint(
         env_config: Options of the environment; they override those of the training.
         episodes: Number of episodes.
         seed: Seed of the episodes; None for that of the training.
+        action: How the policy acts by default; None for the checkpoint's ``evaluation_action``.
         records: Maximum number of records to include.
         command: Command that trained the policy, for the card.
         commit: Commit at which it was trained, for the card.
@@ -135,7 +142,7 @@ def pack_checkpoint(
             from rllib_dreamerv3.exporting.shared_policy import write_shared_policy
             from rllib_dreamerv3.options.model_sizes import variant_of
 
-        write_shared_policy(path, out, records=records)
+        write_shared_policy(path, out, records=records, action=action)
         returns = []
         # With the rounded networks, which others will play.
         for episode in play(out, env=env, env_config=env_config, episodes=episodes, seed=seed):
@@ -153,6 +160,7 @@ def pack_checkpoint(
             env_steps=written.env_steps,
             updates=written.updates,
             episodes=episodes,
+            action=trained.options["evaluation_action"],
             seed=trained.options.get("seed") if seed is None else seed,
             return_mean=statistics.mean,
             return_std=statistics.deviation,

@@ -24,6 +24,7 @@ class Card:
         env_steps: Env steps of training.
         updates: Updates of training.
         episodes: Number of evaluation episodes, after training.
+        action: How they were played: "sample" or "mode".
         seed: Seed of these episodes; None if they were not seeded.
         return_mean: Their mean return.
         return_std: Standard deviation of the returns (n - 1); None for a single episode.
@@ -39,6 +40,7 @@ class Card:
     env_steps: int
     updates: int
     episodes: int
+    action: str
     seed: int | None
     return_mean: float
     return_std: float | None
@@ -82,6 +84,7 @@ def _page(card: Card) -> str:
         "algorithm": f"DreamerV3 {card.variant}, size {card.model_size}",
         "training": f"{card.env_steps:,} env steps, {card.updates:,} updates",
         "mean return": f"{card.returns} (standard deviation) over {card.episodes} episodes",
+        "actions": "sampled" if card.action == "sample" else "the most likely ones",
         "seed of these episodes": str(card.seed),
         "written by": f"rllib-dreamerv3 {card.package_version}",
     }

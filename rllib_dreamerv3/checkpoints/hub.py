@@ -14,13 +14,18 @@ from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, POLICY_FILE, REPLAY
 from rllib_dreamerv3.checkpoints.manifest import MANIFEST
 from rllib_dreamerv3.errors import CheckpointError
 
-_POLICY_FILES = [
+POLICY_FILES = [
     MANIFEST,
     POLICY_FILE,
     NETWORKS_FILE,
     f"{REPLAY_DIRECTORY}/index.json",
     f"{REPLAY_DIRECTORY}/*.npy",
 ]
+"""Patterns of all files that are downloaded."""
+
+UPLOADED_FILES = [*POLICY_FILES, CARD_FILE, README_FILE]
+"""Patterns of all files that are uploaded."""
+
 # A path that went through pathlib has only one slash after the scheme.
 _ADDRESS = re.compile(r"hf://?(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?")
 
@@ -47,7 +52,7 @@ def download(address: str) -> Path:
     with _problems_of(address):
         from huggingface_hub import snapshot_download
 
-        found = snapshot_download(repository, revision=revision, allow_patterns=_POLICY_FILES)
+        found = snapshot_download(repository, revision=revision, allow_patterns=POLICY_FILES)
     return Path(found)
 
 
@@ -76,7 +81,7 @@ def upload(directory: Path, address: str, *, private: bool) -> str:
                 repo_id=repository,
                 revision=revision,
                 folder_path=directory,
-                allow_patterns=[*_POLICY_FILES, CARD_FILE, README_FILE],
+                allow_patterns=UPLOADED_FILES,
                 commit_message="Upload a policy of DreamerV3",
             )
         )

@@ -20,6 +20,7 @@ from rllib_dreamerv3.checkpoints import manifest, policy_file, tensors
 from rllib_dreamerv3.checkpoints.directory import replacing
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, REPLAY_DIRECTORY
 from rllib_dreamerv3.checkpoints.manifest import files_of_shared
+from rllib_dreamerv3.options.table import EvaluationAction
 from rllib_dreamerv3.records import RecordChunk
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
@@ -30,7 +31,9 @@ from rllib_dreamerv3.replay.saved_sequences import SavedSequences
 _PRIVATE = ("start_checkpoint", "replay_buffer_config")
 
 
-def write_shared_policy(checkpoint: Path, out: Path, *, records: int) -> None:
+def write_shared_policy(
+    checkpoint: Path, out: Path, *, records: int, action: EvaluationAction | None = None
+) -> None:
     """Write the shared policy of a checkpoint. No code from it is executed.
 
     Networks are rounded to float16, which halves their size.
@@ -39,6 +42,8 @@ def write_shared_policy(checkpoint: Path, out: Path, *, records: int) -> None:
         checkpoint: The checkpoint.
         out: Directory to write. Another shared policy is replaced; other files are kept.
         records: Maximum number of records, the newest of replay, from which dreams start.
+        action: How it acts by default, "sample" or "mode"; None for the checkpoint's
+            ``evaluation_action``.
 
     Raises:
         CheckpointError: If the checkpoint is damaged, is only an exported policy, or has no
@@ -48,6 +53,8 @@ def write_shared_policy(checkpoint: Path, out: Path, *, records: int) -> None:
     require_world_model(checkpoint)
     saved, listed = read_saved_networks(checkpoint), manifest.read(checkpoint)
     options = {name: x for name, x in saved.policy.options.items() if name not in _PRIVATE}
+    if action is not None:
+        options["evaluation_action"] = action
     weights = _rounded(read_weights(checkpoint))
     with replacing(out, files_of_shared) as folder:
         policy_file.write(folder, replace(saved.policy, env_directory=None, options=options))

@@ -11,8 +11,7 @@ from written_checkpoint import write_checkpoint
 from rllib_cli.main import cli
 from rllib_cli.rollouts import play
 from rllib_dreamerv3 import DreamEnv, load_policy
-from rllib_dreamerv3.checkpoints import card, manifest, pretrained
-from rllib_dreamerv3.envs.registry import make_env
+from rllib_dreamerv3.checkpoints import card, hub, manifest, pretrained
 
 NAMES = pretrained.names()
 MOST_BYTES = 300_000
@@ -32,7 +31,7 @@ def packed(tmp_path_factory):
     command = ("--command", "rllib train it", "--commit", "abc")
     code, output = ran(
         *("pretrained", "pack", root / "whole", "--out", root / "shared"),
-        *("--episodes", 2, "--seed", 3, *command),
+        *("--episodes", 2, "--seed", 3, "--action", "mode", *command),
     )
     assert code == 0, output
     return root / "shared", output
@@ -87,7 +86,8 @@ def test_other_commands_name_the_nearest_policy():
 def test_a_card_says_what_was_packed_and_how_it_plays(packed):
     directory, output = packed
     found = card.read(directory)
-    assert (found.env, found.episodes, found.seed) == ("CartPole-v1", 2, 3)
+    assert (found.env, found.episodes, found.seed, found.action) == ("CartPole-v1", 2, 3, "mode")
+    assert load_policy(directory).mode == "mode"
     assert (found.command, found.commit, found.env_steps) == ("rllib train it", "abc", 40)
     again = [episode.ret for episode in play(directory, episodes=2, seed=3)]
     assert found.return_mean == np.mean(again)
@@ -101,11 +101,26 @@ def test_a_card_says_what_was_packed_and_how_it_plays(packed):
 
 
 def test_the_hub_can_read_the_page_of_a_card(packed):
-    hub = pytest.importorskip("huggingface_hub", reason="needs huggingface_hub, the extra [hub]")
-    data = hub.ModelCard.load(packed[0] / card.README_FILE).data
+    library = pytest.importorskip("huggingface_hub", reason="needs it, the extra [hub]")
+    data = library.ModelCard.load(packed[0] / card.README_FILE).data
     (result,) = data.eval_results
     assert (data.library_name, result.dataset_name) == ("rllib-dreamerv3", "CartPole-v1")
     assert result.metric_value == card.read(packed[0]).returns
+
+
+def test_everything_packed_and_nothing_else_is_transferred(packed):
+    utils = pytest.importorskip(
+        "huggingface_hub.utils", reason="needs huggingface_hub, the extra [hub]"
+    )
+    directory = packed[0]
+    files = {
+        file.relative_to(directory).as_posix() for file in directory.rglob("*") if file.is_file()
+    }
+    others = {"algorithm_state.pkl", "learner_group/state.pkl", "replay_buffer/x.pkl", "model.py"}
+    up = utils.filter_repo_objects(files | others, allow_patterns=hub.UPLOADED_FILES)
+    down = utils.filter_repo_objects(files | others, allow_patterns=hub.POLICY_FILES)
+    assert set(up) == files
+    assert set(down) == {*manifest.read(directory).files, manifest.MANIFEST}
 
 
 def test_only_a_packed_policy_is_pushed(packed, tmp_path):
