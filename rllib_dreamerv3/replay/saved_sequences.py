@@ -50,6 +50,11 @@ class SavedSequences:
         """Return the name of a column's file."""
         return file_name(column)
 
+    @property
+    def longest(self) -> int:
+        """Greatest number of consecutive records."""
+        return max(map(len, self._indices()), default=0)
+
     def draw(self, rows: int, length: int, context: int, seed: int) -> list[np.ndarray]:
         """Draw non-overlapping sequences within which as few episodes as possible begin.
 
@@ -68,12 +73,11 @@ class SavedSequences:
         """
         indices = self._indices()
         needed = context + length
-        longest = max(map(len, indices), default=0)
-        if longest < needed:
+        if self.longest < needed:
             raise CheckpointError(
-                f"{self._directory} does not have {needed} consecutive records: at most {longest} "
-                f"are consecutive. Request sequences of at most {max(longest - context, 0)} "
-                "records (--length)."
+                f"{self._directory} does not have {needed} consecutive records: at most "
+                f"{self.longest} are consecutive. Request sequences of at most "
+                f"{max(self.longest - context, 0)} records (--length)."
             )
         found = self._candidates(indices, needed, context)
         order = np.random.default_rng(seed).permutation(len(found.start))

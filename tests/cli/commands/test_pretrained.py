@@ -76,6 +76,12 @@ def test_a_policy_of_the_package_acts_values_and_dreams():
         assert observation in policy.spaces.observation
 
 
+def test_a_dream_is_as_long_as_the_records_of_the_policy():
+    code, output = ran("dream", "pretrained:catch", "--out", "dream.png")
+    assert code == 0, output
+    assert "dream.png: 1 sequences of 30 steps, the first 5 observed" in output
+
+
 def test_other_commands_name_the_nearest_policy():
     for command in (["evaluate"], ["dream"], ["export", "-f", "onnx", "-o", "x"]):
         code, output = ran(*command, "pretrained:cathc")
