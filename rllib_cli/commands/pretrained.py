@@ -175,7 +175,7 @@ def pack_checkpoint(
 
 
 @pretrained.command()
-@click.argument("directory", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("directory", type=click.Path(path_type=Path))
 @click.argument("address", metavar="hf://OWNER/NAME")
 @click.option("--private", is_flag=True, help="Make the repository private, if it is new.")
 @click.option("-v", "verbosity", count=True, help="Show tracebacks of errors.")
@@ -191,7 +191,7 @@ def push(directory: Path, address: str, private: bool, verbosity: int) -> None:
         if not manifest.is_shared(directory):
             raise RunError(
                 f"{directory} is not a policy to share. Write one: rllib pretrained pack "
-                f"{directory} --out DIR"
+                "CHECKPOINT --out DIR"
             )
         manifest.verify(directory)
         card.read(directory)

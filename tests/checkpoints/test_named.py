@@ -73,7 +73,9 @@ def test_other_paths_stay_paths(tmp_path, monkeypatch):
     assert locate("./pretrained:catch") == tmp_path / "pretrained:catch"
 
 
-@pytest.mark.parametrize("address", ["hf://catch", "hf://a/b/c", "hf://me/catch@", "hf://me/ca tch"])
+@pytest.mark.parametrize(
+    "address", ["hf://catch", "hf://a/b/c", "hf://me/catch@", "hf://me/ca tch"]
+)
 def test_an_address_without_an_owner_and_a_name_is_refused(address):
     with pytest.raises(CheckpointError, match="hf://owner/name"):
         locate(address)

@@ -7,7 +7,12 @@ from written_checkpoint import write_checkpoint
 
 from rllib_dreamerv3 import DreamEnv, load_policy
 from rllib_dreamerv3.checkpoints import manifest, policy_file
-from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, POLICY_FILE
+from rllib_dreamerv3.checkpoints.files import (
+    EXPORTED_CODE,
+    EXPORTED_NETWORKS_FILE,
+    NETWORKS_FILE,
+    POLICY_FILE,
+)
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.exporting.folder import export_policy
 from rllib_dreamerv3.exporting.shared_policy import write_shared_policy
@@ -17,12 +22,13 @@ OBSERVATION, ACTION = gym.spaces.Box(-9, 9, (4,), np.float32), gym.spaces.Discre
 FEW = 24
 
 
-@pytest.fixture(scope="module", params=["v1", "v2"])
-def both(request, tmp_path_factory):
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
     """A checkpoint, and the shared policy of it."""
-    root = tmp_path_factory.mktemp(request.param)
+    root = tmp_path_factory.mktemp("both")
     options = {"replay_buffer_config": {"storage": "disk", "directory": "/home/me/secret"}}
-    write_checkpoint(root / "whole", OBSERVATION, ACTION, variant=request.param, **options)
+    # Its replay also has latents.
+    write_checkpoint(root / "whole", OBSERVATION, ACTION, variant="v2", **options)
     write_shared_policy(root / "whole", root / "shared", records=FEW)
     return root / "whole", root / "shared"
 
@@ -47,9 +53,7 @@ def test_it_dreams_from_the_newest_records(both):
     for name in names:
         np.testing.assert_array_equal(found[name], expected[name][:, -FEW:])
     dream = DreamEnv(shared)
-    observation, _ = dream.reset(seed=0)
-    assert observation in dream.observation_space
-    assert dream.step(1)[0] in dream.observation_space
+    assert dream.reset(seed=0)[0] in dream.observation_space
 
 
 def test_it_has_no_pickles_optimizers_or_paths_of_the_machine(both):
@@ -68,6 +72,7 @@ def test_it_is_half_as_large(both):
     assert shared < 0.75 * whole
 
 
+@pytest.mark.long
 def test_it_can_be_exported(both, tmp_path):
     export_policy(both[1], tmp_path / "out", ["savedmodel"])
     observation = np.ones(4, np.float32)
@@ -87,7 +92,8 @@ def test_a_checkpoint_is_not_replaced_by_it(both, tmp_path):
     assert len(SavedSequences(again / "replay_buffer").newest(99)) == 8
 
 
-def test_an_exported_policy_is_not_shared(both, tmp_path):
-    export_policy(both[0], tmp_path / "out", ["savedmodel"])
+def test_an_exported_policy_is_not_shared(tmp_path):
+    (tmp_path / EXPORTED_CODE).mkdir()
+    (tmp_path / EXPORTED_NETWORKS_FILE).touch()
     with pytest.raises(CheckpointError, match="no decoder"):
-        write_shared_policy(tmp_path / "out", tmp_path / "shared", records=FEW)
+        write_shared_policy(tmp_path, tmp_path / "shared", records=FEW)
