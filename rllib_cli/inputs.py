@@ -97,11 +97,12 @@ def _modules(value: Any, separator: str = ":") -> Iterator[str]:
             yield from _modules(inner, separator)
 
 
-def find_checkpoint(directory: str) -> tuple[Path, list[str]]:
-    """Find the newest complete checkpoint in a directory that the user named.
+def find_checkpoint(checkpoint: str) -> tuple[Path, list[str]]:
+    """Find the checkpoint that the user named, or the newest complete one in a directory.
 
     Args:
-        directory: A checkpoint, or the results of a trial or an experiment.
+        checkpoint: A checkpoint, the results of a trial or an experiment, ``pretrained:NAME`` or
+            ``hf://owner/name``.
 
     Returns:
         The checkpoint, and a message for each newer one that is damaged.
@@ -112,6 +113,6 @@ def find_checkpoint(directory: str) -> tuple[Path, list[str]]:
     from rllib_dreamerv3.checkpoints import runs
 
     try:
-        return runs.find_checkpoint(Path(directory).expanduser().resolve())
+        return runs.find_checkpoint(checkpoint)
     except CheckpointError as error:
         raise RunError(str(error)) from error

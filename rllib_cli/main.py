@@ -14,6 +14,7 @@ from rllib_cli.commands.evaluate import evaluate
 from rllib_cli.commands.example import example
 from rllib_cli.commands.export import export
 from rllib_cli.commands.plot import plot
+from rllib_cli.commands.pretrained import pretrained
 from rllib_cli.commands.report import report
 from rllib_cli.commands.reproduce import reproduce
 from rllib_cli.commands.train import train
@@ -60,7 +61,8 @@ def cli() -> None:
 
 
 _ALL = (
-    *(train, evaluate, example, check_env, data, doctor, dream, export, plot, report, reproduce),
+    *(train, evaluate, example, pretrained, check_env, data),
+    *(doctor, dream, export, plot, report, reproduce),
 )
 for command in _ALL:
     cli.add_command(command)

@@ -20,7 +20,9 @@ from rllib_cli.inputs import find_checkpoint
 from rllib_cli.interrupts import Interrupts
 from rllib_cli.libraries import loading_libraries, start_ray
 from rllib_cli.progress import look_up
-from rllib_dreamerv3.checkpoints.manifest import verify
+from rllib_dreamerv3.checkpoints.files import POLICY_FILE, networks_file
+from rllib_dreamerv3.checkpoints.manifest import is_shared, verify
+from rllib_dreamerv3.checkpoints.named import is_name
 from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_complete
 
 RETURN_MEAN = "env_runners/episode_return_mean"
@@ -83,9 +85,15 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
         path, problems = find_checkpoint(options.from_checkpoint)
         for problem in problems:
             display.print(problem)
+        only_networks = _takes_only_networks(options.from_checkpoint, path)
         with reraise_as(RunError, options.verbosity):
-            verify(path)
-        options = replace(options, from_checkpoint=str(path))
+            verify(path, only=[POLICY_FILE, networks_file(path)] if only_networks else None)
+        if only_networks:
+            display.print(
+                f"Starting with the networks of {path}. Optimizers, counters and replay are new."
+            )
+        if not is_name(options.from_checkpoint):
+            options = replace(options, from_checkpoint=str(path))
     display.set_phase("loading TensorFlow and Ray")
     with reraise_as(RunError, options.verbosity), loading_libraries(options.verbosity):
         import rllib_dreamerv3.plugin  # noqa: F401  registers the algorithm with RLlib
@@ -118,6 +126,11 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     return code
 
 
+def _takes_only_networks(start: str, directory: Path) -> bool:
+    """Whether a run that starts from a path or name reads only networks, and unpickles nothing."""
+    return is_name(start) or is_shared(directory)
+
+
 def _foreign(experiment: Experiment, options: RunOptions) -> Iterator[str]:
     """Yield a warning if the run continues what was not trained in its place."""
     start = options.from_checkpoint or experiment.config.get("start_checkpoint")
@@ -125,6 +138,8 @@ def _foreign(experiment: Experiment, options: RunOptions) -> Iterator[str]:
         continued = place = Path(experiment.directory())
     elif isinstance(start, str):
         continued = Path(start).expanduser().resolve()
+        if _takes_only_networks(start, continued):
+            return
         place = continued.parent.parent
     else:
         return

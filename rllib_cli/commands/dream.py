@@ -27,7 +27,9 @@ DEFAULT_VIDEO, DEFAULT_PICTURE = "dream.mp4", "dream.png"
     help="Observed records of each sequence before imagination (default: 5).",
 )
 @click.option(
-    "--length", type=click.IntRange(2), default=50, help="Records of each sequence (default: 50)."
+    "--length",
+    type=click.IntRange(2),
+    help="Records of each sequence (default: 50, or as many as replay has in a row).",
 )
 @click.option(
     "--seed",
@@ -52,7 +54,7 @@ def write_dream(
     out: str | None,
     rows: int,
     context: int,
-    length: int,
+    length: int | None,
     seed: int,
     verbosity: int,
 ) -> None:
@@ -64,7 +66,7 @@ def write_dream(
             observations have no image, in the working directory.
         rows: Number of sequences.
         context: Observed records of each sequence before imagination.
-        length: Records of each sequence.
+        length: Records of each sequence; None for 50, or as many consecutive ones as replay has.
         seed: Seed of the sequences and all samples.
         verbosity: From 1, print tracebacks of errors.
 
@@ -97,7 +99,7 @@ def write_dream(
         display.set_phase(f"drawing {target}")
         write_file(target, imagined)
         display.set_phase("")
-        found = len(imagined.is_first)
+        found, length = imagined.is_first.shape
         if found < rows:
             display.print(f"Replay has only {found} such sequences, not {rows}.")
         display.print(
@@ -105,8 +107,8 @@ def write_dream(
         )
 
 
-def _check(out: str | None, context: int, length: int) -> None:
-    if context >= length:
+def _check(out: str | None, context: int, length: int | None) -> None:
+    if length is not None and context >= length:
         raise InputError(
             f"--context {context} leaves nothing to imagine of --length {length}: use a smaller "
             "--context."

@@ -123,7 +123,8 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--from-checkpoint",
             metavar="PATH",
             help="Start a new run with the networks, replay and counters of a checkpoint. It is "
-            "unpickled, which can execute code: only start from checkpoints that you trust.",
+            "unpickled, which can execute code: only start from checkpoints that you trust. Of "
+            "pretrained:NAME and hf://owner/name only the networks are read.",
         ),
         click.option(
             "--data",

@@ -25,6 +25,7 @@ from rllib_dreamerv3.checkpoints.files import (
     EXPORTED_CODE,
     EXPORTED_NETWORKS_FILE,
     NETWORKS_FILE,
+    OPTIMIZER_FILE,
     POLICY_FILE,
 )
 from rllib_dreamerv3.checkpoints.untrusted import (
@@ -189,6 +190,17 @@ def is_exported(directory: Path) -> bool:
     return networks.is_file() and code.is_dir()
 
 
+def is_shared(directory: Path) -> bool:
+    """Whether a directory is a shared policy: a checkpoint that training cannot continue from."""
+    if is_exported(directory):
+        return False
+    try:
+        listed = read(directory).files
+    except CheckpointError:
+        return False
+    return NETWORKS_FILE in listed and OPTIMIZER_FILE not in listed
+
+
 def files_of_checkpoint(directory: Path) -> Collection[str] | None:
     """Names of all files that were written to a checkpoint; None for another directory.
 
@@ -203,6 +215,11 @@ def files_of_checkpoint(directory: Path) -> Collection[str] | None:
 def files_of_exported(directory: Path) -> Collection[str] | None:
     """Likewise of an exported policy."""
     return _listed_files(directory) if is_exported(directory) else None
+
+
+def files_of_shared(directory: Path) -> Collection[str] | None:
+    """Likewise of a shared policy."""
+    return _listed_files(directory) if is_shared(directory) else None
 
 
 def _listed_files(directory: Path) -> Collection[str]:

@@ -14,6 +14,7 @@ from rllib_dreamerv3.checkpoints.manifest import (
     is_exported,
     verify,
 )
+from rllib_dreamerv3.checkpoints.named import locate
 from rllib_dreamerv3.checkpoints.untrusted import read_json
 from rllib_dreamerv3.errors import CheckpointError
 
@@ -82,11 +83,12 @@ def newest_complete(directory: Path) -> tuple[SavedCheckpoint | None, list[Saved
     return None, damaged
 
 
-def find_checkpoint(path: Path) -> tuple[Path, list[str]]:
-    """Find a checkpoint by its path, or that of its trial or experiment.
+def find_checkpoint(path: str | Path) -> tuple[Path, list[str]]:
+    """Find a checkpoint by its path or name, or the path of its trial or experiment.
 
     Args:
-        path: A checkpoint, or the directory of a trial or an experiment.
+        path: A checkpoint, or the directory of a trial or an experiment; or a name, see
+            :func:`~rllib_dreamerv3.checkpoints.named.locate`.
 
     Returns:
         The checkpoint itself, or the newest valid one in the directory; and messages about newer,
@@ -95,6 +97,7 @@ def find_checkpoint(path: Path) -> tuple[Path, list[str]]:
     Raises:
         CheckpointError: If there is none.
     """
+    path = locate(path)
     if not path.is_dir():
         raise CheckpointError(f"There is no directory {path}.")
     if is_checkpoint(path) or is_exported(path):

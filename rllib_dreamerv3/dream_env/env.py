@@ -53,7 +53,7 @@ class DreamEnv(gym.Env):
 
         Args:
             checkpoint: A checkpoint, or a directory of results: then its newest complete
-                checkpoint.
+                checkpoint. Or a name: ``pretrained:NAME``, ``hf://owner/name``.
             horizon: Steps after which an episode is truncated.
             begin: Records of replay to start from: "anywhere", or "first" records of episodes.
             context: Records of a sequence that the model observes before its dream begins.

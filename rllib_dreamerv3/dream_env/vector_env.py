@@ -115,7 +115,7 @@ class DreamVectorEnv(VectorEnv):
             raise ValueError(f"begin must be 'anywhere' or 'first', not {begin!r}.")
         if render_mode not in (None, "rgb_array"):
             raise ValueError(f"render_mode must be 'rgb_array' or None, not {render_mode!r}.")
-        directory, _ = find_checkpoint(Path(checkpoint).expanduser().resolve())
+        directory, _ = find_checkpoint(checkpoint)
         require_world_model(directory)
         self._saved: SavedNetworks = read_saved_networks(directory)
         observations, actions = self._saved.observations, self._saved.actions

@@ -38,7 +38,8 @@ def load_policy(
     """Load the policy of a checkpoint.
 
     Args:
-        path: A checkpoint, or a directory of results: then its newest complete checkpoint.
+        path: A checkpoint, or a directory of results: then its newest complete checkpoint. Or a
+            name: ``pretrained:NAME``, ``hf://owner/name``.
         mode: "sample" to sample actions, "mode" for the most likely ones; None for the config's
             ``evaluation_action``.
         seed: Seed of all samples.
@@ -53,7 +54,7 @@ def load_policy(
         SpaceError: If the policy does not fit ``spaces``.
         ValueError: If the mode is invalid.
     """
-    directory, _ = find_checkpoint(Path(path).expanduser().resolve())
+    directory, _ = find_checkpoint(path)
     saved = read_saved_networks(directory)
     if spaces is not None:
         saved = saved.in_spaces(*spaces)

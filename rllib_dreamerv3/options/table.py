@@ -434,7 +434,8 @@ class CheckpointingOptions:
     start_checkpoint: str | None = option(
         None,
         "Checkpoint that a new run starts from: networks, optimizers, replay and counters. "
-        "RLlib's parts of it are unpickled, which can execute code.",
+        "RLlib's parts of it are unpickled, which can execute code. Of a shared policy "
+        "(`pretrained:NAME`, `hf://owner/name`) only the networks are read.",
     )
 
 

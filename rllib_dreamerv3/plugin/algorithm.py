@@ -151,7 +151,7 @@ class DreamerV3(CheckpointedAlgorithm):
             seed=self.config.seed,
         )
         if self.config.start_checkpoint is not None:
-            self.restore_from_path(self.config.start_checkpoint)
+            self.start_from(self.config.start_checkpoint)
         self._load_recorded_data(specs)
         self._recorder = self._make_recorder()
 
@@ -365,7 +365,7 @@ class DreamerV3(CheckpointedAlgorithm):
             self.update_schedule,
             records_per_call=config.get_rollout_fragment_length() * config.num_envs_per_env_runner,
             most_ahead=config.most_records_ahead,
-            random_prefill=config.resolved("random_prefill"),
+            random_prefill=config.resolved("random_prefill") and not self.started_trained,
             env_runners=self.env_runner_group.num_remote_env_runners(),
             records=self._records,
             pending_updates=self._pending_updates,

@@ -26,9 +26,11 @@ from ray.rllib.core import (
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
 from rllib_dreamerv3.agent.networks.model import Weights, check_weights, get_weights, set_weights
+from rllib_dreamerv3.agent.networks.saved import read_weights, require_world_model
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE, REPLAY_DIRECTORY
-from rllib_dreamerv3.checkpoints.runs import newest_complete
+from rllib_dreamerv3.checkpoints.named import is_name
+from rllib_dreamerv3.checkpoints.runs import find_checkpoint, newest_complete
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.plugin.checkpoints.components import (
     COMPONENT_COUNTERS,
@@ -55,6 +57,8 @@ class CheckpointedAlgorithm(Algorithm):
         replay_buffer: The sampled records.
         sampler: Collects records from env runners.
         trial: Location of the trial's results.
+        started_trained: Whether the run started with trained networks and an empty replay, which is
+            then filled with the actions of the policy.
         generation: Number of restores, and of saves with ``exact_resume``. Environments and actions
             are seeded with it.
     """
@@ -64,6 +68,7 @@ class CheckpointedAlgorithm(Algorithm):
     generation: int
     sampler: Sampler
     trial: Trial
+    started_trained = False
 
     @abstractmethod
     def get_counters(self) -> dict[str, Any]:
@@ -206,6 +211,7 @@ class CheckpointedAlgorithm(Algorithm):
                 super().restore_from_path(str(directory), component=component, **kwargs)
             else:
                 files, generation = manifest.verify(directory).files, self.generation
+                _require_complete(directory)
                 replay_checkpoint.check(self.replay_buffer, directory / REPLAY_DIRECTORY)
                 with self._unchanged_on_error(location):
                     _require_unpickling(directory, files)
@@ -221,6 +227,42 @@ class CheckpointedAlgorithm(Algorithm):
                 )
         self._resend_weights()
 
+    def start_from(self, path: Any) -> None:
+        """Restore a checkpoint, or only the networks if there is no more, or no more is trusted.
+
+        A shared policy (``rllib pretrained pack``) has no more; of one from the hub no more is
+        read. Optimizers, normalisers, counters and replay then start as in a new run, and nothing
+        is unpickled.
+
+        Args:
+            path: As for :meth:`restore_from_path`; or ``pretrained:NAME`` or ``hf://owner/name``.
+
+        Raises:
+            CheckpointError: As for :meth:`restore_from_path`.
+        """
+        named = is_name(path)
+        location = CheckpointLocation.of(find_checkpoint(path)[0] if named else path)
+        directory = Path(location.path)
+        if named or (location.filesystem is None and manifest.is_shared(directory)):
+            self._take_networks(directory)
+        else:
+            self.restore_from_path(path)
+
+    def _take_networks(self, directory: Path) -> None:
+        require_world_model(directory)
+        weights = read_weights(directory)
+        try:
+            self.learner_group.foreach_learner(
+                lambda learner: set_weights(learner.trainer.model, weights)
+            )
+        except ValueError as error:
+            raise CheckpointError(
+                f"A run cannot start with the networks in {directory}. {error} It must have the "
+                "same environment and the same model options."
+            ) from error
+        self.started_trained = True
+        self._resend_weights()
+
     @classmethod
     def from_checkpoint(cls, path: Any, filesystem: Any = None, **kwargs: Any) -> Any:
         """Build the algorithm of a checkpoint, with its config and state.
@@ -232,6 +274,7 @@ class CheckpointedAlgorithm(Algorithm):
         """
         with CheckpointLocation.of(path, filesystem).reading() as directory:
             _require_unpickling(directory, manifest.verify(directory).files)
+            _require_complete(directory)
             return super().from_checkpoint(str(directory), **kwargs)
 
     @property
@@ -311,6 +354,15 @@ def _put_back(
 ) -> None:
     set_weights(learner.trainer.model, weights)
     learner.trainer.set_state(trainer_state)
+
+
+def _require_complete(directory: Path) -> None:
+    if manifest.is_shared(directory):
+        raise CheckpointError(
+            f"{directory} is a shared policy: it has networks, but no optimizers, counters or "
+            "RLlib's parts. A new run can start with its networks: "
+            "config.checkpointing(start_checkpoint=...), or --from-checkpoint of `rllib train`."
+        )
 
 
 def _require_unpickling(directory: Path, names: Iterable[str]) -> None:

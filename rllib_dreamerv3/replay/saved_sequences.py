@@ -50,6 +50,11 @@ class SavedSequences:
         """Return the name of a column's file."""
         return file_name(column)
 
+    @property
+    def longest(self) -> int:
+        """Greatest number of consecutive records."""
+        return max(map(len, self.segments()), default=0)
+
     def segments(self) -> list[np.ndarray]:
         """Return for each segment the indices of its records in the column files, int64 ``[n]``."""
         parts: list[list[np.ndarray]] = [[] for _ in self._index.segments]
@@ -77,12 +82,11 @@ class SavedSequences:
         """
         indices = self.segments()
         needed = context + length
-        longest = max(map(len, indices), default=0)
-        if longest < needed:
+        if self.longest < needed:
             raise CheckpointError(
-                f"{self._directory} does not have {needed} consecutive records: at most {longest} "
-                f"are consecutive. Request sequences of at most {max(longest - context, 0)} "
-                "records (--length)."
+                f"{self._directory} does not have {needed} consecutive records: at most "
+                f"{self.longest} are consecutive. Request sequences of at most "
+                f"{max(self.longest - context, 0)} records (--length)."
             )
         found = self._candidates(indices, needed, context)
         order = np.random.default_rng(seed).permutation(len(found.start))
@@ -95,6 +99,23 @@ class SavedSequences:
             indices[found.segment[i]][found.start[i] : found.start[i] + needed]
             for i in list(dict.fromkeys(chosen))[:rows]
         ]
+
+    def newest(self, most: int) -> np.ndarray:
+        """Return the newest consecutive records.
+
+        Args:
+            most: Limit on their number.
+
+        Returns:
+            Their indices in the column files, int64 ``[n]``.
+
+        Raises:
+            CheckpointError: If there are no records.
+        """
+        if not self._index.chunks:
+            raise CheckpointError(f"{self._directory} has no records.")
+        segment, _ = self._index.chunks[-1]
+        return self.segments()[segment][-most:]
 
     def first_records(self, most: int, seed: int) -> np.ndarray:
         """Draw first records of episodes, without replacement.

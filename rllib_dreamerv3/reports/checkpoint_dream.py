@@ -36,8 +36,12 @@ from rllib_dreamerv3.reports.dreams import Dream, Dreamer
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
 
+DEFAULT_LENGTH = 50
+"""Records of a sequence, if replay has so many."""
+
+
 def dream_of_checkpoint(
-    directory: Path, *, rows: int, length: int, observed: int, seed: int = 0
+    directory: Path, *, rows: int, length: int | None, observed: int, seed: int = 0
 ) -> Dream:
     """Let the world model of a checkpoint dream of sequences in its replay.
 
@@ -47,7 +51,8 @@ def dream_of_checkpoint(
     Args:
         directory: A checkpoint.
         rows: Number of sequences.
-        length: Records of each, at least 2.
+        length: Records of each, at least 2; None for :data:`DEFAULT_LENGTH`, or as many consecutive
+            ones as replay has.
         observed: Context records of each that imagination sees, fewer than ``length``.
         seed: Seed of the sequences and all samples.
 
@@ -65,12 +70,12 @@ def dream_of_checkpoint(
     model = DreamerModel(observations, actions, saved.settings, seed)
     with mismatch_as_checkpoint_error(directory):
         set_weights(model, read_weights(directory))
-    batch = read_sequences(
-        directory,
-        observations,
-        actions,
-        lambda saved, context: saved.draw(rows, length, context, seed),
-    )
+
+    def choose(sequences: SavedSequences, context: int) -> list[np.ndarray]:
+        most = max(sequences.longest - context, observed + 1)
+        return sequences.draw(rows, length or min(DEFAULT_LENGTH, most), context, seed)
+
+    batch = read_sequences(directory, observations, actions, choose)
     dreamer = Dreamer(model.world_model, observations, saved.settings, saved.two_hot_bins)
     return dreamer.dream(batch, observed, tf.constant([seed, 0], tf.int32))
 

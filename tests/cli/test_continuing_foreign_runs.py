@@ -9,6 +9,7 @@ from rllib_cli import resume
 from rllib_cli.experiments import Experiment
 from rllib_cli.main import cli
 from rllib_cli.tune_run import RunOptions, _foreign
+from rllib_dreamerv3.checkpoints.named import locate
 
 WARNING = "unpickles files, which can execute code"
 
@@ -48,6 +49,11 @@ def test_those_of_another_place_are_continued_with_a_warning(own, lost):
     assert warned(
         Experiment("new", "DreamerV3", {"env": "CartPole-v1", "start_checkpoint": checkpoint})
     )
+
+
+def test_policies_whose_networks_alone_are_read_need_no_warning(own):
+    for name in ("pretrained:catch", "hf://me/catch", str(locate("pretrained:catch"))):
+        assert not warned(own, from_checkpoint=name)
 
 
 @pytest.mark.parametrize("command", [("train", "--help"), ("train", "file", "--help")])

@@ -8,12 +8,22 @@ import runpy
 import pytest
 from documents import ROOT
 
+from rllib_dreamerv3.checkpoints import card, pretrained
+
 DOCS = ROOT / "docs"
 
 
 def test_losses_are_up_to_date():
     page = runpy.run_path(str(DOCS / "write_losses.py"))["losses_page"]()
     assert (DOCS / "losses.md").read_text() == page, "docs/losses.md is stale: run `make docs`."
+
+
+def test_every_pretrained_policy_has_a_row():
+    page = (DOCS / "pretrained.md").read_text()
+    for name in pretrained.names():
+        found = card.read(pretrained.directory_of(name))
+        cells = [f"`pretrained:{name}`", found.env, f"{found.env_steps:,}", found.returns]
+        assert f"\n| {' | '.join(cells)} | " in page
 
 
 def names_of_findings():

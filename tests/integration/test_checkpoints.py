@@ -27,6 +27,7 @@ from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE
 from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.exporting.shared_policy import write_shared_policy
 
 
 def weights_of(algorithm):
@@ -288,6 +289,39 @@ def test_a_part_is_verified_and_restored_alone(build, saved):
             algorithm.restore_from_path(saved / component, component=component)
     finally:
         path.write_bytes(original)
+
+
+@pytest.fixture(scope="module")
+def shared(saved, tmp_path_factory):
+    path = tmp_path_factory.mktemp("shared") / "policy"
+    write_shared_policy(saved, path, records=16)
+    return path
+
+
+def test_a_run_starts_with_the_networks_of_a_shared_policy(build, saved, shared):
+    config = tiny_config()
+    config.checkpointing(start_checkpoint=str(shared)).debugging(seed=5)
+    algorithm = build(config)
+    expected = tensors.load(saved / NETWORKS_FILE)
+    for name, array in weights_of(algorithm).items():
+        np.testing.assert_array_equal(array, expected[name].astype(np.float16))
+    assert algorithm.replay_buffer.num_records == 0
+    assert algorithm.get_counters()["env_steps"] == 0
+    # Replay is filled by the policy, whose actions are not those of random_prefill.
+    assert not algorithm._next_request().arguments["random_actions"]
+    assert algorithm.train()["num_grad_updates_lifetime"] == 1
+
+
+def test_a_run_of_other_networks_does_not_start_with_a_shared_policy(shared):
+    config = tiny_config(model_size="micro").checkpointing(start_checkpoint=str(shared))
+    with pytest.raises(CheckpointError, match="same environment and the same model options"):
+        config.build_algo()
+
+
+def test_a_shared_policy_is_not_restored(trained, shared):
+    for load in (trained.restore_from_path, DreamerV3.from_checkpoint):
+        with pytest.raises(CheckpointError, match="shared policy.*start_checkpoint"):
+            load(shared)
 
 
 class Evil:
