@@ -127,6 +127,12 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "pretrained:NAME and hf://owner/name only the networks are read.",
         ),
         click.option(
+            "--parts",
+            metavar="NAMES",
+            help="Take only these networks of --from-checkpoint, if they fit: encoder, rssm, "
+            "decoder, reward, continue, actor, critic, separated by commas. Nothing is unpickled.",
+        ),
+        click.option(
             "--data",
             multiple=True,
             metavar="PATH",
@@ -268,7 +274,7 @@ def train(
     from rllib_cli.experiments import from_options
 
     env = options.pop("env")
-    config |= _data_options(options)
+    config |= _config_options(options)
     phase = f"reading the options for {algorithm}"
     sys.exit(_train(lambda: [from_options(algorithm, env, config)], options, phase))
 
@@ -282,14 +288,19 @@ def train_file(file: str, **options: Any) -> None:
     from rllib_cli.experiment_files import from_file
 
     env = options.pop("env") or (options["config"] or {}).get("env")
-    options["config"] = {**(options["config"] or {}), **_data_options(options)} or None
+    options["config"] = {**(options["config"] or {}), **_config_options(options)} or None
     sys.exit(_train(lambda: from_file(file, options["verbosity"], env), options, f"reading {file}"))
 
 
-def _data_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Remove --data and --record from the options; return them as options of the config."""
-    data, record = options.pop("data"), options.pop("record")
-    return {**({"input_": list(data)} if data else {}), **({"output": record} if record else {})}
+def _config_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove the options of the command that are options of the config; return them as such."""
+    parts, data, record = options.pop("parts"), options.pop("data"), options.pop("record")
+    if parts and not options["from_checkpoint"]:
+        raise InputError("--parts needs --from-checkpoint, whose networks are taken.")
+    given = {"start_parts": parts, "input_": list(data), "output": record}
+    if parts:
+        given["start_checkpoint"] = options["from_checkpoint"]
+    return {name: value for name, value in given.items() if value}
 
 
 def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -> int:

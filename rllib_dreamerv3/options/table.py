@@ -437,6 +437,12 @@ class CheckpointingOptions:
         "RLlib's parts of it are unpickled, which can execute code. Of a shared policy "
         "(`pretrained:NAME`, `hf://owner/name`) only the networks are read.",
     )
+    start_parts: str | None = option(
+        None,
+        "Networks to take from start_checkpoint as far as their shapes fit, separated by commas: "
+        "encoder, rssm, decoder, reward, continue, mask, actor, critic. Nothing else of it is "
+        "read, or unpickled. None: all of the checkpoint, which must fit.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -151,7 +151,7 @@ class DreamerV3(CheckpointedAlgorithm):
             seed=self.config.seed,
         )
         if self.config.start_checkpoint is not None:
-            self.start_from(self.config.start_checkpoint)
+            self.start_from(self.config.start_checkpoint, self.config.parts_to_start_with)
         self._load_recorded_data(specs)
         self._recorder = self._make_recorder()
 

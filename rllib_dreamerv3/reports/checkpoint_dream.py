@@ -35,7 +35,6 @@ from rllib_dreamerv3.replay.saved_sequences import SavedSequences
 from rllib_dreamerv3.reports.dreams import Dream, Dreamer
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
-
 DEFAULT_LENGTH = 50
 """Records of a sequence, if replay has so many."""
 

@@ -52,6 +52,18 @@ def test_recorded_data_needs_no_environment_and_its_paths_are_absolute(ran, tmp_
     assert experiment.config["env"] == "CartPole-v1"
 
 
+def test_parts_of_a_checkpoint(ran):
+    train = ("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--parts", "rssm,decoder")
+    done = call(*train)
+    assert done.exit_code == 2
+    assert "--parts needs --from-checkpoint" in done.output
+    done = call(*train, "--from-checkpoint", "run")
+    assert done.exit_code == 0, done.output
+    ((experiment,), options) = ran.pop()
+    assert experiment.config["start_parts"] == "rssm,decoder"
+    assert options.from_checkpoint == "run"
+
+
 def test_train_by_options(ran):
     done = call(
         *("train", "--run", "DreamerV3", "--env", "CartPole-v1"),

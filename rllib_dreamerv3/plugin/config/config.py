@@ -23,6 +23,7 @@ from rllib_dreamerv3.options.option_checks import (
     check_replay_buffer,
     records_to_start,
     resolve,
+    split_parts,
 )
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
@@ -403,6 +404,11 @@ class DreamerV3Config(AlgorithmConfig):
         """Paths of recorded data; empty without any."""
         given = [self.input_] if isinstance(self.input_, str) else (self.input_ or ())
         return [place for place in given if place != "sampler"]
+
+    @property
+    def parts_to_start_with(self) -> list[str]:
+        """Networks to take from ``start_checkpoint``; empty for all of the checkpoint."""
+        return split_parts(self.start_parts)
 
     @property
     def never_samples(self) -> bool:

@@ -309,6 +309,16 @@ def test_without_an_environment_nothing_can_be_sampled_or_evaluated():
         evaluated.validate()
 
 
+def test_parts_to_start_with_are_checked():
+    config = tiny_config().checkpointing(start_checkpoint="x", start_parts="rssm,decoder")
+    config.validate()
+    assert config.parts_to_start_with == ["rssm", "decoder"]
+    with pytest.raises(ConfigError, match="Did you mean 'decoder'"):
+        tiny_config().checkpointing(start_checkpoint="x", start_parts="decodr").validate()
+    with pytest.raises(ConfigError, match="start_parts needs start_checkpoint"):
+        tiny_config().checkpointing(start_parts="rssm").validate()
+
+
 def test_spaces_come_from_the_data_or_must_be_given(tmp_path):
     writer = EpisodeWriter(tmp_path / "with", NUMBERS, None)
     writer.write([episode()])
