@@ -67,7 +67,7 @@ def show_data(
         with loading_libraries(verbosity):
             from rllib_dreamerv3.data.formats import open_dataset
 
-        dataset = open_dataset(path)
+            dataset = open_dataset(path)
         spaces = _spaces_of_env(env, env_config) if env else dataset.spaces
         display.set_phase("reading episodes")
         summary = _Summary()

@@ -1,6 +1,5 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
-import logging
 import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -23,14 +22,10 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
-from rllib_dreamerv3.data.formats import open_dataset
-from rllib_dreamerv3.data.loading import chunks_of
 from rllib_dreamerv3.data.recorder import Recorder
-from rllib_dreamerv3.data.rllib_episodes import EpisodeWriter
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import (
     ConfigError,
-    DataError,
     LearnerFailedError,
     TrainingDivergedError,
 )
@@ -41,6 +36,7 @@ from rllib_dreamerv3.plugin.cluster.worker_status import raise_fatal_error
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
+from rllib_dreamerv3.plugin.recorded_data import fill_replay, make_recorder
 from rllib_dreamerv3.plugin.recovery import Divergence, continue_or_end
 from rllib_dreamerv3.plugin.refused_methods import refuse_methods
 from rllib_dreamerv3.plugin.replay_capacity import check_replay_capacity, specs_of
@@ -53,11 +49,10 @@ from rllib_dreamerv3.plugin.sampling.sampler import LocalSampler, Sampler
 from rllib_dreamerv3.plugin.sampling.start_failures import start_failures_reported
 from rllib_dreamerv3.plugin.sampling.synchronous import SynchronousSampler
 from rllib_dreamerv3.plugin.tune.trial import OPEN_FILES, Trial
-from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX, Columns, RecordChunk
+from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer, SampledSequences
-from rllib_dreamerv3.replay.column_specs import Specs
 from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
-from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec, Spaces
+from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 from rllib_dreamerv3.startup.devices import device_in_use, hide_gpus, use_devices_of_a_learner
 from rllib_dreamerv3.startup.import_hooks import NAME
 
@@ -65,8 +60,6 @@ from rllib_dreamerv3.startup.import_hooks import NAME
 MAX_PENDING_UPDATES = 1000
 # Updates from recorded data that become due together.
 PRETRAINING_STEP = 100
-
-logger = logging.getLogger(__name__)
 
 
 @refuse_methods
@@ -152,8 +145,10 @@ class DreamerV3(CheckpointedAlgorithm):
         )
         if self.config.start_checkpoint is not None:
             self.start_from(self.config.start_checkpoint, self.config.parts_to_start_with)
-        self._load_recorded_data(specs)
-        self._recorder = self._make_recorder()
+        if self.config.recorded_data:
+            fill_replay(self.config, self.replay_buffer, *self._codecs(), specs)
+        if self.config.output:
+            self._recorder = make_recorder(self.config, *self._codecs())
 
     @property
     def _replay_directory(self) -> Path | None:
@@ -182,45 +177,6 @@ class DreamerV3(CheckpointedAlgorithm):
     def _acts_with_the_learners_networks(self) -> bool:
         """Whether sampling and learning share one set of networks, in this process."""
         return self.config.num_env_runners == 0 and self.config.num_learners == 0
-
-    def _load_recorded_data(self, specs: Specs) -> None:
-        """Fill replay with the recorded data of the config, if there is any."""
-        config, episodes = self.config, EpisodeStatistics(1_000_000)
-        if not config.recorded_data:
-            return
-        chunks = chunks_of(
-            map(open_dataset, config.recorded_data),
-            *self._codecs(),
-            latents={x: specs[x] for x in (LATENT_H, LATENT_INDEX) if x in specs},
-            skip_damaged=config.skip_damaged_data,
-        )
-        env_steps = 0
-        for chunk in chunks:
-            # They are not new: the online queue would serve all of them once.
-            self.replay_buffer.add(clip_rewards(chunk, config.clip_rewards), queue=False)
-            episodes.add(chunk.ended)
-            env_steps += chunk.env_steps()
-        where = ", ".join(config.recorded_data)
-        if not self.replay_buffer.can_sample:
-            raise DataError(
-                f"{where} has {env_steps} env steps without a sequence of "
-                f"{self.replay_buffer.sequence_length} consecutive records. Record more, or reduce "
-                "batch_length_T."
-            )
-        logger.info("Read %s env steps from %s. %s", f"{env_steps:,}", where, episodes.results())
-
-    def _make_recorder(self) -> Recorder | None:
-        config = self.config
-        if not config.output:
-            return None
-        observations, actions = self._codecs()
-        spaces = Spaces(observations.space, actions.space)
-        return Recorder(
-            EpisodeWriter(config.output, spaces, name_of_env(config.env)),
-            observations,
-            actions,
-            episodes_per_file=config.output_max_rows_per_file,
-        )
 
     def _codecs(self) -> tuple[ObservationCodec, ActionCodec]:
         def of(learner: DreamerV3Learner) -> tuple[ObservationCodec, ActionCodec]:

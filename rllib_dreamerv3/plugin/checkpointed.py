@@ -268,6 +268,7 @@ class CheckpointedAlgorithm(Algorithm):
             lambda learner: take_weights(learner.trainer.model, weights, parts)
         )
         unchanged, *_ = [answer.get() for answer in answers]
+        # `rllib train` shows the warnings of trials.
         logger.warning(
             "Took %s from %s. %s",
             ", ".join(parts),
