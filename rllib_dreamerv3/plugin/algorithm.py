@@ -1,6 +1,5 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
-import math
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -51,15 +50,13 @@ from rllib_dreamerv3.plugin.sampling.synchronous import SynchronousSampler
 from rllib_dreamerv3.plugin.tune.trial import OPEN_FILES, Trial
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer, SampledSequences
-from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
+from rllib_dreamerv3.replay.update_schedule import Pretraining, UpdateSchedule
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 from rllib_dreamerv3.startup.devices import device_in_use, hide_gpus, use_devices_of_a_learner
 from rllib_dreamerv3.startup.import_hooks import NAME
 
 # Limit on due updates, for env runners that do not wait for updates.
 MAX_PENDING_UPDATES = 1000
-# Updates from recorded data that become due together.
-PRETRAINING_STEP = 100
 
 
 @refuse_methods
@@ -117,7 +114,7 @@ class DreamerV3(CheckpointedAlgorithm):
         )
         self.episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
-        self._pretraining_updates = 0
+        self._pretraining = Pretraining(self.config.updates_before_sampling)
         self._this_iteration = Iteration(0)
         self.last_evaluation: dict[str, Any] = {}
         self.divergence = Divergence(self)
@@ -265,8 +262,8 @@ class DreamerV3(CheckpointedAlgorithm):
         """
         updated = False
         while True:
-            if self._pretraining_left:
-                self._pending_updates = self._pending_updates or self._pretraining_due()
+            if self._pretraining.left:
+                self._pending_updates = self._pending_updates or self._pretraining.due()
             elif not self._pending_updates or self.sampler.concurrent:
                 self._store(self._sample())
                 self._pending_updates += self._updates_due()
@@ -355,21 +352,6 @@ class DreamerV3(CheckpointedAlgorithm):
             due -= late
         return due
 
-    @property
-    def _pretraining_left(self) -> float:
-        """Updates from recorded data that have not become due; sampling begins when there are none.
-
-        Infinite if sampling never begins.
-        """
-        if self.config.never_samples:
-            return math.inf
-        return (self.config.pretrain_updates or 0) - self._pretraining_updates
-
-    def _pretraining_due(self) -> int:
-        due = int(min(PRETRAINING_STEP, self._pretraining_left))
-        self._pretraining_updates += due
-        return due
-
     def _update_from_replay(self) -> None:
         """Run due updates until the iteration's time is up, but at least one.
 
@@ -377,7 +359,7 @@ class DreamerV3(CheckpointedAlgorithm):
         """
         self._drawn_ahead = None  # A failed update may have left it behind.
         while self._pending_updates:
-            with nullcontext() if self._pretraining_left else self._sampling_beside():
+            with self._sampling_beside():
                 batch, _ = self._update()
                 self._pending_updates -= 1
             self._report_now_and_then(batch)
@@ -387,7 +369,9 @@ class DreamerV3(CheckpointedAlgorithm):
                 break
 
     def _sampling_beside(self) -> AbstractContextManager[None]:
-        """Return a context for updates, in which a concurrent sampler goes on."""
+        """Return a context for an update, in which a concurrent sampler goes on."""
+        if self._pretraining.left:
+            return nullcontext()
         return self.sampler.while_busy(self._next_request())
 
     def _update(self) -> tuple[Columns, Columns]:
@@ -522,7 +506,7 @@ class DreamerV3(CheckpointedAlgorithm):
             "records": self._records,
             "env_steps": self._env_steps,
             "pending_updates": self._pending_updates,
-            "pretraining_updates": self._pretraining_updates,
+            "pretraining_updates": self._pretraining.taken,
             "generation": self.generation,
             "time_total_s": self._time_total,
         }
@@ -533,7 +517,7 @@ class DreamerV3(CheckpointedAlgorithm):
         self._records, self._env_steps = counters["records"], counters["env_steps"]
         self._pending_updates = counters["pending_updates"]
         # Older checkpoints lack it.
-        self._pretraining_updates = counters.get("pretraining_updates", 0)
+        self._pretraining.taken = counters.get("pretraining_updates", 0)
         self.generation = counters["generation"]
         # Time goes on after a rewind. Older checkpoints lack it.
         self._time_total = max(self._time_total, counters.get("time_total_s", 0.0))

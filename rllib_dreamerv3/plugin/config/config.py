@@ -416,6 +416,11 @@ class DreamerV3Config(AlgorithmConfig):
         return bool(self.recorded_data) and self.pretrain_updates is None
 
     @property
+    def updates_before_sampling(self) -> float:
+        """Updates from recorded data; infinite if nothing is sampled."""
+        return math.inf if self.never_samples else self.pretrain_updates or 0
+
+    @property
     def samples_asynchronously(self) -> bool:
         """Whether env runners sample while updates run."""
         return self.sampling == "asynchronous"
