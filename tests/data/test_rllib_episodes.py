@@ -1,7 +1,9 @@
 """RLlib's episodes in Parquet files: ours are RLlib's, RLlib's are read, and none is unpickled."""
 
 import pickle
+from pathlib import Path
 
+import gymnasium as gym
 import msgpack
 import msgpack_numpy
 import numpy as np
@@ -170,3 +172,23 @@ def test_a_file_that_cannot_be_written_does_not_appear(tmp_path, monkeypatch):
     with pytest.raises(OSError, match="No space"):
         writer.write([episode()])
     assert not list(tmp_path.iterdir())
+
+
+def test_episodes_that_ppo_recorded_are_read():
+    """RLlib's PPO wrote them: Ray 2.60.0, CartPole-v1, batch_mode "complete_episodes"."""
+    dataset = open_dataset(Path(__file__).parent / "rllib_ppo")
+    assert dataset.spaces is None
+    env = gym.make("CartPole-v1")
+    codecs = make_codecs(env.observation_space, env.action_space)
+    found = list(dataset.episodes())
+    assert len(found) == 2
+    for one in found:
+        columns = records_of(one, *codecs)
+        assert (one.terminated, one.from_reset) == (True, True)
+        assert columns["reward"].sum() == len(one) == len(columns["is_first"]) - 1
+        # Each observation follows from the one before and its action.
+        env.reset()
+        for step in range(len(one)):
+            env.unwrapped.state = one.observations[step].astype(np.float64)
+            following, *_ = env.unwrapped.step(int(one.actions[step]))
+            np.testing.assert_allclose(following, one.observations[step + 1], atol=1e-5)
