@@ -19,6 +19,7 @@ from rllib_dreamerv3.options.table import (
     REPLAY_BUFFER,
     TRAINING_GROUPS,
     CheckpointingOptions,
+    DataOptions,
     EnvironmentOptions,
     EvaluationOptions,
     FaultToleranceOptions,
@@ -61,6 +62,7 @@ def options_page() -> str:
         (".reporting()", ReportingOptions),
         (".checkpointing()", CheckpointingOptions),
         (".fault_tolerance()", FaultToleranceOptions),
+        (".offline_data()", DataOptions),
     ]
     for call, group in methods:
         title = (group.__doc__ or "").strip()

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from rllib_cli import config_check, stop_criteria
 from rllib_cli.errors import InputError, unknown
+from rllib_dreamerv3.data.places import absolute_places
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.option import Option, option, options_of
 
@@ -98,7 +99,7 @@ class Experiment:
     @property
     def env_name(self) -> str:
         """The environment's name as text."""
-        env = self.config.get("env")
+        env = self.config.get("env", "recorded data")
         return env.__name__ if isinstance(env, type) else str(env)
 
     def directory(self) -> str:
@@ -162,7 +163,7 @@ def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> 
         InputError: If there is no environment, or an option of the config is wrong.
     """
     config = {**config, **({"env": env} if env else {})}
-    if not config.get("env"):
+    if not (config.get("env") or config.get("input_")):
         raise InputError("Name the environment to train in: --env NAME.")
     return Experiment("default", algorithm, _checked_config(algorithm, config))
 
@@ -205,7 +206,7 @@ def from_mapping(name: str, spec: Any, env: str | None) -> Experiment:
     config = _mapping(spec.get("config"), "config")
     if env or "env" in spec:
         config["env"] = env or spec["env"]
-    if not config.get("env"):
+    if not (config.get("env") or config.get("input_")):
         raise InputError("it names no environment: `env: CartPole-v1`, or --env NAME.")
     checkpoint = _mapping(spec.get("checkpoint_config"), "checkpoint_config")
     storage_path = spec.get("storage_path", DEFAULT_STORAGE_PATH)
@@ -235,8 +236,10 @@ def _merged(config: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, An
 
 
 def _checked_config(algorithm: str, config: dict[str, Any]) -> dict[str, Any]:
-    if not isinstance(config["env"], dict):
+    # Recorded data needs no environment.
+    if config.get("env") is not None and not isinstance(config["env"], dict):
         _text(config["env"], "env", "the name of an environment")
+    config = absolute_places(config)
     _check_searches(config, "config")
     return config_check.checked(config) if algorithm == config_check.NAME else config
 

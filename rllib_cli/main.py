@@ -7,6 +7,7 @@ import click
 import wrapt
 
 from rllib_cli.commands.check_env import check_env
+from rllib_cli.commands.data import data
 from rllib_cli.commands.doctor import doctor
 from rllib_cli.commands.dream import dream
 from rllib_cli.commands.evaluate import evaluate
@@ -60,7 +61,7 @@ def cli() -> None:
 
 
 _ALL = (
-    *(train, evaluate, example, pretrained, check_env),
+    *(train, evaluate, example, pretrained, check_env, data),
     *(doctor, dream, export, plot, report, reproduce),
 )
 for command in _ALL:

@@ -6,23 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv, VectorEnv
 
 from rllib_cli.rendering import Camera, make_rendering
 from rllib_dreamerv3.agent.networks.saved import SavedNetworks, read_saved_networks
+from rllib_dreamerv3.data.episode import Episode
+from rllib_dreamerv3.data.rllib_episodes import EpisodeWriter
 from rllib_dreamerv3.envs.atari import AtariVector
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.envs.seeds import TRAINING, SeedKey
 from rllib_dreamerv3.errors import CheckpointError, EnvironmentDataError, SpaceError
-from rllib_dreamerv3.exporting.loaded_policy import LoadedPolicy, Spaces, load_policy
+from rllib_dreamerv3.exporting.loaded_policy import LoadedPolicy, load_policy
 from rllib_dreamerv3.options.table import EvaluationAction
 from rllib_dreamerv3.plugin.policy_json import playing_config
 from rllib_dreamerv3.records import EndedEpisode
 from rllib_dreamerv3.reports.picture_files import open_video
 from rllib_dreamerv3.spaces.bounds import ObservationBounds
+from rllib_dreamerv3.spaces.codecs import Spaces
+from rllib_dreamerv3.spaces.nesting import Batch, flatten, unflatten
 
 RecordFrame = Callable[[Any], None]
+
+_EPISODES_PER_FILE = 100
 
 
 def play(
@@ -36,6 +43,7 @@ def play(
     action: EvaluationAction | None = None,
     render: bool = False,
     video: Path | None = None,
+    record: Path | None = None,
 ) -> Iterator[EndedEpisode]:
     """Play episodes and yield each as it ends.
 
@@ -51,6 +59,7 @@ def play(
         render: Show the environment in a window (Gymnasium's render mode "human").
         video: File for a video of all episodes, one frame per observation; ends in .mp4. It is
             complete after the last episode.
+        record: Directory to record the episodes to.
 
     Yields:
         Episodes.
@@ -77,9 +86,18 @@ def play(
             camera = Camera(environment, player.saved.observations, name_of_env(config.env))
             append = stack.enter_context(open_video(video, camera.frames_a_second))
             record_frame = lambda observation: append(camera.frame(observation))  # noqa: E731
+        recorded: list[Episode] = []
+        if record is not None:
+            writer = EpisodeWriter(record, player.policy.spaces, name_of_env(config.env))
+            # Written when the caller has had enough, too.
+            stack.callback(lambda: recorded and writer.write(recorded))
         played = stepped = 0
         while (episodes is None or played < episodes) and (steps is None or stepped < steps):
-            episode = player.play_one(record_frame)
+            episode, steps_taken = player.play_one(record_frame, keep=record is not None)
+            recorded += steps_taken
+            if len(recorded) == _EPISODES_PER_FILE:
+                writer.write(recorded)
+                recorded.clear()
             played, stepped = played + 1, stepped + episode.length
             yield episode
 
@@ -127,8 +145,18 @@ class _Player:
     seed: int | None
     place: SeedKey
 
-    def play_one(self, record_frame: RecordFrame | None) -> EndedEpisode:
-        """Play one episode; call ``record_frame`` with each observation."""
+    def play_one(
+        self, record_frame: RecordFrame | None, keep: bool
+    ) -> tuple[EndedEpisode, list[Episode]]:
+        """Play one episode.
+
+        Args:
+            record_frame: Called with each observation.
+            keep: Whether to return its steps.
+
+        Returns:
+            The episode's return and length, and its steps if they are kept.
+        """
         seeds, noise = self.place.seeds(self.seed, 1)
         self.place = self.place._replace(reset=self.place.reset + 1)
         self.policy.reset(noise)
@@ -136,16 +164,56 @@ class _Player:
         several = isinstance(self.env.unwrapped, SyncVectorEnv | AsyncVectorEnv | AtariVector)
         observation, _ = self.env.reset(seed=seeds if several else seeds[0])
         total, length, ended = 0.0, 0, False
+        steps = _Steps(self.policy.spaces) if keep else None
         while not ended:
             if record_frame is not None:
                 record_frame(observation)
             actions = self.policy(self.bounds.check(observation))
+            before = observation
             observation, rewards, terminated, truncated, _ = self.env.step(actions)
             reward = np.float32(rewards[0])
             if not np.isfinite(reward):
                 raise EnvironmentDataError(f"{self.name} returned the reward {reward}.")
             total, length = total + float(reward), length + 1
+            if steps is not None:
+                steps.add(before, actions, float(reward))
             ended = bool(terminated[0] or truncated[0])
         if record_frame is not None:
             record_frame(observation)
-        return EndedEpisode(total, length)
+        kept = [] if steps is None else [steps.episode(observation, bool(terminated[0]))]
+        return EndedEpisode(total, length), kept
+
+
+class _Steps:
+    """Collects the steps of an episode in a vector of one environment."""
+
+    def __init__(self, spaces: Spaces):
+        self._spaces = spaces
+        self._observations: list[list[np.ndarray]] = []
+        self._actions: list[list[np.ndarray]] = []
+        self._rewards: list[float] = []
+
+    def add(self, observation: Any, action: Any, reward: float) -> None:
+        """Add a step, with the observation at which the action was chosen."""
+        # Environments may reuse their arrays.
+        self._observations.append(
+            [x.copy() for x in flatten(self._spaces.observation, observation)]
+        )
+        self._actions.append([x.copy() for x in flatten(self._spaces.action, action)])
+        self._rewards.append(reward)
+
+    def episode(self, last_observation: Any, terminated: bool) -> Episode:
+        """Return the episode, given its last observation."""
+        last = flatten(self._spaces.observation, last_observation)
+        return Episode(
+            _joined(self._spaces.observation, [*self._observations, last]),
+            _joined(self._spaces.action, self._actions),
+            np.array(self._rewards),
+            terminated=terminated,
+            truncated=not terminated,
+        )
+
+
+def _joined(space: gym.Space, values: list[list[np.ndarray]]) -> Batch:
+    """Concatenate the leaves of batches of one."""
+    return unflatten(space, map(np.concatenate, zip(*values, strict=True)))

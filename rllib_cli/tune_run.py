@@ -87,12 +87,16 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
         path, problems = find_checkpoint(options.from_checkpoint)
         for problem in problems:
             display.print(problem)
-        only_networks = _takes_only_networks(options.from_checkpoint, path)
+        only_networks = all(
+            _takes_only_networks(experiment, options.from_checkpoint, path)
+            for experiment in experiments
+        )
         with reraise_as(RunError, options.verbosity):
             verify(path, only=[POLICY_FILE, networks_file(path)] if only_networks else None)
         if only_networks:
+            parts = experiments[0].config.get("start_parts") or "the networks"
             display.print(
-                f"Starting with the networks of {path}. Optimizers, counters and replay are new."
+                f"Starting with {parts} of {path}. Optimizers, counters and replay are new."
             )
         if not is_name(options.from_checkpoint):
             options = replace(options, from_checkpoint=str(path))
@@ -128,9 +132,9 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
     return code
 
 
-def _takes_only_networks(start: str, directory: Path) -> bool:
+def _takes_only_networks(experiment: Experiment, start: str, directory: Path) -> bool:
     """Whether a run that starts from a path or name reads only networks, and unpickles nothing."""
-    return is_name(start) or is_shared(directory)
+    return bool(experiment.config.get("start_parts")) or is_name(start) or is_shared(directory)
 
 
 def _notes(experiment: Experiment, options: RunOptions) -> Iterator[str]:
@@ -147,7 +151,7 @@ def _foreign(experiment: Experiment, options: RunOptions) -> Iterator[str]:
         continued = place = Path(experiment.directory())
     elif isinstance(start, str):
         continued = Path(start).expanduser().resolve()
-        if _takes_only_networks(start, continued):
+        if _takes_only_networks(experiment, start, continued):
             return
         place = continued.parent.parent
     else:

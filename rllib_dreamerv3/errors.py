@@ -33,6 +33,10 @@ class CheckpointError(ValueError):
     """A directory is not a checkpoint, or not one that can be restored here."""
 
 
+class DataError(ValueError):
+    """Recorded data is missing or damaged, or does not fit the environment."""
+
+
 class ExportError(ValueError):
     """A policy cannot be exported in a format, or not with the installed packages."""
 

@@ -55,6 +55,12 @@ _QUANTILES = {"min": 0.0, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "max": 1.0}
     metavar="FILE.mp4",
     help="Write a video: the environment's rendering, else its image observations.",
 )
+@click.option(
+    "--record",
+    type=click.Path(file_okay=False),
+    metavar="DIR",
+    help="Record the episodes to a directory, as Parquet files of RLlib.",
+)
 @click.option("--render", is_flag=True, help="Show the environment in a window.")
 @click.option("-v", "verbosity", count=True, help="Show the libraries' messages.")
 def evaluate(
@@ -86,6 +92,7 @@ def evaluate_checkpoint(
     seed: int | None,
     out: str | None,
     video: str | None,
+    record: str | None,
     render: bool,
     action: Literal["sample", "mode"] | None,
     verbosity: int,
@@ -101,6 +108,7 @@ def evaluate_checkpoint(
         seed: Seed of resets and sampled actions; None for that of the training.
         out: JSON file for the results.
         video: File for a video of all episodes; ends in .mp4.
+        record: Directory to record the episodes to.
         render: Whether to show the environment in a window.
         action: "sample" or "mode"; None for the checkpoint's ``evaluation_action``.
         verbosity: From 1, print tracebacks of errors.
@@ -135,6 +143,7 @@ def evaluate_checkpoint(
             action=action,
             render=render,
             video=Path(video) if video else None,
+            record=Path(record) if record else None,
         )
         for episode in playing:
             if not returns:
@@ -150,6 +159,8 @@ def evaluate_checkpoint(
         _print_statistics(display, summary, lengths)
         if video:
             display.print(f"Video: {video}")
+        if record:
+            display.print(f"Recorded to {record}")
     if out:
         trained = policy_file.read(path)
         result = {

@@ -129,6 +129,25 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "pretrained:NAME and hf://owner/name only the networks are read.",
         ),
         click.option(
+            "--parts",
+            metavar="NAMES",
+            help="Take only these networks of --from-checkpoint, if they fit: encoder, rssm, "
+            "decoder, reward, continue, actor, critic, separated by commas. Nothing is unpickled.",
+        ),
+        click.option(
+            "--data",
+            multiple=True,
+            metavar="PATH",
+            help="Train from recorded episodes, or fill replay with them if pretrain_updates is "
+            "set: Parquet files of RLlib, a Minari dataset (also minari:ID), a run, or NPZ files; "
+            "may be repeated. A run needs no environment then.",
+        ),
+        click.option(
+            "--record",
+            metavar="DIR",
+            help="Record the sampled episodes to a directory, as Parquet files of RLlib.",
+        ),
+        click.option(
             "--scheduler",
             default="fifo",
             help="Tune scheduler: fifo (default: every trial to its end), asha, hyperband, "
@@ -257,6 +276,7 @@ def train(
     from rllib_cli.experiments import from_options
 
     env = options.pop("env")
+    config |= _config_options(options)
     phase = f"reading the options for {algorithm}"
     sys.exit(_train(lambda: [from_options(algorithm, env, config)], options, phase))
 
@@ -270,7 +290,19 @@ def train_file(file: str, **options: Any) -> None:
     from rllib_cli.experiment_files import from_file
 
     env = options.pop("env") or (options["config"] or {}).get("env")
+    options["config"] = {**(options["config"] or {}), **_config_options(options)} or None
     sys.exit(_train(lambda: from_file(file, options["verbosity"], env), options, f"reading {file}"))
+
+
+def _config_options(options: dict[str, Any]) -> dict[str, Any]:
+    """Remove the options of the command that are options of the config; return them as such."""
+    parts, data, record = options.pop("parts"), options.pop("data"), options.pop("record")
+    if parts and not options["from_checkpoint"]:
+        raise InputError("--parts needs --from-checkpoint, whose networks are taken.")
+    given = {"start_parts": parts, "input_": list(data), "output": record}
+    if parts:
+        given["start_checkpoint"] = options["from_checkpoint"]
+    return {name: value for name, value in given.items() if value}
 
 
 def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -> int:

@@ -39,7 +39,8 @@ def read(directory: Path) -> dict[str, Any]:
 def _check(counters: Mapping[str, Any]) -> None:
     for name in _COUNTS:
         count(counters[name], name)
-    # Older checkpoints lack it.
+    # Older checkpoints lack both.
+    count(counters.get("pretraining_updates", 0), "pretraining_updates")
     if number(counters.get("time_total_s", 0.0), "time_total_s") < 0:
         raise ValueError("time_total_s is negative")
     schedule = counters["update_schedule"]

@@ -1,9 +1,8 @@
 """Acts with the policy of a checkpoint, without Ray or an environment. Executes no code from it."""
 
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-import gymnasium as gym
 import numpy as np
 import tensorflow as tf
 
@@ -24,15 +23,9 @@ from rllib_dreamerv3.exporting.step import input_names
 from rllib_dreamerv3.portable.exported_policy import ExportedPolicy
 from rllib_dreamerv3.portable.runners import Arrays
 from rllib_dreamerv3.records import ACTION_MASK
+from rllib_dreamerv3.spaces.codecs import Spaces
 
 Mode = Literal["sample", "mode"]
-
-
-class Spaces(NamedTuple):
-    """Spaces of a single environment."""
-
-    observation: gym.Space
-    action: gym.Space
 
 
 def load_policy(

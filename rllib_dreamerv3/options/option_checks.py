@@ -61,6 +61,25 @@ def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
     replay = check_replay_buffer(options["replay_buffer_config"], variant)
     _check_that_learning_starts(options, replay, environments)
     _check_contradictions(options, given)
+    if split_parts(options["start_parts"]) and not options["start_checkpoint"]:
+        raise ConfigError("start_parts needs start_checkpoint, from which the networks are taken.")
+
+
+PARTS = ("encoder", "rssm", "decoder", "reward", "continue", "mask", "actor", "critic")
+"""Networks, as they are named in ``start_parts`` and in checkpoints."""
+
+
+def split_parts(start_parts: str | None) -> list[str]:
+    """Return the names in ``start_parts``; empty if it is not set.
+
+    Raises:
+        ConfigError: If there is no such network; names the nearest.
+    """
+    names = [name.strip() for name in (start_parts or "").split(",") if name.strip()]
+    for name in names:
+        if name not in PARTS:
+            raise unknown_name("network in start_parts", name, PARTS)
+    return names
 
 
 def check_rows_of_learners(batch_size: int, learners: int) -> None:

@@ -308,6 +308,23 @@ class CallbackOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class RllibDataOptions:
+    """Recorded data."""
+
+    input_: Any = option(
+        "sampler",
+        "Path of recorded episodes, or several: RLlib's Parquet files, a Minari dataset (also "
+        '"minari:ID"), a run or checkpoint of DreamerV3, or NPZ files. "sampler": none.',
+    )
+    output: str | None = option(
+        None, "Directory to which the sampled episodes are recorded, as RLlib's Parquet files."
+    )
+    output_max_rows_per_file: int | None = option(
+        None, "Episodes in each file. None: those of a minute, or 64 MiB.", least=1, unit="episodes"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Notes:
     """Set by RLlib itself."""
 
@@ -324,6 +341,7 @@ RLLIB_GROUPS = (
     FaultOptions,
     RllibRunOptions,
     CallbackOptions,
+    RllibDataOptions,
     Notes,
 )
 

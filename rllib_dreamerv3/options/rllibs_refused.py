@@ -88,9 +88,9 @@ REFUSED_GROUPS = (
         "algorithm_config_overrides_per_module _per_module_overrides",
     ),
     _names(
-        "DreamerV3 learns from an environment, not from recorded data; start_checkpoint starts "
-        "with the replay of another run.",
-        "input_ offline_data_class input_read_method input_read_method_kwargs input_read_schema "
+        "recorded data is read once, into replay: input_ names it, and its format follows from "
+        "the files.",
+        "offline_data_class input_read_method input_read_method_kwargs input_read_schema "
         "input_read_episodes input_read_sample_batches input_read_batch_size input_filesystem "
         "input_filesystem_kwargs input_compress_columns input_spaces_jsonable materialize_data "
         "materialize_mapped_data map_batches_kwargs iter_batches_kwargs ignore_final_observation "
@@ -100,12 +100,10 @@ REFUSED_GROUPS = (
         "postprocess_inputs shuffle_buffer_size offline_sampling _is_online fake_sampler",
     ),
     _names(
-        "records are saved only in checkpoints, which include replay; the callback on_sample_end "
-        "receives all of them.",
-        "output output_config output_compress_columns output_max_file_size "
-        "output_max_rows_per_file output_write_remaining_data output_write_method "
-        "output_write_method_kwargs output_filesystem output_filesystem_kwargs "
-        "output_write_episodes",
+        "output records complete episodes, uncompressed, in Parquet files of a directory.",
+        "output_config output_compress_columns output_max_file_size output_write_remaining_data "
+        "output_write_method output_write_method_kwargs output_filesystem "
+        "output_filesystem_kwargs output_write_episodes",
     ),
     _names(
         "evaluation on recorded data is not supported; evaluate in an environment with "

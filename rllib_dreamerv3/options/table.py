@@ -444,6 +444,12 @@ class CheckpointingOptions:
         "RLlib's parts of it are unpickled, which can execute code. Of a shared policy "
         "(`pretrained:NAME`, `hf://owner/name`) only the networks are read.",
     )
+    start_parts: str | None = option(
+        None,
+        "Networks to take from start_checkpoint as far as their shapes fit, separated by commas: "
+        "encoder, rssm, decoder, reward, continue, mask, actor, critic. Nothing else of it is "
+        "read, or unpickled. None: all of the checkpoint, which must fit.",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -458,6 +464,24 @@ class FaultToleranceOptions:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class DataOptions:
+    """Recorded data."""
+
+    pretrain_updates: int | None = option(
+        None,
+        "Updates from the recorded data of input_ before sampling begins. None: sampling never "
+        "begins; the environment, if there is one, is only used for evaluation.",
+        least=1,
+        unit="updates",
+    )
+    skip_damaged_data: bool = option(
+        False,
+        "Whether recorded episodes that cannot be read, or do not fit the environment, are logged "
+        "and skipped. Otherwise they are an error.",
+    )
+
+
 TRAINING_GROUPS = (SizeOptions, NetworkOptions, LearningOptions, ReplayOptions)
 """The options of ``.training()``."""
 
@@ -469,6 +493,7 @@ EVALUATION = options_of(EvaluationOptions)
 REPORTING = options_of(ReportingOptions)
 CHECKPOINTING = options_of(CheckpointingOptions)
 FAULT_TOLERANCE = options_of(FaultToleranceOptions)
+DATA = options_of(DataOptions)
 
 OPTIONS = {
     **TRAINING,
@@ -478,5 +503,6 @@ OPTIONS = {
     **REPORTING,
     **CHECKPOINTING,
     **FAULT_TOLERANCE,
+    **DATA,
 }
 """Name -> option, of all that the config adds to RLlib's own."""

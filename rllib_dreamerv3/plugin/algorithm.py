@@ -1,6 +1,7 @@
 """DreamerV3: sample -> replay -> update -> weights back to sampling."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
+from rllib_dreamerv3.data.recorder import Recorder
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
 from rllib_dreamerv3.options.replay_sampling import fractions_of
@@ -29,6 +31,8 @@ from rllib_dreamerv3.plugin.cluster.resources import check_resources
 from rllib_dreamerv3.plugin.cluster.worker_status import raise_fatal_error
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.group import ask_learner
+from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
+from rllib_dreamerv3.plugin.recorded_data import fill_replay, make_recorder
 from rllib_dreamerv3.plugin.recovery import Divergence, continue_or_end
 from rllib_dreamerv3.plugin.refused_methods import refuse_methods
 from rllib_dreamerv3.plugin.replay_capacity import check_replay_capacity, specs_of
@@ -43,7 +47,8 @@ from rllib_dreamerv3.plugin.sampling.synchronous import SynchronousSampler
 from rllib_dreamerv3.plugin.tune.trial import OPEN_FILES, Trial
 from rllib_dreamerv3.records import Columns, RecordChunk
 from rllib_dreamerv3.replay.buffer import ReplayBuffer, SampledSequences
-from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
+from rllib_dreamerv3.replay.update_schedule import Pretraining, UpdateSchedule
+from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 from rllib_dreamerv3.startup.devices import device_in_use, hide_gpus, use_devices_of_a_learner
 from rllib_dreamerv3.startup.import_hooks import NAME
 
@@ -66,6 +71,7 @@ class DreamerV3(CheckpointedAlgorithm):
     _time_total: float
 
     _drawn_ahead: SampledSequences | None = None
+    _recorder: Recorder | None = None
 
     def __init__(self, config: Any = None, env: Any = None, **kwargs: Any):
         self.trial = Trial(self, config)
@@ -83,11 +89,12 @@ class DreamerV3(CheckpointedAlgorithm):
                 a GPU and there is none.
             ConfigError: If no environment is set, or replay needs more memory or disk than there
                 is.
+            DataError: If recorded data cannot be read, does not fit, or has no sequence.
             EnvironmentFailedError: If no env runner can be created.
             LearnerFailedError: If a learner process cannot be started.
         """
         forward_warnings()
-        if not self.config.env:
+        if not (self.config.env or self.config.recorded_data):
             raise ConfigError(
                 "The config has no environment. Set one with .environment('CartPole-v1'), or give "
                 "your own class or function."
@@ -104,6 +111,7 @@ class DreamerV3(CheckpointedAlgorithm):
         )
         self.episodes = EpisodeStatistics(self.config.metrics_num_episodes_for_smoothing)
         self._records = self._env_steps = self._pending_updates = self.generation = 0
+        self._pretraining = Pretraining(self.config.updates_before_sampling)
         self._this_iteration = Iteration(0)
         self.last_evaluation: dict[str, Any] = {}
         self.divergence = Divergence(self)
@@ -132,7 +140,11 @@ class DreamerV3(CheckpointedAlgorithm):
             seed=self.config.seed,
         )
         if self.config.start_checkpoint is not None:
-            self.start_from(self.config.start_checkpoint)
+            self.start_from(self.config.start_checkpoint, self.config.parts_to_start_with)
+        if self.config.recorded_data:
+            fill_replay(self.config, self.replay_buffer, *self._codecs(), specs)
+        if self.config.output:
+            self._recorder = make_recorder(self.config, *self._codecs())
 
     @property
     def _replay_directory(self) -> Path | None:
@@ -161,6 +173,13 @@ class DreamerV3(CheckpointedAlgorithm):
     def _acts_with_the_learners_networks(self) -> bool:
         """Whether sampling and learning share one set of networks, in this process."""
         return self.config.num_env_runners == 0 and self.config.num_learners == 0
+
+    def _codecs(self) -> tuple[ObservationCodec, ActionCodec]:
+        def of(learner: DreamerV3Learner) -> tuple[ObservationCodec, ActionCodec]:
+            module = learner.module[DEFAULT_MODULE_ID]
+            return module.observations, module.actions
+
+        return ask_learner(self.learner_group, of)
 
     def _make_sampler(self) -> Sampler:
         config, group = self.config, self.env_runner_group
@@ -230,6 +249,8 @@ class DreamerV3(CheckpointedAlgorithm):
     def training_step(self) -> None:
         """Repeat: sample until an update is due, then run all due updates.
 
+        Updates from recorded data come before sampling begins.
+
         Asynchronous sampling stores arrived records between any two updates, and waits for records
         only if no update is due.
 
@@ -240,7 +261,9 @@ class DreamerV3(CheckpointedAlgorithm):
         """
         updated = False
         while True:
-            if not self._pending_updates or self.sampler.concurrent:
+            if self._pretraining.left:
+                self._pending_updates = self._pending_updates or self._pretraining.due()
+            elif not self._pending_updates or self.sampler.concurrent:
                 self._store(self._sample())
                 self._pending_updates += self._updates_due()
             if self._pending_updates:
@@ -272,6 +295,8 @@ class DreamerV3(CheckpointedAlgorithm):
         # Setup may have failed before the sampler was created.
         if hasattr(self, "sampler"):
             self.sampler.stop()
+        if self._recorder is not None:
+            self._recorder.close()
         super().cleanup()
 
     def _sample(self) -> list[RecordChunk]:
@@ -301,6 +326,8 @@ class DreamerV3(CheckpointedAlgorithm):
 
     def _store(self, chunks: list[RecordChunk]) -> None:
         for chunk in chunks:
+            if self._recorder is not None:
+                self._recorder.add(chunk)
             self.replay_buffer.add(clip_rewards(chunk, self.config.clip_rewards))
             self.episodes.add(chunk.ended)
             self._records += len(chunk)
@@ -331,7 +358,7 @@ class DreamerV3(CheckpointedAlgorithm):
         """
         self._drawn_ahead = None  # A failed update may have left it behind.
         while self._pending_updates:
-            with self.sampler.while_busy(self._next_request()):
+            with self._sampling_beside():
                 batch, _ = self._update()
                 self._pending_updates -= 1
             self._report_now_and_then(batch)
@@ -339,6 +366,12 @@ class DreamerV3(CheckpointedAlgorithm):
                 break
             if self._drawn_ahead is None and self._this_iteration.time_is_up:
                 break
+
+    def _sampling_beside(self) -> AbstractContextManager[None]:
+        """Return a context for an update, in which a concurrent sampler goes on."""
+        if self._pretraining.left:
+            return nullcontext()
+        return self.sampler.while_busy(self._next_request())
 
     def _update(self) -> tuple[Columns, Columns]:
         """Sample a batch, update the networks with it, and give the outcome back to replay.
@@ -472,6 +505,7 @@ class DreamerV3(CheckpointedAlgorithm):
             "records": self._records,
             "env_steps": self._env_steps,
             "pending_updates": self._pending_updates,
+            "pretraining_updates": self._pretraining.taken,
             "generation": self.generation,
             "time_total_s": self._time_total,
         }
@@ -481,6 +515,8 @@ class DreamerV3(CheckpointedAlgorithm):
         self.episodes.set_state(counters["episodes"])
         self._records, self._env_steps = counters["records"], counters["env_steps"]
         self._pending_updates = counters["pending_updates"]
+        # Older checkpoints lack it.
+        self._pretraining.taken = counters.get("pretraining_updates", 0)
         self.generation = counters["generation"]
         # Time goes on after a rewind. Older checkpoints lack it.
         self._time_total = max(self._time_total, counters.get("time_total_s", 0.0))

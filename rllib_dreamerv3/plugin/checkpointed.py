@@ -6,6 +6,7 @@ normalisers, replay, counters, and the policy. ``manifest.json`` lists all files
 """
 
 import contextlib
+import logging
 import pickle
 import tempfile
 import uuid
@@ -25,7 +26,13 @@ from ray.rllib.core import (
 )
 from ray.rllib.utils.metrics import WEIGHTS_SEQ_NO
 
-from rllib_dreamerv3.agent.networks.model import Weights, check_weights, get_weights, set_weights
+from rllib_dreamerv3.agent.networks.model import (
+    Weights,
+    check_weights,
+    get_weights,
+    set_weights,
+    take_weights,
+)
 from rllib_dreamerv3.agent.networks.saved import read_weights, require_world_model
 from rllib_dreamerv3.checkpoints import manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE, REPLAY_DIRECTORY
@@ -46,6 +53,8 @@ from rllib_dreamerv3.plugin.sampling.sampler import Sampler
 from rllib_dreamerv3.plugin.tune.trial import Trial
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
+
+logger = logging.getLogger(__name__)
 
 
 class CheckpointedAlgorithm(Algorithm):
@@ -227,8 +236,8 @@ class CheckpointedAlgorithm(Algorithm):
                 )
         self._resend_weights()
 
-    def start_from(self, path: Any) -> None:
-        """Restore a checkpoint, or only the networks if there is no more, or no more is trusted.
+    def start_from(self, path: Any, parts: Collection[str] = ()) -> None:
+        """Restore a checkpoint, or only networks: some, or all if there is no more to trust.
 
         A shared policy (``rllib pretrained pack``) has no more; of one from the hub no more is
         read. Optimizers, normalisers, counters and replay then start as in a new run, and nothing
@@ -236,6 +245,8 @@ class CheckpointedAlgorithm(Algorithm):
 
         Args:
             path: As for :meth:`restore_from_path`; or ``pretrained:NAME`` or ``hf://owner/name``.
+            parts: Names of networks to take as far as their shapes fit; what does not fit keeps its
+                initial values, which is logged. Empty for all.
 
         Raises:
             CheckpointError: As for :meth:`restore_from_path`.
@@ -243,10 +254,31 @@ class CheckpointedAlgorithm(Algorithm):
         named = is_name(path)
         location = CheckpointLocation.of(find_checkpoint(path)[0] if named else path)
         directory = Path(location.path)
-        if named or (location.filesystem is None and manifest.is_shared(directory)):
+        if parts:
+            with location.reading() as found:
+                self._take_parts(found, parts)
+        elif named or (location.filesystem is None and manifest.is_shared(directory)):
             self._take_networks(directory)
         else:
             self.restore_from_path(path)
+
+    def _take_parts(self, directory: Path, parts: Collection[str]) -> None:
+        weights = read_weights(directory)
+        answers = self.learner_group.foreach_learner(
+            lambda learner: take_weights(learner.trainer.model, weights, parts)
+        )
+        unchanged, *_ = [answer.get() for answer in answers]
+        # `rllib train` shows the warnings of trials.
+        logger.warning(
+            "Took %s from %s. %s",
+            ", ".join(parts),
+            directory,
+            f"These did not fit and keep their initial values: {', '.join(unchanged)}."
+            if unchanged
+            else "All arrays fit.",
+        )
+        self.started_trained = "actor" in parts
+        self._resend_weights()
 
     def _take_networks(self, directory: Path) -> None:
         require_world_model(directory)

@@ -129,6 +129,13 @@ class _Classes:
         with np.errstate(invalid="ignore"):  # NaN becomes an invalid class.
             return value.reshape(len(value), -1).astype(np.int64) - np.array(self.start)
 
+    def unknown(self, value: np.ndarray) -> tuple[int, int] | None:
+        """Environment and component of the first invalid class in ``[N, *env_shape]``."""
+        classes = self.from_env(value)
+        # 1.7 is no class, and -0.5 not class 0.
+        changed = classes + np.array(self.start) != value.reshape(len(value), -1)
+        return first_where(changed | (classes < 0) | (classes >= np.array(self.classes)))
+
     def to_env(self, classes: np.ndarray) -> np.ndarray:
         """Zero-based classes ``[N, M]`` -> ``[N, *env_shape]`` of the environment."""
         value = classes.astype(np.int64) + np.array(self.start)
@@ -159,13 +166,6 @@ class Categorical(_Classes):
     def shape(self) -> tuple[int, ...]:
         """Shape of one stored value."""
         return (len(self.classes),)
-
-    def unknown(self, value: np.ndarray) -> tuple[int, int] | None:
-        """Environment and component of the first invalid class in ``[N, *env_shape]``."""
-        classes = self.from_env(value)
-        # 1.7 is no class, and -0.5 not class 0.
-        changed = classes + np.array(self.start) != value.reshape(len(value), -1)
-        return first_where(changed | (classes < 0) | (classes >= np.array(self.classes)))
 
     def encode(self, value: np.ndarray) -> np.ndarray:
         """``[N, *env_shape]`` -> column of zero-based classes."""

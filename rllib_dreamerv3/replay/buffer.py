@@ -144,7 +144,7 @@ class ReplayBuffer:
         """Whether there is at least one sequence."""
         return self.num_windows > 0
 
-    def add(self, chunk: RecordChunk) -> None:
+    def add(self, chunk: RecordChunk, *, queue: bool = True) -> None:
         """Store a copy of consecutive records of one stream.
 
         If they do not start at the end of their stream, there is a gap, and no sequence will
@@ -152,6 +152,7 @@ class ReplayBuffer:
 
         Args:
             chunk: The records. The first ones ever added determine the columns.
+            queue: Whether their sequences go to the online queue, if there is one.
 
         Raises:
             ValueError: If the columns contradict each other, or those of earlier records. The
@@ -161,7 +162,7 @@ class ReplayBuffer:
         if segment is not None:
             self._constant.add(chunk.columns)
             self.rewards.add(chunk.columns)
-            if self.online_queue is not None:
+            if self.online_queue is not None and queue:
                 self.online_queue.extend(segment, len(chunk))
             self.selector.extend(segment, len(chunk))
         self.lifetime[ENV_STEPS_ADDED] += chunk.env_steps()

@@ -53,7 +53,16 @@ class SavedSequences:
     @property
     def longest(self) -> int:
         """Greatest number of consecutive records."""
-        return max(map(len, self._indices()), default=0)
+        return max(map(len, self.segments()), default=0)
+
+    def segments(self) -> list[np.ndarray]:
+        """Return for each segment the indices of its records in the column files, int64 ``[n]``."""
+        parts: list[list[np.ndarray]] = [[] for _ in self._index.segments]
+        begin = 0
+        for segment, records in self._index.chunks:
+            parts[segment].append(np.arange(begin, begin + records))
+            begin += records
+        return [np.concatenate(part) for part in parts]
 
     def draw(self, rows: int, length: int, context: int, seed: int) -> list[np.ndarray]:
         """Draw non-overlapping sequences within which as few episodes as possible begin.
@@ -71,7 +80,7 @@ class SavedSequences:
         Raises:
             CheckpointError: If no segment is long enough; gives the greatest length.
         """
-        indices = self._indices()
+        indices = self.segments()
         needed = context + length
         if self.longest < needed:
             raise CheckpointError(
@@ -106,7 +115,7 @@ class SavedSequences:
         if not self._index.chunks:
             raise CheckpointError(f"{self._directory} has no records.")
         segment, _ = self._index.chunks[-1]
-        return self._indices()[segment][-most:]
+        return self.segments()[segment][-most:]
 
     def first_records(self, most: int, seed: int) -> np.ndarray:
         """Draw first records of episodes, without replacement.
@@ -161,15 +170,6 @@ class SavedSequences:
             raise CheckpointError(f"{self._directory / INDEX} has no column {name!r}.")
         path = self._directory / file_name(name)
         return open_column(path, self.specs[name], self._index.num_records)
-
-    def _indices(self) -> list[np.ndarray]:
-        """Return for each segment the indices of its records in the files, int64 ``[n]``."""
-        parts: list[list[np.ndarray]] = [[] for _ in self._index.segments]
-        begin = 0
-        for segment, records in self._index.chunks:
-            parts[segment].append(np.arange(begin, begin + records))
-            begin += records
-        return [np.concatenate(part) for part in parts]
 
     def _candidates(self, indices: list[np.ndarray], needed: int, context: int) -> _Candidates:
         is_first = np.asarray(self._column(IS_FIRST))

@@ -3,6 +3,37 @@
 import math
 from typing import Any
 
+# Updates from recorded data that become due together.
+_TOGETHER = 100
+
+
+class Pretraining:
+    """Counts the updates from recorded data, which come before sampling begins.
+
+    Attributes:
+        taken: Updates that have become due.
+    """
+
+    def __init__(self, updates: float):
+        """Start with nothing due.
+
+        Args:
+            updates: Their number; infinite if sampling never begins.
+        """
+        self._updates = updates
+        self.taken = 0
+
+    @property
+    def left(self) -> float:
+        """Updates that have not become due; sampling begins when there are none."""
+        return self._updates - self.taken
+
+    def due(self) -> int:
+        """Return a number of updates to do now."""
+        due = int(min(_TOGETHER, self.left))
+        self.taken += due
+        return due
+
 
 class UpdateSchedule:
     """Keeps a fixed ratio of updates to records (2023 code).

@@ -5,7 +5,7 @@ column per leaf of the space; :class:`ActionCodec` turns action vectors into bat
 actions. Both take any nesting of ``Dict`` and ``Tuple``; N is the number of environments.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import gymnasium as gym
 import numpy as np
@@ -32,6 +32,13 @@ from rllib_dreamerv3.spaces.leaves import (
     vector_of,
 )
 from rllib_dreamerv3.spaces.nesting import Batch, flatten, leaves, paths, unflatten
+
+
+class Spaces(NamedTuple):
+    """Spaces of a single environment."""
+
+    observation: gym.Space
+    action: gym.Space
 
 
 def make_codecs(

@@ -135,6 +135,7 @@ ODDITIES: dict[str, Callable[[Path], None]] = {
     "records are missing": counters(records=None),
     "infinite generation": counters(generation=float("inf")),
     "negative time": counters(time_total_s=-1.0),
+    "half an update": counters(pretraining_updates=3.5),
     "schedule is a list": counters(update_schedule=[]),
     "negative schedule": schedule(settled=-1.0),
     "fraction of updates in the schedule": schedule(updates=1.5),

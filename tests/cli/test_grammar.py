@@ -33,6 +33,37 @@ def call(*arguments):
     return CliRunner().invoke(cli, [str(argument) for argument in arguments])
 
 
+def test_recorded_data_needs_no_environment_and_its_paths_are_absolute(ran, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = call(
+        *("train", "--algo", "DreamerV3", "--data", "a", "--data", "minari:b/c-v0"),
+        *("--config", '{"model_size": "nano"}'),
+    )
+    assert done.exit_code == 0, done.output
+    ((experiment,), _) = ran.pop()
+    data = {"input_": [str(tmp_path / "a"), "minari:b/c-v0"]}
+    assert experiment.config == {"model_size": "nano", **data}
+    assert "DreamerV3 on recorded data" in done.output
+    done = call("train", "file", "cartpole.yaml", "--data", "a", "--record", "d")
+    assert done.exit_code == 0, done.output
+    ((experiment,), _) = ran.pop()
+    assert experiment.config["input_"] == [str(tmp_path / "a")]
+    assert experiment.config["output"] == str(tmp_path / "d")
+    assert experiment.config["env"] == "CartPole-v1"
+
+
+def test_parts_of_a_checkpoint(ran):
+    train = ("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--parts", "rssm,decoder")
+    done = call(*train)
+    assert done.exit_code == 2
+    assert "--parts needs --from-checkpoint" in done.output
+    done = call(*train, "--from-checkpoint", "run")
+    assert done.exit_code == 0, done.output
+    ((experiment,), options) = ran.pop()
+    assert experiment.config["start_parts"] == "rssm,decoder"
+    assert options.from_checkpoint == "run"
+
+
 def test_train_by_options(ran):
     done = call(
         *("train", "--run", "DreamerV3", "--env", "CartPole-v1"),

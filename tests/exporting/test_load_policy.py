@@ -15,7 +15,8 @@ from tiny import tiny_config
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.errors import CheckpointError, SpaceError
-from rllib_dreamerv3.exporting.loaded_policy import Spaces, load_policy
+from rllib_dreamerv3.exporting.loaded_policy import load_policy
+from rllib_dreamerv3.spaces.codecs import Spaces
 
 NESTED = Dict(
     {"camera": Box(0, 255, (32, 32, 3), np.uint8), "rest": Tuple([Discrete(3), Box(-1, 1, (2,))])}

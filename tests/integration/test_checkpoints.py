@@ -306,6 +306,29 @@ def test_a_part_is_verified_and_restored_alone(build, saved):
         path.write_bytes(original)
 
 
+def test_a_run_starts_with_those_networks_of_another_environment_that_fit(build, saved, caplog):
+    config = tiny_config("Pendulum-v1").checkpointing(
+        start_checkpoint=str(saved), start_parts="rssm, decoder, critic"
+    )
+    algorithm, plain = build(config), build(tiny_config("Pendulum-v1"))
+    given, new, found = (
+        tensors.load(saved / NETWORKS_FILE),
+        weights_of(plain),
+        weights_of(algorithm),
+    )
+    taken = {name for name, value in found.items() if not np.array_equal(value, new[name])}
+    assert {name.partition("/")[0] for name in taken} >= {"rssm", "critic"}
+    for name in found:
+        part = name.partition("/")[0].removeprefix("slow_")
+        fits = part in ("rssm", "decoder", "critic") and given[name].shape == found[name].shape
+        np.testing.assert_array_equal(found[name], given[name] if fits else new[name])
+    # Pendulum has 3 numbers and 1 action, CartPole 4 and 2.
+    assert "Took rssm, decoder, critic" in caplog.text
+    assert "These did not fit" in caplog.text
+    assert algorithm.replay_buffer.num_records == 0
+    algorithm.train()
+
+
 @pytest.fixture(scope="module")
 def shared(saved, tmp_path_factory):
     path = tmp_path_factory.mktemp("shared") / "policy"

@@ -1,9 +1,11 @@
 """The training ratio's scheduler."""
 
+import math
+
 import pytest
 from vectors import case
 
-from rllib_dreamerv3.replay.update_schedule import UpdateSchedule
+from rllib_dreamerv3.replay.update_schedule import Pretraining, UpdateSchedule
 
 
 @pytest.mark.parametrize("ratio", [1024, 512, 256, 32])
@@ -70,3 +72,13 @@ def test_no_update_is_lost_to_rounding():
     schedule = UpdateSchedule(0.3)
     assert schedule.due(0) == 1
     assert [schedule.due(record) for record in range(1, 31)] == [0, 0, 0, 1, 0, 0, 1, 0, 0, 1] * 3
+
+
+def test_pretraining_is_due_in_pieces_until_it_is_done():
+    pretraining = Pretraining(250)
+    assert [pretraining.due() for _ in range(4)] == [100, 100, 50, 0]
+    assert (pretraining.taken, pretraining.left) == (250, 0)
+    assert Pretraining(0).left == 0
+    endless = Pretraining(math.inf)
+    assert [endless.due() for _ in range(3)] == [100] * 3
+    assert endless.left == math.inf

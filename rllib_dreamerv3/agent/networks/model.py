@@ -1,6 +1,6 @@
 """All networks of DreamerV3 together, and their number of parameters."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Protocol
 
 import gymnasium as gym
@@ -168,6 +168,32 @@ def set_weights(model: HasParameters, weights: Mapping[str, np.ndarray]) -> None
     check_weights(model, weights)
     for name, variable in model.named_variables().items():
         variable.assign(weights[name], read_value=False)
+
+
+def take_weights(
+    model: HasParameters, weights: Mapping[str, np.ndarray], parts: Collection[str]
+) -> list[str]:
+    """Assign the parameters of some parts, as far as they fit.
+
+    Args:
+        model: The networks.
+        weights: Parameters by name.
+        parts: First components of names, such as ``"rssm"``; ``"critic"`` includes the slow critic.
+
+    Returns:
+        Names of the parameters of these parts that are unchanged, because ``weights`` lacks them or
+        has another shape.
+    """
+    unchanged = []
+    for name, variable in model.named_variables().items():
+        if name.partition("/")[0].removeprefix("slow_") not in parts:
+            continue
+        given = weights.get(name)
+        if given is None or given.shape != tuple(variable.shape):
+            unchanged.append(name)
+        else:
+            variable.assign(given, read_value=False)
+    return unchanged
 
 
 def named_parts(**parts: tf.Module) -> dict[str, tf.Variable]:

@@ -12,6 +12,7 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.util.debug import log_once
 
 import rllib_dreamerv3
+from rllib_dreamerv3.data.places import absolute_places
 from rllib_dreamerv3.errors import unknown_name
 from rllib_dreamerv3.options.docstrings import with_options
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
@@ -22,9 +23,11 @@ from rllib_dreamerv3.options.option_checks import (
     check_replay_buffer,
     records_to_start,
     resolve,
+    split_parts,
 )
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
+    DATA,
     ENVIRONMENT,
     EVALUATION,
     FAULT_TOLERANCE,
@@ -35,6 +38,7 @@ from rllib_dreamerv3.options.table import (
     TRAINING,
     TRAINING_GROUPS,
     CheckpointingOptions,
+    DataOptions,
     EnvironmentOptions,
     EvaluationOptions,
     FaultToleranceOptions,
@@ -218,6 +222,21 @@ class DreamerV3Config(AlgorithmConfig):
         """
         return self._set(FAULT_TOLERANCE, super().fault_tolerance, kwargs)
 
+    @with_options(DataOptions, unset=NotProvided)
+    def offline_data(self, **kwargs: Any) -> "DreamerV3Config":
+        """Set recorded data to train from (``input_``), and where to record (``output``).
+
+        Args:
+            **kwargs: RLlib's own options of recorded data.
+
+        Returns:
+            This config.
+
+        Raises:
+            ConfigError: If an option is unknown; names the most similar one.
+        """
+        return self._set(DATA, super().offline_data, absolute_places(kwargs))
+
     # RLlib's methods without options of ours.
     callbacks = checked_method("callbacks")
     debugging = checked_method("debugging")
@@ -301,6 +320,9 @@ class DreamerV3Config(AlgorithmConfig):
         finally:
             self.__dict__["render_env"] = render_env
 
+    def _validate_offline_settings(self) -> None:
+        """Do nothing: RLlib would require batch_mode "complete_episodes" for recording."""
+
     def validate(self) -> None:
         """Check all options, each alone and against the others.
 
@@ -371,6 +393,32 @@ class DreamerV3Config(AlgorithmConfig):
     def num_environments(self) -> int:
         """Number of environments that fill the replay buffer."""
         return max(1, self.num_env_runners) * self.num_envs_per_env_runner
+
+    @property
+    def is_offline(self) -> bool:
+        """False: RLlib would read batches with its own ``OfflineData``, instead of into replay."""
+        return False
+
+    @property
+    def recorded_data(self) -> list[str]:
+        """Paths of recorded data; empty without any."""
+        given = [self.input_] if isinstance(self.input_, str) else (self.input_ or ())
+        return [place for place in given if place != "sampler"]
+
+    @property
+    def parts_to_start_with(self) -> list[str]:
+        """Networks to take from ``start_checkpoint``; empty for all of the checkpoint."""
+        return split_parts(self.start_parts)
+
+    @property
+    def never_samples(self) -> bool:
+        """Whether all updates are from recorded data."""
+        return bool(self.recorded_data) and self.pretrain_updates is None
+
+    @property
+    def updates_before_sampling(self) -> float:
+        """Updates from recorded data; infinite if nothing is sampled."""
+        return math.inf if self.never_samples else self.pretrain_updates or 0
 
     @property
     def samples_asynchronously(self) -> bool:

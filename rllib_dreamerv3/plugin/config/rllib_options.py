@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 _METHODS = (
     *("training", "environment", "env_runners", "learners", "evaluation", "reporting"),
     *("checkpointing", "fault_tolerance", "debugging", "callbacks", "resources", "rl_module"),
+    "offline_data",
 )
 
 

@@ -4,6 +4,7 @@ import functools
 import logging
 from typing import Any
 
+from rllib_dreamerv3.data.formats import open_dataset
 from rllib_dreamerv3.envs.registry import check_environment
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.model_sizes import model_settings, variant_of
@@ -35,6 +36,7 @@ def check(config: Any) -> None:
     check_options({name: getattr(config, name) for name in OPTIONS}, config.num_environments)
     if not config.in_evaluation:
         _check_sampling(config)
+        _check_data(config)
     check_rows_of_learners(config.batch_size_B, config.num_learners)
     if config.num_learners == 0 and config.custom_resources_per_learner:
         raise ConfigError(
@@ -93,6 +95,49 @@ def _check_sampling(config: Any) -> None:
             "call of each env runner (num_env_runners x num_envs_per_env_runner x "
             f"rollout_fragment_length), not {config.max_records_ahead}."
         )
+
+
+def _check_data(config: Any) -> None:
+    """Raise ConfigError if options of recorded data contradict others.
+
+    Without an environment, take its spaces from the data.
+    """
+    if not config.recorded_data:
+        if config.pretrain_updates is not None:
+            raise ConfigError("pretrain_updates needs recorded data. Set input_, or leave it out.")
+        return
+    if config.never_samples:
+        if config.num_env_runners:
+            raise ConfigError(
+                f"num_env_runners: {config.num_env_runners} has no effect with input_ without "
+                "pretrain_updates, where nothing is sampled. Leave it out, or set "
+                "pretrain_updates to the updates after which sampling begins."
+            )
+        if config.output:
+            raise ConfigError(
+                "output records what is sampled, and with input_ without pretrain_updates nothing "
+                "is. Leave it out."
+            )
+    if config.env is not None:
+        return
+    if not config.never_samples:
+        raise ConfigError(
+            "pretrain_updates needs an environment, in which sampling begins after them. Set one "
+            "with .environment(), or leave pretrain_updates out."
+        )
+    if config.evaluation_interval:
+        raise ConfigError(
+            "evaluation_interval needs an environment. Set one with .environment(), or leave "
+            "evaluation_interval out."
+        )
+    if config.observation_space is None or config.action_space is None:
+        spaces = next((x.spaces for x in map(open_dataset, config.recorded_data) if x.spaces), None)
+        if spaces is None:
+            raise ConfigError(
+                "The recorded data does not have the spaces of its environment. Name it with "
+                ".environment(env), or give .environment(observation_space=..., action_space=...)."
+            )
+        config.observation_space, config.action_space = spaces
 
 
 @functools.cache

@@ -97,7 +97,14 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
         }
 
     def make_env(self) -> None:
-        """Create the vector environment; raise as :func:`make_environments`."""
+        """Create the vector environment; raise as :func:`make_environments`.
+
+        There is none if the config has none, for training from recorded data.
+        """
+        if self.config.env is None:
+            single = (self.config.observation_space, self.config.action_space)
+            self.spaces = {INPUT_ENV_SPACES: single, DEFAULT_MODULE_ID: single}
+            return
         if self.env is not None:
             with suppress(Exception):  # It may be broken.
                 self.env.close()

@@ -11,6 +11,7 @@ from rllib_cli.errors import InputError, RunError
 from rllib_cli.inputs import find_checkpoint
 from rllib_cli.main import cli
 from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.data.formats import open_dataset
 
 # Looks like CartPole to a policy; its frames say which step of which episode they show.
 OWN = """
@@ -113,6 +114,7 @@ def test_a_damaged_checkpoint_is_refused():
 def evaluate(checkpoint, **options):
     defaults = {"env": None, "episodes": 2, "steps": None, "out": None, "render": False}
     defaults |= {"env_config": None, "action": None, "seed": None, "video": None}
+    defaults |= {"record": None}
     evaluate_checkpoint(checkpoint, **{**defaults, "verbosity": 0, **options})
 
 
@@ -150,6 +152,18 @@ def test_video_of_what_an_environment_draws(cartpole):
     expected = [*range(0, 150, 30), *range(100, 250, 30)]
     assert shades == pytest.approx(expected, abs=8)
     assert imageio.immeta("x.mp4")["fps"] == 5
+
+
+def test_recorded_episodes_are_those_that_were_played(cartpole):
+    Path("own_env.py").write_text(OWN)
+    own = (cartpole, "--env", "own_env:Plain", "--episodes", 3, "--record", "episodes")
+    code, output = played(*own)
+    assert code == 0, output
+    assert "Recorded to episodes" in output
+    found = list(open_dataset("episodes").episodes())
+    assert [one.rewards.tolist() for one in found] == [[2.0] * 3] * 3
+    assert all(one.terminated and one.observations.shape == (4, 4) for one in found)
+    assert {int(x) for one in found for x in one.actions} <= {0, 1}
 
 
 def test_environments_that_cannot_be_rendered_are_reported(cartpole):

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from episodes import NUMBERS, episode
 from tiny import tiny_config
 
 from rllib_dreamerv3 import DreamerV3Config
+from rllib_dreamerv3.data.rllib_episodes import EpisodeWriter
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.table import (
     OPTIONS,
@@ -281,6 +283,61 @@ def test_a_batch_that_learners_cannot_divide_is_refused(rows, learners, nearest)
     config = tiny_config(batch_size_B=rows).learners(num_learners=learners)
     with pytest.raises(ConfigError, match=f"num_learners: {learners}.*{nearest}"):
         config.validate()
+
+
+@pytest.mark.parametrize(
+    ("data", "runners", "words"),
+    [
+        ({"pretrain_updates": 5}, {}, "pretrain_updates needs recorded data"),
+        ({"input_": "x"}, {"num_env_runners": 2}, "num_env_runners: 2 has no effect"),
+        ({"input_": "x", "output": "y"}, {}, "output records what is sampled"),
+    ],
+    ids=["no data", "env runners", "nothing to record"],
+)
+def test_contradictory_options_of_recorded_data_are_refused(data, runners, words):
+    config = tiny_config().offline_data(**data).env_runners(**runners)
+    with pytest.raises(ConfigError, match=words):
+        config.validate()
+
+
+def test_without_an_environment_nothing_can_be_sampled_or_evaluated():
+    data = tiny_config(None).offline_data(input_="x", pretrain_updates=5)
+    with pytest.raises(ConfigError, match="pretrain_updates needs an environment"):
+        data.validate()
+    evaluated = tiny_config(None).offline_data(input_="x").evaluation(evaluation_interval=1)
+    with pytest.raises(ConfigError, match="evaluation_interval needs an environment"):
+        evaluated.validate()
+
+
+def test_parts_to_start_with_are_checked():
+    config = tiny_config().checkpointing(start_checkpoint="x", start_parts="rssm,decoder")
+    config.validate()
+    assert config.parts_to_start_with == ["rssm", "decoder"]
+    with pytest.raises(ConfigError, match="Did you mean 'decoder'"):
+        tiny_config().checkpointing(start_checkpoint="x", start_parts="decodr").validate()
+    with pytest.raises(ConfigError, match="start_parts needs start_checkpoint"):
+        tiny_config().checkpointing(start_parts="rssm").validate()
+
+
+def test_spaces_come_from_the_data_or_must_be_given(tmp_path):
+    writer = EpisodeWriter(tmp_path / "with", NUMBERS, None)
+    writer.write([episode()])
+    config = tiny_config(None).offline_data(input_=[str(tmp_path / "with")])
+    config.validate()
+    assert (config.observation_space, config.action_space) == NUMBERS
+    (tmp_path / "without").mkdir()
+    (tmp_path / "without" / "a.npz").write_bytes(b"")
+    config = tiny_config(None).offline_data(input_=str(tmp_path / "without"))
+    with pytest.raises(ConfigError, match="does not have the spaces"):
+        config.validate()
+
+
+def test_paths_of_data_are_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config().offline_data(input_=["a", "minari:b/c-v0"], output="d")
+    assert config.input_ == [str(tmp_path / "a"), "minari:b/c-v0"]
+    assert config.output == str(tmp_path / "d")
+    assert tiny_config().offline_data(input_="sampler").recorded_data == []
 
 
 def test_custom_resources_of_the_learner_in_the_main_process_are_refused():

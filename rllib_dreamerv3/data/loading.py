@@ -1,0 +1,112 @@
+"""Recorded episodes as chunks of records, for replay."""
+
+import logging
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+
+from rllib_dreamerv3.data.dataset import Dataset
+from rllib_dreamerv3.data.episode import Episode, records_of
+from rllib_dreamerv3.errors import DataError
+from rllib_dreamerv3.records import EndedEpisode, RecordChunk
+from rllib_dreamerv3.replay.column_specs import Specs
+from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
+from rllib_dreamerv3.spaces.nesting import paths, place
+
+logger = logging.getLogger(__name__)
+
+
+def chunks_of(
+    datasets: Iterable[Dataset],
+    observations: ObservationCodec,
+    actions: ActionCodec,
+    *,
+    latents: Specs,
+    skip_damaged: bool = False,
+) -> Iterator[RecordChunk]:
+    """Convert recorded episodes to records.
+
+    Complete episodes follow each other in one stream, since sequences may cross their bounds, as
+    in a run. What lacks its beginning or its end begins or ends a stream.
+
+    Args:
+        datasets: Datasets, read one after the other.
+        observations: Codec of the environment's observations.
+        actions: Codec of its actions.
+        latents: Columns of latents that replay has; empty if it has none. Recordings have none:
+            these are zero, the state before an episode, until an update has refreshed them.
+        skip_damaged: Whether to log what cannot be read, or does not fit, and continue.
+
+    Yields:
+        The records of one episode, with its return and length if it is complete.
+
+    Raises:
+        DataError: If a dataset's spaces differ; or if an episode cannot be read or does not fit,
+            unless these are skipped.
+    """
+    stream, position = 0, 0
+    for dataset in datasets:
+        _check_spaces(dataset, observations.space, actions.space)
+        for episode in dataset.episodes(skip_damaged=skip_damaged):
+            try:
+                columns = records_of(episode, observations, actions)
+            except DataError as error:
+                if not skip_damaged:
+                    raise
+                logger.warning("Skipped an episode. %s", error)
+                continue
+            records = len(episode) + episode.ended
+            columns |= {
+                name: np.zeros((records, *spec.shape), spec.dtype) for name, spec in latents.items()
+            }
+            if not episode.from_reset:
+                stream, position = stream + 1, 0
+            yield RecordChunk(f"recorded-{stream}", position, columns, _ended(episode))
+            position += records
+            if not episode.ended:
+                stream, position = stream + 1, 0
+
+
+def _ended(episode: Episode) -> tuple[EndedEpisode, ...]:
+    if not (episode.ended and episode.from_reset):
+        return ()
+    return (EndedEpisode(float(np.sum(episode.rewards)), len(episode)),)
+
+
+def _check_spaces(dataset: Dataset, observation: gym.Space, action: gym.Space) -> None:
+    """Raise DataError if the recorded spaces lack a part that the environment's have."""
+    if dataset.spaces is None:
+        return
+    for what, recorded, wanted in (
+        ("observation", dataset.spaces.observation, observation),
+        ("action", dataset.spaces.action, action),
+    ):
+        there = dict(paths(recorded))
+        for path, part in paths(wanted):
+            found = there.get(path)
+            if found is None:
+                known = ", ".join("/".join(map(str, one)) or "(no keys)" for one in there)
+                raise DataError(
+                    f"{place(what, path).capitalize()} is not in {dataset.place}, which has "
+                    f"{known}."
+                )
+            if _kind(found) != _kind(part):
+                raise DataError(
+                    f"{place(what, path).capitalize()} is {part} in the environment, but {found} "
+                    f"in {dataset.place}."
+                )
+
+
+def _kind(space: gym.Space) -> tuple[Any, ...]:
+    """What must be equal; bounds of a Box may differ."""
+    if isinstance(space, spaces.Box):
+        pixels = space.dtype == np.uint8
+        return "Box", space.shape, pixels
+    if isinstance(space, spaces.Discrete):
+        return "Discrete", int(space.n), int(space.start)
+    if isinstance(space, spaces.MultiDiscrete):
+        return "MultiDiscrete", space.nvec.tolist(), np.asarray(space.start).tolist()
+    return type(space).__name__, space.shape

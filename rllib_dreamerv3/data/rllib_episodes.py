@@ -1,0 +1,305 @@
+"""RLlib's recorded episodes: Parquet files with one episode, or a part of one, in each row.
+
+``.offline_data(output=...)`` of RLlib's algorithms writes them (Ray 2.60, new API stack): the
+column ``item`` has the state of a ``SingleAgentEpisode``, packed with msgpack and msgpack_numpy.
+"""
+
+import contextlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgpack
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rllib_dreamerv3.data.dataset import Dataset
+from rllib_dreamerv3.data.episode import Episode
+from rllib_dreamerv3.errors import DataError, describe
+from rllib_dreamerv3.spaces.codecs import Spaces
+from rllib_dreamerv3.spaces.nesting import Batch
+from rllib_dreamerv3.spaces.space_json import space_from_json, space_to_json
+
+_ITEM = "item"
+# Key of the spaces in the metadata of files that are written here; RLlib writes none.
+_METADATA = b"rllib_dreamerv3"
+# Rows that are in memory at once.
+_ROWS = 8
+
+
+class RllibEpisodes(Dataset):
+    """Episodes in Parquet files, of any number and size."""
+
+    format = "RLlib episodes"
+
+    def __init__(self, place: Path, files: Sequence[Path]):
+        """Read the spaces from the first file, if it has them.
+
+        Args:
+            place: What the user named.
+            files: The files, in the order in which they were written.
+
+        Raises:
+            DataError: If the first file's description of the spaces is damaged.
+        """
+        self.place = str(place)
+        self._files = files
+        with _damage_named(files[0]):
+            described = (pq.read_schema(files[0]).metadata or {}).get(_METADATA)
+            if described is not None:
+                content = json.loads(described)
+                self.env = content["env"]
+                self.spaces = Spaces(
+                    space_from_json(content["observation_space"]),
+                    space_from_json(content["action_space"]),
+                )
+
+    def parts(self) -> Sequence[str]:
+        return list(map(str, self._files))
+
+    def read(self, part: str) -> Iterator[Episode]:
+        # RLlib writes a running episode in several rows.
+        running: dict[str, list[Episode]] = {}
+        for row, state in enumerate(_states(Path(part))):
+            source = f"row {row} of {part}"
+            with _damage_named(Path(part), f"row {row}"):
+                piece = _episode_of(state, source)
+                name, start = str(state["id_"]), int(state["t_started"])
+            before = running.pop(name, [])
+            if start != sum(map(len, before)):
+                # Its beginning is in another file, or was not recorded.
+                yield from filter(len, before)
+                before = []
+            pieces = [*before, piece]
+            if piece.ended:
+                yield _joined(pieces)
+            else:
+                running[name] = pieces
+        for pieces in running.values():
+            joined = _joined(pieces)
+            if len(joined):
+                yield joined
+
+
+class EpisodeWriter:
+    """Writes episodes to Parquet files, as RLlib does.
+
+    Each file is complete when it appears. RLlib's algorithms read them with ``.offline_data(
+    input_=directory, input_read_episodes=True)``.
+
+    Attributes:
+        directory: Directory of the files.
+    """
+
+    def __init__(self, directory: str | Path, spaces: Spaces, env: str | None):
+        """Create the directory.
+
+        Args:
+            directory: Directory of the files; others may be in it.
+            spaces: Spaces of a single environment.
+            env: Id of the environment; None if it has none.
+
+        Raises:
+            OSError: If the directory cannot be created.
+        """
+        self.directory = Path(directory).expanduser().absolute()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        content = {
+            "env": env,
+            "observation_space": space_to_json(spaces.observation),
+            "action_space": space_to_json(spaces.action),
+        }
+        metadata = {_METADATA: json.dumps(content).encode()}
+        self._schema = pa.schema([pa.field(_ITEM, pa.binary())], metadata=metadata)
+        self._prefix = f"episodes-{time.time_ns():x}-{os.getpid()}"
+        self._numbers = itertools.count()
+
+    def write(self, episodes: Sequence[Episode]) -> Path:
+        """Write a file.
+
+        Args:
+            episodes: Its episodes, at least one.
+
+        Returns:
+            The file.
+
+        Raises:
+            OSError: If it cannot be written; there is no file then.
+        """
+        number = next(self._numbers)
+        path = self.directory / f"{self._prefix}-{number:06}.parquet"
+        rows = [
+            msgpack.packb(_state_of(x, f"{self._prefix}-{number}-{i}"), default=_pack_numpy)
+            for i, x in enumerate(episodes)
+        ]
+        unfinished = path.with_suffix(".unfinished")
+        try:
+            table = pa.table({_ITEM: rows}, schema=self._schema)
+            pq.write_table(table, unfinished, write_page_checksum=True)
+            unfinished.replace(path)
+        finally:
+            unfinished.unlink(missing_ok=True)
+        return path
+
+
+@contextlib.contextmanager
+def _damage_named(path: Path, where: str = "it") -> Iterator[None]:
+    """Turn the errors of parsers into DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(
+            f"{path} is damaged, or holds no episodes of RLlib: {where} cannot be read "
+            f"({describe(error)})."
+        ) from error
+
+
+def _states(path: Path) -> Iterator[Mapping[str, Any]]:
+    with _damage_named(path):
+        file = pq.ParquetFile(path, page_checksum_verification=True)
+        names = file.schema_arrow.names
+    with file:
+        if names != [_ITEM]:
+            raise DataError(
+                f"{path} has the columns {', '.join(names)} instead of episodes. Record with "
+                ".offline_data(output_write_episodes=True), which is RLlib's default."
+            )
+        batches = file.iter_batches(batch_size=_ROWS)
+        while True:
+            with _damage_named(path):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            for row in batch.column(0):
+                with _damage_named(path, "a row"):
+                    state = msgpack.unpackb(
+                        row.as_py(), object_hook=_unpack_numpy, strict_map_key=False
+                    )
+                yield state
+
+
+def _episode_of(state: Mapping[str, Any], source: str) -> Episode:
+    """Convert the state of a ``SingleAgentEpisode``; any error means that it is damaged."""
+    outputs = state["extra_model_outputs"] or {}
+    # What the environment took, if a connector has scaled the policy's action.
+    taken = outputs.get("actions_for_env", state["actions"])
+    return Episode(
+        _values(state["observations"]),
+        _values(taken),
+        np.asarray(_values(state["rewards"]), np.float64).reshape(-1),
+        terminated=bool(state["is_terminated"]),
+        truncated=bool(state["is_truncated"]),
+        from_reset=not state["t_started"],
+        source=source,
+    )
+
+
+def _values(buffer: Mapping[str, Any]) -> Batch:
+    """Return the values of RLlib's buffer as arrays, without those from before the episode."""
+    data, lookback = buffer["data"], int(buffer["lookback"])
+    if not buffer["finalized"]:
+        return _stacked(data[lookback:])
+    return _each(lambda x: np.asarray(x)[lookback:], data)
+
+
+def _stacked(items: Sequence[Any]) -> Batch:
+    first = items[0] if items else 0.0
+    if isinstance(first, dict):
+        return {key: _stacked([item[key] for item in items]) for key in first}
+    if isinstance(first, list | tuple):
+        return tuple(_stacked([item[i] for item in items]) for i in range(len(first)))
+    return np.asarray(items)
+
+
+def _each(function: Any, value: Any) -> Any:
+    """Apply a function to all leaves of a nested value; msgpack makes lists of tuples."""
+    if isinstance(value, dict):
+        return {key: _each(function, inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_each(function, inner) for inner in value)
+    return function(value)
+
+
+def _joined(pieces: Sequence[Episode]) -> Episode:
+    """Join consecutive pieces of an episode; each begins with the last observation before."""
+    if len(pieces) == 1:
+        return pieces[0]
+    *before, last = pieces
+    observations = [*(_each(lambda x: x[:-1], x.observations) for x in before), last.observations]
+    return Episode(
+        _concatenated(observations),
+        _concatenated([piece.actions for piece in pieces if len(piece)]),
+        np.concatenate([piece.rewards for piece in pieces]),
+        last.terminated,
+        last.truncated,
+        pieces[0].from_reset,
+        pieces[0].source,
+    )
+
+
+def _concatenated(values: Sequence[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, dict):
+        return {key: _concatenated([value[key] for value in values]) for key in first}
+    if isinstance(first, tuple):
+        return tuple(_concatenated([value[i] for value in values]) for i in range(len(first)))
+    return np.concatenate(values)
+
+
+def _state_of(episode: Episode, name: str) -> dict[str, Any]:
+    """Return the state of a ``SingleAgentEpisode``."""
+    steps = len(episode)
+    return {
+        "id_": name,
+        "agent_id": None,
+        "module_id": None,
+        "multi_agent_episode_id": None,
+        "observations": _buffer(episode.observations),
+        "actions": _buffer(episode.actions),
+        "rewards": _buffer(episode.rewards),
+        "infos": _buffer([{}] * (steps + 1)),
+        "extra_model_outputs": None,
+        "is_terminated": episode.terminated,
+        "is_truncated": episode.truncated,
+        "t_started": 0,
+        "t": steps,
+        "_observation_space": None,
+        "_action_space": None,
+        "_start_time": None,
+        "_last_step_time": None,
+        "custom_data": {},
+    }
+
+
+def _buffer(data: Any) -> dict[str, Any]:
+    finalized = not isinstance(data, list)
+    return {"data": data, "lookback": 0, "finalized": finalized, "space": None}
+
+
+# The form of arrays in msgpack_numpy. That package unpickles arrays of objects, which would execute
+# code from a file of somebody else's; these are None here.
+
+
+def _pack_numpy(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        kind, data = value.dtype.str, value.tobytes()
+        return {b"nd": True, b"type": kind, b"kind": b"", b"shape": value.shape, b"data": data}
+    if isinstance(value, np.generic):
+        return {b"nd": False, b"type": value.dtype.str, b"data": value.tobytes()}
+    raise TypeError(f"{type(value).__name__} cannot be written")
+
+
+def _unpack_numpy(value: dict[Any, Any]) -> Any:
+    if b"nd" not in value:
+        return value
+    if value.get(b"kind") == b"O" or not isinstance(value[b"type"], str):
+        return None
+    array = np.frombuffer(value[b"data"], np.dtype(value[b"type"]))
+    return array.reshape(value[b"shape"]).copy() if value[b"nd"] else array[0]
