@@ -144,6 +144,11 @@ def _check_contradictions(options: Mapping[str, Any], given: Mapping[str, Any]) 
                 f"{name} has no effect with {other}: {options[other]!r}{which}. Leave it out, or "
                 f"set {other}: {needed!r}."
             )
+    if options["use_curiosity"] and not options["train_actor"]:
+        raise ConfigError(
+            "use_curiosity has no effect with train_actor: false, as it changes only what the "
+            "actor learns. Set train_actor: true, or use_curiosity: false."
+        )
     last, length = options["imag_last"], options["batch_length_T"]
     if last > length:
         raise ConfigError(
