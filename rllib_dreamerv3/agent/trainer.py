@@ -364,12 +364,12 @@ class Trainer(tf.Module):
                 total = losses.value + options.slow_critic_scale * losses.slow
                 critic_totals[each.part] = total
                 critic_metrics |= each.metrics(found, losses, total)
+            critics = tf.add_n(list(critic_totals.values()))
         task = evaluations[0]
         # Imagination starts from the batch's posteriors, whose true rewards are known.
         signal, predicted = reward_signal(
             task.rewards[0], *(tf.reshape(records[name], [-1]) for name in (REWARD, IS_FIRST))
         )
-        critics = tf.add_n(list(critic_totals.values()))
         return _Behaviour(
             self._gradients(actor_tape, actor_total, "actor")
             | self._gradients(critic_tape, critics, *critic_totals),

@@ -33,7 +33,14 @@ def curious(variant="v1", actions=synthetic.DISCRETE, models=MODELS, **options):
         exploration = dataclasses.replace(CURIOUS, **options)
         learning = dataclasses.replace(learning, exploration=exploration)
     sizes = dataclasses.replace(sizes, ensemble=models)
-    return make_trainer(synthetic.VECTOR, actions, learning, sizes=sizes)
+    trainer = make_trainer(synthetic.VECTOR, actions, learning, sizes=sizes, scramble=False)
+    model = trainer.model
+    # One after the other: the same noise with and without what exploration adds.
+    for part in (model.world_model, model.actor, model.critic, model.slow_critic):
+        synthetic.scramble(part)
+    if models:
+        synthetic.scramble(model.curiosity)
+    return trainer
 
 
 def batch_of(variant, actions=synthetic.DISCRETE, seed=0):
