@@ -14,11 +14,14 @@ lambda-returns, eq. 7                                  ``math/returns.py``
 two-hot rewards and values, eq. 9 and 10               ``math/two_hot.py``
 actor and critic losses, eq. 10 and 11                 ``losses/actor_critic.py``
 return normalisation, eq. 12                           ``math/normalizer.py``
+rewards of the actor: the task's, curiosity            ``objectives.py``
 one update; Adam                                       ``trainer.py``, ``optimizers.py``
 
 2025: critic loss on replayed records                  ``losses/actor_critic.py``
 2025: latents from replay as context                   ``networks/world_model.py``
 2025: block GRU, RMS norms                             ``networks/gru.py``, ``networks/layers.py``
+Plan2Explore, arXiv 2005.05960                         ``networks/ensemble.py``,
+                                                       ``losses/exploration.py``
 2025: LaProp with adaptive gradient clipping           ``optimizers.py``
 =====================================================  ============================================
 

@@ -1,7 +1,7 @@
 """Adam and LaProp with gradient clipping, as in the authors' code."""
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -10,7 +10,17 @@ from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.options.table import LearningOptions
 
 # Added to the bias-corrected root of the second moment (2023 code).
-ADAM_EPSILONS = {"world_model": 1e-8, "actor": 1e-5, "critic": 1e-5}
+ADAM_EPSILONS = {
+    "world_model": 1e-8,
+    "actor": 1e-5,
+    "critic": 1e-5,
+    "ensemble": 1e-5,
+    "intrinsic_critic": 1e-5,
+}
+# The parts of the model that only exploration has.
+EXPLORATION = ("ensemble", "intrinsic_critic")
+# Maximum global norm of the ensemble's gradients with Adam (2023 code).
+ENSEMBLE_CLIP = 100.0
 # Root of the smallest normal float32.
 _LEAST_ROOT = float(np.sqrt(np.finfo(np.float32).tiny))
 
@@ -281,6 +291,24 @@ def _fits(variable: tf.Variable, array: np.ndarray) -> bool:
     return bool(variable.shape == shape and variable.dtype.as_numpy_dtype == dtype)
 
 
+def optimizer_parts(parts: Iterable[str], options: LearningOptions) -> dict[str, tuple[str, ...]]:
+    """The parts of the model that each optimizer steps, in the order of its variables.
+
+    Args:
+        parts: Names of all parts.
+        options: Kind of the optimizer.
+
+    Returns:
+        Optimizer -> parts. With Adam one for each part, with its name; with LaProp "all", and
+        "exploration" if there is more.
+    """
+    if options.optimizer_type == "adam":
+        return {name: (name,) for name in parts}
+    main = tuple(name for name in parts if name not in EXPLORATION)
+    more = tuple(name for name in parts if name in EXPLORATION)
+    return {"all": main} | ({"exploration": more} if more else {})
+
+
 def make_optimizers(
     variables: Mapping[str, Sequence[tf.Variable]],
     learning: Collection[str],
@@ -295,26 +323,44 @@ def make_optimizers(
         options: Kind and settings of the optimizer.
 
     Returns:
-        With Adam one for each part, by name; with LaProp one for ``all``.
+        By name, see :func:`optimizer_parts`.
     """
     rates = options.first_rates
     if options.optimizer_type == "laprop":
-        owners = [(v, name) for name, part in variables.items() for v in part]
         return {
-            "all": LaProp(
-                [v for v, _ in owners],
-                rates["all"],
-                clip_share=options.adaptive_grad_clip,
-                warmup=options.lr_warmup,
-                steps=[name in learning for _, name in owners],
-            )
+            name: _laprop({part: variables[part] for part in parts}, learning, rates[name], options)
+            for name, parts in optimizer_parts(variables, options).items()
         }
+    clips = {
+        "world_model": options.world_model_grad_clip_by_global_norm,
+        "actor": options.actor_grad_clip_by_global_norm,
+        "critic": options.critic_grad_clip_by_global_norm,
+        "ensemble": ENSEMBLE_CLIP,
+        "intrinsic_critic": options.critic_grad_clip_by_global_norm,
+    }
     return {
         name: Adam(
             part,
             learning_rate=rates[name],
             epsilon=ADAM_EPSILONS[name],
-            clip_global_norm=getattr(options, f"{name}_grad_clip_by_global_norm"),
+            clip_global_norm=clips[name],
         )
         for name, part in variables.items()
     }
+
+
+def _laprop(
+    variables: Mapping[str, Sequence[tf.Variable]],
+    learning: Collection[str],
+    learning_rate: float,
+    options: LearningOptions,
+) -> LaProp:
+    """One optimizer for several parts."""
+    owners = [(v, name) for name, part in variables.items() for v in part]
+    return LaProp(
+        [v for v, _ in owners],
+        learning_rate,
+        clip_share=options.adaptive_grad_clip,
+        warmup=options.lr_warmup,
+        steps=[name in learning for _, name in owners],
+    )

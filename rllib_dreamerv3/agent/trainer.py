@@ -21,9 +21,8 @@ from rllib_dreamerv3.agent.kernels.chunked_loss import mean_by_slices
 from rllib_dreamerv3.agent.kernels.registered_gradients import free_registered_gradients
 from rllib_dreamerv3.agent.losses.actor_critic import (
     actor_loss,
-    critic_loss,
     imagined_continues,
-    imagined_returns,
+    mixed_returns,
     replay_critic_loss,
 )
 from rllib_dreamerv3.agent.losses.reward_signal import reward_signal
@@ -38,7 +37,8 @@ from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import Context, Observed, split_context
-from rllib_dreamerv3.agent.optimizers import check_state, make_optimizers
+from rllib_dreamerv3.agent.objectives import Objective, make_objectives
+from rllib_dreamerv3.agent.optimizers import check_state, make_optimizers, optimizer_parts
 from rllib_dreamerv3.agent.replicas import ALONE, Replicas
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import LearningOptions
@@ -59,6 +59,7 @@ Gradients = dict[str, Sequence[tf.Tensor]]
 """Part -> gradients of its variables."""
 
 PARTS = ("world_model", "actor", "critic")
+"""The parts that every agent trains; exploration adds others (``objectives.py``)."""
 
 
 class Update(NamedTuple):
@@ -94,7 +95,7 @@ class _Behaviour(NamedTuple):
     """Result of imagination.
 
     Attributes:
-        gradients: Gradients of the trained parts among actor and critic.
+        gradients: Gradients of the trained parts among actor and critics.
         metrics: Metrics to log.
         start_returns: R_0 of each start ``[N]``.
     """
@@ -111,7 +112,8 @@ class Trainer(tf.Module):
         model: The networks that are trained.
         updates: int64 variable, updates so far, including skipped ones; also seeds each update's
             random numbers, so that a restored trainer continues exactly like the saved one.
-        optimizers: ``world_model``, ``actor`` and ``critic``; or one for ``all``.
+        optimizers: ``world_model``, ``actor`` and ``critic``; or one for ``all``. With exploration
+            also ``ensemble`` and ``intrinsic_critic``; or one for both, ``exploration``.
     """
 
     def __init__(
@@ -149,10 +151,15 @@ class Trainer(tf.Module):
         )
         self.updates = tf.Variable(0, dtype=tf.int64, trainable=False)
         self.return_normalizer = ReturnNormalizer(decay=options.return_normalization_decay)
-        self._variables = {name: getattr(model, name).trainable_variables for name in PARTS}
+        self._objectives = make_objectives(
+            model, model_settings.classes, self.return_normalizer, self._two_hot, options
+        )
+        parts = model.trained_parts()
+        self._variables = {name: part.trainable_variables for name, part in parts.items()}
         frozen = {"actor": not options.train_actor, "critic": not options.train_critic}
-        self._learning = [name for name in PARTS if not frozen.get(name)]
+        self._learning = [name for name in parts if not frozen.get(name)]
         self.optimizers = make_optimizers(self._variables, self._learning, options)
+        self._stepped = optimizer_parts(parts, options)
         self.update = tf.function(replicas.running(self._update), autograph=False)
 
     @property
@@ -170,7 +177,7 @@ class Trainer(tf.Module):
         """Do one update; skip it if it is not finite.
 
         If a metric is not finite, everything computed after it is unchanged: optimizers, slow
-        critic and return normaliser. Only the world model may have stepped, if it does so before
+        critics and return normalisers. Only the world model may have stepped, if it does so before
         imagination (see :meth:`_gradients_in_turn`).
 
         Args:
@@ -184,14 +191,14 @@ class Trainer(tf.Module):
         records, context = split_context(batch)
         seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
         gradients = self._gradients_in_turn if self.in_turn else self._gradients_together
-        returns = self.return_normalizer
-        averages = returns.averages()
+        averages = [each.normalizer.averages() for each in self._objectives]
+
+        def put_back() -> None:
+            for each, average in zip(self._objectives, averages, strict=True):
+                each.normalizer.assign(average)
+
         state, record_losses, metrics = gradients(records, context, seed)
-        cond_assign(
-            all_finite(metrics.values()),
-            self._update_slow_critic,
-            lambda: returns.assign(averages),
-        )
+        cond_assign(all_finite(metrics.values()), self._update_slow_critics, put_back)
         self.updates.assign_add(1)
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
         for_replay = {}
@@ -213,9 +220,10 @@ class Trainer(tf.Module):
         with tf.GradientTape() as tape:
             observed, loss, record_losses, metrics = self._observe(records, context, seed)
         gradients = self._gradients(tape, loss, "world_model")
-        # All losses are means over records, and all trainers have the same number of records.
-        metrics = self._apply(*self._replicas.mean((gradients, metrics)))
         state = observed.state.stop_gradient()
+        predicted, found = self._learn_rewards(state, records)
+        # All losses are means over records, and all trainers have the same number of records.
+        metrics = self._apply(*self._replicas.mean((gradients | predicted, metrics | found)))
         behaviour = self._imagine(*self._starts(state, records), seed)
         gradients, found = self._replicas.mean((behaviour.gradients, behaviour.metrics))
         return state, record_losses, self._apply(gradients, metrics | found)
@@ -240,7 +248,9 @@ class Trainer(tf.Module):
         if "critic" in gradients:
             pairs = zip(gradients["critic"], behaviour.gradients["critic"], strict=True)
             gradients["critic"] = [a + b for a, b in pairs]
-        metrics |= behaviour.metrics
+        predicted, found = self._learn_rewards(state, records)
+        gradients |= predicted
+        metrics |= behaviour.metrics | found
         return state, record_losses, self._apply(*self._replicas.mean((gradients, metrics)))
 
     def _observe(self, records: Batch, context: Context | None, seed: tf.Tensor) -> _Model:
@@ -287,6 +297,23 @@ class Trainer(tf.Module):
             },
         )
 
+    def _learn_rewards(self, state: State, records: Batch) -> tuple[Gradients, Metrics]:
+        """Gradients and losses of what predicts rewards outside of the world model.
+
+        Args:
+            state: Posterior states of the batch, without gradient.
+            records: Its columns.
+        """
+        gradients: Gradients = {}
+        metrics: Metrics = {}
+        for objective in self._objectives:
+            with tf.GradientTape(persistent=True) as tape:
+                losses = objective.losses_on_records(state, records)
+            for part, loss in losses.items():
+                gradients |= self._gradients(tape, loss, part)
+                metrics[f"{part.upper()}_L_total"] = loss
+        return gradients, metrics
+
     def _starts(self, state: State, records: Batch) -> tuple[State, Batch]:
         """States ``[N]`` and records ``[B, K]`` from which imagination starts (2025 code).
 
@@ -305,7 +332,7 @@ class Trainer(tf.Module):
 
     def _imagine(self, start: State, records: Batch, seed: tf.Tensor) -> _Behaviour:
         """Imagine from all N = B * T states ``start [N]``; compute actor and critic gradients."""
-        world, options, two_hot = self.model.world_model, self._options, self._two_hot
+        world, options = self.model.world_model, self._options
         if self._through_dynamics:
             start = start.with_dense_z(self._model_settings.classes)
         h, n = options.horizon_H, tf.shape(start.h)[0]
@@ -326,57 +353,55 @@ class Trainer(tf.Module):
                 # No gradient flows through imagination.
                 states = states.stop_gradient()
             acting_states = states.stop_gradient().first(h * n)
-            # The last state is only the bootstrap: there is no loss on its value.
-            critic_logits = self.model.critic(states.first(h * n))
-            values = [two_hot.mean(x) for x in (critic_logits, self.model.critic(states.last(n)))]
-            rewards = tf.reshape(two_hot.mean(world.reward(states)), [h + 1, n])
-            outcome = imagined_returns(
-                rewards,
-                imagined_continues(
-                    tf.reshape(world.cont(states), [h + 1, n]),
-                    tf.reshape(records[IS_TERMINAL], [-1]),
-                    options.imagined_continues,
-                ),
-                tf.reshape(tf.concat(values, 0), [h + 1, n]),
-                gamma=options.imagination_gamma,
-                gae_lambda=options.gae_lambda,
+            continues = imagined_continues(
+                tf.reshape(world.cont(states), [h + 1, n]),
+                tf.reshape(records[IS_TERMINAL], [-1]),
+                options.imagined_continues,
             )
-            # Percentiles cannot be averaged: they need the returns of all trainers.
-            returns = tf.reshape(tf.stop_gradient(outcome.returns), [-1])
-            self.return_normalizer.update(self._replicas.of_all(returns))
+            evaluations = [
+                each.evaluate(states, trajectory.action, continues) for each in self._objectives
+            ]
+            for each, found in zip(self._objectives, evaluations, strict=True):
+                # Percentiles cannot be averaged: they need the returns of all trainers.
+                returns = tf.reshape(tf.stop_gradient(found.outcome.returns), [-1])
+                each.normalizer.update(self._replicas.of_all(returns))
+            outcome, scale = mixed_returns(
+                [found.outcome for found in evaluations],
+                [each.normalizer.scale() for each in self._objectives],
+                [each.weight for each in self._objectives],
+            )
             actor_total, actor_metrics = actor_loss(
                 self.model.actor(acting_states, trajectory.flat_mask(h)),
                 tf.reshape(trajectory.action[:-1], [h * n, self._actions.size]),
                 outcome,
-                self.return_normalizer.scale(),
+                scale,
                 entropy_scale=options.entropy_scale,
                 through_dynamics=self._through_dynamics,
             )
-            slow_values = two_hot.mean(self.model.slow_critic(acting_states))
-            critic = critic_loss(critic_logits, outcome, slow_values, two_hot)
-            critic_total = critic.value + options.slow_critic_scale * critic.slow
+            critic_totals: Metrics = {}
+            critic_metrics: Metrics = {}
+            for each, found in zip(self._objectives, evaluations, strict=True):
+                losses = each.critic_losses(found, acting_states)
+                total = losses.value + options.slow_critic_scale * losses.slow
+                critic_totals[each.part] = total
+                critic_metrics |= each.metrics(found, losses, total)
+            critics = tf.add_n(list(critic_totals.values()))
+        task = evaluations[0]
         # Imagination starts from the batch's posteriors, whose true rewards are known.
         signal, predicted = reward_signal(
-            rewards[0], *(tf.reshape(records[name], [-1]) for name in (REWARD, IS_FIRST))
+            task.rewards[0], *(tf.reshape(records[name], [-1]) for name in (REWARD, IS_FIRST))
         )
         return _Behaviour(
             self._gradients(actor_tape, actor_total, "actor")
-            | self._gradients(critic_tape, critic_total, "critic"),
+            | self._gradients(critic_tape, critics, *critic_totals),
             {
                 "WORLD_MODEL_reward_signal": signal,
                 "WORLD_MODEL_reward_signal_predicted": predicted,
                 "ACTOR_L_total": actor_total,
                 **{f"ACTOR_{name}": value for name, value in actor_metrics.items()},
-                "ACTOR_value_targets_pct5_ema": self.return_normalizer.low.read_value(),
-                "ACTOR_value_targets_pct95_ema": self.return_normalizer.high.read_value(),
-                "DREAM_DATA_returns_mean": tf.reduce_mean(outcome.returns),
-                "DREAM_DATA_values_mean": tf.reduce_mean(outcome.values),
-                "DREAM_DATA_weights_mean": tf.reduce_mean(outcome.weights),
-                "CRITIC_L_total": critic_total,
-                "CRITIC_L_neg_logp_of_value_targets": critic.value,
-                "CRITIC_L_slow_critic_regularization": critic.slow,
+                **critic_metrics,
             },
-            start_returns=outcome.returns[0],
+            start_returns=task.outcome.returns[0],
         )
 
     def _replay_critic_loss(
@@ -428,34 +453,37 @@ class Trainer(tf.Module):
         }
 
         def step() -> None:
-            if self._options.optimizer_type == "adam":
-                for name, gradient in gradients.items():
-                    self.optimizers[name].apply(gradient, norms[name])
-            else:
-                # In the optimizer's order of variables.
-                self.optimizers["all"].apply(
-                    [g for name in self._learning for g in gradients[name]]
-                )
+            for name, parts in self._stepped.items():
+                given = [part for part in parts if part in gradients]
+                if given:
+                    # In the optimizer's order of variables.
+                    own = [gradient for part in given for gradient in gradients[part]]
+                    self.optimizers[name].apply(own, norms.get(name))
 
         only_if(all_finite(metrics.values()), step)
         return metrics
 
-    def _update_slow_critic(self) -> None:
-        if not self._options.train_critic:
-            return
+    def _update_slow_critics(self) -> None:
+        for objective in self._objectives:
+            if objective.part in self._learning:
+                self._update_slow_critic(objective)
+
+    def _update_slow_critic(self, objective: Objective) -> None:
         first = None
         if self._options.first_update_copies_critic:
+            (optimizer,) = (
+                self.optimizers[name]
+                for name, parts in self._stepped.items()
+                if objective.part in parts
+            )
             # The optimizer's step does not count skipped updates.
-            optimizer = self.optimizers["all" if "all" in self.optimizers else "critic"]
             first = optimizer.step.read_value() == 1
-        slow, fast = self.model.slow_critic.variables, self.model.critic.variables
+        slow, fast = objective.slow_critic.variables, objective.critic.variables
         update_slow_critic(slow, fast, self._options.slow_critic_decay, copy=first)
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Copy all state except the networks: optimizers, return normaliser, update counter."""
-        state = {"updates": self.updates.numpy()}
-        state["returns/low"] = self.return_normalizer.low.numpy()
-        state["returns/high"] = self.return_normalizer.high.numpy()
+        """Copy all state except the networks: optimizers, return normalisers, update counter."""
+        state = {name: variable.numpy() for name, variable in self._own_state().items()}
         for name, optimizer in self.optimizers.items():
             state |= {f"{name}/{key}": value for key, value in optimizer.get_state().items()}
         return state
@@ -466,8 +494,7 @@ class Trainer(tf.Module):
         Raises:
             CheckpointError: If it belongs to another trainer; optimizers may have changed already.
         """
-        returns = self.return_normalizer
-        own = {"updates": self.updates, "returns/low": returns.low, "returns/high": returns.high}
+        own = self._own_state()
         check_state(own, {name: state[name] for name in own if name in state})
         for name, variable in own.items():
             variable.assign(state[name])
@@ -476,6 +503,16 @@ class Trainer(tf.Module):
             optimizer.set_state(
                 {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}
             )
+
+    def _own_state(self) -> dict[str, tf.Variable]:
+        """The counter, and both averages of each normaliser."""
+        own = {"updates": self.updates}
+        names = {"critic": "returns", "intrinsic_critic": "intrinsic_returns"}
+        for objective in self._objectives:
+            name = names[objective.part]
+            own[f"{name}/low"] = objective.normalizer.low
+            own[f"{name}/high"] = objective.normalizer.high
+        return own
 
 
 def _state_entropy(log_probs: tf.Tensor) -> tf.Tensor:

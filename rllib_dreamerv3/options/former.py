@@ -26,16 +26,6 @@ FORMER_OPTIONS = {
         lambda x: x is False,
         'set compute_dtype: "bfloat16" instead, which needs no scaling of losses.',
     ),
-    "use_curiosity": FormerOption(
-        lambda x: x is False,
-        "exploration by disagreement of models (Plan2Explore) is not part of this package; "
-        "entropy_scale sets how much the actor explores.",
-    ),
-    "intrinsic_rewards_scale": FormerOption(
-        # It had an effect only together with use_curiosity.
-        lambda x: isinstance(x, int | float),
-        "it must be a number, which has no effect.",
-    ),
     "gc_frequency_train_steps": FormerOption(
         lambda x: x is None or isinstance(x, int),
         "it must be an integer, which has no effect: garbage collection needs no schedule here.",

@@ -56,6 +56,7 @@ class ModelSettings(NetworkOptions):
         vector_units: Units of the encoder's and decoder's MLP for vectors.
         vector_layers: Layers of the encoder's and decoder's MLP for vectors.
         cnn_depth: d, the unit of channels in the CNNs.
+        ensemble: One-step models for exploration; 0 without exploration.
     """
 
     deterministic: int
@@ -71,6 +72,7 @@ class ModelSettings(NetworkOptions):
     vector_units: int
     vector_layers: int
     cnn_depth: int
+    ensemble: int = 0
 
     @property
     def stochastic(self) -> int:

@@ -65,7 +65,10 @@ def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
         raise ConfigError("start_parts needs start_checkpoint, from which the networks are taken.")
 
 
-PARTS = ("encoder", "rssm", "decoder", "reward", "continue", "mask", "actor", "critic")
+PARTS = (
+    *("encoder", "rssm", "decoder", "reward", "continue", "mask", "actor", "critic"),
+    *("ensemble", "intrinsic_critic"),
+)
 """Networks, as they are named in ``start_parts`` and in checkpoints."""
 
 
@@ -163,6 +166,11 @@ def _check_contradictions(options: Mapping[str, Any], given: Mapping[str, Any]) 
                 f"{name} has no effect with {other}: {options[other]!r}{which}. Leave it out, or "
                 f"set {other}: {needed!r}."
             )
+    if options["use_curiosity"] and not options["train_actor"]:
+        raise ConfigError(
+            "use_curiosity has no effect with train_actor: false, as it changes only what the "
+            "actor learns. Set train_actor: true, or use_curiosity: false."
+        )
     last, length = options["imag_last"], options["batch_length_T"]
     if last > length:
         raise ConfigError(

@@ -78,7 +78,7 @@ REFUSED_GROUPS = (
         "create_local_env_runner use_env_runner_state_server",
     ),
     _names(
-        "the actor's distribution and entropy_scale determine exploration.",
+        "the actor's distribution, entropy_scale and use_curiosity determine exploration.",
         "exploration_config _prior_exploration_config",
     ),
     _names(

@@ -9,7 +9,7 @@ networks and trainer read. For a new option see "A new option" in ``docs/archite
 with their code of 2025. ``model_sizes.py`` has their sizes and chooses between the defaults.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from rllib_dreamerv3.options.learning_rate import LearningRate, first_rate
@@ -41,6 +41,7 @@ Sampling = Literal["synchronous", "asynchronous"]
 
 _WITH_ADAM = ("optimizer_type", "adam")
 _WITH_LAPROP = ("optimizer_type", "laprop")
+_WITH_CURIOSITY = ("use_curiosity", True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +133,40 @@ class NetworkOptions:
     symlog_obs: Literal["auto", True, False] = option(
         "auto", "Whether vector observations pass through symlog. auto means true."
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExplorationOptions:
+    """Exploration."""
+
+    use_curiosity: bool = option(
+        False,
+        "Whether the actor also seeks what the world model cannot predict yet (Plan2Explore): the "
+        "disagreement of an ensemble of one-step models is a second imagined reward.",
+    )
+    intrinsic_rewards_scale: float = option(
+        0.1,
+        "Weight of the intrinsic reward's normalised advantage beside that of the environment's "
+        "reward, which has the weight 1. Without effect unless use_curiosity is true.",
+        above=0,
+    )
+    explore_only: bool = option(
+        False,
+        "Whether the actor ignores the environment's reward, to explore before there is a task. "
+        "Reward head and critic continue to learn it.",
+        only_with=_WITH_CURIOSITY,
+    )
+    curiosity_models: int = option(
+        8, "Number of models in the ensemble.", least=2, only_with=_WITH_CURIOSITY
+    )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Weight of the advantage by each critic that the actor is trained with."""
+        if not self.use_curiosity:
+            return {"critic": 1.0}
+        task = 0.0 if self.explore_only else 1.0
+        return {"critic": task, "intrinsic_critic": self.intrinsic_rewards_scale}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -246,6 +281,8 @@ class LearningOptions:
         only_with=_WITH_LAPROP,
     )
 
+    exploration: ExplorationOptions = field(default_factory=ExplorationOptions)
+
     @classmethod
     def of_variant(cls, variant: Variant, **options: Any) -> "LearningOptions":
         """The defaults of a variant, but for the options that are given."""
@@ -263,15 +300,25 @@ class LearningOptions:
         return 1.0 if self.discount_in_continue else self.gamma
 
     @property
-    def learning_rates(self) -> dict[str, LearningRate]:
-        """Rate, or schedule, of each optimizer; "all" where one steps all networks."""
+    def learning_rate_options(self) -> dict[str, str]:
+        """Name of the option with the learning rate of each optimizer.
+
+        LaProp: "all" steps world model, actor and critic; what exploration adds has an optimizer of
+        its own, so that a run may begin with it and go on without.
+        """
+        curious = self.exploration.use_curiosity
         if self.optimizer_type == "laprop":
-            return {"all": self.lr}
-        return {
-            "world_model": self.world_model_lr,
-            "actor": self.actor_lr,
-            "critic": self.critic_lr,
-        }
+            return {"all": "lr"} | ({"exploration": "lr"} if curious else {})
+        names = {"world_model": "world_model_lr", "actor": "actor_lr", "critic": "critic_lr"}
+        if curious:
+            names |= {"ensemble": "world_model_lr", "intrinsic_critic": "critic_lr"}
+        return names
+
+    @property
+    def learning_rates(self) -> dict[str, LearningRate]:
+        """Rate, or schedule, of each optimizer."""
+        names = self.learning_rate_options
+        return {optimizer: getattr(self, name) for optimizer, name in names.items()}
 
     @property
     def first_rates(self) -> dict[str, float]:
@@ -447,8 +494,8 @@ class CheckpointingOptions:
     start_parts: str | None = option(
         None,
         "Networks to take from start_checkpoint as far as their shapes fit, separated by commas: "
-        "encoder, rssm, decoder, reward, continue, mask, actor, critic. Nothing else of it is "
-        "read, or unpickled. None: all of the checkpoint, which must fit.",
+        "encoder, rssm, decoder, reward, continue, mask, actor, critic, ensemble, "
+        "intrinsic_critic. Nothing else of it is read, or unpickled. None: all of the checkpoint, which must fit.",
     )
 
 
@@ -482,7 +529,13 @@ class DataOptions:
     )
 
 
-TRAINING_GROUPS = (SizeOptions, NetworkOptions, LearningOptions, ReplayOptions)
+TRAINING_GROUPS = (
+    SizeOptions,
+    NetworkOptions,
+    LearningOptions,
+    ExplorationOptions,
+    ReplayOptions,
+)
 """The options of ``.training()``."""
 
 TRAINING = options_of(*TRAINING_GROUPS)

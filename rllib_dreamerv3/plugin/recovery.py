@@ -51,8 +51,8 @@ class Divergence:
             return
         checkpoint = algorithm.last_checkpoint
         recording = self._write(batch, {"last_checkpoint": checkpoint})
-        rates = algorithm.config.learning_options().learning_rates
-        names = ", ".join("lr" if name == "all" else f"{name}_lr" for name in rates)
+        options = algorithm.config.learning_options().learning_rate_options
+        names = ", ".join(dict.fromkeys(options.values()))
         good = (
             "No checkpoint was saved yet: start again"
             if checkpoint is None

@@ -113,6 +113,26 @@ LOSSES = (
         "return",
     ),
     Measure(
+        f"{_LEARNER}/ENSEMBLE_L_total",
+        "Ensemble",
+        "With use_curiosity: squared errors of the one-step models, summed over models and latent "
+        "dimensions. Falls, and rises for a while when something new is found.",
+    ),
+    Measure(
+        f"{_LEARNER}/INTRINSIC_CRITIC_rewards_mean",
+        "Intrinsic reward",
+        "With use_curiosity: mean disagreement of the one-step models about imagined steps. Falls "
+        "as they learn. If it stays high while the ensemble's loss is low, the policy has found "
+        "what they have not seen yet.",
+        "reward",
+    ),
+    Measure(
+        f"{_LEARNER}/INTRINSIC_CRITIC_values_mean",
+        "Intrinsic value",
+        "With use_curiosity: mean value of the intrinsic critic. Follows the intrinsic reward.",
+        "return",
+    ),
+    Measure(
         f"{_LEARNER}/WORLD_MODEL_gradients_global_norm",
         "World-model gradient norm",
         "Global norm before clipping. Large at first, then steady; steady growth precedes "

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import synthetic
 import tensorflow as tf
-from plain import SETTINGS, SIZES, C, Plain, S
+from plain import SETTINGS, SIZES, C, Plain, S, assert_close, assert_same_gradients
 from plain_v2 import OPTIONS_V2, SIZES_V2, PlainV2
 
 from rllib_dreamerv3.agent.imagination import Trajectory, imagine
@@ -21,31 +21,12 @@ from rllib_dreamerv3.agent.trainer import Trainer
 from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL, REWARD
 
 SEED = tf.constant([3, 4])
-# Float32 against float64, relative to the norm of the whole array.
-TOLERANCE = 1e-5
 
 
 def make(observations, actions):
     model = DreamerModel(observations, actions, SIZES, seed=0)
     synthetic.scramble(model)
     return model, Trainer(model, observations, actions, SIZES, SETTINGS)
-
-
-def assert_close(actual, expected, name=""):
-    error = np.linalg.norm(np.asarray(actual) - np.asarray(expected))
-    norm = np.linalg.norm(expected)
-    assert norm > 0, name
-    assert error / norm < TOLERANCE, f"{name}: {error / norm:.2g}"
-
-
-def assert_same_gradients(model, parts, gradients, expected):
-    """Gradients of the variables of some parts, in the order the optimizers take them."""
-    names = {id(variable): name for name, variable in model.named_variables().items()}
-    variables = [v for part in parts for v in part.trainable_variables]
-    assert len(variables) == len(gradients)
-    for variable, gradient in zip(variables, gradients, strict=True):
-        name = names[id(variable)]
-        assert_close(gradient, expected[name], name)
 
 
 def test_world_model_update():

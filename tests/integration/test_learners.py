@@ -1,5 +1,6 @@
 """Learners in separate processes: equal to a single learner, and they may die."""
 
+import dataclasses
 import logging
 import os
 import signal
@@ -20,6 +21,7 @@ from tiny import tiny_config
 from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.agent.replicas import ALONE
 from rllib_dreamerv3.errors import LearnerFailedError
+from rllib_dreamerv3.options.table import ExplorationOptions
 from rllib_dreamerv3.plugin.learners import process as learner_process
 from rllib_dreamerv3.plugin.learners.group import ask_learner
 from rllib_dreamerv3.plugin.recovery import continue_or_end
@@ -47,6 +49,14 @@ class Case(NamedTuple):
 CASES = {
     "v1-image": Case(synthetic.IMAGE, synthetic.CONTINUOUS, trainers.V1, trainers.NANO),
     "v2-vector": Case(synthetic.VECTOR, synthetic.MIXED, trainers.V2, trainers.NANO_V2),
+    "v2-curious": Case(
+        synthetic.VECTOR,
+        synthetic.MIXED,
+        dataclasses.replace(
+            trainers.V2, exploration=ExplorationOptions(use_curiosity=True, curiosity_models=2)
+        ),
+        dataclasses.replace(trainers.NANO_V2, ensemble=2),
+    ),
     "v2-image": Case(synthetic.EVERYTHING_48, synthetic.DISCRETE, trainers.V2, trainers.NANO_V2),
 }
 

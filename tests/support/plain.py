@@ -41,6 +41,25 @@ NUMBERS = {
     "representation_loss_scale": 0.3,
 }
 SETTINGS = LearningOptions(**NUMBERS)
+# Float32 against float64, relative to the norm of the whole array.
+TOLERANCE = 1e-5
+
+
+def assert_close(actual, expected, name=""):
+    error = np.linalg.norm(np.asarray(actual) - np.asarray(expected))
+    norm = np.linalg.norm(expected)
+    assert norm > 0, name
+    assert error / norm < TOLERANCE, f"{name}: {error / norm:.2g}"
+
+
+def assert_same_gradients(model, parts, gradients, expected):
+    """Gradients of the variables of some parts, in the order the optimizers take them."""
+    names = {id(variable): name for name, variable in model.named_variables().items()}
+    variables = [v for part in parts for v in part.trainable_variables]
+    assert len(variables) == len(gradients)
+    for variable, gradient in zip(variables, gradients, strict=True):
+        name = names[id(variable)]
+        assert_close(gradient, expected[name], name)
 
 
 def dense(index: tf.Tensor, classes: int = C) -> tf.Tensor:

@@ -4,6 +4,7 @@ Arrays are time-major. ``[H + 1, N]`` covers the states s_0 .. s_H of a trajecto
 states s_0 .. s_{H-1} that have a return.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -79,6 +80,37 @@ def imagined_returns(
     returns = lambda_returns(reward, gamma * continues, values, gae_lambda)
     weights = tf.stop_gradient(trajectory_weights(continues, gamma))
     return Returns(returns, values[:-1], weights[:-1])
+
+
+def mixed_returns(
+    outcomes: Sequence[Returns], scales: Sequence[tf.Tensor], weights: Sequence[float]
+) -> tuple[Returns, tf.Tensor]:
+    """Combine the returns of several rewards into those that the actor maximises.
+
+    With returns R_k, values v_k, scales S_k and weights c_k::
+
+        R = sum_k c_k R_k / S_k / sum_k c_k         v = sum_k c_k v_k / S_k / sum_k c_k
+
+    so that the advantage R - v is the weighted mean of the normalised advantages (2023 code).
+
+    Args:
+        outcomes: Returns of the same trajectories by each reward.
+        scales: float32 scalar for each, by which its returns are divided (eq. 12).
+        weights: One for each, at least 0, not all 0.
+
+    Returns:
+        The returns, and the scale by which they still have to be divided. A single reward with
+        weight is unchanged, with its own scale.
+    """
+    used = [(*x, weight) for *x, weight in zip(outcomes, scales, weights, strict=True) if weight]
+    if len(used) == 1:
+        ((outcome, scale, _),) = used
+        return outcome, scale
+    total = sum(weights)
+    returns, values = (
+        tf.add_n([weight / total * x[i] / scale for x, scale, weight in used]) for i in range(2)
+    )
+    return Returns(returns, values, outcomes[0].weights), tf.constant(1.0)
 
 
 def actor_loss(

@@ -34,6 +34,14 @@ class TwoHotHead(tf.Module):
         return add_even_bias(logits, read(self.output.bias))
 
 
+def make_critics(settings: ModelSettings, rng: Rng) -> tuple[TwoHotHead, TwoHotHead]:
+    """A critic and its slow critic, which starts as a copy."""
+    fast, slow = (TwoHotHead(settings, settings.critic_layers, rng) for _ in range(2))
+    for copy, variable in zip(slow.variables, fast.variables, strict=True):
+        copy.assign(variable)
+    return fast, slow
+
+
 class ContinueHead(tf.Module):
     """Bernoulli head: ``State [N] -> logits [N]`` of the episode continuing."""
 

@@ -8,7 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from rllib_dreamerv3.agent.networks.encoder import Encoder
-from rllib_dreamerv3.agent.networks.heads import Actor, TwoHotHead
+from rllib_dreamerv3.agent.networks.ensemble import Curiosity
+from rllib_dreamerv3.agent.networks.heads import Actor, make_critics
 from rllib_dreamerv3.agent.networks.policy import Policy
 from rllib_dreamerv3.agent.networks.rssm import Rssm
 from rllib_dreamerv3.agent.networks.world_model import WorldModel
@@ -63,13 +64,14 @@ class PolicyModel(tf.Module):
 
 
 class DreamerModel(tf.Module):
-    """World model, actor, critic and slow critic.
+    """World model, actor, critic and slow critic; with exploration also its own networks.
 
     Attributes:
         world_model: Trained by the world model's optimizer.
         actor: Trained by the actor's optimizer.
         critic: The fast critic, trained by the critic's optimizer.
         slow_critic: Exponential moving average of the fast critic.
+        curiosity: Ensemble, critic and slow critic of exploration; None without it.
         acting: The networks that act; the same objects as above.
     """
 
@@ -80,24 +82,36 @@ class DreamerModel(tf.Module):
         settings: ModelSettings,
         seed: int | None = None,
     ):
-        """Create all networks; the slow critic starts as a copy of the critic."""
+        """Create all networks; slow critics start as copies of their critics."""
         super().__init__()
         rng = np.random.default_rng(seed)
         self.world_model = WorldModel(observations, actions, settings, rng)
         self.actor = Actor(settings, actions, rng)
-        self.critic = TwoHotHead(settings, settings.critic_layers, rng)
-        self.slow_critic = TwoHotHead(settings, settings.critic_layers, rng)
-        for slow, fast in zip(self.slow_critic.variables, self.critic.variables, strict=True):
-            slow.assign(fast)
+        self.critic, self.slow_critic = make_critics(settings, rng)
+        # Last: the other networks start the same with and without exploration.
+        self.curiosity = Curiosity(settings, actions.size, rng) if settings.ensemble else None
         encoder, rssm = self.world_model.encoder, self.world_model.rssm
         self.acting = PolicyModel(encoder, rssm, self.actor, actions, settings)
-        named = named_parts(**self._parts(), slow_critic=self.slow_critic)
+        slow = {"slow_critic": self.slow_critic}
+        if self.curiosity is not None:
+            slow["slow_intrinsic_critic"] = self.curiosity.slow_critic
+        named = named_parts(**self._parts(), **slow)
         self._named_variables = lambda: dict(named)
 
     @property
     def policy(self) -> Policy:
         """The acting part."""
         return self.acting.policy
+
+    def trained_parts(self) -> dict[str, tf.Module]:
+        """The parts that have losses, or shares of losses, of their own, in a fixed order."""
+        main = {"world_model": self.world_model, "actor": self.actor, "critic": self.critic}
+        return main | self._curiosity_parts()
+
+    def _curiosity_parts(self) -> dict[str, tf.Module]:
+        if self.curiosity is None:
+            return {}
+        return {"ensemble": self.curiosity.ensemble, "intrinsic_critic": self.curiosity.critic}
 
     def _parts(self) -> dict[str, tf.Module]:
         world = self.world_model
@@ -110,16 +124,17 @@ class DreamerModel(tf.Module):
             **({} if world.mask is None else {"mask": world.mask}),
             "actor": self.actor,
             "critic": self.critic,
+            **self._curiosity_parts(),
         }
 
     def named_variables(self) -> dict[str, tf.Variable]:
-        """Every parameter by name, e.g. ``rssm/gru/linear/kernel``; the slow critic included."""
+        """Every parameter by name, e.g. ``rssm/gru/linear/kernel``; slow critics included."""
         return self._named_variables()
 
     def count_parameters(self) -> dict[str, int]:
         """Number of trained parameters of each part, and their ``total``.
 
-        The slow critic is a copy and is not counted.
+        Slow critics are copies and are not counted.
         """
         counts = {
             name: sum(int(np.prod(v.shape)) for v in part.variables)

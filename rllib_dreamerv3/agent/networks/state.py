@@ -83,7 +83,7 @@ def multiply_z(z: tf.Tensor, kernel: Parameter, dtype: ComputeDtype = "float32")
 
 
 class StateLinear(tf.Module):
-    """Linear layer on concat[h, z]: ``State [N] -> [N, out]``."""
+    """Linear layer on concat[h, z], or concat[h, z, x]: ``State [N] -> [N, out]``."""
 
     def __init__(
         self,
@@ -92,35 +92,40 @@ class StateLinear(tf.Module):
         rng: Rng,
         init: Initializer,
         bias: bool = True,
+        more: int = 0,
     ):
-        """Create one kernel ``[D + S * C, out]``."""
+        """Create one kernel ``[D + S * C + more, out]``; ``more`` is the width of x."""
         super().__init__()
         dtype = settings.compute_dtype
-        self.linear = Linear(settings.feature, outputs, rng, init, bias=bias, dtype=dtype)
+        self.linear = Linear(settings.feature + more, outputs, rng, init, bias=bias, dtype=dtype)
         self._deterministic, self._classes = settings.deterministic, settings.classes
-        self._dtype = dtype
+        self._feature, self._dtype = settings.feature, dtype
 
-    def __call__(self, state: State) -> tf.Tensor:
-        """``State [N] ->`` float32 ``[N, out]``."""
+    def __call__(self, state: State, more: tf.Tensor | None = None) -> tf.Tensor:
+        """``State [N]``, with x ``[N, more]`` if there is one, ``->`` float32 ``[N, out]``."""
+        further = [] if more is None else [more]
         if state.z is not None:
-            return self.linear(tf.concat([state.h, state.z], -1))
+            return self.linear(tf.concat([state.h, state.z, *further], -1))
         kernel = read(self.linear.kernel)
         y = product(state.h, kernel[: self._deterministic], self._dtype)
         y = add_one_hot_product(y, state.index, kernel, self._classes, first=self._deterministic)
+        for x in further:
+            y += tf.cast(product(x, kernel[self._feature :], self._dtype), tf.float32)
         return y if self.linear.bias is None else y + read(self.linear.bias)
 
 
 class StateMlp(tf.Module):
     """Dense blocks on a model state: ``State [N] -> [N, U]``."""
 
-    def __init__(self, settings: ModelSettings, units: int, layers: int, rng: Rng):
-        """Create the layers."""
+    def __init__(self, settings: ModelSettings, units: int, layers: int, rng: Rng, more: int = 0):
+        """Create the layers; ``more`` is the width of a further input."""
         super().__init__()
         style = settings.style
-        self.first = StateLinear(settings, units, rng, hidden_init(style), bias=False)
+        init = hidden_init(style)
+        self.first = StateLinear(settings, units, rng, init, bias=False, more=more)
         self.first_activation = NormSilu(units, style)
         self.rest = Mlp(units, units, layers - 1, style, rng)
 
-    def __call__(self, state: State) -> tf.Tensor:
-        """``State [N] -> [N, U]``, in the compute dtype."""
-        return self.rest(self.first_activation(self.first(state)))
+    def __call__(self, state: State, more: tf.Tensor | None = None) -> tf.Tensor:
+        """``State [N]``, with x ``[N, more]`` if there is one, ``-> [N, U]`` in compute dtype."""
+        return self.rest(self.first_activation(self.first(state, more)))

@@ -41,6 +41,7 @@ from rllib_dreamerv3.options.table import (
     DataOptions,
     EnvironmentOptions,
     EvaluationOptions,
+    ExplorationOptions,
     FaultToleranceOptions,
     LearningOptions,
     ReplayOptions,
@@ -371,13 +372,18 @@ class DreamerV3Config(AlgorithmConfig):
         Raises:
             ConfigError: If one of them is invalid.
         """
-        return settings_of(vars(self))
+        settings = settings_of(vars(self))
+        if self.use_curiosity:
+            return dataclasses.replace(settings, ensemble=self.resolved("curiosity_models"))
+        return settings
 
     def learning_options(self) -> LearningOptions:
         """Return the options of an update other than those of the networks."""
-        return LearningOptions(
-            **{name: self.resolved(name) for name in options_of(LearningOptions)}
+        learning, exploration = (
+            {name: self.resolved(name) for name in options_of(group)}
+            for group in (LearningOptions, ExplorationOptions)
         )
+        return LearningOptions(**learning, exploration=ExplorationOptions(**exploration))
 
     def get_rollout_fragment_length(self, worker_index: int = 0) -> int:
         """Return the steps of each environment in one call of ``sample()``.

@@ -135,7 +135,8 @@ class DreamerV3Learner(Learner):
     def _diverged(self, update: int, wrong: Sequence[str]) -> TrainingDivergedError:
         more = len(wrong) - _MAX_NAMES
         names = ", ".join(wrong[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")
-        half = self.trainer.in_turn and not any(name.startswith("WORLD_MODEL") for name in wrong)
+        first = ("WORLD_MODEL", "ENSEMBLE")
+        half = self.trainer.in_turn and not any(name.startswith(first) for name in wrong)
         kept = "only the world model's step" if half else "nothing"
         return TrainingDivergedError(
             f"Training diverged in update {update}: {names} not finite. Of this update {kept} was "
@@ -174,7 +175,7 @@ class DreamerV3Learner(Learner):
         )
 
     def _log_update(self, batch: MultiAgentBatch, values: dict[str, np.ndarray]) -> None:
-        total = sum(float(values[f"{part}_L_total"]) for part in ("WORLD_MODEL", "ACTOR", "CRITIC"))
+        total = sum(float(x) for name, x in values.items() if name.endswith("_L_total"))
         self.metrics.log_dict(values, key=DEFAULT_MODULE_ID, reduce="mean", window=1)
         self.metrics.log_value((DEFAULT_MODULE_ID, self.TOTAL_LOSS_KEY), total, window=1)
         self._log_metrics(batch)
@@ -218,9 +219,10 @@ class DreamerV3Learner(Learner):
         for owner in (DEFAULT_MODULE_ID, ALL_MODULES):
             log((owner, NUM_MODULE_STEPS_TRAINED), steps, reduce="sum")
             log((owner, NUM_MODULE_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
-            # The slow critic is the only part without an optimizer.
             log((owner, NUM_TRAINABLE_PARAMETERS), self._parameters["total"], window=1)
-            log((owner, NUM_NON_TRAINABLE_PARAMETERS), self._parameters["critic"], window=1)
+            # Slow critics are the only parts without an optimizer.
+            slow = sum(n for name, n in self._parameters.items() if name.endswith("critic"))
+            log((owner, NUM_NON_TRAINABLE_PARAMETERS), slow, window=1)
         log((ALL_MODULES, NUM_ENV_STEPS_TRAINED), steps, reduce="sum")
         log((ALL_MODULES, NUM_ENV_STEPS_TRAINED_LIFETIME), steps, reduce="lifetime_sum")
 

@@ -131,6 +131,11 @@ def test_choice_that_does_not_exist_is_refused_with_those_that_do(name):
         ({"imag_last": 65}, "imag_last must be at most batch_length_T"),
         ({"variant": "v2", "imag_last": 1}, "imag_last must be 0 or at least 2"),
         ({"variant": "v2", "imagined_continues": "mode"}, "nothing would be discounted"),
+        ({"explore_only": True}, "explore_only has no effect with use_curiosity.*use_curiosity: T"),
+        ({"curiosity_models": 4}, "curiosity_models has no effect with use_curiosity"),
+        ({"use_curiosity": True, "curiosity_models": 1}, "curiosity_models must be .*at least 2"),
+        ({"use_curiosity": True, "intrinsic_rewards_scale": 0}, "must be a number above 0"),
+        ({"use_curiosity": True, "train_actor": False}, "only what the actor learns"),
     ],
 )
 def test_contradictions_are_refused(options, words):

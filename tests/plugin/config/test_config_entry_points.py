@@ -21,8 +21,6 @@ from rllib_dreamerv3.options.table import (
 
 FORMER = {
     "use_float16": (False, True),
-    "use_curiosity": (False, True),
-    "intrinsic_rewards_scale": (0.1, "0.1"),
     "gc_frequency_train_steps": (100, "often"),
 }
 
@@ -149,6 +147,22 @@ def test_former_options_pass_where_they_ask_for_nothing(name):
         # A separate message, without a list of all options.
         assert len(str(info.value)) < 250
         assert "Valid" not in str(info.value)
+
+
+def test_curiosity_of_rllibs_former_dreamer_is_an_option():
+    """RLlib's config always has the scale, also without curiosity."""
+    config = tiny_config(use_curiosity=False, intrinsic_rewards_scale=0.1)
+    config.validate()
+    assert config.model_settings().ensemble == 0
+    assert config.learning_options().exploration.weights == {"critic": 1.0}
+    config = tiny_config(use_curiosity=True, intrinsic_rewards_scale=0.2)
+    config.validate()
+    assert config.model_settings().ensemble == 8
+    weights = config.learning_options().exploration.weights
+    assert weights == {"critic": 1.0, "intrinsic_critic": 0.2}
+    config.training(explore_only=True, curiosity_models=3).validate()
+    assert config.model_settings().ensemble == 3
+    assert config.learning_options().exploration.weights["critic"] == 0.0
 
 
 CALLBACKS = """
