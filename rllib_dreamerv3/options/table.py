@@ -495,7 +495,8 @@ class CheckpointingOptions:
         None,
         "Networks to take from start_checkpoint as far as their shapes fit, separated by commas: "
         "encoder, rssm, decoder, reward, continue, mask, actor, critic, ensemble, "
-        "intrinsic_critic. Nothing else of it is read, or unpickled. None: all of the checkpoint, which must fit.",
+        "intrinsic_critic. Nothing else of it is read, or unpickled. None: all of the checkpoint, "
+        "which must fit.",
     )
 
 
