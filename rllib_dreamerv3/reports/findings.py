@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 from rllib_dreamerv3.reports.actor_findings import actor_collapsed, actor_drifts, actor_uniform
 from rllib_dreamerv3.reports.finding import LEARNER, Finding, late_median, option
-from rllib_dreamerv3.reports.history import UPDATES, History
+from rllib_dreamerv3.reports.history import ENV_STEPS, UPDATES, History
 from rllib_dreamerv3.reports.reward_findings import (
     critic_diverges,
     equal_returns,
@@ -140,7 +140,8 @@ def _replay_small(history: History) -> Finding | None:
 
 def _ratio_missed(history: History) -> Finding | None:
     reached, wanted = history.latest("actual_training_ratio"), option(history, "training_ratio")
-    if not reached < 0.9 * wanted:
+    # Updates from recorded data are not counted.
+    if not (history.latest(ENV_STEPS, 0.0) and reached < 0.9 * wanted):
         return None
     return Finding(
         "Training ratio not reached",

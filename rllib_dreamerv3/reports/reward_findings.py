@@ -21,6 +21,9 @@ from rllib_dreamerv3.reports.history import ENV_STEPS, History
 
 # Values below this share of the largest reward are noise.
 _SMALL_VALUE = 0.05
+# Fewer episodes may have returned the same by chance.
+_MIN_EPISODES = 5
+_EPISODES = "env_runners/num_episodes_lifetime"
 # Minimum expected number of rewards before their absence is significant.
 _MIN_REWARDS = 5
 
@@ -54,6 +57,9 @@ def equal_returns(history: History) -> Finding | None:
     """All returns so far are equal."""
     low, high = history.values(f"{RETURN}_min"), history.values(f"{RETURN}_max")
     if not low or min(low) != max(high) or not high[-1]:
+        return None
+    # After pretraining, many updates come before the second episode.
+    if history.latest(_EPISODES, math.inf) < _MIN_EPISODES:
         return None
     return Finding(
         "Returns are all equal",

@@ -262,3 +262,16 @@ def test_unset_options_have_the_defaults_of_the_variant():
 def test_missing_metrics_are_no_finding():
     assert names(History()) == []
     assert names(History([{"num_grad_updates_lifetime": 5000}])) == []
+
+
+def test_a_few_equal_returns_and_updates_without_sampling_say_nothing():
+    equal = dict.fromkeys(RETURNS_STAY, 50.0)
+    assert names(run(**equal)) == ["Returns are all equal"]
+    few = run(**equal)
+    few.add({"env_runners": {"num_episodes_lifetime": 4}, "num_env_steps_sampled_lifetime": 60_000})
+    assert names(few) == []
+    pretraining = History(
+        {"config": OPTIONS, "actual_training_ratio": 0.0, "num_grad_updates_lifetime": 500.0 + i}
+        for i in range(40)
+    )
+    assert names(pretraining) == []
