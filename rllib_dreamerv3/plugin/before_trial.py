@@ -13,7 +13,7 @@ from rllib_dreamerv3.spaces.codecs import make_codecs
 
 
 def check_before_trial(config: DreamerV3Config, directory: Path | None) -> None:
-    """Create one environment, check what follows from its spaces, and close it.
+    """Check what follows from the spaces of the environment, or of recorded data without one.
 
     The trial makes the same checks, but only after its processes have started. Environment and
     replay must be on this machine.
@@ -29,17 +29,9 @@ def check_before_trial(config: DreamerV3Config, directory: Path | None) -> None:
         EnvironmentFailedError: If the environment cannot be created.
         SpaceError: If a space is not supported.
     """
-    one = config.copy(copy_frozen=False)
-    one.render_env = False
-    if gym.VectorizeMode(one.gym_env_vectorize_mode) != gym.VectorizeMode.VECTOR_ENTRY_POINT:
-        # Neither several environments nor processes for them.
-        one.num_envs_per_env_runner, one.gym_env_vectorize_mode = 1, gym.VectorizeMode.SYNC
-    env = make_environments(one, env_context(one, min(1, one.num_env_runners)))
-    try:
-        spaces = env.single_observation_space, env.single_action_space
-    finally:
-        with suppress(Exception):
-            env.close()
+    spaces = (config.observation_space, config.action_space)
+    if config.env is not None:
+        spaces = _spaces_of_env(config)
     settings, replay = config.model_settings(), config.replay_buffer_options()
     observations, actions = make_codecs(
         *spaces,
@@ -59,3 +51,18 @@ def check_before_trial(config: DreamerV3Config, directory: Path | None) -> None:
         files = files.expanduser().absolute()
     for capacity in replay_capacities(config, specs, files):
         check_space(*capacity)
+
+
+def _spaces_of_env(config: DreamerV3Config) -> tuple[gym.Space, gym.Space]:
+    """Create one environment, and close it."""
+    one = config.copy(copy_frozen=False)
+    one.render_env = False
+    if gym.VectorizeMode(one.gym_env_vectorize_mode) != gym.VectorizeMode.VECTOR_ENTRY_POINT:
+        # Neither several environments nor processes for them.
+        one.num_envs_per_env_runner, one.gym_env_vectorize_mode = 1, gym.VectorizeMode.SYNC
+    env = make_environments(one, env_context(one, min(1, one.num_env_runners)))
+    try:
+        return env.single_observation_space, env.single_action_space
+    finally:
+        with suppress(Exception):
+            env.close()

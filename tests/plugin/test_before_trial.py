@@ -80,6 +80,20 @@ def test_replay_that_does_not_fit_is_refused(tmp_path, options, fits):
         check_before_trial(config, None)
 
 
+@pytest.mark.usefixtures("memory_of_1000_records")
+def test_without_an_environment_the_spaces_of_the_data_count(tmp_path):
+    for capacity, fits in ((1000, True), (1100, False)):
+        config = tiny_config(None, replay_buffer_config={"capacity": capacity})
+        config.environment(
+            observation_space=Images.observation_space, action_space=Images.action_space
+        )
+        if fits:
+            check_before_trial(config, tmp_path)
+        else:
+            with pytest.raises(ConfigError, match="Replay needs up to"):
+                check_before_trial(config, tmp_path)
+
+
 def test_one_environment_is_made_without_a_window_and_closed(tmp_path):
     Images.made.clear()
     config = tiny_config(Images).env_runners(num_envs_per_env_runner=4)
