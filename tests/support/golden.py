@@ -10,14 +10,15 @@ import dataclasses
 import functools
 import inspect
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from rllib_dreamerv3.agent import objectives
 from rllib_dreamerv3.agent import trainer as trainer_module
 from rllib_dreamerv3.agent.math import bounded_normal
 from rllib_dreamerv3.agent.math.categorical import unimix
@@ -236,8 +237,8 @@ def first_update(golden: Golden, compute_dtype: str = "float32") -> Arrays:
     numbers |= {f"gradient/{name}": g for name, g in gradients.items()}
     numbers |= {f"gradient_norm/{name}": _norm(g) for name, g in gradients.items()}
     for column, key in ((LATENT_H, "h"), (LATENT_INDEX, "index")):
-        if column in update.latents:
-            numbers[f"written_back/{key}"] = update.latents[column]
+        if column in update.for_replay:
+            numbers[f"written_back/{key}"] = update.for_replay[column]
     metrics = {name: np.asarray(x) for name, x in update.metrics.items()}
     if "replay_critic_loss" in calls:
         scale = golden.settings["trainer_settings"]["replay_critic_scale"]
@@ -251,21 +252,20 @@ def first_update(golden: Golden, compute_dtype: str = "float32") -> Arrays:
 class _Calls:
     """Looks at what goes into and comes out of the losses, while the trainer computes them."""
 
-    LOSSES = (
-        "world_model_losses",
-        "imagined_returns",
-        "actor_loss",
-        "critic_loss",
-        "replay_critic_loss",
-    )
+    LOSSES: ClassVar = {
+        "world_model_losses": trainer_module,
+        "imagined_returns": objectives,
+        "actor_loss": trainer_module,
+        "critic_loss": objectives,
+        "replay_critic_loss": trainer_module,
+    }
 
     def __init__(self, patch: pytest.MonkeyPatch):
         self._calls: dict[str, tuple[dict[str, Any], Any]] = {}
-        for name in self.LOSSES:
-            patch.setattr(trainer_module, name, self._noting(name))
+        for name, module in self.LOSSES.items():
+            patch.setattr(module, name, self._noting(name, getattr(module, name)))
 
-    def _noting(self, name: str):
-        function = getattr(trainer_module, name)
+    def _noting(self, name: str, function: Callable[..., Any]):
 
         def noting(*args, **kwargs):
             assert name not in self._calls, f"{name} is called twice in one update"
