@@ -56,7 +56,7 @@ def passes(variant, actions=synthetic.DISCRETE, length=4, **changes):
     trainer = make_trainer(variant, actions, **changes)
     records, context = make_batch(variant, actions, length)
     with tf.GradientTape(persistent=True) as tape:
-        output, _, losses = trainer._observe(records, context, SEED)
+        output, _, _, losses = trainer._observe(records, context, SEED)
         behaviour = trainer._imagine(output.state.stop_gradient(), records, SEED)
         losses |= behaviour.metrics
         losses["replay critic"] = trainer._replay_critic_loss(
@@ -100,7 +100,7 @@ def test_kl_losses_stop_their_targets(variant):
     trainer = make_trainer(variant)
     records, context = make_batch(variant, length=1)
     with tf.GradientTape(persistent=True) as tape:
-        _, _, losses = trainer._observe(records, context, SEED)
+        losses = trainer._observe(records, context, SEED).metrics
     initial = {"initial"} if variant == "v1" else set()
     dynamics = {"sequence", "prior"} | initial
     assert reach(tape, losses["WORLD_MODEL_L_dynamics"], trainer) == dynamics
@@ -131,7 +131,7 @@ def separate_gradients(trainer, records, context):
     """Gradients by part, of each loss for itself."""
     own, scale = by_part(trainer), trainer._options.replay_critic_scale
     with tf.GradientTape() as tape:
-        output, loss, _ = trainer._observe(records, context, SEED)
+        output, loss, *_ = trainer._observe(records, context, SEED)
     gradients = {"world_model": tape.gradient(loss, own["world_model"])}
     behaviour = trainer._imagine(output.state.stop_gradient(), records, SEED)
     gradients |= behaviour.gradients

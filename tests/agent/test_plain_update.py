@@ -35,7 +35,7 @@ def test_world_model_update():
     model, trainer = make(observations, actions)
     records = synthetic.batch(observations, actions, rows=3, length=5)
     with tf.GradientTape() as tape:
-        output, loss, _ = trainer._observe(records, None, SEED)
+        output, loss, *_ = trainer._observe(records, None, SEED)
     gradients, start = trainer._gradients(tape, loss, "world_model")["world_model"], output.state
     plain = Plain(model, observations, actions)
     with tf.GradientTape() as tape:
