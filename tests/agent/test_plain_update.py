@@ -102,7 +102,7 @@ def test_update_of_v2(monkeypatch):
     monkeypatch.setattr(
         trainer, "_apply", lambda given, metrics: gradients.update(given) or metrics
     )
-    state, metrics = trainer._gradients_together(records, context, SEED)
+    state, _, metrics = trainer._gradients_together(records, context, SEED)
     trajectory: Trajectory = imagine(
         model.world_model,
         model.actor,
