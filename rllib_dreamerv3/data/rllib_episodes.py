@@ -38,26 +38,19 @@ class RllibEpisodes(Dataset):
     format = "RLlib episodes"
 
     def __init__(self, place: Path, files: Sequence[Path]):
-        """Read the spaces from the first file, if it has them.
+        """Read the spaces from the first file that can be read, if it has them.
 
         Args:
             place: What the user named.
             files: The files, in the order in which they were written.
-
-        Raises:
-            DataError: If the first file's description of the spaces is damaged.
         """
         self.place = str(place)
         self._files = files
-        with _damage_named(files[0]):
-            described = (pq.read_schema(files[0]).metadata or {}).get(_METADATA)
-            if described is not None:
-                content = json.loads(described)
-                self.env = content["env"]
-                self.spaces = Spaces(
-                    space_from_json(content["observation_space"]),
-                    space_from_json(content["action_space"]),
-                )
+        for file in files:
+            # Damaged ones are reported when they are read, or skipped.
+            with contextlib.suppress(DataError):
+                self.env, self.spaces = _described(file)
+                break
 
     def parts(self) -> Sequence[str]:
         return list(map(str, self._files))
@@ -145,6 +138,17 @@ class EpisodeWriter:
         finally:
             unfinished.unlink(missing_ok=True)
         return path
+
+
+def _described(file: Path) -> tuple[str | None, Spaces | None]:
+    """Return environment and spaces, if a file has them."""
+    with _damage_named(file):
+        described = (pq.read_schema(file).metadata or {}).get(_METADATA)
+        if described is None:
+            return None, None
+        content = json.loads(described)
+        spaces = (content["observation_space"], content["action_space"])
+        return content["env"], Spaces(*map(space_from_json, spaces))
 
 
 @contextlib.contextmanager

@@ -361,6 +361,7 @@ class DreamerV3(CheckpointedAlgorithm):
             with self._sampling_beside():
                 batch, _ = self._update()
                 self._pending_updates -= 1
+                self._pretraining.count_update()
             self._report_now_and_then(batch)
             if self.sampler.concurrent:
                 break
@@ -505,7 +506,7 @@ class DreamerV3(CheckpointedAlgorithm):
             "records": self._records,
             "env_steps": self._env_steps,
             "pending_updates": self._pending_updates,
-            "pretraining_updates": self._pretraining.taken,
+            "pretraining_updates": self._pretraining.done,
             "generation": self.generation,
             "time_total_s": self._time_total,
         }
@@ -516,7 +517,7 @@ class DreamerV3(CheckpointedAlgorithm):
         self._records, self._env_steps = counters["records"], counters["env_steps"]
         self._pending_updates = counters["pending_updates"]
         # Older checkpoints lack it.
-        self._pretraining.taken = counters.get("pretraining_updates", 0)
+        self._pretraining.done = counters.get("pretraining_updates", 0)
         self.generation = counters["generation"]
         # Time goes on after a rewind. Older checkpoints lack it.
         self._time_total = max(self._time_total, counters.get("time_total_s", 0.0))

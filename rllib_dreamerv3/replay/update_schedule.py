@@ -3,15 +3,16 @@
 import math
 from typing import Any
 
-# Updates from recorded data that become due together.
-_TOGETHER = 100
+# Updates from recorded data that become due together. With learner processes an iteration lasts
+# until all of them are done, since the next batch is drawn ahead.
+_TOGETHER = 8
 
 
 class Pretraining:
     """Counts the updates from recorded data, which come before sampling begins.
 
     Attributes:
-        taken: Updates that have become due.
+        done: Updates that have been done.
     """
 
     def __init__(self, updates: float):
@@ -21,18 +22,20 @@ class Pretraining:
             updates: Their number; infinite if sampling never begins.
         """
         self._updates = updates
-        self.taken = 0
+        self.done = 0
 
     @property
     def left(self) -> float:
-        """Updates that have not become due; sampling begins when there are none."""
-        return self._updates - self.taken
+        """Updates that have not been done; sampling begins when there are none."""
+        return self._updates - self.done
 
     def due(self) -> int:
-        """Return a number of updates to do now."""
-        due = int(min(_TOGETHER, self.left))
-        self.taken += due
-        return due
+        """Return the number of updates to do now."""
+        return int(min(_TOGETHER, self.left))
+
+    def count_update(self) -> None:
+        """Count an update, if it is one of these."""
+        self.done += self.left > 0
 
 
 class UpdateSchedule:

@@ -153,6 +153,10 @@ def test_damaged_files_are_skipped_only_if_asked(tmp_path, caplog):
     assert len(list(open_dataset(tmp_path).episodes(skip_damaged=True))) == 1
     for path in damaged:
         assert path.name in caplog.text
+    (tmp_path / "0.parquet").write_bytes(b"PAR1")
+    dataset = open_dataset(tmp_path)
+    assert dataset.spaces == NUMBERS
+    assert len(list(dataset.episodes(skip_damaged=True))) == 1
 
 
 def test_columns_instead_of_episodes_are_explained(tmp_path):

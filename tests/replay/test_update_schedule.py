@@ -75,10 +75,16 @@ def test_no_update_is_lost_to_rounding():
 
 
 def test_pretraining_is_due_in_pieces_until_it_is_done():
-    pretraining = Pretraining(250)
-    assert [pretraining.due() for _ in range(4)] == [100, 100, 50, 0]
-    assert (pretraining.taken, pretraining.left) == (250, 0)
+    pretraining = Pretraining(20)
+    pieces = []
+    while pretraining.left:
+        pieces.append(pretraining.due())
+        for _ in range(pieces[-1]):
+            pretraining.count_update()
+    assert pieces == [8, 8, 4]
+    pretraining.count_update()
+    assert (pretraining.done, pretraining.left, pretraining.due()) == (20, 0, 0)
     assert Pretraining(0).left == 0
     endless = Pretraining(math.inf)
-    assert [endless.due() for _ in range(3)] == [100] * 3
-    assert endless.left == math.inf
+    endless.count_update()
+    assert (endless.due(), endless.left) == (8, math.inf)
