@@ -41,10 +41,11 @@ def main() -> None:
     batch = batch_of(arguments.size)
     for trainer in (plain, exploring):  # They compile.
         seconds_of(trainer, batch)
-    pairs = [
-        (seconds_of(plain, batch), seconds_of(exploring, batch)) for _ in range(arguments.runs)
-    ]
-    without, with_it = (statistics.median(seconds) for seconds in zip(*pairs, strict=True))
+    timed: dict[Trainer, list[float]] = {plain: [], exploring: []}
+    for _ in range(arguments.runs):
+        for trainer, seconds in timed.items():
+            seconds.append(seconds_of(trainer, batch))
+    without, with_it = map(statistics.median, timed.values())
     print(
         f"{arguments.size}: {without:.3f} s without, {with_it:.3f} s with {MODELS} models, "
         f"{with_it / without:.2f} times"
