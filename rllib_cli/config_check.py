@@ -1,6 +1,6 @@
 """Checks a DreamerV3 config before Ray and TensorFlow are imported, which takes seconds.
 
-RLlib would reject the same options later; this check only answers sooner.
+RLlib would reject the same options later; this check only reports them sooner.
 """
 
 from collections.abc import Mapping
@@ -54,7 +54,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_environment_name(config: Mapping[str, Any]) -> None:
-    """Check that the environment exists, as far as its name tells; import no module of the user's.
+    """Check the environment's name, without importing modules of the user.
 
     Needs Gymnasium, but neither Ray nor TensorFlow.
 

@@ -89,7 +89,7 @@ def play(
         recorded: list[Episode] = []
         if record is not None:
             writer = EpisodeWriter(record, player.policy.spaces, name_of_env(config.env))
-            # Written when the caller has had enough, too.
+            # Also called if the caller stops iterating early.
             stack.callback(lambda: recorded and writer.write(recorded))
         played = stepped = 0
         while (episodes is None or played < episodes) and (steps is None or stepped < steps):

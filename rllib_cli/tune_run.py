@@ -269,7 +269,7 @@ def _run(
             check_resources(config, cluster, in_tune=True)
             if is_local:
                 check_gpus(config.num_gpus_per_learner)
-    # Simulators would keep the memory of a GPU that they take in this process.
+    # A simulator would allocate GPU memory in this process, and keep it.
     if is_local and not cluster.get("GPU"):
         _check_environments(experiment, configs, options, display)
 

@@ -1,4 +1,4 @@
-"""``rllib data``: shows what recorded data holds, checks it, and converts it."""
+"""``rllib data``: summarises recorded data, checks it, and converts it."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 @click.option("--skip-damaged", is_flag=True, help="Report damaged episodes and continue.")
 @click.option("-v", "verbosity", count=True, help="Show the libraries' messages.")
 def data(path: str, verbosity: int, pythonpath: tuple[str, ...], **options: Any) -> None:
-    """Show what the recorded episodes at PATH hold.
+    """Summarise and check the recorded episodes at PATH.
 
     PATH is a directory or file with RLlib's Parquet files, a Minari dataset (also minari:ID), a run
     or checkpoint of DreamerV3, whose replay is read, or a directory of the authors' NPZ files.
-    Every episode is read and converted to records, as training from it does.
+    Every episode is read and converted to records, as in training.
     """
     extend_import_path(pythonpath, options["env"])
     show_data(path, verbosity=verbosity, **options)
@@ -47,7 +47,7 @@ def show_data(
     skip_damaged: bool,
     verbosity: int,
 ) -> None:
-    """Print what recorded data holds.
+    """Print a summary of recorded data.
 
     Args:
         path: See :func:`~rllib_dreamerv3.data.formats.open_dataset`.
@@ -127,7 +127,7 @@ class _Summary:
     def counting(
         self, episodes: "Iterable[Episode]", spaces: "Spaces | None"
     ) -> "Iterator[Episode]":
-        """Yield the episodes, after a check if the spaces are known, and count them."""
+        """Count the episodes and yield them; check each first if the spaces are known."""
         from rllib_dreamerv3.data.episode import records_of
         from rllib_dreamerv3.spaces.codecs import make_codecs
 

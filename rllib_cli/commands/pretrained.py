@@ -1,4 +1,4 @@
-"""``rllib pretrained``: policies that come with the package, and sharing own ones."""
+"""``rllib pretrained``: lists the policies of the package, and shares your own."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -146,7 +146,7 @@ def pack_checkpoint(
 
         write_shared_policy(path, out, records=records, action=action)
         returns = []
-        # With the rounded networks, which others will play.
+        # The card describes the rounded networks, so these are played.
         for episode in play(out, env=env, env_config=env_config, episodes=episodes, seed=seed):
             returns.append(float(episode.ret))
             display.set_phase(f"playing episode {len(returns)} of {episodes}")

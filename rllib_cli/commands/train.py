@@ -132,7 +132,8 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--parts",
             metavar="NAMES",
             help="Take only these networks of --from-checkpoint, if they fit: encoder, rssm, "
-            "decoder, reward, continue, actor, critic, separated by commas. Nothing is unpickled.",
+            "decoder, reward, continue, mask, actor, critic, ensemble, intrinsic_critic, separated "
+            "by commas. Nothing is unpickled.",
         ),
         click.option(
             "--data",
@@ -295,7 +296,7 @@ def train_file(file: str, **options: Any) -> None:
 
 
 def _config_options(options: dict[str, Any]) -> dict[str, Any]:
-    """Remove the options of the command that are options of the config; return them as such."""
+    """Take the command's options that set options of the config out of ``options``."""
     parts, data, record = options.pop("parts"), options.pop("data"), options.pop("record")
     if parts and not options["from_checkpoint"]:
         raise InputError("--parts needs --from-checkpoint, whose networks are taken.")

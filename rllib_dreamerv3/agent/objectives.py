@@ -1,4 +1,4 @@
-"""The rewards that the actor maximises in imagination, each with what learns its returns.
+"""The rewards that the actor maximises in imagination, each with critic and normaliser.
 
 The environment's reward is always the first. With exploration (``use_curiosity``) the disagreement
 of the ensemble is the second, with a critic, slow critic and return normaliser of its own, as in
@@ -49,7 +49,7 @@ class Objective(ABC):
     Attributes:
         part: Name of the critic among the parts of the model.
         weight: Weight of its advantage in the actor's loss, beside those of other objectives.
-        critic: Learns its returns.
+        critic: Predicts its returns.
         slow_critic: Exponential moving average of the critic.
         normalizer: Scale of its returns.
     """
@@ -70,12 +70,12 @@ class Objective(ABC):
 
     @abstractmethod
     def _rewards(self, states: State, actions: tf.Tensor) -> tf.Tensor:
-        """The reward of each state, float32 ``[H + 1, N]``; the arguments of :meth:`evaluate`."""
+        """Return the rewards, float32 ``[H + 1, N]``; for arguments see :meth:`evaluate`."""
 
     def losses_on_records(
         self, state: State, records: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        """Losses of what predicts the reward, if that is no part of the world model.
+        """Compute the losses of networks outside the world model that predict the reward.
 
         Args:
             state: Posterior states of the batch, ``[B * T, ...]``, without gradient.
@@ -110,7 +110,7 @@ class Objective(ABC):
         return Evaluation(rewards, outcome, logits)
 
     def critic_losses(self, evaluation: Evaluation, acting_states: State) -> CriticLosses:
-        """The critic's losses; ``acting_states`` are s_0 .. s_{H-1} without gradient."""
+        """Compute the critic's losses; ``acting_states`` are s_0 .. s_{H-1} without gradient."""
         slow_values = self._two_hot.mean(self.slow_critic(acting_states))
         return critic_loss(evaluation.logits, evaluation.outcome, slow_values, self._two_hot)
 
@@ -118,7 +118,7 @@ class Objective(ABC):
     def metrics(
         self, evaluation: Evaluation, losses: CriticLosses, total: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Metrics to log, after the normaliser was updated; ``total`` is the critic's loss."""
+        """Return metrics to log, after the normaliser's update; ``total`` is the critic's loss."""
 
 
 class TaskObjective(Objective):
@@ -142,7 +142,7 @@ class TaskObjective(Objective):
     def metrics(
         self, evaluation: Evaluation, losses: CriticLosses, total: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """See :meth:`Objective.metrics`; under RLlib's names."""
+        """Return metrics under RLlib's names, see :meth:`Objective.metrics`."""
         outcome = evaluation.outcome
         return {
             "ACTOR_value_targets_pct5_ema": self.normalizer.low.read_value(),
@@ -166,7 +166,7 @@ class CuriosityObjective(Objective):
     def __init__(
         self, curiosity: Curiosity, classes: int, two_hot: TwoHot, options: LearningOptions
     ):
-        """Take the networks, for a z of so many classes, and create the normaliser."""
+        """Create the normaliser; ``classes`` is the number of classes of each categorical."""
         normalizer = ReturnNormalizer(options.return_normalization_decay)
         networks = (curiosity.critic, curiosity.slow_critic)
         super().__init__("intrinsic_critic", *networks, normalizer, two_hot, options)
@@ -175,7 +175,7 @@ class CuriosityObjective(Objective):
     def losses_on_records(
         self, state: State, records: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        """See :meth:`Objective.losses_on_records`: the ensemble's loss."""
+        """Compute the ensemble's loss, see :meth:`Objective.losses_on_records`."""
         length = records[IS_FIRST].shape[1]
 
         def records_of(x: tf.Tensor, first: int, last: int) -> tf.Tensor:
@@ -192,13 +192,13 @@ class CuriosityObjective(Objective):
         h, n = actions.shape[0] - 1, tf.shape(actions)[1]
         action = tf.reshape(actions[:-1], [h * n, actions.shape[-1]])
         rewards = disagreement(self._ensemble(states.first(h * n), action))
-        # Nothing has led to the first state.
+        # No imagined action leads to the first state.
         return tf.concat([tf.zeros([1, n]), tf.reshape(rewards, [h, n])], 0)
 
     def metrics(
         self, evaluation: Evaluation, losses: CriticLosses, total: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """See :meth:`Objective.metrics`."""
+        """Return metrics, see :meth:`Objective.metrics`."""
         values = {
             "rewards_mean": tf.reduce_mean(evaluation.rewards[1:]),
             "values_mean": tf.reduce_mean(evaluation.outcome.values),
@@ -219,7 +219,7 @@ def make_objectives(
     two_hot: TwoHot,
     options: LearningOptions,
 ) -> list[Objective]:
-    """The objectives of a model: the task's, and curiosity if the model has its networks.
+    """Create the objectives of a model: the task's, and curiosity's if it has the networks.
 
     Args:
         model: The networks.

@@ -292,7 +292,7 @@ def _fits(variable: tf.Variable, array: np.ndarray) -> bool:
 
 
 def optimizer_parts(parts: Iterable[str], options: LearningOptions) -> dict[str, tuple[str, ...]]:
-    """The parts of the model that each optimizer steps, in the order of its variables.
+    """Return the parts of the model that each optimizer steps, in the order of its variables.
 
     Args:
         parts: Names of all parts.
@@ -355,7 +355,7 @@ def _laprop(
     learning_rate: float,
     options: LearningOptions,
 ) -> LaProp:
-    """One optimizer for several parts."""
+    """Create one optimizer for several parts."""
     owners = [(v, name) for name, part in variables.items() for v in part]
     return LaProp(
         [v for v, _ in owners],

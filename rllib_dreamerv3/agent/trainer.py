@@ -254,7 +254,7 @@ class Trainer(tf.Module):
         return state, record_losses, self._apply(*self._replicas.mean((gradients, metrics)))
 
     def _observe(self, records: Batch, context: Context | None, seed: tf.Tensor) -> _Model:
-        """The world model's forward pass and its loss."""
+        """Run the world model's forward pass and compute its loss."""
         world, options = self.model.world_model, self._options
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
         categoricals = self._model_settings.categoricals
@@ -298,7 +298,7 @@ class Trainer(tf.Module):
         )
 
     def _learn_rewards(self, state: State, records: Batch) -> tuple[Gradients, Metrics]:
-        """Gradients and losses of what predicts rewards outside of the world model.
+        """Compute gradients and losses of networks outside the world model that predict rewards.
 
         Args:
             state: Posterior states of the batch, without gradient.
@@ -505,7 +505,7 @@ class Trainer(tf.Module):
             )
 
     def _own_state(self) -> dict[str, tf.Variable]:
-        """The counter, and both averages of each normaliser."""
+        """Return the update counter and both averages of each normaliser."""
         own = {"updates": self.updates}
         names = {"critic": "returns", "intrinsic_critic": "intrinsic_returns"}
         for objective in self._objectives:

@@ -9,7 +9,7 @@ from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.checkpoints.untrusted import read_json
 
 CARD_FILE, README_FILE = "card.json", "README.md"
-"""The card for programs, and as a page. The manifest lists neither: both may be edited."""
+"""The card as JSON and as a page. The manifest lists neither, so both may be edited."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class Card:
 
     @property
     def returns(self) -> str:
-        """Mean return and its spread, for people."""
+        """Mean return ± standard deviation, as text."""
         spread = "" if self.return_std is None else f" ± {self.return_std:.4g}"
         return f"{self.return_mean:.4g}{spread}"
 
@@ -77,7 +77,7 @@ def read(directory: Path) -> Card:
 
 
 def _page(card: Card) -> str:
-    """Write the page, with the metadata that the Hugging Face hub reads."""
+    """Return the page, with the metadata that the Hugging Face hub reads."""
     rows = {
         "environment": f"`{card.env}`",
         "its options": f"`{json.dumps(card.env_config)}`" if card.env_config else "defaults",

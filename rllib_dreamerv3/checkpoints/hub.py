@@ -31,7 +31,7 @@ _ADDRESS = re.compile(r"hf://?(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[\w.
 
 
 def is_address(path: str) -> bool:
-    """Whether a path is meant to be an address, valid or not."""
+    """Whether a path begins like an address; it may still be invalid."""
     return path.startswith("hf:/")
 
 
@@ -57,7 +57,7 @@ def download(address: str) -> Path:
 
 
 def upload(directory: Path, address: str, *, private: bool) -> str:
-    """Upload a shared policy and its card to a repository, which is created if there is none.
+    """Upload a shared policy and its card; create the repository if there is none.
 
     Args:
         directory: The policy.
@@ -99,7 +99,7 @@ def _parse(address: str) -> tuple[str, str | None]:
 
 @contextlib.contextmanager
 def _problems_of(address: str) -> Iterator[None]:
-    """Raise CheckpointError for whatever the hub's library raises."""
+    """Turn all errors of the hub's library into CheckpointError."""
     try:
         yield
     except ModuleNotFoundError as error:

@@ -218,7 +218,7 @@ def files_of_exported(directory: Path) -> Collection[str] | None:
 
 
 def files_of_shared(directory: Path) -> Collection[str] | None:
-    """Likewise of a shared policy."""
+    """Names of all files that were written to a shared policy; None for another directory."""
     return _listed_files(directory) if is_shared(directory) else None
 
 

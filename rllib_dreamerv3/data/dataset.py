@@ -16,7 +16,7 @@ class Dataset(ABC):
 
     Attributes:
         format: Name of the format.
-        place: Where it is, for people.
+        place: Path or name of the data, for messages.
         spaces: Spaces of the environment; None if the format does not have them.
         env: Id of the environment; None if it is unknown.
     """
@@ -28,24 +28,24 @@ class Dataset(ABC):
 
     @abstractmethod
     def parts(self) -> Sequence[str]:
-        """Return names of the parts, such as files, which are read one after the other."""
+        """Return the names of the parts, such as files, that are read one after the other."""
 
     @abstractmethod
     def read(self, part: str) -> Iterator[Episode]:
         """Yield the episodes of a part, in the order in which they were recorded.
 
         Raises:
-            DataError: If it is damaged.
+            DataError: If the part is damaged.
         """
 
     def episodes(self, *, skip_damaged: bool = False) -> Iterator[Episode]:
         """Yield all episodes.
 
         Args:
-            skip_damaged: Whether to log parts that cannot be read and continue with the next one.
+            skip_damaged: Whether to log a part that cannot be read and continue with the next one.
 
         Raises:
-            DataError: If a part cannot be read, unless they are skipped.
+            DataError: If a part cannot be read, unless ``skip_damaged`` is set.
         """
         for part in self.parts():
             try:

@@ -51,9 +51,9 @@ def records_of(episode: Episode, observations: ObservationCodec, actions: Action
     """Convert an episode to records.
 
     Args:
-        episode: The episode. Keys that a Dict space lacks are ignored. If the observation space is
-            no Dict, a dict with one array is also taken; if the action space is Discrete, also
-            one-hot actions ``[N, n]``.
+        episode: The episode. Keys that a Dict space does not have are ignored. A dict with one
+            array is accepted if the observation space is not a Dict, and one-hot actions
+            ``[N, n]`` if the action space is Discrete.
         observations: Codec of the environment's observations.
         actions: Codec of its actions.
 
@@ -89,7 +89,7 @@ def records_of(episode: Episode, observations: ObservationCodec, actions: Action
     first[0], last[-1], terminal[-1] = episode.from_reset, episode.ended, episode.terminated
     try:
         columns = observations.encode(observed, ended=last)
-    except EnvironmentDataError as error:  # of the action mask
+    except EnvironmentDataError as error:  # An invalid action mask.
         raise DataError(f"{episode.source}: {error}") from error
     encoded = actions.encode(chosen)
     columns |= {
@@ -113,7 +113,7 @@ def episodes_of(
         columns: Record columns ``[n, ...]`` of one stream.
         observations: Codec of the observations.
         actions: Codec of the actions.
-        source: For errors.
+        source: Name of the records in error messages.
 
     Yields:
         The episodes, in order. The first may lack its beginning, the last its end. Episodes of a
@@ -131,7 +131,7 @@ def episodes_of(
 
 
 def slices_of_episodes(columns: Columns) -> Iterator[slice]:
-    """Yield where the episodes of consecutive records are, if they have at least one step."""
+    """Yield the slice of each episode in consecutive records, if it has at least one step."""
     starts = np.flatnonzero(columns[IS_FIRST])
     ends = np.flatnonzero(columns[IS_LAST]) + 1
     bounds = np.unique(np.concatenate([[0], starts, ends, [len(columns[IS_FIRST])]])).tolist()
@@ -141,7 +141,7 @@ def slices_of_episodes(columns: Columns) -> Iterator[slice]:
 
 
 def ends_of(columns: Columns) -> dict[str, bool]:
-    """Return how the episode of records begins and ends, as :class:`Episode` takes it."""
+    """Return how the episode of these records begins and ends, as arguments of :class:`Episode`."""
     terminated = bool(columns[IS_TERMINAL][-1])
     return {
         "from_reset": bool(columns[IS_FIRST][0]),
@@ -151,7 +151,7 @@ def ends_of(columns: Columns) -> dict[str, bool]:
 
 
 def _fitting(space: gym.Space, value: Batch, n: int, what: str, source: str) -> Batch:
-    """Return the parts of a space as arrays ``[n, ...]``, without others.
+    """Return the values of a space's parts as arrays ``[n, ...]``, and drop all other values.
 
     Raises:
         DataError: If a part is missing, not numeric, or of another shape.

@@ -1,4 +1,4 @@
-"""Finds out which format recorded data has."""
+"""Opens recorded data in the format of its files."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from rllib_dreamerv3.errors import CheckpointError, DataError
 
 
 def open_dataset(place: str | Path) -> Dataset:
-    """Open a dataset; the format follows from what is there.
+    """Open a dataset, and detect its format.
 
     Args:
         place: A directory or file with Parquet files of RLlib's episodes or NPZ files; a Minari
@@ -19,9 +19,9 @@ def open_dataset(place: str | Path) -> Dataset:
         The dataset. Episodes are read as they are iterated over.
 
     Raises:
-        DataError: If there is none.
+        DataError: If there is no recorded data, or it cannot be opened.
     """
-    # Each format only loads what it needs.
+    # Imported here, so that each format loads only the libraries that it needs.
     if str(place).startswith(MINARI):
         from rllib_dreamerv3.data.minari_data import MinariData
 

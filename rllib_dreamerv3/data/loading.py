@@ -30,22 +30,23 @@ def chunks_of(
     """Convert recorded episodes to records.
 
     Complete episodes follow each other in one stream, since sequences may cross their bounds, as
-    in a run. What lacks its beginning or its end begins or ends a stream.
+    in a run. An episode without its beginning starts a new stream, and one without its end is the
+    last of its stream.
 
     Args:
         datasets: Datasets, read one after the other.
         observations: Codec of the environment's observations.
         actions: Codec of its actions.
-        latents: Columns of latents that replay has; empty if it has none. Recordings have none:
-            these are zero, the state before an episode, until an update has refreshed them.
-        skip_damaged: Whether to log what cannot be read, or does not fit, and continue.
+        latents: Columns of latents in replay; empty if replay stores none. Recordings have no
+            latents, so these are 0, as before an episode, until an update has refreshed them.
+        skip_damaged: Whether to log episodes that cannot be read or do not fit, and continue.
 
     Yields:
         The records of one episode, with its return and length if it is complete.
 
     Raises:
         DataError: If a dataset's spaces differ; or if an episode cannot be read or does not fit,
-            unless these are skipped.
+            unless ``skip_damaged`` is set.
     """
     stream, position = 0, 0
     for dataset in datasets:
@@ -77,7 +78,7 @@ def _ended(episode: Episode) -> tuple[EndedEpisode, ...]:
 
 
 def _check_spaces(dataset: Dataset, observation: gym.Space, action: gym.Space) -> None:
-    """Raise DataError if the recorded spaces lack a part that the environment's have."""
+    """Raise DataError if a part of the environment's spaces is not recorded, or differs."""
     if dataset.spaces is None:
         return
     for what, recorded, wanted in (
@@ -101,7 +102,7 @@ def _check_spaces(dataset: Dataset, observation: gym.Space, action: gym.Space) -
 
 
 def _kind(space: gym.Space) -> tuple[Any, ...]:
-    """What must be equal; bounds of a Box may differ."""
+    """Return the properties that must be equal; bounds of a Box may differ."""
     if isinstance(space, spaces.Box):
         pixels = space.dtype == np.uint8
         return "Box", space.shape, pixels

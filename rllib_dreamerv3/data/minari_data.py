@@ -12,7 +12,7 @@ from rllib_dreamerv3.data.places import MINARI
 from rllib_dreamerv3.errors import DataError, describe
 from rllib_dreamerv3.spaces.codecs import Spaces
 
-# Episodes that are in memory at once while a dataset is written.
+# Number of episodes that are in memory at a time while a dataset is written.
 _EPISODES = 100
 
 
@@ -43,13 +43,13 @@ class MinariData(Dataset):
 
     @classmethod
     def of_id(cls, name: str) -> "MinariData":
-        """Open a dataset of Minari's local directory.
+        """Open a dataset in Minari's local directory.
 
         Args:
             name: Its id, such as ``pointmaze/umaze-v2``.
 
         Raises:
-            DataError: If it is not there, or the package ``minari`` is missing.
+            DataError: If there is no such dataset, or the package ``minari`` is missing.
         """
         minari = _minari()
         found = minari.list_local_datasets()
@@ -92,7 +92,7 @@ def write_minari(
         name: Id of the dataset, such as ``cartpole/medium-v0``.
         episodes: Its episodes.
         spaces: Spaces of a single environment.
-        env: Id of the environment, if Gymnasium knows it; with it Minari can make the environment.
+        env: Id of the environment in Gymnasium, from which Minari can create it; None without one.
 
     Returns:
         Numbers of episodes and env steps.
@@ -103,7 +103,7 @@ def write_minari(
     """
     minari = _minari()
     try:
-        # Minari would create a directory first, which its other functions stumble over.
+        # Minari would create a directory before it fails, and its other functions would fail there.
         minari.dataset.minari_dataset.parse_dataset_id(name)
     except ValueError as error:
         raise DataError(str(error)) from error

@@ -21,15 +21,15 @@ _FLAGS = (IS_FIRST, IS_LAST, IS_TERMINAL)
 
 
 class NpzData(Dataset):
-    """Episodes in NPZ files; each file is read by itself."""
+    """Episodes in NPZ files; no episode continues in another file."""
 
     format = "NPZ files of the authors' code"
 
     def __init__(self, place: Path, files: Sequence[Path]):
-        """Remember the files.
+        """Create a dataset of these files.
 
         Args:
-            place: What the user named.
+            place: Path that the user gave.
             files: The files, in order.
         """
         self.place = str(place)

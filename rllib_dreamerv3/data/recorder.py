@@ -1,4 +1,4 @@
-"""Writes the records of a run as episodes, while it runs."""
+"""Records the episodes of a run to files while it runs."""
 
 import logging
 import time
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Collects records of streams until their episodes end, and writes these to files.
 
-    Running episodes are lost if the process ends; they are not written by `close` either, since
-    their ends are unknown.
+    Episodes that are running when the process ends are lost: `close` does not write them either,
+    since their ends are unknown.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Recorder:
         *,
         episodes_per_file: int | None = None,
     ):
-        """Begin without records.
+        """Create a recorder without records.
 
         Args:
             writer: Writes the files.
@@ -84,7 +84,7 @@ class Recorder:
         try:
             self._writer.write(self._ended)
         except OSError as error:
-            # Training is worth more than the recording, as with checkpoints.
+            # As with checkpoints, a failure to write must not end training.
             logger.warning(
                 "%d recorded episodes are lost: a file in %s could not be written. %s",
                 len(self._ended),
@@ -95,7 +95,7 @@ class Recorder:
 
 
 def _split(columns: Columns, ends: np.ndarray) -> list[Columns]:
-    """Divide records after those that end episodes; leave out an empty rest."""
+    """Split records after each end of an episode; omit empty pieces."""
     pieces = [
         dict(zip(columns, part, strict=True))
         for part in zip(*(np.split(column, ends) for column in columns.values()), strict=True)

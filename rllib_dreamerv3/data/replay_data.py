@@ -22,7 +22,7 @@ class ReplayData(Dataset):
     format = "replay of a checkpoint"
 
     def __init__(self, checkpoint: Path):
-        """Read the spaces and the index.
+        """Read the spaces and the index of replay.
 
         Args:
             checkpoint: The checkpoint.

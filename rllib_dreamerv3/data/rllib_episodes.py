@@ -28,7 +28,7 @@ from rllib_dreamerv3.spaces.space_json import space_from_json, space_to_json
 _ITEM = "item"
 # Key of the spaces in the metadata of files that are written here; RLlib writes none.
 _METADATA = b"rllib_dreamerv3"
-# Rows that are in memory at once.
+# Number of rows that are in memory at a time.
 _ROWS = 8
 
 
@@ -41,7 +41,7 @@ class RllibEpisodes(Dataset):
         """Read the spaces from the first file that can be read, if it has them.
 
         Args:
-            place: What the user named.
+            place: Path that the user gave.
             files: The files, in the order in which they were written.
         """
         self.place = str(place)
@@ -141,7 +141,7 @@ class EpisodeWriter:
 
 
 def _described(file: Path) -> tuple[str | None, Spaces | None]:
-    """Return environment and spaces, if a file has them."""
+    """Return the environment and spaces in a file's metadata; None for each without metadata."""
     with _damage_named(file):
         described = (pq.read_schema(file).metadata or {}).get(_METADATA)
         if described is None:
@@ -192,7 +192,7 @@ def _states(path: Path) -> Iterator[Mapping[str, Any]]:
 def _episode_of(state: Mapping[str, Any], source: str) -> Episode:
     """Convert the state of a ``SingleAgentEpisode``; any error means that it is damaged."""
     outputs = state["extra_model_outputs"] or {}
-    # What the environment took, if a connector has scaled the policy's action.
+    # The actions that the environment received, if a connector has scaled the policy's actions.
     taken = outputs.get("actions_for_env", state["actions"])
     return Episode(
         _values(state["observations"]),
@@ -206,7 +206,7 @@ def _episode_of(state: Mapping[str, Any], source: str) -> Episode:
 
 
 def _values(buffer: Mapping[str, Any]) -> Batch:
-    """Return the values of RLlib's buffer as arrays, without those from before the episode."""
+    """Return the values of one of RLlib's buffers as arrays, without the lookback."""
     data, lookback = buffer["data"], int(buffer["lookback"])
     if not buffer["finalized"]:
         return _stacked(data[lookback:])
@@ -232,7 +232,7 @@ def _each(function: Any, value: Any) -> Any:
 
 
 def _joined(pieces: Sequence[Episode]) -> Episode:
-    """Join consecutive pieces of an episode; each begins with the last observation before."""
+    """Join consecutive pieces of an episode; each repeats the last observation before it."""
     if len(pieces) == 1:
         return pieces[0]
     *before, last = pieces
@@ -287,8 +287,8 @@ def _buffer(data: Any) -> dict[str, Any]:
     return {"data": data, "lookback": 0, "finalized": finalized, "space": None}
 
 
-# The form of arrays in msgpack_numpy. That package unpickles arrays of objects, which would execute
-# code from a file of somebody else's; these are None here.
+# Arrays are encoded as in msgpack_numpy. That package unpickles arrays of objects, which could
+# execute code from an untrusted file; here they are read as None.
 
 
 def _pack_numpy(value: Any) -> Any:

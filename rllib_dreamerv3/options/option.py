@@ -14,7 +14,7 @@ from rllib_dreamerv3.options.learning_rate import LearningRate, check_learning_r
 from rllib_dreamerv3.options.replay_sampling import WAYS, ReplaySampling, check_replay_sampling
 
 _ROW = "option"
-# Kinds of their own: what they may be, and their check.
+# Kind -> its values in words, and its check.
 _KINDS: dict[Any, tuple[str, Callable[[str, Any], None]]] = {
     LearningRate: (
         "a number above 0 or a schedule [[env step, rate], ...]",

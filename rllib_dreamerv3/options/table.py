@@ -162,7 +162,7 @@ class ExplorationOptions:
 
     @property
     def weights(self) -> dict[str, float]:
-        """Weight of the advantage by each critic that the actor is trained with."""
+        """Weight in the actor's loss of the advantage by each critic."""
         if not self.use_curiosity:
             return {"critic": 1.0}
         task = 0.0 if self.explore_only else 1.0
@@ -303,8 +303,8 @@ class LearningOptions:
     def learning_rate_options(self) -> dict[str, str]:
         """Name of the option with the learning rate of each optimizer.
 
-        LaProp: "all" steps world model, actor and critic; what exploration adds has an optimizer of
-        its own, so that a run may begin with it and go on without.
+        With LaProp, "all" steps world model, actor and critic. The networks of exploration have a
+        separate optimizer, so that a run can start with exploration and continue without it.
         """
         curious = self.exploration.use_curiosity
         if self.optimizer_type == "laprop":
@@ -389,9 +389,9 @@ class ReplayBufferOptions:
     )
     sampling: ReplaySampling = option(
         "uniform",
-        "How sequences are drawn. uniform: all are equally likely. curious: rather those that were "
-        "seldom trained on or have a high model loss (Curious Replay). recent: rather new ones. "
-        "Fractions, such as {'uniform': 0.5, 'curious': 0.5}, sum to 1.",
+        "How sequences are drawn. uniform: all are equally likely. curious: those that were seldom "
+        "trained on or have a high model loss are more likely (Curious Replay). recent: new ones "
+        "are more likely. Fractions, such as {'uniform': 0.5, 'curious': 0.5}, sum to 1.",
     )
     storage: Literal["memory", "disk"] = option(
         "memory", "Where images and latents are stored: memory, or files on disk.", common=True

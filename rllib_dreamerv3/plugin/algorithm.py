@@ -89,7 +89,7 @@ class DreamerV3(CheckpointedAlgorithm):
                 a GPU and there is none.
             ConfigError: If no environment is set, or replay needs more memory or disk than there
                 is.
-            DataError: If recorded data cannot be read, does not fit, or has no sequence.
+            DataError: If recorded data cannot be read, does not fit, or has no complete sequence.
             EnvironmentFailedError: If no env runner can be created.
             LearnerFailedError: If a learner process cannot be started.
         """
@@ -369,13 +369,13 @@ class DreamerV3(CheckpointedAlgorithm):
                 break
 
     def _sampling_beside(self) -> AbstractContextManager[None]:
-        """Return a context for an update, in which a concurrent sampler goes on."""
+        """Return a context in which a concurrent sampler continues during an update."""
         if self._pretraining.left:
             return nullcontext()
         return self.sampler.while_busy(self._next_request())
 
     def _update(self) -> tuple[Columns, Columns]:
-        """Sample a batch, update the networks with it, and give the outcome back to replay.
+        """Sample a batch, update the networks with it, and write the results back to replay.
 
         Returns:
             The batch as record columns ``[B, K+T, ...]``, and the columns ``[B, T, ...]`` that the

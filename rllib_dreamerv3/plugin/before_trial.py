@@ -13,7 +13,7 @@ from rllib_dreamerv3.spaces.codecs import make_codecs
 
 
 def check_before_trial(config: DreamerV3Config, directory: Path | None) -> None:
-    """Check what follows from the spaces of the environment, or of recorded data without one.
+    """Check the spaces of the environment, or of recorded data without one, and replay's size.
 
     The trial makes the same checks, but only after its processes have started. Environment and
     replay must be on this machine.
@@ -25,7 +25,7 @@ def check_before_trial(config: DreamerV3Config, directory: Path | None) -> None:
 
     Raises:
         ConfigError: If replay does not fit, or a space differs from that in the config.
-        EnvironmentDataError: If the result is not an environment with spaces.
+        EnvironmentDataError: If the created object is not an environment with spaces.
         EnvironmentFailedError: If the environment cannot be created.
         SpaceError: If a space is not supported.
     """
@@ -54,7 +54,7 @@ def check_before_trial(config: DreamerV3Config, directory: Path | None) -> None:
 
 
 def _spaces_of_env(config: DreamerV3Config) -> tuple[gym.Space, gym.Space]:
-    """Create one environment, and close it."""
+    """Create one environment, close it, and return its spaces."""
     one = config.copy(copy_frozen=False)
     one.render_env = False
     if gym.VectorizeMode(one.gym_env_vectorize_mode) != gym.VectorizeMode.VECTOR_ENTRY_POINT:

@@ -66,8 +66,8 @@ class CheckpointedAlgorithm(Algorithm):
         replay_buffer: The sampled records.
         sampler: Collects records from env runners.
         trial: Location of the trial's results.
-        started_trained: Whether the run started with trained networks and an empty replay, which is
-            then filled with the actions of the policy.
+        started_trained: Whether the run started with trained networks and an empty replay. The
+            policy then fills replay, instead of random actions.
         generation: Number of restores, and of saves with ``exact_resume``. Environments and actions
             are seeded with it.
     """
@@ -237,16 +237,17 @@ class CheckpointedAlgorithm(Algorithm):
         self._resend_weights()
 
     def start_from(self, path: Any, parts: Collection[str] = ()) -> None:
-        """Restore a checkpoint, or only networks: some, or all if there is no more to trust.
+        """Restore a checkpoint, or take only networks from it.
 
-        A shared policy (``rllib pretrained pack``) has no more; of one from the hub no more is
-        read. Optimizers, normalisers, counters and replay then start as in a new run, and nothing
-        is unpickled.
+        Only networks are taken if ``parts`` is given, from a shared policy (``rllib pretrained
+        pack``), which has nothing else to restore, and from a name, whose other files are not
+        trusted. Optimizers, normalisers, counters and replay then start as in a new run, and
+        nothing is unpickled.
 
         Args:
             path: As for :meth:`restore_from_path`; or ``pretrained:NAME`` or ``hf://owner/name``.
-            parts: Names of networks to take as far as their shapes fit; what does not fit keeps its
-                initial values, which is logged. Empty for all.
+            parts: Names of networks to take as far as their shapes fit. Parameters that do not fit
+                keep their initial values and are logged. Empty for all networks.
 
         Raises:
             CheckpointError: As for :meth:`restore_from_path`.

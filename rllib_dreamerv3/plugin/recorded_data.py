@@ -25,17 +25,17 @@ def fill_replay(
     actions: ActionCodec,
     specs: Specs,
 ) -> None:
-    """Add the episodes of ``input_`` to replay; beyond its capacity the last ones are kept.
+    """Add the episodes of ``input_`` to replay, which keeps the last ones that fit.
 
     Args:
-        config: Names the data.
+        config: A validated config; ``input_`` names the data.
         replay: The buffer to fill.
         observations: Codec of the observations.
         actions: Codec of the actions.
         specs: Columns of records.
 
     Raises:
-        DataError: If the data cannot be read, does not fit, or has no sequence.
+        DataError: If the data cannot be read, does not fit, or has no complete sequence.
     """
     chunks = chunks_of(
         map(open_dataset, config.recorded_data),
@@ -46,7 +46,7 @@ def fill_replay(
     )
     env_steps, returns = 0, list[float]()
     for chunk in chunks:
-        # They are not new: the online queue would serve all of them once.
+        # These records are not new, and the online queue would serve all of them once.
         replay.add(clip_rewards(chunk, config.clip_rewards), queue=False)
         env_steps += chunk.env_steps()
         returns += [episode.ret for episode in chunk.ended]

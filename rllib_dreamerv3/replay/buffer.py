@@ -194,7 +194,7 @@ class ReplayBuffer:
         return SampledSequences(columns, windows)
 
     def write_back(self, windows: Sequence[Window], columns: Columns) -> None:
-        """Take back what an update computed for the training records of sampled sequences.
+        """Store what an update computed for the training records of sampled sequences.
 
         Sequences are written in order: where they overlap, the last one wins. Records evicted since
         they were sampled are skipped. Source: 2025 code, which writes one update late.

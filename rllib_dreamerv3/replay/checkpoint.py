@@ -2,7 +2,7 @@
 
 Each column file is an array ``[num_records, ...]`` with the records of all chunks, in the order
 in which the chunks began; the index has the segment of each chunk, and the sequences in the online
-queue. What selectors keep about records are arrays ``[num_records]`` in files of their own. There
+queue. The state of the selectors is stored as arrays ``[num_records]`` in separate files. There
 is no pickle. A buffer with another sequence length can load the records.
 """
 
@@ -38,7 +38,7 @@ FORMAT_VERSION = 2
 def save(buffer: ReplayBuffer, directory: str | Path) -> None:
     """Write all records of a buffer, its online queue, selectors, counters and random generator.
 
-    Replace an older checkpoint atomically, and needs hardly any memory.
+    Replace an older checkpoint atomically, and use hardly any memory.
 
     Args:
         buffer: The buffer to save; not changed.
@@ -65,7 +65,7 @@ def load(buffer: ReplayBuffer, directory: str | Path) -> None:
     have the same length, both or neither have an online queue, both have the same selectors, and
     the capacity suffices (with selectors other than "uniform": is the same); otherwise the newest
     records are kept. A stream continues its segment if its next records start exactly at the saved
-    end. A queue of sequences of another length is emptied. What selectors kept about sequences of
+    end. A queue of sequences of another length is emptied. The selectors' state for sequences of
     another length is dropped: all count as new.
 
     Args:
@@ -120,7 +120,7 @@ def _open(buffer: ReplayBuffer, source: Path) -> tuple["Index", Columns]:
 
 
 def _open_selector_state(buffer: ReplayBuffer, index: "Index", source: Path) -> Columns:
-    """Read what the buffer's selector kept; nothing if it kept nothing about such sequences."""
+    """Read the selector's state; empty if it belongs to sequences of another length."""
     specs = buffer.selector.specs
     if index.selector_sequence_length != buffer.sequence_length:
         return {}
@@ -158,8 +158,8 @@ class Index:
         lifetime: The counters of `ReplayBuffer.lifetime`.
         rewards: The least and the greatest so far, as `RewardRange` takes them.
         rng: State of the bit generator.
-        selector_columns: Names of the columns that the selectors kept.
-        selector_sequence_length: Records of the sequences that they kept them for.
+        selector_columns: Names of the columns with the selectors' state.
+        selector_sequence_length: Records of the sequences that this state belongs to.
     """
 
     specs: Specs
@@ -252,7 +252,7 @@ def read_index(source: Path) -> Index:
 
 def _parse(raw: dict[str, Any]) -> Index:
     """Convert JSON to an index; any error means that the file is damaged."""
-    # Older checkpoints lack it: their selector, "uniform", keeps nothing.
+    # Older checkpoints lack it: their selector, "uniform", has no state.
     selectors = raw.get("selectors", {"row_length": 0, "columns": []})
     index = Index(
         specs={

@@ -21,7 +21,7 @@ NEW_PRIORITY = 1e5
 
 # Weights are multiples of this many parts of a priority of 1, so that their sums are exact.
 PARTS = 2**16
-# Of more visits nothing is left: c * beta^255 is 3e-36.
+# More visits make no difference: c * beta^255 is 3e-36.
 MAX_VISITS = 255
 
 # Arrays grow by this factor.
@@ -32,7 +32,7 @@ class Selector(Protocol):
     """One way of choosing among the stored sequences.
 
     Attributes:
-        specs: Column name -> dtype and shape of what is kept about each start position.
+        specs: Column name -> dtype and shape of the state of each start position.
     """
 
     specs: Specs
@@ -57,7 +57,7 @@ class Selector(Protocol):
         """
 
     def update(self, windows: Sequence[Window], losses: npt.NDArray[np.float32]) -> None:
-        """Take note of an update of the networks.
+        """Use the losses of an update of the networks.
 
         Args:
             windows: Positions of the B sequences that were trained on.
@@ -65,7 +65,7 @@ class Selector(Protocol):
         """
 
     def state(self, addresses: IntArray) -> Columns:
-        """Return what is kept about records.
+        """Return the state of each record.
 
         Args:
             addresses: Of all stored records, ascending, see `Storage.addresses`.
@@ -75,7 +75,7 @@ class Selector(Protocol):
         """
 
     def restore(self, addresses: IntArray, state: Columns) -> None:
-        """Replace everything that is kept, after storage was restored.
+        """Replace the state, after storage was restored.
 
         Args:
             addresses: Of the saved records, in their order; -1 for those no longer stored.
@@ -102,11 +102,11 @@ class Uniform:
         """Do nothing: updates have no influence."""
 
     def state(self, addresses: IntArray) -> Columns:
-        """Return nothing."""
+        """Return an empty state."""
         return {}
 
     def restore(self, addresses: IntArray, state: Columns) -> None:
-        """Do nothing: nothing is kept."""
+        """Do nothing: there is no state."""
 
 
 class Curious:
@@ -165,14 +165,14 @@ class Curious:
         return {"weight": self._tree.weights[items], "visits": self._visits[items]}
 
     def restore(self, addresses: IntArray, state: Columns) -> None:
-        """Take over saved weights and visits; the highest priority where there is none."""
+        """Restore weights and visits; give sequences without them the highest priority."""
         self._clear(self._storage.oldest_address)
         for segment in self._storage.segments:
             self.extend(segment, len(segment))
         if self.specs.keys() <= state.keys() and addresses.max(initial=-1) >= 0:
             self._make_room(int(addresses.max()) + 1)
             items = np.maximum(addresses - self._first, 0)
-            # Whatever a file holds, only sequences that are there can be drawn.
+            # Only stored sequences may be drawn, even if the file is wrong.
             known = (addresses >= 0) & (state["weight"] > 0) & (self._tree.weights[items] > 0)
             weights = np.minimum(state["weight"][known], _NEW_WEIGHT)
             self._tree.set(items[known], weights)
@@ -207,7 +207,7 @@ class Curious:
 def priorities(
     visits: npt.NDArray[np.integer], losses: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
-    """Priorities of records: c * beta^visits + (|loss| + epsilon)^alpha.
+    """Compute priorities of records: c * beta^visits + (|loss| + epsilon)^alpha.
 
     Source: Curious Replay, arXiv 2306.15934.
 
@@ -279,7 +279,7 @@ class Recent:
         return {"arrival": arrival}
 
     def restore(self, addresses: IntArray, state: Columns) -> None:
-        """Take over a saved order; without one, that of the addresses."""
+        """Restore a saved order; without one, use the order of the addresses."""
         every = [self._starts.addresses(segment) for segment in self._storage.segments]
         is_start = np.isin(addresses, np.concatenate([addresses[:0], *every]))
         arrival = state.get("arrival", addresses)[is_start]
@@ -295,7 +295,7 @@ class Recent:
             self._oldest = oldest
 
     def _sums_of_weights(self) -> npt.NDArray[np.float64]:
-        """Cumulative weights of the ages from 0 to that of the oldest sequence."""
+        """Return cumulative weights of the ages from 0 to that of the oldest sequence."""
         if self._count > len(self._upto):
             self._upto = np.cumsum(1.0 / np.arange(1, int(_GROWTH * self._count) + 1))
         return self._upto[: self._count]
@@ -321,21 +321,21 @@ class Mixture:
         return [window for windows in drawn for window in windows]
 
     def extend(self, segment: Segment, num_new: int) -> None:
-        """Pass new records on."""
+        """Pass new records to all selectors."""
         for selector in self._selectors:
             selector.extend(segment, num_new)
 
     def update(self, windows: Sequence[Window], losses: npt.NDArray[np.float32]) -> None:
-        """Pass the update on."""
+        """Pass the update to all selectors."""
         for selector in self._selectors:
             selector.update(windows, losses)
 
     def state(self, addresses: IntArray) -> Columns:
-        """Return what the selectors keep; their names differ."""
+        """Return the states of all selectors; their column names differ."""
         return {k: v for x in self._selectors for k, v in x.state(addresses).items()}
 
     def restore(self, addresses: IntArray, state: Columns) -> None:
-        """Let each selector take over its part."""
+        """Restore the state of each selector."""
         for selector in self._selectors:
             selector.restore(addresses, {k: v for k, v in state.items() if k in selector.specs})
 

@@ -19,7 +19,7 @@ class Pretraining:
         """Start with nothing due.
 
         Args:
-            updates: Their number; infinite if sampling never begins.
+            updates: Number of updates; infinite if sampling never begins.
         """
         self._updates = updates
         self.done = 0
@@ -34,7 +34,7 @@ class Pretraining:
         return int(min(_TOGETHER, self.left))
 
     def count_update(self) -> None:
-        """Count an update, if it is one of these."""
+        """Count an update, unless all have been done."""
         self.done += self.left > 0
 
 

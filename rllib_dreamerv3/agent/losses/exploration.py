@@ -6,8 +6,8 @@ K models p_k predict the next stochastic latent from the state and the action, a
     loss      sum_k mean_t || p_k(h_t, z_t, a_t) - z_{t+1} ||^2          on replayed records
     reward    r_{i+1} = mean_d std_k p_k(h_i, z_i, a_i)_d               in imagination
 
-d runs over the S * C numbers of a flat z. What is random but known has the same mean for all
-models, hence no reward; the reward vanishes as the models learn.
+d runs over the S * C numbers of a flat z. Known randomness has the same mean for all models,
+hence no reward; the reward vanishes as the models learn.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _LEAST_VARIANCE = float(np.finfo(np.float32).tiny)
 def ensemble_loss(
     predictions: Sequence[tf.Tensor], z: tf.Tensor, same_episode: tf.Tensor
 ) -> tf.Tensor:
-    """Squared errors of all models, added up.
+    """Compute the sum of the squared errors of all models.
 
     Args:
         predictions: Of each model, float32 ``[N, S * C]``.
@@ -39,7 +39,7 @@ def ensemble_loss(
 
 
 def disagreement(predictions: Sequence[tf.Tensor]) -> tf.Tensor:
-    """Intrinsic reward: mean over latent dimensions of the models' standard deviation.
+    """Compute the intrinsic reward: mean over latent dimensions of the standard deviation.
 
     Args:
         predictions: Of each model, float32 ``[N, S * C]``.

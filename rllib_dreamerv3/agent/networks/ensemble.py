@@ -1,7 +1,7 @@
-"""One-step models whose disagreement tells what is new (Plan2Explore, arXiv 2005.05960).
+"""One-step models whose disagreement rewards exploration (Plan2Explore, arXiv 2005.05960).
 
 Each predicts the next z from h, z and the action. All are trained on the same records, from
-different initial weights: they agree where there were records enough, and disagree elsewhere.
+different initial weights: they agree where there were enough records, and disagree elsewhere.
 """
 
 import tensorflow as tf
@@ -29,8 +29,8 @@ class OneStepModel(tf.Module):
         )
 
     def __call__(self, state: State, action: tf.Tensor) -> tf.Tensor:
-        """Mean of the next flat z, float32 ``[N, S * C]``, not restricted to [0, 1]."""
-        # Larger actions are the same for the sequence model.
+        """Predict the mean of the next flat z, float32 ``[N, S * C]``, not restricted to [0, 1]."""
+        # As for the sequence model, which does not distinguish larger actions.
         return self.output(self.mlp(state, scale_action(action)))
 
 
@@ -43,16 +43,16 @@ class Ensemble(tf.Module):
         self.members = [OneStepModel(settings, actions, rng) for _ in range(settings.ensemble)]
 
     def __call__(self, state: State, action: tf.Tensor) -> list[tf.Tensor]:
-        """The prediction ``[N, S * C]`` of each model for N states and actions ``[N, A]``."""
+        """Return each model's prediction ``[N, S * C]`` for N states and actions ``[N, A]``."""
         return [member(state, action) for member in self.members]
 
 
 class Curiosity(tf.Module):
-    """What exploration adds to the networks.
+    """The networks that exploration adds.
 
     Attributes:
         ensemble: The one-step models.
-        critic: Learns the returns of their disagreement.
+        critic: Predicts the returns of their disagreement.
         slow_critic: Exponential moving average of this critic.
     """
 

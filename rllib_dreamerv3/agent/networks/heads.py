@@ -35,7 +35,7 @@ class TwoHotHead(tf.Module):
 
 
 def make_critics(settings: ModelSettings, rng: Rng) -> tuple[TwoHotHead, TwoHotHead]:
-    """A critic and its slow critic, which starts as a copy."""
+    """Create a critic and its slow critic, which starts as a copy."""
     fast, slow = (TwoHotHead(settings, settings.critic_layers, rng) for _ in range(2))
     for copy, variable in zip(slow.variables, fast.variables, strict=True):
         copy.assign(variable)

@@ -104,7 +104,7 @@ class DreamerModel(tf.Module):
         return self.acting.policy
 
     def trained_parts(self) -> dict[str, tf.Module]:
-        """The parts that have losses, or shares of losses, of their own, in a fixed order."""
+        """Return the trained parts by name, in a fixed order."""
         main = {"world_model": self.world_model, "actor": self.actor, "critic": self.critic}
         return main | self._curiosity_parts()
 

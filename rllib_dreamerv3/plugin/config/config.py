@@ -423,7 +423,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @property
     def updates_before_sampling(self) -> float:
-        """Updates from recorded data; infinite if nothing is sampled."""
+        """Number of updates from recorded data before sampling; infinite if it never begins."""
         return math.inf if self.never_samples else self.pretrain_updates or 0
 
     @property

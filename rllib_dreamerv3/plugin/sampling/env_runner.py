@@ -99,7 +99,7 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
     def make_env(self) -> None:
         """Create the vector environment; raise as :func:`make_environments`.
 
-        There is none if the config has none, for training from recorded data.
+        Create none if the config has no environment, as for training from recorded data alone.
         """
         if self.config.env is None:
             single = (self.config.observation_space, self.config.action_space)
