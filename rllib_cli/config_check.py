@@ -68,7 +68,7 @@ def check_environment_name(config: Mapping[str, Any]) -> None:
     from rllib_dreamerv3.envs.named_class import require_module
     from rllib_dreamerv3.envs.registry import check_environment, is_benchmark
 
-    env, env_config = config["env"], config.get("env_config", {})
+    env, env_config = config.get("env"), config.get("env_config", {})
     if not isinstance(env, str) or _is_searched(env_config):
         return
     try:

@@ -302,7 +302,7 @@ def _note_conversions(space: gym.Space, observation: Any, findings: Findings) ->
         dtype = getattr(value, "dtype", part.dtype)
         if not np.can_cast(dtype, part.dtype):
             note = (
-                f"{place('observation', path).capitalize()} has the dtype {dtype}, and its space "
+                f"{place('observation', path, begins=True)} has the dtype {dtype}, and its space "
                 f"declares {part.dtype}: training converts it. Convert it with "
                 f".astype(np.{part.dtype}), or declare its dtype."
             )

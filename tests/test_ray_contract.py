@@ -23,6 +23,7 @@ OVERRIDDEN = {
     },
     "DreamerV3Config": {
         "_model_config_auto_includes",
+        "_validate_offline_settings",
         "_validate_to_be_deprecated_settings",
     },
     "DreamerV3Learner": {

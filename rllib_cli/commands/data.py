@@ -1,6 +1,6 @@
 """``rllib data``: summarises recorded data, checks it, and converts it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -71,7 +71,8 @@ def show_data(
         spaces = _spaces_of_env(env, env_config) if env else dataset.spaces
         display.set_phase("reading episodes")
         summary = _Summary()
-        episodes = summary.counting(dataset.episodes(skip_damaged=skip_damaged), spaces)
+        report = display.print if skip_damaged else None
+        episodes = summary.counting(dataset.episodes(skip_damaged=skip_damaged), spaces, report)
         written = None
         if minari_id:
             if spaces is None:
@@ -125,16 +126,33 @@ class _Summary:
     parts: int = 0
 
     def counting(
-        self, episodes: "Iterable[Episode]", spaces: "Spaces | None"
+        self,
+        episodes: "Iterable[Episode]",
+        spaces: "Spaces | None",
+        report: Callable[[str], None] | None,
     ) -> "Iterator[Episode]":
-        """Count the episodes and yield them; check each first if the spaces are known."""
+        """Count the episodes and yield them; check each first if the spaces are known.
+
+        Args:
+            episodes: The episodes.
+            spaces: Spaces that they must fit; None if these are unknown.
+            report: Called with a message about each episode that does not fit, which is left out;
+                None to raise DataError instead.
+        """
         from rllib_dreamerv3.data.episode import records_of
+        from rllib_dreamerv3.errors import DataError
         from rllib_dreamerv3.spaces.codecs import make_codecs
 
         codecs = make_codecs(*spaces) if spaces is not None else None
         for episode in episodes:
-            if codecs is not None:
-                records_of(episode, *codecs)
+            try:
+                if codecs is not None:
+                    records_of(episode, *codecs)
+            except DataError as error:
+                if report is None:
+                    raise
+                report(f"Skipped: {error}")
+                continue
             self.steps += len(episode)
             if episode.ended and episode.from_reset:
                 self.returns.append(float(episode.rewards.sum()))

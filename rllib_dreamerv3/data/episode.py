@@ -77,8 +77,8 @@ def records_of(episode: Episode, observations: ObservationCodec, actions: Action
     observed, chosen = episode.observations, episode.actions
     if isinstance(observed, dict) and not isinstance(observations.space, spaces.Dict):
         observed = next(iter(observed.values())) if len(observed) == 1 else observed
-    if isinstance(actions.space, spaces.Discrete) and np.ndim(chosen) == 2:
-        chosen = np.argmax(chosen, axis=-1) + actions.space.start
+    if isinstance(actions.space, spaces.Discrete):
+        chosen = _classes(chosen, actions.space, steps)
     observed = _fitting(observations.space, observed, steps + 1, "observation", episode.source)
     chosen = _fitting(actions.space, chosen, steps, "action", episode.source)
     _check_observations(observed, observations, episode.source)
@@ -170,6 +170,14 @@ def _fitting(space: gym.Space, value: Batch, n: int, what: str, source: str) -> 
     return unflatten(space, iter(found))
 
 
+def _classes(value: Batch, space: spaces.Discrete, steps: int) -> Batch:
+    """Return one-hot actions ``[N, n]``, or ``[N, 1]``, as ``[N]``; anything else as it is."""
+    shape = np.shape(value)
+    if shape == (steps, 1):
+        return np.reshape(value, steps)
+    return np.argmax(value, axis=-1) + space.start if shape == (steps, space.n) else value
+
+
 def _at(space: gym.Space, value: Any, path: tuple[Any, ...], what: str, source: str) -> Any:
     """Return the part of a nested value at a path; raise DataError if it is missing."""
     for depth, key in enumerate(path):
@@ -182,7 +190,8 @@ def _at(space: gym.Space, value: Any, path: tuple[Any, ...], what: str, source: 
         try:
             value = value[key]
         except (KeyError, IndexError, TypeError):
-            keys = list(value) if isinstance(value, dict) else range(len(value))
+            keys = list(value) if isinstance(value, dict | tuple | list) else []
+            keys = keys if isinstance(value, dict) else list(range(len(keys)))
             raise DataError(
                 f"{source}: {place(what, path[: depth + 1])} is missing. It has "
                 f"{', '.join(map(repr, keys)) or 'nothing'}."

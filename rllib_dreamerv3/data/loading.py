@@ -91,12 +91,11 @@ def _check_spaces(dataset: Dataset, observation: gym.Space, action: gym.Space) -
             if found is None:
                 known = ", ".join("/".join(map(str, one)) or "(no keys)" for one in there)
                 raise DataError(
-                    f"{place(what, path).capitalize()} is not in {dataset.place}, which has "
-                    f"{known}."
+                    f"{place(what, path, begins=True)} is not in {dataset.place}, which has {known}."
                 )
             if _kind(found) != _kind(part):
                 raise DataError(
-                    f"{place(what, path).capitalize()} is {part} in the environment, but {found} "
+                    f"{place(what, path, begins=True)} is {part} in the environment, but {found} "
                     f"in {dataset.place}."
                 )
 

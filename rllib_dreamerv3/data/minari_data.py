@@ -1,9 +1,11 @@
 """Minari datasets (https://minari.farama.org), read and written with the package ``minari``."""
 
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 
 from rllib_dreamerv3.data.dataset import Dataset
@@ -110,14 +112,14 @@ def write_minari(
     if name in minari.list_local_datasets():
         raise DataError(f"There is a Minari dataset {name!r} already. Choose another id.")
     dataset, numbers = None, [0, 0]
-    for batch in _batches(filter(lambda x: x.ended and x.from_reset, episodes)):
-        buffers = [_buffer_of(x, numbers[0] + i) for i, x in enumerate(batch)]
-        try:
+    try:
+        for batch in _batches(filter(lambda x: x.ended and x.from_reset, episodes)):
+            buffers = [_buffer_of(x, numbers[0] + i) for i, x in enumerate(batch)]
             if dataset is None:
                 dataset = minari.create_dataset_from_buffers(
                     name,
                     buffers,
-                    env=env,
+                    env=env if env in gym.registry else None,
                     observation_space=spaces.observation,
                     action_space=spaces.action,
                     algorithm_name="DreamerV3 (rllib_dreamerv3)",
@@ -126,12 +128,16 @@ def write_minari(
                 )
             else:
                 dataset.update_dataset_from_buffer(buffers)
-        except Exception as error:
-            raise DataError(
-                f"The Minari dataset {name!r} cannot be written: {describe(error)}"
-            ) from error
-        numbers[0] += len(batch)
-        numbers[1] += sum(map(len, batch))
+            numbers[0] += len(batch)
+            numbers[1] += sum(map(len, batch))
+    except Exception as error:
+        # Part of a dataset would look like a complete one.
+        shutil.rmtree(minari.storage.get_dataset_path(name), ignore_errors=True)
+        if isinstance(error, DataError):
+            raise
+        raise DataError(
+            f"The Minari dataset {name!r} cannot be written: {describe(error)}"
+        ) from error
     if dataset is None:
         raise DataError("There is no complete episode to write.")
     return numbers[0], numbers[1]

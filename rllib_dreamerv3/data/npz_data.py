@@ -56,6 +56,8 @@ def _columns(path: Path) -> Columns:
         require_regular(path)
         with np.load(path, allow_pickle=False) as file:
             columns = {name: file[name] for name in file.files}
+        columns |= {name: columns[name].astype(bool) for name in _FLAGS if name in columns}
+        _observations(columns)  # Nested keys may contradict each other.
     except Exception as error:  # Whatever NumPy's and zipfile's parsers raise.
         raise DataError(f"{path} is damaged: {describe(error)}") from error
     missing = [name for name in (REWARD, ACTION, *_FLAGS) if name not in columns]
@@ -64,7 +66,7 @@ def _columns(path: Path) -> Columns:
     lengths = {name: len(x) if x.ndim else 0 for name, x in columns.items()}
     if len(set(lengths.values())) > 1:
         raise DataError(f"{path} has columns of different lengths: {lengths}.")
-    return columns | {name: columns[name].astype(bool) for name in _FLAGS}
+    return columns
 
 
 def _observations(columns: Columns) -> Batch:

@@ -70,11 +70,14 @@ class RllibEpisodes(Dataset):
                 before = []
             pieces = [*before, piece]
             if piece.ended:
-                yield _joined(pieces)
+                with _damage_named(Path(part), f"row {row}"):
+                    joined = _joined(pieces)
+                yield joined
             else:
                 running[name] = pieces
         for pieces in running.values():
-            joined = _joined(pieces)
+            with _damage_named(Path(part)):
+                joined = _joined(pieces)
             if len(joined):
                 yield joined
 

@@ -142,6 +142,8 @@ class DreamerV3(CheckpointedAlgorithm):
         if self.config.start_checkpoint is not None:
             self.start_from(self.config.start_checkpoint, self.config.parts_to_start_with)
         if self.config.recorded_data:
+            # A checkpoint to start from may have counted updates of its own.
+            self._pretraining.done = 0
             fill_replay(self.config, self.replay_buffer, *self._codecs(), specs)
         if self.config.output:
             self._recorder = make_recorder(self.config, *self._codecs())

@@ -27,7 +27,7 @@ class Pretraining:
     @property
     def left(self) -> float:
         """Updates that have not been done; sampling begins when there are none."""
-        return self._updates - self.done
+        return max(0, self._updates - self.done)
 
     def due(self) -> int:
         """Return the number of updates to do now."""

@@ -32,9 +32,16 @@ def _plain(key: Any) -> Any:
     return int(key) if isinstance(key, Integral) else key
 
 
-def place(what: str, path: tuple[Any, ...]) -> str:
-    """Name a part of a space for errors, e.g. ``the action at 'arm/0'``."""
-    return f"the {what} at {'/'.join(map(str, path))!r}" if path else f"the {what}"
+def place(what: str, path: tuple[Any, ...], *, begins: bool = False) -> str:
+    """Name a part of a space for errors, e.g. ``the action at 'arm/0'``.
+
+    Args:
+        what: What the space is called.
+        path: Keys and positions of the part.
+        begins: Whether the name begins a sentence.
+    """
+    article = "The" if begins else "the"
+    return f"{article} {what} at {'/'.join(map(str, path))!r}" if path else f"{article} {what}"
 
 
 def leaves(space: gym.Space, what: str) -> list[tuple[str, gym.Space]]:

@@ -225,8 +225,9 @@ def test_wrong_experiments_are_refused_before_ray_starts(options, message, monke
 
 
 def test_verbose_adds_the_traceback():
-    # Only RLlib finds it.
-    arguments = ["train", "--algo", "DreamerV3", "--env", "X"]
+    # Only the complete config shows it.
+    options = '{"batch_size_B": 16, "num_learners": 3}'
+    arguments = ["train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--config", options]
     assert "Traceback" not in call(*arguments).output
     assert "Traceback (most recent call last)" in call(*arguments, "-v").output
 

@@ -87,6 +87,15 @@ def test_a_dict_of_one_array_and_one_hot_actions_are_taken_for_plain_spaces():
         np.testing.assert_array_equal(records_of(same, *codecs)[name], column)
 
 
+def test_discrete_actions_in_a_column_are_classes_not_one_hot():
+    given = episode(NUMBERS)
+    column = episode(NUMBERS, actions=given.actions[:, None])
+    codecs = make_codecs(*NUMBERS)
+    np.testing.assert_array_equal(
+        records_of(column, *codecs)["action"], records_of(given, *codecs)["action"]
+    )
+
+
 def with_value(array, value):
     changed = np.asarray(array, np.float64).copy()
     changed[1] = value
@@ -112,6 +121,12 @@ WRONG = {
         NUMBERS,
         {"actions": np.array([2, 9, 2, 2, 2])},
         "value 9 in step 1",
+    ),
+    "neither one-hot nor classes": (NUMBERS, {"actions": np.zeros((5, 3))}, r"shape \[5, 3\]"),
+    "a number where a tuple is": (
+        NESTED,
+        {"observations": {"camera": np.zeros((6, 64, 64, 3), np.uint8), "arm": 3}},
+        "observation at 'arm/0' is missing",
     ),
     "half an action": (NUMBERS, {"actions": np.array([2, 2.5, 2, 2, 2])}, "value 2.5 in step 1"),
     "not a dict": (NESTED, {"observations": np.zeros((6, 3))}, "ndarray, but the space is a Dict"),

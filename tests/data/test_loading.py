@@ -85,7 +85,7 @@ def changed(space, **parts):
     [
         (
             Spaces(spaces.Dict(camera=NESTED.observation["camera"]), NESTED.action),
-            "observation at 'arm/0' is not in somewhere, which has camera",
+            "The observation at 'arm/0' is not in somewhere, which has camera",
         ),
         (
             Spaces(NESTED.observation, changed(NESTED.action, grip=spaces.Discrete(3))),

@@ -75,6 +75,19 @@ def test_a_dataset_that_exists_is_not_changed():
     assert minari.load_dataset("made/up-v0").total_episodes == 1
 
 
+def test_an_error_leaves_no_part_of_a_dataset(monkeypatch):
+    monkeypatch.setattr("rllib_dreamerv3.data.minari_data._EPISODES", 1)
+
+    def episodes():
+        yield episode()
+        raise DataError("the second is damaged")
+
+    with pytest.raises(DataError, match="the second is damaged"):
+        write_minari("made/up-v0", episodes(), NUMBERS, "own:Environment")
+    assert not minari.list_local_datasets()
+    assert write_minari("made/up-v0", [episode()], NUMBERS, "own:Environment") == (1, 5)
+
+
 def test_without_a_complete_episode_there_is_no_dataset():
     with pytest.raises(DataError, match="no complete episode"):
         write_minari("made/up-v0", [episode(terminated=False)], NUMBERS, None)

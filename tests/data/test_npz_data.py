@@ -54,8 +54,9 @@ def test_a_file_that_begins_within_an_episode_is_a_part_of_it(tmp_path):
         (lambda x: x.pop("is_terminal"), "lacks is_terminal"),
         (lambda x: x.update(reward=x["reward"][1:]), "different lengths"),
         (lambda x: x.update(vector=np.array([{}] * 6)), "is damaged"),
+        (lambda x: x.update({"vector/0": x["vector"]}), "is damaged"),
     ],
-    ids=["a column missing", "lengths", "objects"],
+    ids=["a column missing", "lengths", "objects", "a key in a key"],
 )
 def test_damage_is_named(tmp_path, change, message):
     columns = columns_of(NUMBERS, episode())

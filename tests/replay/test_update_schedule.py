@@ -85,6 +85,10 @@ def test_pretraining_is_due_in_pieces_until_it_is_done():
     pretraining.count_update()
     assert (pretraining.done, pretraining.left, pretraining.due()) == (20, 0, 0)
     assert Pretraining(0).left == 0
+    # A run without recorded data continues one that had it.
+    later = Pretraining(0)
+    later.done = 500
+    assert (later.left, later.due()) == (0, 0)
     endless = Pretraining(math.inf)
     endless.count_update()
     assert (endless.due(), endless.left) == (8, math.inf)

@@ -72,6 +72,9 @@ def test_it_finds_what_training_would_refuse(recorded, spaces):
     assert code == 1
     assert "the observation has NaN in step 2" in output
     assert "Traceback" not in output
+    code, output = call(recorded, "--skip-damaged")
+    assert (code, "env steps      13" in output) == (0, True)
+    assert "Skipped: " in output
 
 
 def test_damaged_files_are_skipped_if_asked(recorded):

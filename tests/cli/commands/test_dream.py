@@ -172,7 +172,7 @@ def test_a_replay_without_a_column_is_reported(saved, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--context", 50], "leaves nothing to imagine of --length 50"),
+        (["--context", 50, "--length", 50], "leaves nothing to imagine of --length 50"),
         (["--out", "dream.avi"], "must end in .mp4, .gif or .png"),
         (["--out", "missing/dream.png"], "its directory does not exist"),
         (["--out", "dream.mp4"], "no images: write a picture, --out dream.png"),

@@ -10,6 +10,7 @@ from rllib_dreamerv3 import DreamerV3Config
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
+    DATA,
     ENVIRONMENT,
     EVALUATION,
     FAULT_TOLERANCE,
@@ -68,6 +69,7 @@ def test_dict_takes_rllibs_aliases_and_a_partial_replay_config():
         "capacity_bytes": None,
         "storage": "memory",
         "directory": None,
+        "sampling": "uniform",
     }
 
 
@@ -80,6 +82,7 @@ def test_dict_takes_rllibs_aliases_and_a_partial_replay_config():
         ("checkpointing", CHECKPOINTING),
         ("fault_tolerance", FAULT_TOLERANCE),
         ("environment", ENVIRONMENT),
+        ("offline_data", DATA),
     ],
 )
 def test_methods_have_the_options_of_the_table_in_signature_and_documentation(method, rows):
@@ -100,6 +103,7 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
         (config.fault_tolerance, FAULT_TOLERANCE),
         (config.environment, ENVIRONMENT),
         (config.env_runners, SAMPLING),
+        (config.offline_data, DATA),
     ):
         method(**{name: values[name] for name in rows})
     from_dict = DreamerV3Config().update_from_dict(values)
@@ -110,11 +114,12 @@ def test_every_option_is_taken_by_its_method_and_from_a_dict():
             "capacity_bytes": None,
             "storage": "memory",
             "directory": None,
+            "sampling": "uniform",
         }
     }
     groups = (
         *(TRAINING, EVALUATION, REPORTING, CHECKPOINTING, FAULT_TOLERANCE),
-        *(ENVIRONMENT, SAMPLING),
+        *(ENVIRONMENT, SAMPLING, DATA),
     )
     assert len(expected) == sum(map(len, groups))
     for config_object in (config, from_dict):
