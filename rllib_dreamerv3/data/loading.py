@@ -91,7 +91,8 @@ def _check_spaces(dataset: Dataset, observation: gym.Space, action: gym.Space) -
             if found is None:
                 known = ", ".join("/".join(map(str, one)) or "(no keys)" for one in there)
                 raise DataError(
-                    f"{place(what, path, begins=True)} is not in {dataset.place}, which has {known}."
+                    f"{place(what, path, begins=True)} is not in {dataset.place}, which has "
+                    f"{known}."
                 )
             if _kind(found) != _kind(part):
                 raise DataError(
