@@ -17,7 +17,7 @@ from plain_v2 import SIZES_V2
 from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.options.table import LearningOptions
 
-UPDATES, ROWS, LENGTH, SEED = 6, 3, 4, 7
+UPDATES, ROWS, LENGTH, SEED = 10, 3, 4, 7
 RATES = {"v1": ("world_model_lr", "actor_lr", "critic_lr"), "v2": ("lr",)}
 
 
@@ -57,7 +57,7 @@ def batch(variant, actions, seed):
     ],
     ids=["v1-dynamics", "v2-reinforce", "v1-last", "v2-last"],
 )
-def test_updates_in_a_row(variant, actions, options):
+def test_ten_updates(variant, actions, options):
     ours, plain = make(variant, actions, **options)
     begun = weights_of(ours.model)
     for update in range(UPDATES):
