@@ -106,7 +106,7 @@ def test_python_is_whole_and_its_imports_exist(page, block):
 @pytest.mark.long
 def test_the_first_run_from_training_to_the_policy(monkeypatch, tmp_path, capsys):
     text = FIRST_RUN.read_text()
-    train, *others = commands(text)
+    play, train, *others = commands(text)
     example = Path(shlex.split(train)[-1])
     # The same run, but that it is over after two results, and with a smaller model.
     (experiments,) = [yaml.safe_load((ROOT / example).read_text())]
@@ -121,7 +121,7 @@ def test_the_first_run_from_training_to_the_policy(monkeypatch, tmp_path, capsys
     assert code == 0, output
     assert len(others) >= 4
     # Later commands do not start Ray, and need no separate process.
-    for command in others:
+    for command in (play, *others):
         words = [os.path.expanduser(word) for word in shlex.split(command)]
         done = CliRunner().invoke(cli, words[1:])
         assert done.exit_code == 0, (command, done.output)
