@@ -92,6 +92,19 @@ def test_sampling_begins_after_pretraining_and_so_after_a_restore(recorded, buil
         assert one.replay_buffer.num_records > before
 
 
+def test_a_run_that_starts_from_a_pretrained_one_pretrains_again(recorded, build, tmp_path):
+    data = {"input_": str(recorded[0]), "pretrain_updates": 1}
+    first = build(tiny_config().offline_data(**data))
+    first.train()
+    first.save_to_path(tmp_path / "checkpoint")
+    config = tiny_config().checkpointing(start_checkpoint=str(tmp_path / "checkpoint"))
+    again = build(config.offline_data(**data))
+    before = again.replay_buffer.num_records
+    assert before > first.replay_buffer.num_records
+    assert again.train()[UPDATES] == 2
+    assert again.replay_buffer.num_records == before
+
+
 def test_the_end_of_capacity_keeps_the_newest(recorded, build):
     config = tiny_config(
         None,

@@ -62,7 +62,7 @@ def memory_of_1000_records(monkeypatch):
         ({"capacity": 1100}, False),
         ({"capacity_bytes": 900 * RECORD}, True),
         ({"capacity_bytes": 1100 * RECORD}, False),
-        # Takes what there is.
+        # By default the capacity is reduced to what fits.
         ({}, True),
         ({"capacity": 1000, "storage": "disk"}, True),
         ({"capacity": 1100, "storage": "disk"}, False),
