@@ -320,7 +320,10 @@ class RllibDataOptions:
         None, "Directory to which the sampled episodes are recorded, as RLlib's Parquet files."
     )
     output_max_rows_per_file: int | None = option(
-        None, "Episodes in each file. None: those of a minute, or 64 MiB.", least=1, unit="episodes"
+        None,
+        "Episodes after which a file is written. None: after a minute, or 64 MiB.",
+        least=1,
+        unit="episodes",
     )
 
 
