@@ -11,7 +11,7 @@ import gymnasium as gym
 from gymnasium.wrappers import AddRenderObservation
 
 from rllib_dreamerv3.envs.env_config import EnvOptions
-from rllib_dreamerv3.envs.mujoco_renderer import check_renderer
+from rllib_dreamerv3.envs.mujoco_renderer import check_renderer, prepare_renderer
 
 _NAMESPACE = "dm_control/"
 _NO_TASK = f"{_NAMESPACE}compatibility-env-v0"  # Shimmy's name for tasks made elsewhere
@@ -66,6 +66,7 @@ class ActionRepeat(gym.Wrapper):
 
 
 def _register_with_gymnasium() -> None:
+    prepare_renderer()  # Before importing dm_control
     import shimmy
 
     gym.register_envs(shimmy)

@@ -1,30 +1,48 @@
 """Enables MuJoCo to render without a display, and in one process with TensorFlow.
 
-RLlib imports dm_control if it is installed, and dm_control selects its renderer at import. If it is
-installed, importing this module before RLlib does two things:
+``prepare_renderer`` must be called before dm_control is imported. RLlib imports dm_control if it is
+installed, so it must be called before RLlib is imported, too. It does three things:
 
-1. dm_control reads the environment variable ``MUJOCO_GL``. Its default, GLFW, needs a display,
-   which servers and containers do not have. Unless the user has set the variable, this selects EGL
-   or OSMesa, whichever is installed.
-2. Without a GPU both use Mesa's software driver, which contains its own LLVM, as TensorFlow does.
-   Loaded by dm_control, the driver is linked with some of TensorFlow's functions, and the first
-   image causes a segmentation fault (TensorFlow 2.21, Mesa 22.3). Loaded here, with RTLD_DEEPBIND,
-   it is linked with its own functions, and dm_control uses the loaded driver.
+1. It imports TensorFlow. Without a GPU EGL and OSMesa use Mesa's software driver, which contains its
+   own LLVM, as TensorFlow does. If dm_control loads the driver first, importing TensorFlow causes a
+   segmentation fault (TensorFlow 2.21, Mesa 22.3).
+2. It sets ``MUJOCO_GL``, which dm_control reads at import. Its default, GLFW, needs a display, which
+   servers and containers do not have. Unless the user has set the variable, this selects EGL or
+   OSMesa, whichever is installed.
+3. It loads the driver with RTLD_DEEPBIND, so that it is linked with its own functions; dm_control
+   then uses the loaded driver. Loaded by dm_control, it is linked with some of TensorFlow's
+   functions, and the first image causes a segmentation fault.
 
-If RLlib was imported first, it is too late for both: images are rejected, and with ``MUJOCO_GL``
-set to egl or osmesa the process may crash when it ends.
+If dm_control was imported first, it is too late: images are rejected, and with ``MUJOCO_GL`` set to
+egl or osmesa the process may crash when it imports TensorFlow or ends.
 """
 
 import ctypes
 import os
 import sys
 from ctypes.util import find_library
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.startup.tensorflow_setup import prepare_tensorflow
 
-_TOO_LATE = "dm_control" in sys.modules
+
+@cache
+def prepare_renderer() -> bool:
+    """Prepare rendering, once per process; does nothing if dm_control is not installed.
+
+    Returns:
+        False if dm_control was imported before.
+    """
+    if "dm_control" in sys.modules:
+        return False
+    if find_spec("dm_control"):
+        prepare_tensorflow()
+        _choose()
+        _load_mesa()
+    return True
 
 
 def _choose() -> None:
@@ -58,7 +76,7 @@ def check_renderer() -> None:
     """
     cannot = "MuJoCo cannot render images"
     display = bool(os.environ.keys() & {"DISPLAY", "WAYLAND_DISPLAY"})
-    if _TOO_LATE and not display:
+    if not prepare_renderer() and not display:
         raise ConfigError(
             f"{cannot}: ray.rllib was imported before this package could prepare EGL or OSMesa. "
             "Put `from rllib_dreamerv3 import DreamerV3` before `import ray.rllib`."
@@ -68,8 +86,3 @@ def check_renderer() -> None:
             f"{cannot}: there is no display, and neither EGL nor OSMesa is installed. "
             "Debian: apt-get install libegl1 libgl1, or apt-get install libosmesa6"
         )
-
-
-if find_spec("dm_control") and not _TOO_LATE:
-    _choose()
-    _load_mesa()

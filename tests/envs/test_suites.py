@@ -13,6 +13,7 @@ from rllib_dreamerv3.envs.bsuite import BSuiteOptions, bsuite_ids, make_bsuite
 from rllib_dreamerv3.envs.crafter import CrafterOptions, make_crafter
 from rllib_dreamerv3.envs.dm_control import ActionRepeat, DmControlOptions, make_dm_control
 from rllib_dreamerv3.envs.minigrid import MiniGridOptions, make_minigrid
+from rllib_dreamerv3.envs.mujoco_renderer import prepare_renderer
 
 
 def play(env: gym.Env, seed: int, steps: int = 30) -> list[np.ndarray]:
@@ -82,6 +83,7 @@ def test_action_repeat_sums_rewards_and_stops_at_the_end(terminates: bool) -> No
 
 @pytest.fixture
 def dmc() -> None:
+    prepare_renderer()  # Before importing dm_control
     pytest.importorskip("dm_control", reason="needs the extra dmc")
     pytest.importorskip("shimmy", reason="needs the extra dmc")
 
@@ -149,8 +151,10 @@ def test_dm_control_images(env: str, options: DmControlOptions, camera: int) -> 
 def test_mujoco_draws_beside_tensorflow_and_the_process_ends_well() -> None:
     """Mesa and TensorFlow each bring an LLVM; mixed up, they crash here or at the very end."""
     code = (
-        "import rllib_dreamerv3, tensorflow as tf\n"
-        "from rllib_dreamerv3.envs.registry import make_benchmark\n"
+        # The command checks the environment's name before it imports TensorFlow.
+        "from rllib_dreamerv3.envs.registry import check_environment, make_benchmark\n"
+        f"check_environment({FINGER!r}, {{}})\n"
+        "import tensorflow as tf\n"
         f"env = make_benchmark({FINGER!r}, 2, {{'pixels': True}})\n"
         "image, _ = env.reset(seed=0)\n"
         "double = tf.function(lambda x: x + x, jit_compile=True)\n"
