@@ -3,12 +3,12 @@
 ``prepare_renderer`` must be called before dm_control is imported. RLlib imports dm_control if it is
 installed, so it must be called before RLlib is imported, too. It does three things:
 
-1. It imports TensorFlow. Without a GPU EGL and OSMesa use Mesa's software driver, which contains its
-   own LLVM, as TensorFlow does. If dm_control loads the driver first, importing TensorFlow causes a
-   segmentation fault (TensorFlow 2.21, Mesa 22.3).
-2. It sets ``MUJOCO_GL``, which dm_control reads at import. Its default, GLFW, needs a display, which
-   servers and containers do not have. Unless the user has set the variable, this selects EGL or
-   OSMesa, whichever is installed.
+1. It imports TensorFlow. Without a GPU EGL and OSMesa use Mesa's software driver, which contains
+   its own LLVM, as TensorFlow does. If dm_control loads the driver first, importing TensorFlow
+   causes a segmentation fault (TensorFlow 2.21, Mesa 22.3).
+2. It sets ``MUJOCO_GL``, which dm_control reads at import. Its default, GLFW, needs a display,
+   which servers and containers do not have. Unless the user has set the variable, this selects EGL
+   or OSMesa, whichever is installed.
 3. It loads the driver with RTLD_DEEPBIND, so that it is linked with its own functions; dm_control
    then uses the loaded driver. Loaded by dm_control, it is linked with some of TensorFlow's
    functions, and the first image causes a segmentation fault.
