@@ -52,7 +52,8 @@ def replacing(target: Path, own_files: OwnFiles) -> Iterator[Path]:
 
     Raises:
         CheckpointError: If the content of ``target`` may not be replaced, or cannot be in one
-            step, because it is a mount point.
+            step, because it is a mount point or the working directory is in it; or if a file of
+            others has the name of a new one.
         OSError: If the disk is full, or writing is not permitted.
     """
     target = Path(os.path.realpath(target))
@@ -111,11 +112,24 @@ def replaceable_files(target: Path, own_files: OwnFiles) -> Collection[str]:
         raise CheckpointError(f"{target} is a file. Choose another directory.")
     if mounts := mounts_in(target.resolve()):
         raise _mount_point(target, mounts[0])
+    if _has_working_directory(target):
+        raise CheckpointError(
+            f"{target} cannot be replaced: it is, or contains, the working directory. Choose "
+            f"another directory, such as {target / 'checkpoint'}."
+        )
     content = sorted(entry.name for entry in target.iterdir())
     own = own_files(target) if content else ()
     if own is None:
         raise not_overwritten(str(target), target, content[0])
     return own
+
+
+def _has_working_directory(target: Path) -> bool:
+    """Whether replacing ``target`` would leave this process in a removed directory."""
+    try:
+        return Path.cwd().is_relative_to(target)
+    except FileNotFoundError:  # It was removed before.
+        return False
 
 
 def not_overwritten(name: str, directory: Path, content: str) -> CheckpointError:
@@ -135,6 +149,20 @@ def not_overwritten(name: str, directory: Path, content: str) -> CheckpointError
     return CheckpointError(f"{name} {found} and is not overwritten. Choose another directory.")
 
 
+def is_taken(name: str, written: Path) -> bool:
+    """Whether a file ``name``, with "/", cannot be added to ``written``."""
+    folders = Path(name).parents
+    return os.path.lexists(written / name) or any((written / x).is_file() for x in folders)
+
+
+def not_part_of_checkpoint(name: str) -> CheckpointError:
+    """Build the error for a file of others with the name of a new file or folder."""
+    return CheckpointError(
+        f"{name} is not part of the checkpoint there, and the new one has a file or folder of that "
+        "name. Nothing was overwritten: rename it, or choose another directory."
+    )
+
+
 def _mount_point(target: Path, mount: Path) -> CheckpointError:
     if mount != target.resolve():
         # Removing the old content would delete the files of the mounted directory.
@@ -149,7 +177,11 @@ def _mount_point(target: Path, mount: Path) -> CheckpointError:
 
 
 def _keep_foreign(target: Path, own: Collection[str], written: Path) -> None:
-    """Put the files of others into the new content, unless that has a file of the same name."""
+    """Put the files of others into the new content.
+
+    Raises:
+        CheckpointError: If the new content has a file of the same name.
+    """
     changed: set[Path] = set()
     created: list[Path] = []
     for folder, folders, names in os.walk(target):
@@ -158,8 +190,10 @@ def _keep_foreign(target: Path, own: Collection[str], written: Path) -> None:
             old = Path(folder, name)
             inside = old.relative_to(target)
             new = written / inside
-            if inside.as_posix() in own or os.path.lexists(new):
+            if inside.as_posix() in own:
                 continue
+            if is_taken(inside.as_posix(), written):
+                raise not_part_of_checkpoint(str(old))
             for parent in reversed(inside.parents):
                 if not (written / parent).exists():
                     (written / parent).mkdir()

@@ -214,7 +214,7 @@ def test_files_of_others_are_kept(tmp_path: Path):
     elsewhere.mkdir()
     (target / "part").mkdir(parents=True)
     (target / "notes").mkdir()
-    for name in ("model", "part/model", "part/mine.txt", "notes/mine.txt", "new"):
+    for name in ("model", "part/model", "part/mine.txt", "notes/mine.txt"):
         (target / name).write_text("old")
     os.mkfifo(target / "pipe")
     (target / "link").symlink_to(elsewhere)
@@ -223,10 +223,47 @@ def test_files_of_others_are_kept(tmp_path: Path):
         (written / "new").write_text("new")
     kept = {"part/mine.txt", "notes/mine.txt", "pipe", "link", "dangling"}
     assert everything(target) == {"new", "part", "notes", *kept}
-    assert (target / "new").read_text() == "new"
     assert (target / "part/mine.txt").read_text() == "old"
     assert (target / "pipe").is_fifo()
     assert (target / "link").readlink() == elsewhere
+
+
+@pytest.mark.parametrize(("mine", "new"), [("a", "a"), ("a", "a/model"), ("a/mine", "a")])
+def test_a_file_of_others_with_the_name_of_a_new_one_is_not_overwritten(
+    tmp_path: Path, mine: str, new: str
+):
+    target = tmp_path / "checkpoint"
+    for name in ("model", mine):
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        (target / name).write_text("old")
+
+    def write() -> None:
+        with directory.replacing(target, own_files) as written:
+            (written / new).parent.mkdir(exist_ok=True)
+            (written / new).write_text("new")
+
+    with pytest.raises(CheckpointError, match=rf"/checkpoint/{mine} is not part"):
+        write()
+    assert (target / "model").read_text() == (target / mine).read_text() == "old"
+    assert os.listdir(tmp_path) == ["checkpoint"]
+
+
+@pytest.mark.parametrize("inside", [".", "part"])
+def test_the_working_directory_is_not_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, inside: str
+):
+    target = tmp_path / "checkpoint"
+    (target / "part").mkdir(parents=True)
+    monkeypatch.chdir(target / inside)
+    with (
+        pytest.raises(CheckpointError, match=r"contains, the working directory.*/checkpoint"),
+        directory.replacing(target, own_files),
+    ):
+        raise AssertionError("must not be reached")
+    # A new directory below it may be written.
+    with directory.replacing(Path("new"), own_files) as written:
+        (written / "model").write_text("new")
+    assert Path("new/model").read_text() == "new"
 
 
 def test_files_of_others_are_kept_without_hard_links(

@@ -18,7 +18,14 @@ from fsspec import AbstractFileSystem
 from fsspec.implementations.local import LocalFileSystem as FsspecLocalFileSystem
 from ray.train import Checkpoint
 
-from rllib_dreamerv3.checkpoints.directory import OwnFiles, not_overwritten, recover, replacing
+from rllib_dreamerv3.checkpoints.directory import (
+    OwnFiles,
+    is_taken,
+    not_overwritten,
+    not_part_of_checkpoint,
+    recover,
+    replacing,
+)
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE
 from rllib_dreamerv3.checkpoints.manifest import MANIFEST
 from rllib_dreamerv3.errors import CheckpointError
@@ -119,6 +126,9 @@ class CheckpointLocation:
             directory.mkdir()
             foreign = self._foreign_files(own_files, Path(folder, "existing"))
             yield directory
+            for name in foreign:
+                if is_taken(name, directory):
+                    raise not_part_of_checkpoint(f"{self.path}/{name}")
             self._upload(directory, foreign)
 
     @contextlib.contextmanager

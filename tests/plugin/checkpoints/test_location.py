@@ -136,6 +136,24 @@ def test_files_of_others_are_kept_elsewhere(moves: int, monkeypatch: pytest.Monk
     assert memory.cat("/top/run/part/mine/notes.txt") == b"mine, too"
 
 
+def test_a_file_of_others_with_the_name_of_a_new_one_is_not_overwritten_elsewhere():
+    memory = fsspec.filesystem("memory")
+    memory.store.clear()
+    place = CheckpointLocation.of("/run", memory)
+    write(place, "old")
+    memory.pipe("/run/new", b"mine")
+
+    def write_more() -> None:
+        with place.writing(own_files) as directory:
+            (directory / "manifest.json").write_text("new")
+            (directory / "new").mkdir()
+
+    with pytest.raises(CheckpointError, match=r"/run/new is not part of the checkpoint"):
+        write_more()
+    assert memory.cat("/run/manifest.json") == b"old"
+    assert memory.cat("/run/new") == b"mine"
+
+
 @pytest.mark.parametrize("moves", [0, 1, 2])
 def test_nothing_else_is_left_where_moving_fails(moves: int, monkeypatch: pytest.MonkeyPatch):
     memory = Unmovable()
