@@ -80,6 +80,20 @@ class EndedEpisode(NamedTuple):
     numbers: Mapping[str, tuple[float, float]] = {}
 
 
+# First part of the names of streams that were not sampled by the run, but read from recorded data.
+_RECORDED = "recorded-"
+
+
+def recorded_stream(number: int) -> str:
+    """Return the name of a stream of recorded data."""
+    return f"{_RECORDED}{number}"
+
+
+def is_recorded(stream: str) -> bool:
+    """Whether a stream was read from recorded data, and not sampled by the run."""
+    return stream.startswith(_RECORDED)
+
+
 @dataclass(frozen=True)
 class RecordChunk:
     """Consecutive records of one stream, as passed from sampling to replay.

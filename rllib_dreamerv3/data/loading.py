@@ -11,7 +11,7 @@ from gymnasium import spaces
 from rllib_dreamerv3.data.dataset import Dataset
 from rllib_dreamerv3.data.episode import Episode, records_of
 from rllib_dreamerv3.errors import DataError
-from rllib_dreamerv3.records import EndedEpisode, RecordChunk
+from rllib_dreamerv3.records import EndedEpisode, RecordChunk, recorded_stream
 from rllib_dreamerv3.replay.column_specs import Specs
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 from rllib_dreamerv3.spaces.nesting import paths, place
@@ -65,7 +65,7 @@ def chunks_of(
             }
             if not episode.from_reset:
                 stream, position = stream + 1, 0
-            yield RecordChunk(f"recorded-{stream}", position, columns, _ended(episode))
+            yield RecordChunk(recorded_stream(stream), position, columns, _ended(episode))
             position += records
             if not episode.ended:
                 stream, position = stream + 1, 0

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 from rllib_dreamerv3.errors import ConfigError
 
-_Way = Literal["uniform", "curious", "recent"]
+_Way = Literal["uniform", "curious", "recent", "recorded", "sampled"]
 ReplaySampling = _Way | dict[_Way, float]
 """A way of drawing, or way -> fraction of the drawn sequences."""
 
@@ -21,6 +21,8 @@ _ALSO_KNOWN_AS = {
     "priority": "curious",
     "prioritized": "curious",
     "curiosity": "curious",
+    "offline": "recorded",
+    "online": "sampled",
 }
 
 

@@ -391,7 +391,8 @@ class ReplayBufferOptions:
         "uniform",
         "How sequences are drawn. uniform: all are equally likely. curious: those that were seldom "
         "trained on or have a high model loss are more likely (Curious Replay). recent: new ones "
-        "are more likely. Fractions, such as {'uniform': 0.5, 'curious': 0.5}, sum to 1.",
+        "are more likely. recorded: only from the data of input_. sampled: only from what the run "
+        "has sampled. Fractions, such as {'uniform': 0.5, 'curious': 0.5}, sum to 1.",
     )
     storage: Literal["memory", "disk"] = option(
         "memory", "Where images and latents are stored: memory, or files on disk.", common=True

@@ -7,7 +7,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rllib_dreamerv3.records import IS_FIRST, IS_LAST, MODEL_LOSS, Columns, RecordChunk
+from rllib_dreamerv3.records import (
+    IS_FIRST,
+    IS_LAST,
+    MODEL_LOSS,
+    Columns,
+    RecordChunk,
+    is_recorded,
+)
 from rllib_dreamerv3.replay.column_specs import ColumnSpec
 from rllib_dreamerv3.replay.constant_columns import ConstantColumns
 from rllib_dreamerv3.replay.online_queue import OnlineQueue
@@ -224,7 +231,8 @@ class ReplayBuffer:
         Returns:
             ``num_env_steps_stored`` (executed actions: records that do not end an episode),
             ``num_episodes_stored`` (episodes whose first record is stored), ``num_records``,
-            ``num_windows`` (start positions of sequences), ``num_segments`` (of consecutive
+            ``num_records_recorded`` (those of recorded data), ``num_windows`` (start positions of
+            sequences), ``num_segments`` (of consecutive
             records), ``num_bytes``, ``capacity_records`` (reduced to the limit in bytes, once the
             size of a record is known), ``num_env_steps_added_lifetime``,
             ``num_env_steps_evicted_lifetime``, ``num_episodes_added_lifetime``,
@@ -235,10 +243,12 @@ class ReplayBuffer:
             ``num_windows_queued`` (sequences in it).
         """
         stored = self.storage.num_records - self.storage.num_last
+        recorded = [len(x) for x in self.storage.segments if is_recorded(x.stream)]
         counters = {
             "num_env_steps_stored": stored,
             "num_episodes_stored": self.storage.num_first,
             "num_records": self.num_records,
+            "num_records_recorded": sum(recorded),
             "num_windows": self.num_windows,
             "num_segments": len(self.storage.segments),
             "num_bytes": self.num_bytes,

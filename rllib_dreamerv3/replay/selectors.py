@@ -1,4 +1,7 @@
-"""How replay chooses the sequences it serves: uniformly, by curiosity, by recency, or a mixture."""
+"""How replay chooses the sequences it serves: uniformly, by curiosity, by recency, or a mixture.
+
+Uniform draws can be limited to recorded data, or to what the run has sampled.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -6,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from rllib_dreamerv3.records import Columns
+from rllib_dreamerv3.records import Columns, is_recorded
 from rllib_dreamerv3.replay.column_specs import ColumnSpec, Specs
 from rllib_dreamerv3.replay.start_positions import StartPositions
 from rllib_dreamerv3.replay.storage import Segment, Storage, Window
@@ -107,6 +110,31 @@ class Uniform:
 
     def restore(self, addresses: IntArray, state: Columns) -> None:
         """Do nothing: there is no state."""
+
+
+class FromRecordedData(Uniform):
+    """Each start position in recorded data is equally likely, or each of all if there is none."""
+
+    def __init__(self, storage: Storage, starts: StartPositions, length: int):
+        """Create a selector, see :class:`Curious`."""
+        super().__init__(storage, starts, length)
+        self._every = starts
+        self._starts = StartPositions(storage, starts.sequence_length, self._includes)
+
+    def draw(self, count: int, rng: np.random.Generator) -> list[Window]:
+        """Choose sequences by their numbers."""
+        starts = self._starts if len(self._starts) else self._every
+        return starts.windows(rng.integers(len(starts), size=count))
+
+    def _includes(self, segment: Segment) -> bool:
+        return is_recorded(segment.stream)
+
+
+class FromRun(FromRecordedData):
+    """Each start position in what the run has sampled is equally likely, or each of all."""
+
+    def _includes(self, segment: Segment) -> bool:
+        return not is_recorded(segment.stream)
 
 
 class Curious:
@@ -344,6 +372,8 @@ SELECTORS: Mapping[str, Callable[[Storage, StartPositions, int], Selector]] = {
     "uniform": Uniform,
     "curious": Curious,
     "recent": Recent,
+    "recorded": FromRecordedData,
+    "sampled": FromRun,
 }
 
 

@@ -1,5 +1,7 @@
 """The positions at which sequences can start."""
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -7,15 +9,21 @@ from rllib_dreamerv3.replay.storage import Segment, Storage, Window
 
 
 class StartPositions:
-    """All positions in storage at which a complete sequence starts, the "items" of the literature.
+    """Positions in storage at which a complete sequence starts, the "items" of the literature.
 
     Attributes:
         sequence_length: Records of a sequence, L.
     """
 
-    def __init__(self, storage: Storage, sequence_length: int):
+    def __init__(
+        self,
+        storage: Storage,
+        sequence_length: int,
+        is_included: Callable[[Segment], bool] | None = None,
+    ):
+        """Find the positions in the segments that ``is_included`` selects; None: in all."""
         self.sequence_length = sequence_length
-        self._storage = storage
+        self._storage, self._is_included = storage, is_included
         self._table_version: int | None = None
         self._table: tuple[list[Segment], npt.NDArray[np.int64]]
 
@@ -51,7 +59,7 @@ class StartPositions:
             to, not including, ``bounds[i+1]``.
         """
         if self._table_version != self._storage.version:
-            segments = self._storage.segments
+            segments = list(filter(self._is_included, self._storage.segments))
             lengths = np.fromiter(map(len, segments), np.int64, len(segments))
             bounds = np.zeros(len(segments) + 1, np.int64)
             np.cumsum(np.maximum(lengths - self.sequence_length + 1, 0), out=bounds[1:])

@@ -69,7 +69,10 @@ def test_training_from_data_alone_needs_no_environment(recorded, variant, build)
 
 def test_sampling_begins_after_pretraining_and_so_after_a_restore(recorded, build, tmp_path):
     def make():
-        return tiny_config().offline_data(input_=str(recorded[0]), pretrain_updates=3)
+        # Also restores and draws by origin.
+        replay = {"capacity": 10_000, "sampling": {"recorded": 0.5, "sampled": 0.5}}
+        config = tiny_config(replay_buffer_config=replay)
+        return config.offline_data(input_=str(recorded[0]), pretrain_updates=3)
 
     algorithm = build(make())
     before = algorithm.replay_buffer.num_records
@@ -90,6 +93,7 @@ def test_sampling_begins_after_pretraining_and_so_after_a_restore(recorded, buil
         # The prefill is recorded data: one record is enough for the next update.
         assert 1 <= sampled < 5
         assert one.replay_buffer.num_records > before
+        assert results["replay_buffer"]["num_records_recorded"] == before
 
 
 def test_a_run_that_starts_from_a_pretrained_one_pretrains_again(recorded, build, tmp_path):

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from rllib_dreamerv3.options import replay_sampling
-from rllib_dreamerv3.records import IS_FIRST, IS_LAST, MODEL_LOSS, REWARD, RecordChunk
+from rllib_dreamerv3.records import (
+    IS_FIRST,
+    IS_LAST,
+    MODEL_LOSS,
+    REWARD,
+    RecordChunk,
+    recorded_stream,
+)
 from rllib_dreamerv3.replay import ReplayBuffer
 from rllib_dreamerv3.replay.selectors import NEW_PRIORITY, SELECTORS, priorities
 from rllib_dreamerv3.replay.storage import Window
@@ -257,6 +264,40 @@ def test_recent_counts_the_age_among_stored_sequences():
     kept = [place for place in arrivals if place in stored]
     assert len(kept) == buffer.num_windows < len(arrivals)
     assert_probabilities(buffer, {x: 1 / (len(kept) - i) for i, x in enumerate(kept)})
+
+
+# By origin
+
+
+def add_recorded_and_sampled(buffer: ReplayBuffer) -> tuple[list[Place], list[Place]]:
+    recorded = recorded_stream(0), recorded_stream(1)
+    for stream in (recorded[0], "a", recorded[1], "b"):
+        add(buffer, stream, 0, 13)
+    places = [(x.stream, i) for x in buffer.storage.segments for i in range(10)]
+    return [x for x in places if x[0] in recorded], [x for x in places if x[0] in ("a", "b")]
+
+
+def test_shares_of_recorded_data_and_of_what_was_sampled():
+    sampling = {"recorded": 0.2, "sampled": 0.8}
+    buffer = ReplayBuffer(length=T, capacity_records=640, seed=0, sampling=sampling)
+    recorded, sampled = add_recorded_and_sampled(buffer)
+    assert_probabilities(buffer, dict.fromkeys(recorded, 0.2) | dict.fromkeys(sampled, 0.8))
+    assert buffer.metrics()["num_records_recorded"] == 26
+
+
+def test_without_data_of_the_origin_all_sequences_are_drawn():
+    for way, stream in (("sampled", recorded_stream(0)), ("recorded", "a")):
+        buffer = make_buffer(way)
+        add(buffer, stream, 0, 13)
+        assert_probabilities(buffer, {(stream, i): 1 for i in range(10)})
+
+
+def test_recorded_data_leaves_as_new_records_arrive():
+    buffer = make_buffer("recorded", capacity=64)  # Chunks of 2.
+    add_recorded_and_sampled(buffer)
+    add(buffer, "a", 13, 60)
+    assert buffer.metrics()["num_records_recorded"] == 0
+    assert {stream for stream, _ in shares(buffer)} == {"a", "b"}
 
 
 # Mixtures

@@ -9,6 +9,7 @@ from rllib_dreamerv3.envs.registry import check_environment
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.model_sizes import model_settings, variant_of
 from rllib_dreamerv3.options.option_checks import check_options, check_rows_of_learners
+from rllib_dreamerv3.options.replay_sampling import fractions_of
 from rllib_dreamerv3.options.table import OPTIONS
 from rllib_dreamerv3.plugin.config.rllib_options import check_rllib_options
 from rllib_dreamerv3.plugin.sampling.environments import (
@@ -105,6 +106,12 @@ def _check_data(config: Any) -> None:
     if not config.recorded_data:
         if config.pretrain_updates is not None:
             raise ConfigError("pretrain_updates needs recorded data. Set input_, or leave it out.")
+        for way in fractions_of(config.replay_buffer_options()["sampling"]):
+            if way in ("recorded", "sampled"):
+                raise ConfigError(
+                    f"sampling: {way!r} in replay_buffer_config needs recorded data. Set input_, "
+                    "or draw 'uniform'."
+                )
         return
     if config.never_samples:
         if config.num_env_runners:

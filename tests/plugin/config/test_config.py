@@ -305,6 +305,14 @@ def test_contradictory_options_of_recorded_data_are_refused(data, runners, words
         config.validate()
 
 
+def test_a_share_of_recorded_data_needs_some():
+    replay = {"capacity": 1000, "sampling": {"recorded": 0.5, "sampled": 0.5}}
+    config = tiny_config(replay_buffer_config=replay)
+    with pytest.raises(ConfigError, match=r"sampling: 'recorded' in .* needs recorded data"):
+        config.validate()
+    config.offline_data(input_="x", pretrain_updates=5).validate()
+
+
 def test_without_an_environment_nothing_can_be_sampled_or_evaluated():
     data = tiny_config(None).offline_data(input_="x", pretrain_updates=5)
     with pytest.raises(ConfigError, match="pretrain_updates needs an environment"):
