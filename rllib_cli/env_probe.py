@@ -21,9 +21,7 @@ from rllib_dreamerv3.envs.returned_values import (
     wrong_value,
 )
 from rllib_dreamerv3.errors import EnvironmentDataError, SpaceError
-from rllib_dreamerv3.options.table import Cnn
 from rllib_dreamerv3.records import ACTION_MASK
-from rllib_dreamerv3.spaces.action_masks import split_action_mask
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec, make_codecs
 from rllib_dreamerv3.spaces.layout import Image
 from rllib_dreamerv3.spaces.nesting import flatten, leaves, paths, place, unflatten
@@ -106,9 +104,15 @@ def place_of(error: BaseException) -> str:
 
 
 def read_spaces(
-    env: gym.Env, image_size: int | None, cnn: Cnn, findings: Findings
+    env: gym.Env, findings: Findings, **options: Any
 ) -> tuple[ObservationCodec, ActionCodec] | None:
-    """Build codecs of the spaces; return None and add an error if they are not supported."""
+    """Build codecs of the spaces; return None and add an error if they are not supported.
+
+    Args:
+        env: The environment.
+        findings: Takes the errors.
+        **options: See :func:`make_codecs`.
+    """
     for name in ("observation_space", "action_space"):
         space = getattr(env, name, None)
         if not isinstance(space, gym.Space):
@@ -116,7 +120,7 @@ def read_spaces(
     if findings.errors:
         return None
     try:
-        return make_codecs(env.observation_space, env.action_space, image_size=image_size, cnn=cnn)
+        return make_codecs(env.observation_space, env.action_space, **options)
     except SpaceError as error:
         findings.add(str(error).rstrip("."))
         return None
@@ -124,8 +128,7 @@ def read_spaces(
 
 def compare_ranges(codec: ObservationCodec, findings: Findings) -> None:
     """Compare observed values with the declared bounds."""
-    observed, _ = split_action_mask(codec.space)
-    spaces_by_place = leaves(observed, "observation space")
+    spaces_by_place = leaves(codec.observed, "observation space")
     for leaf, (_, space) in zip(codec.layout.leaves, spaces_by_place, strict=True):
         if leaf.key not in findings.seen or not isinstance(space, gym.spaces.Box):
             continue
@@ -279,8 +282,7 @@ def _store(
     space = codec.space
     _note_conversions(space, observation, findings)
     batch = concatenate(space, [observation], create_empty_array(space, 1))
-    observed, mask = split_action_mask(space)
-    parts = flatten(observed, observation)
+    parts = flatten(codec.observed, observation)
     for leaf, part in zip(codec.layout.leaves, parts, strict=True):
         part = np.asarray(part)
         low, high = findings.seen.get(leaf.key, (part, part))
@@ -289,7 +291,8 @@ def _store(
         codec.encode(batch, np.array([ended]))
     except EnvironmentDataError as error:
         findings.add(str(error).rstrip("."), where)
-        return mask is None
+        # An invalid mask leaves no action to take.
+        return codec.observed is codec.space
     return True
 
 

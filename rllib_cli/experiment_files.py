@@ -10,7 +10,7 @@ import yaml
 
 from rllib_cli import example_files, stop_criteria
 from rllib_cli.errors import InputError, describe
-from rllib_cli.experiments import Experiment, from_mapping
+from rllib_cli.experiments import Experiment, from_mapping, has_recorded_data
 from rllib_cli.inputs import extend_import_path
 from rllib_cli.libraries import loading_libraries
 
@@ -26,7 +26,9 @@ _Loader.add_implicit_resolver(
 )
 
 
-def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Experiment]:
+def from_file(
+    path: str, verbosity: int = 0, env: str | None = None, *, has_data: bool = False
+) -> list[Experiment]:
     """Read the experiments of a YAML file, or the one of a Python file.
 
     Args:
@@ -35,6 +37,7 @@ def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Exp
             experiment starts. A Python file is executed here.
         verbosity: Whether to show the libraries' messages while a Python file is executed.
         env: Replaces the environment of the file.
+        has_data: Whether there is recorded data, so that none is needed.
 
     Returns:
         The experiments in the order of the file.
@@ -53,13 +56,13 @@ def from_file(path: str, verbosity: int = 0, env: str | None = None) -> list[Exp
             )
         file = found
     if file.suffix in (".yaml", ".yml"):
-        return _from_yaml(file, env)
+        return _from_yaml(file, env, has_data)
     if file.suffix == ".py":
-        return [_from_python(file, verbosity, env)]
+        return [_from_python(file, verbosity, env, has_data)]
     raise InputError(f"{path} is neither a YAML file (.yaml, .yml) nor a Python file (.py).")
 
 
-def _from_yaml(file: Path, env: str | None) -> list[Experiment]:
+def _from_yaml(file: Path, env: str | None, has_data: bool) -> list[Experiment]:
     content = read_yaml(file)
     if not isinstance(content, dict) or not content:
         raise InputError(
@@ -68,7 +71,7 @@ def _from_yaml(file: Path, env: str | None) -> list[Experiment]:
     experiments = []
     for name, spec in content.items():
         try:
-            experiments.append(from_mapping(str(name), spec, env))
+            experiments.append(from_mapping(str(name), spec, env, has_data=has_data))
         except InputError as exc:
             raise InputError(f"{file}: experiment {str(name)!r}: {exc.message}") from exc
     return experiments
@@ -131,7 +134,7 @@ def _repeated(top: yaml.Node | None) -> Iterator[tuple[str, int, int]]:
                     lines[key.value] = line
 
 
-def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
+def _from_python(file: Path, verbosity: int, env: str | None, has_data: bool) -> Experiment:
     """Execute the file and read ``config`` (an ``AlgorithmConfig``) and ``stop`` (optional)."""
     import importlib.util
 
@@ -169,7 +172,7 @@ def _from_python(file: Path, verbosity: int, env: str | None) -> Experiment:
         raise InputError(f"{file}: `config` has no algorithm; use DreamerV3Config().")
     if env:
         config.environment(env)
-    if not config.env:
+    if not (config.env or has_data or has_recorded_data(config.to_dict())):
         raise InputError(
             f"{file}: `config` names no environment: DreamerV3Config().environment(...), or --env "
             "NAME."

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from rllib_cli import config_check, stop_criteria
 from rllib_cli.errors import InputError, unknown
-from rllib_dreamerv3.data.places import absolute_places
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.option import Option, option, options_of
+from rllib_dreamerv3.options.paths import absolute_paths
 
 DEFAULT_STORAGE_PATH = "~/ray_results"
 
@@ -129,7 +129,7 @@ class Experiment:
         if "checkpoint" in changes:
             settings = _checkpoint_settings(changes["checkpoint"], notes)
             changes["checkpoint"] = {**self.checkpoint, **settings}
-        given = dict(changes.pop("config", {}))
+        given = absolute_paths(changes.pop("config", {}))
         if "env_config" in changes:
             given = _merged(given, {"env_config": changes.pop("env_config")})
         if "env" in changes:
@@ -148,6 +148,11 @@ _CHECKPOINT_ROWS = options_of(CheckpointSettings)
 _KEYS = {"run", "env", "config", "stop", "storage_path", "checkpoint_config", *_ROWS}
 
 
+def has_recorded_data(config: Mapping[str, Any]) -> bool:
+    """Whether a config names recorded data, under either of RLlib's names."""
+    return any(config.get(name) not in (None, "", [], "sampler") for name in ("input_", "input"))
+
+
 def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> Experiment:
     """Build an experiment from options of the command line alone.
 
@@ -163,18 +168,19 @@ def from_options(algorithm: str, env: str | None, config: Mapping[str, Any]) -> 
         InputError: If there is no environment, or an option of the config is wrong.
     """
     config = {**config, **({"env": env} if env else {})}
-    if not (config.get("env") or config.get("input_")):
+    if not (config.get("env") or has_recorded_data(config)):
         raise InputError("Name the environment to train in: --env NAME.")
     return Experiment("default", algorithm, _checked_config(algorithm, config))
 
 
-def from_mapping(name: str, spec: Any, env: str | None) -> Experiment:
+def from_mapping(name: str, spec: Any, env: str | None, *, has_data: bool = False) -> Experiment:
     """Build an experiment from an entry of a YAML file.
 
     Args:
         name: The experiment's name.
         spec: The entry.
         env: Replaces the environment of the entry.
+        has_data: Whether there is recorded data, so that none is needed.
 
     Returns:
         The experiment.
@@ -206,7 +212,7 @@ def from_mapping(name: str, spec: Any, env: str | None) -> Experiment:
     config = _mapping(spec.get("config"), "config")
     if env or "env" in spec:
         config["env"] = env or spec["env"]
-    if not (config.get("env") or config.get("input_")):
+    if not (config.get("env") or has_data or has_recorded_data(config)):
         raise InputError("it names no environment: `env: CartPole-v1`, or --env NAME.")
     checkpoint = _mapping(spec.get("checkpoint_config"), "checkpoint_config")
     storage_path = spec.get("storage_path", DEFAULT_STORAGE_PATH)
@@ -239,7 +245,7 @@ def _checked_config(algorithm: str, config: dict[str, Any]) -> dict[str, Any]:
     # Recorded data needs no environment.
     if config.get("env") is not None and not isinstance(config["env"], dict):
         _text(config["env"], "env", "the name of an environment")
-    config = absolute_places(config)
+    config = absolute_paths(config)
     _check_searches(config, "config")
     return config_check.checked(config) if algorithm == config_check.NAME else config
 

@@ -35,6 +35,8 @@ _FIXED = {
     "scheduler": "--scheduler",
     "scheduler_config": "--scheduler-config",
 }
+# Options that have no effect in a resumed run. `--parts` sets them, also for the first start.
+_ONLY_AT_START = ("start_checkpoint", "start_parts")
 
 
 def save_launch(directory: Path, launch: Mapping[str, Any]) -> None:
@@ -84,7 +86,7 @@ def check_unchanged(directory: Path, launch: Mapping[str, Any]) -> None:
     except (OSError, ValueError):
         return
     for key, name in _FIXED.items():
-        old, new = before.get(key), launch.get(key)
+        old, new = (_without_start(launched.get(key)) for launched in (before, launch))
         if old == new:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
@@ -97,6 +99,12 @@ def check_unchanged(directory: Path, launch: Mapping[str, Any]) -> None:
             f"{directory.name} was started with {name} {old!r}, not {new!r}. A resumed run keeps "
             "its settings: restore this one, or start a new run with --from-checkpoint."
         )
+
+
+def _without_start(setting: Any) -> Any:
+    if not isinstance(setting, dict):
+        return setting
+    return {name: x for name, x in setting.items() if name not in _ONLY_AT_START}
 
 
 def save_trial_description(trial: Any) -> None:

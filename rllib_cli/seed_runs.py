@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-import sys
+import sysconfig
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,8 @@ class SeedRun:
         Raises:
             RunError: If the process fails, which has then said why; names the directory.
         """
-        command = [sys.executable, "-m", "rllib_cli.main", "train", "file", self.example]
+        # Not `python -m`, which puts the working directory in the import path.
+        command = [str(Path(sysconfig.get_path("scripts"), "rllib")), "train", "file", self.example]
         command += ["--env", self.env, "--config", json.dumps(dict(self.config))]
         command += ["--stop", json.dumps({ENV_STEPS: self.env_steps})]
         command += ["--experiment-name", self.directory.name]

@@ -21,6 +21,12 @@ COUNTERS = (
 ENV_STEP_COUNTERS = ("num_env_steps_sampled_lifetime", "env_runners/num_env_steps_sampled_lifetime")
 """Both names of the env steps of a run."""
 
+
+def needs_sampling(name: str) -> bool:
+    """Whether only sampling changes a result."""
+    return name.startswith(("env_runners/", "num_env_steps_sampled"))
+
+
 _EPISODES = tuple(
     f"episode_{what}_{how}" for what in ("return", "len") for how in ("mean", "min", "max")
 )

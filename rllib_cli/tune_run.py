@@ -200,8 +200,20 @@ def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
         for _, variant in generate_variants(dict(experiment.config)):
             config = algorithm.get_default_config().update_from_dict(variant)
             config.validate()
+            _check_stop(config, experiment.stop)
             configs.append(config)
     return configs
+
+
+def _check_stop(config: Any, stop: Mapping[str, float]) -> None:
+    """Raise ConfigError if a run that samples nothing would never end."""
+    sampled = [name for name in stop if stop_criteria.needs_sampling(name)]
+    if sampled and len(sampled) == len(stop) and getattr(config, "never_samples", False):
+        raise ConfigError(
+            f"{sampled[0]} is never reached, as this run trains from recorded data alone. Stop by "
+            "updates, --stop '{\"num_grad_updates_lifetime\": 2000}', or set pretrain_updates to "
+            "sample after so many updates."
+        )
 
 
 def _scheduler(options: RunOptions) -> Any:

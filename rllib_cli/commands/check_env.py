@@ -87,8 +87,7 @@ def check_environment(
                 f"{type(error).__name__}: {error} {env_probe.place_of(error)}"
             ) from error
         findings = env_probe.Findings()
-        cnn = settings.model_settings().cnn
-        codecs = env_probe.read_spaces(environment, settings.image_size, cnn, findings)
+        codecs = env_probe.read_spaces(environment, findings, **settings.codec_options())
         if codecs is not None:
             env_probe.take_random_steps(environment, codecs, findings)
             env_probe.compare_ranges(codecs[0], findings)
@@ -135,12 +134,10 @@ def _observations(codec: "ObservationCodec", findings: "Findings") -> Iterator[s
     from gymnasium import spaces
 
     from rllib_cli.env_probe import format_range
-    from rllib_dreamerv3.spaces.action_masks import split_action_mask
     from rllib_dreamerv3.spaces.layout import Categorical, Image
     from rllib_dreamerv3.spaces.nesting import leaves
 
-    observed, mask = split_action_mask(codec.space)
-    named = leaves(observed, "observation space")
+    named = leaves(codec.observed, "observation space")
     for leaf, (_, space) in zip(codec.layout.leaves, named, strict=True):
         if isinstance(leaf, Categorical):
             sizes = ", ".join(str(n) for n in leaf.classes[:8])
@@ -160,8 +157,8 @@ def _observations(codec: "ObservationCodec", findings: "Findings") -> Iterator[s
         seen = findings.seen.get(leaf.key)
         seen_range = f", seen {format_range((seen[0].min(), seen[1].max()))}" if seen else ""
         yield f"{leaf.key}: {what}; declared {format_range((low, high))}{seen_range}"
-    if mask is not None:
-        yield "action_mask: allowed actions; not part of the observation"
+    if codec.observed is not codec.space:
+        yield f"{codec.mask_key}: allowed actions; not part of the observation"
 
 
 def _actions(codec: "ActionCodec") -> Iterator[str]:
@@ -176,17 +173,16 @@ def _actions(codec: "ActionCodec") -> Iterator[str]:
 
 def _make_environment(settings: "DreamerV3Config") -> "tuple[gym.Env, bool]":
     """Create one environment; also returns whether it is of a vector environment."""
-    from ray.rllib.env.env_context import EnvContext
-
     from rllib_cli.env_probe import FirstOf
     from rllib_dreamerv3.envs.registry import is_benchmark, make_benchmark
     from rllib_dreamerv3.plugin.sampling.environments import (
+        env_context,
         is_registered_with_tune,
         make_single,
         make_vector,
     )
 
-    env, context = settings.env, EnvContext(settings.env_config, worker_index=0)
+    env, context = settings.env, env_context(settings, 0)
     if is_benchmark(env) and not is_registered_with_tune(env):
         return FirstOf(make_benchmark(env, 1, context)), True
     if settings.gym_env_vectorize_mode == "vector_entry_point":

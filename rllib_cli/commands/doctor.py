@@ -158,6 +158,10 @@ def _estimate(experiment: Any, display: "Display", verbosity: int) -> int:
         _, variant = next(iter(generate_variants(dict(experiment.config))))
         config = DreamerV3Config().update_from_dict(variant)
         config.validate()
+    if config.env is None:
+        raise InputError(
+            "The estimate steps the environment, and this run has none. Name one with --env."
+        )
     display.set_phase("stepping the environment, compiling the update")
     with reraise_as(RunError, verbosity):
         costs = dry_run(config)

@@ -144,6 +144,8 @@ def pack_checkpoint(
             from rllib_dreamerv3.exporting.shared_policy import write_shared_policy
             from rllib_dreamerv3.options.model_sizes import variant_of
 
+        # If this ends early, the directory has no card instead of that of another policy.
+        card.remove(out)
         write_shared_policy(path, out, records=records, action=action)
         returns = []
         # The card describes the rounded networks, so these are played.

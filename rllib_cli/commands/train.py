@@ -289,15 +289,24 @@ def train(
 def train_file(file: str, **options: Any) -> None:
     """Train the experiments of FILE, one after the other."""
     from rllib_cli.experiment_files import from_file
+    from rllib_cli.experiments import has_recorded_data
 
     env = options.pop("env") or (options["config"] or {}).get("env")
     options["config"] = {**(options["config"] or {}), **_config_options(options)} or None
-    sys.exit(_train(lambda: from_file(file, options["verbosity"], env), options, f"reading {file}"))
+    has_data = has_recorded_data(options["config"] or {})
+
+    def load() -> list[Any]:
+        return from_file(file, options["verbosity"], env, has_data=has_data)
+
+    sys.exit(_train(load, options, f"reading {file}"))
 
 
 def _config_options(options: dict[str, Any]) -> dict[str, Any]:
     """Take the command's options that set options of the config out of ``options``."""
     parts, data, record = options.pop("parts"), options.pop("data"), options.pop("record")
+    if options["resume"]:
+        # "The same command with --resume": the run continues from its own checkpoint.
+        parts = options["from_checkpoint"] = None
     if parts and not options["from_checkpoint"]:
         raise InputError("--parts needs --from-checkpoint, whose networks are taken.")
     given = {"start_parts": parts, "input_": list(data), "output": record}
@@ -315,10 +324,6 @@ def _train(load: Callable[[], list[Any]], options: dict[str, Any], phase: str) -
     with open_display(plain=options["verbosity"] > 0) as display:
         display.set_phase(phase)
         experiments = load()
-        if options["resume"] and options["from_checkpoint"]:
-            raise InputError(
-                "--resume continues a run, --from-checkpoint starts another: use one of them."
-            )
         if options["experiment_name"] and len(experiments) > 1:
             raise InputError(
                 "--experiment-name needs a single experiment; the file contains several."

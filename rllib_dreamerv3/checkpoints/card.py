@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from rllib_dreamerv3.checkpoints.manifest import damaged
+from rllib_dreamerv3.checkpoints.manifest import damaged, is_shared
 from rllib_dreamerv3.checkpoints.untrusted import read_json
 
 CARD_FILE, README_FILE = "card.json", "README.md"
@@ -60,6 +60,13 @@ def write(directory: Path, card: Card) -> None:
     text = json.dumps(asdict(card), indent=1, allow_nan=False) + "\n"
     (directory / CARD_FILE).write_text(text, encoding="utf-8")
     (directory / README_FILE).write_text(_page(card), encoding="utf-8")
+
+
+def remove(directory: Path) -> None:
+    """Remove the card of a shared policy, if it has one: its policy is about to be replaced."""
+    if is_shared(directory):
+        for name in (CARD_FILE, README_FILE):
+            (directory / name).unlink(missing_ok=True)
 
 
 def read(directory: Path) -> Card:

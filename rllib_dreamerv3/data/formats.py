@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from rllib_dreamerv3.data.dataset import Dataset
-from rllib_dreamerv3.data.places import MINARI
 from rllib_dreamerv3.errors import CheckpointError, DataError
+from rllib_dreamerv3.options.paths import MINARI
 
 
 def open_dataset(place: str | Path) -> Dataset:

@@ -10,8 +10,8 @@ import numpy as np
 
 from rllib_dreamerv3.data.dataset import Dataset
 from rllib_dreamerv3.data.episode import Episode
-from rllib_dreamerv3.data.places import MINARI
 from rllib_dreamerv3.errors import DataError, describe
+from rllib_dreamerv3.options.paths import MINARI
 from rllib_dreamerv3.spaces.codecs import Spaces
 
 # Number of episodes that are in memory at a time while a dataset is written.

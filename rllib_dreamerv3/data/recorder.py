@@ -7,7 +7,7 @@ import numpy as np
 
 from rllib_dreamerv3.data.episode import Episode, episodes_of
 from rllib_dreamerv3.data.rllib_episodes import EpisodeWriter
-from rllib_dreamerv3.records import IS_LAST, Columns, RecordChunk
+from rllib_dreamerv3.records import IS_FIRST, IS_LAST, Columns, RecordChunk
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 
 # A file is written after this time or size, whichever comes first.
@@ -20,8 +20,8 @@ logger = logging.getLogger(__name__)
 class Recorder:
     """Collects records of streams until their episodes end, and writes these to files.
 
-    Episodes that are running when the process ends are lost: `close` does not write them either,
-    since their ends are unknown.
+    Episodes whose first record is missing are not written. Those that are running when the process
+    ends are lost: `close` does not write them either, since their ends are unknown.
     """
 
     def __init__(
@@ -65,12 +65,18 @@ class Recorder:
         if self._is_due():
             self._write()
 
+    def drop_running(self) -> None:
+        """Forget the running episodes: their streams do not continue."""
+        self._running.clear()
+
     def close(self) -> None:
         """Write the episodes that have ended."""
         if self._ended:
             self._write()
 
     def _end(self, columns: Columns) -> None:
+        if not columns[IS_FIRST][0]:
+            return  # Its beginning was lost, and readers would take the rest for the whole.
         self._ended += episodes_of(columns, *self._codecs, source="the run")
         self._bytes += sum(column.nbytes for column in columns.values())
 

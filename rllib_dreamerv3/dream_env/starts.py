@@ -61,8 +61,14 @@ def read_starts(
     def choose(sequences: SavedSequences, latents: int) -> list[np.ndarray]:
         if begin == "anywhere":
             return sequences.draw(most, context, latents, seed)
+        first = sequences.first_records(most, seed)
+        if not len(first):
+            raise CheckpointError(
+                f"{directory / REPLAY_DIRECTORY} has no first record of an episode. Use "
+                "begin='anywhere', or pass an observation, reset(options={'observation': ...})."
+            )
         # Records before a first record have no effect on it, so the record itself is repeated.
-        return [np.repeat(one, latents + 1) for one in sequences.first_records(most, seed)]
+        return [np.repeat(one, latents + 1) for one in first]
 
     manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
     observations, actions = saved.observations.layout, saved.actions.layout

@@ -127,6 +127,7 @@ class DreamerV3(CheckpointedAlgorithm):
         specs = ask_learner(
             self.learner_group, lambda learner: specs_of(learner.module[DEFAULT_MODULE_ID], context)
         )
+        self._record_specs = specs
         self.replay_capacity = check_replay_capacity(self.config, specs, self._replay_directory)
         self.replay_buffer = ReplayBuffer(
             length=self.config.batch_length_T,
@@ -139,14 +140,25 @@ class DreamerV3(CheckpointedAlgorithm):
             directory=self._replay_directory,
             seed=self.config.seed,
         )
+        if self.config.output:
+            self._recorder = make_recorder(self.config, *self._codecs())
+        if not self.may_be_restored:
+            self._start()
+
+    def _start(self) -> None:
+        """Take what the run starts with from another run and from recorded data.
+
+        A restored checkpoint contains both.
+        """
+        if self.started:
+            return
         if self.config.start_checkpoint is not None:
             self.start_from(self.config.start_checkpoint, self.config.parts_to_start_with)
         if self.config.recorded_data:
             # A checkpoint to start from may have counted updates of its own.
             self._pretraining.done = 0
-            fill_replay(self.config, self.replay_buffer, *self._codecs(), specs)
-        if self.config.output:
-            self._recorder = make_recorder(self.config, *self._codecs())
+            fill_replay(self.config, self.replay_buffer, *self._codecs(), self._record_specs)
+        self.started = True
 
     @property
     def _replay_directory(self) -> Path | None:
@@ -205,6 +217,7 @@ class DreamerV3(CheckpointedAlgorithm):
 
     def step(self) -> dict[str, Any]:
         """Run one iteration, see :meth:`training_step`, and add this package's metrics."""
+        self._start()
         results = None
         while results is None:
             iteration = Iteration(self.config.min_time_s_per_iteration or 0)
@@ -319,7 +332,7 @@ class DreamerV3(CheckpointedAlgorithm):
             self.update_schedule,
             records_per_call=config.get_rollout_fragment_length() * config.num_envs_per_env_runner,
             most_ahead=config.most_records_ahead,
-            random_prefill=config.resolved("random_prefill") and not self.started_trained,
+            random_prefill=config.resolved("random_prefill") and not self._is_trained,
             env_runners=self.env_runner_group.num_remote_env_runners(),
             records=self._records,
             pending_updates=self._pending_updates,
@@ -334,6 +347,11 @@ class DreamerV3(CheckpointedAlgorithm):
             self.episodes.add(chunk.ended)
             self._records += len(chunk)
             self._env_steps += chunk.env_steps()
+
+    @property
+    def _is_trained(self) -> bool:
+        """Whether the policy was trained before sampling began."""
+        return self.started_trained or self._pretraining.done > 0
 
     @property
     def _missing_starts(self) -> int:
@@ -500,6 +518,11 @@ class DreamerV3(CheckpointedAlgorithm):
     def _open_logfiles(self, stdout_file: str | None, stderr_file: str | None) -> None:
         # Tune would open them in the working directory, which it deletes.
         super()._open_logfiles(*self.trial.log_files(stdout_file, stderr_file))
+
+    def _begin_generation(self, generation: int) -> None:
+        super()._begin_generation(generation)
+        if self._recorder is not None:
+            self._recorder.drop_running()
 
     def get_counters(self) -> dict[str, Any]:
         return {

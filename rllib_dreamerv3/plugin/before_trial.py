@@ -33,14 +33,7 @@ def check_before_trial(config: DreamerV3Config, directory: Path | None) -> None:
     if config.env is not None:
         spaces = _spaces_of_env(config)
     settings, replay = config.model_settings(), config.replay_buffer_options()
-    observations, actions = make_codecs(
-        *spaces,
-        image_size=config.image_size,
-        cnn=settings.cnn,
-        mask_key=config.action_mask_key,
-        normalize_actions=config.normalize_actions,
-        clip_actions=config.clip_actions,
-    )
+    observations, actions = make_codecs(*spaces, **config.codec_options())
     stores_latents = config.resolved("replay_context") > 0
     specs = record_specs(observations.layout, actions.layout, settings if stores_latents else None)
     files = None

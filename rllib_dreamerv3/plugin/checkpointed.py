@@ -12,6 +12,7 @@ import tempfile
 import uuid
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from rllib_dreamerv3.agent.networks.model import (
     Weights,
     check_weights,
     get_weights,
+    parts_of,
     set_weights,
     take_weights,
 )
@@ -56,6 +58,8 @@ from rllib_dreamerv3.replay.buffer import ReplayBuffer
 
 logger = logging.getLogger(__name__)
 
+_will_be_restored = ContextVar("will_be_restored", default=False)
+
 
 class CheckpointedAlgorithm(Algorithm):
     """An algorithm whose checkpoints are complete or absent.
@@ -66,6 +70,8 @@ class CheckpointedAlgorithm(Algorithm):
         replay_buffer: The sampled records.
         sampler: Collects records from env runners.
         trial: Location of the trial's results.
+        started: Whether the run has taken the networks and the data that it starts with, or a
+            checkpoint was restored. These need not exist any more then.
         started_trained: Whether the run started with trained networks and an empty replay. The
             policy then fills replay, instead of random actions.
         generation: Number of restores, and of saves with ``exact_resume``. Environments and actions
@@ -77,7 +83,16 @@ class CheckpointedAlgorithm(Algorithm):
     generation: int
     sampler: Sampler
     trial: Trial
-    started_trained = False
+    started = started_trained = False
+
+    @property
+    def may_be_restored(self) -> bool:
+        """Whether a checkpoint may be restored before the first iteration.
+
+        In a trial of Tune, which restores it after the algorithm was created, and in
+        :meth:`from_checkpoint`.
+        """
+        return self.trial.location is not None or _will_be_restored.get()
 
     @abstractmethod
     def get_counters(self) -> dict[str, Any]:
@@ -234,6 +249,7 @@ class CheckpointedAlgorithm(Algorithm):
                 self._begin_generation(
                     self.generation if exact else max(self.generation, generation) + 1
                 )
+                self.started = True
         self._resend_weights()
 
     def start_from(self, path: Any, parts: Collection[str] = ()) -> None:
@@ -269,16 +285,26 @@ class CheckpointedAlgorithm(Algorithm):
             lambda learner: take_weights(learner.trainer.model, weights, parts)
         )
         unchanged, *_ = [answer.get() for answer in answers]
+        known = ask_learner(self.learner_group, lambda learner: parts_of(learner.trainer.model))
+        taken = [part for part in parts if part in known]
+        absent = ", ".join(part for part in parts if part not in known)
+        if not taken:
+            raise CheckpointError(
+                f"start_parts: {absent}: this run has no such network. Set the options of the run "
+                "that trained it."
+            )
         # `rllib train` shows the warnings of trials.
         logger.warning(
-            "Took %s from %s. %s",
-            ", ".join(parts),
+            "Took %s from %s. %s%s",
+            ", ".join(taken),
             directory,
+            f"This run has no network {absent}. " if absent else "",
             f"These did not fit and keep their initial values: {', '.join(unchanged)}."
             if unchanged
             else "All arrays fit.",
         )
-        self.started_trained = "actor" in parts
+        fits = not any(name.startswith("actor/") for name in unchanged)
+        self.started_trained = "actor" in parts and fits
         self._resend_weights()
 
     def _take_networks(self, directory: Path) -> None:
@@ -308,7 +334,11 @@ class CheckpointedAlgorithm(Algorithm):
         with CheckpointLocation.of(path, filesystem).reading() as directory:
             _require_unpickling(directory, manifest.verify(directory).files)
             _require_complete(directory)
-            return super().from_checkpoint(str(directory), **kwargs)
+            token = _will_be_restored.set(True)
+            try:
+                return super().from_checkpoint(str(directory), **kwargs)
+            finally:
+                _will_be_restored.reset(token)
 
     @property
     def _updates(self) -> int:

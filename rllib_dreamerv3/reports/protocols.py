@@ -12,6 +12,7 @@ from rllib_dreamerv3.envs.registry import options_of as env_options_of
 from rllib_dreamerv3.errors import unknown_name
 from rllib_dreamerv3.options.model_sizes import variant_of
 from rllib_dreamerv3.options.option import Option
+from rllib_dreamerv3.options.replay_sampling import fractions_of
 from rllib_dreamerv3.options.table import SAMPLING, TRAINING
 from rllib_dreamerv3.reports.published import Published, Suite, scores_of, suite_and_task
 
@@ -19,6 +20,8 @@ from rllib_dreamerv3.reports.published import Published, Suite, scores_of, suite
 _PRESCRIBED = ("variant", "model_size", "training_ratio")
 # Compared in another way, or without influence on what is learned.
 _NOT_COMPARED = {*_PRESCRIBED, "replay_buffer_config", "max_records_ahead"}
+# Options of RLlib or of checkpoints with which a run learns from other experience than its own.
+_EXPERIENCE = ("start_checkpoint", "input_", "clip_rewards")
 _ENV_THREADS = "num_threads"
 _SMOOTHING = "metrics_num_episodes_for_smoothing"
 # Default of DreamerV3Config.
@@ -170,6 +173,7 @@ def differences(
     if ratio != (theirs := _value(TRAINING["training_ratio"], prescribed)):
         forbidding.append(_difference("training_ratio", ratio, theirs))
     forbidding += _env_differences(protocol, prescribed, options)
+    forbidding += _experience_differences(prescribed, options)
     forbidding += _smoothing(options)
     for name, row in {**TRAINING, **SAMPLING}.items():
         ours, theirs = (_value(row, x, variant) for x in (options, prescribed))
@@ -199,6 +203,25 @@ def _env_differences(
     for name in (field.name for field in fields(theirs)):
         if name != _ENV_THREADS and getattr(ours, name) != getattr(theirs, name):
             yield _difference(name, getattr(ours, name), getattr(theirs, name))
+
+
+def _experience_differences(
+    prescribed: Mapping[str, Any], options: Mapping[str, Any]
+) -> Iterator[str]:
+    for name in _EXPERIENCE:
+        # RLlib's default of input_ is "sampler".
+        ours, theirs = (
+            None if each.get(name) == "sampler" else each.get(name) or None
+            for each in (options, prescribed)
+        )
+        if ours != theirs:
+            yield _difference(name, ours, theirs)
+    ours, theirs = (
+        (each.get("replay_buffer_config") or {}).get("sampling") or "uniform"
+        for each in (options, prescribed)
+    )
+    if fractions_of(ours) != fractions_of(theirs):
+        yield _difference("sampling", ours, theirs)
 
 
 def _smoothing(options: Mapping[str, Any]) -> Iterator[str]:

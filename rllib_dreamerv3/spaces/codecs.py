@@ -107,7 +107,9 @@ class ObservationCodec:
 
     Attributes:
         space: The space of a single environment.
-        layout: Its leaves, for the networks and for replay; without the action mask.
+        observed: The space without the action mask.
+        mask_key: What the environment calls its action mask, if it has one.
+        layout: Leaves of ``observed``, for the networks and for replay.
     """
 
     def __init__(
@@ -135,8 +137,8 @@ class ObservationCodec:
             ValueError: If ``actions`` is missing, or was created without a mask.
         """
         self.space = space
-        self._observed, mask = split_action_mask(space, mask_key)
-        self._mask_key = mask_key
+        self.observed, mask = split_action_mask(space, mask_key)
+        self.mask_key = mask_key
         self._mask: ActionMask | None = None
         if mask is not None:
             if actions is None or not actions.layout.masked:
@@ -147,7 +149,7 @@ class ObservationCodec:
             self._mask = ActionMask(mask, actions.space, mask_key)
         found = [
             _observation_leaf(part, path)
-            for path, part in leaves(self._observed, "observation space")
+            for path, part in leaves(self.observed, "observation space")
         ]
         images = [leaf for leaf in found if isinstance(leaf, Image)]
         resized = iter(fit_to_cnn(images, image_size, cnn))
@@ -174,13 +176,13 @@ class ObservationCodec:
     @property
     def parts(self) -> list[tuple[tuple[Any, ...], ObservationLeaf]]:
         """Where in the space each leaf is, and the leaf; without the action mask."""
-        where = [path for path, _ in paths(self._observed)]
+        where = [path for path, _ in paths(self.observed)]
         return list(zip(where, self.layout.leaves, strict=True))
 
     @property
     def mask(self) -> tuple[str, ActionMask] | None:
         """What the environment calls the action mask, and its codec; None if there is none."""
-        return None if self._mask is None else (self._mask_key, self._mask)
+        return None if self._mask is None else (self.mask_key, self._mask)
 
     def encode(self, batched_obs: Batch, ended: np.ndarray | None = None) -> Columns:
         """Turn the observations of N environments into record columns.
@@ -200,13 +202,13 @@ class ObservationCodec:
             EnvironmentDataError: If a value is NaN or infinite, a class does not exist, or an
                 action mask allows nothing.
         """
-        values = map(np.asarray, flatten(self._observed, batched_obs))
+        values = map(np.asarray, flatten(self.observed, batched_obs))
         columns = {}
         for leaf, value in zip(self.layout.leaves, values, strict=True):
             check_observed(leaf, value)
             columns[leaf.key] = leaf.encode(value)
         if self._mask is not None:
-            columns[ACTION_MASK] = self._mask.encode(batched_obs[self._mask_key], ended)
+            columns[ACTION_MASK] = self._mask.encode(batched_obs[self.mask_key], ended)
         return columns
 
     def decode(self, columns: Columns) -> Batch:
@@ -221,14 +223,14 @@ class ObservationCodec:
             that were made smaller are blurred.
         """
         values = []
-        for leaf, (_, space) in zip(self.layout.leaves, paths(self._observed), strict=True):
+        for leaf, (_, space) in zip(self.layout.leaves, paths(self.observed), strict=True):
             value = leaf.decode(columns[leaf.key])
             box = isinstance(space, spaces.Box)
             values.append(into_bounds(value, space.low, space.high) if box else value)
-        observed = unflatten(self._observed, iter(values))
+        observed = unflatten(self.observed, iter(values))
         if self._mask is None:
             return observed
-        observed[self._mask_key] = self._mask.decode(columns[ACTION_MASK])
+        observed[self.mask_key] = self._mask.decode(columns[ACTION_MASK])
         return {key: observed[key] for key in self.space.spaces}
 
 

@@ -13,7 +13,7 @@ from rllib_cli.main import cli
 
 def findings_of(env, image_size=None):
     findings = env_probe.Findings()
-    codecs = env_probe.read_spaces(env, image_size, "strided", findings)
+    codecs = env_probe.read_spaces(env, findings, image_size=image_size)
     if codecs is not None:
         env_probe.take_random_steps(env, codecs, findings)
         env_probe.compare_ranges(codecs[0], findings)
@@ -154,20 +154,20 @@ def test_what_training_converts_is_at_most_a_note(space, value, note):
     assert note is None or note in conversions[0]
 
 
-def test_masked_choices_are_not_taken():
+@pytest.mark.parametrize("key", ["action_mask", "legal"])
+def test_masked_choices_are_not_taken(key):
     class Masked(Base):
         def step(self, action):
             assert action == 1
             return super().step(action)
 
     def obs(env):
-        return {"x": A, "action_mask": np.array([0, 1], np.int8)}
+        return {"x": A, key: np.array([0, 1], np.int8)}
 
-    env = Masked(space=MASKED, obs=obs)
+    env = Masked(space=Dict({"x": MASKED["x"], key: MASKED["action_mask"]}), obs=obs)
     findings = env_probe.Findings()
-    env_probe.take_random_steps(
-        env, env_probe.read_spaces(env, None, "strided", findings), findings
-    )
+    codecs = env_probe.read_spaces(env, findings, mask_key=key)
+    env_probe.take_random_steps(env, codecs, findings)
     assert findings.sentences() == []
 
 

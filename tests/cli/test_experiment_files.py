@@ -327,3 +327,21 @@ def test_what_a_python_file_registers_reaches_processes_that_cannot_import_it():
 def test_wrong_python_file_is_refused(text, message):
     with pytest.raises(InputError, match=message):
         from_file(write(text, "mine.py"))
+
+
+def test_recorded_data_replaces_the_environment(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with_data = (
+        "from rllib_dreamerv3 import DreamerV3Config\n"
+        "config = DreamerV3Config().offline_data(input_='data')"
+    )
+    (experiment,) = from_file(write(with_data, "mine.py"))
+    # Options over those of the file are relative to the working directory, too.
+    found = experiment.changed(config={"output": {"grid_search": ["a", "b"]}}).config
+    assert found["output"] == {"grid_search": [str(tmp_path / "a"), str(tmp_path / "b")]}
+    (experiment,) = from_file(write("x: {run: DreamerV3, config: {input: data}}"))
+    assert experiment.env_name == "recorded data"
+    without = "from rllib_dreamerv3 import DreamerV3Config\nconfig = DreamerV3Config()"
+    for file in (write("x: {run: DreamerV3}"), write(without, "other.py")):
+        (experiment,) = from_file(file, has_data=True)
+        assert experiment.config.get("env") is None

@@ -62,6 +62,21 @@ def test_parts_of_a_checkpoint(ran):
     ((experiment,), options) = ran.pop()
     assert experiment.config["start_parts"] == "rssm,decoder"
     assert options.from_checkpoint == "run"
+    # The same command continues a run from its own checkpoints.
+    done = call(*train, "--from-checkpoint", "run", "--resume")
+    assert done.exit_code == 0, done.output
+    (_, options) = ran.pop()
+    assert options.resume
+    assert options.from_checkpoint is None
+
+
+def test_a_file_without_an_environment_needs_recorded_data(ran):
+    Path("x.yaml").write_text("x: {run: DreamerV3}")
+    done = call("train", "file", "x.yaml")
+    assert done.exit_code == 2
+    assert "names no environment" in done.output
+    done = call("train", "file", "x.yaml", "--data", "a")
+    assert done.exit_code == 0, done.output
 
 
 def test_train_by_options(ran):

@@ -218,6 +218,15 @@ def test_what_cannot_be_changed_in_a_run_is_refused_by_name():
             resume.check(changed, resume.launch_settings(changed, scheduler, None))
 
 
+def test_what_a_run_started_with_has_no_effect_later():
+    before = experiment(config={"start_checkpoint": "/x", "start_parts": "rssm"})
+    directory = Path(before.directory())
+    resume.save_launch(directory, resume.launch_settings(before, "fifo", None))
+    (directory / "tuner.pkl").write_bytes(b"")
+    for config in ({}, {"start_checkpoint": "/y"}):
+        resume.check(before, resume.launch_settings(experiment(config=config), "fifo", None))
+
+
 def test_runs_that_cannot_be_resumed_are_reported():
     with pytest.raises(InputError, match="no experiment in"):
         resume.check(experiment(), {})

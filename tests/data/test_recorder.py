@@ -53,6 +53,25 @@ def test_the_beginning_of_an_episode_before_a_gap_is_dropped(tmp_path):
     assert rewards_in(tmp_path) == [EPISODES[0].rewards.tolist(), EPISODES[3].rewards.tolist()]
 
 
+def test_an_episode_without_its_beginning_is_not_written(tmp_path):
+    recorder, columns = recorder_in(tmp_path), records(EPISODES[:2])
+    recorder.add(chunk(columns, "a", 2, 12))
+    recorder.close()
+    assert rewards_in(tmp_path) == [EPISODES[1].rewards.tolist()]
+
+
+def test_streams_that_have_ended_take_no_memory(tmp_path):
+    recorder, columns = recorder_in(tmp_path), records()
+    for stream in "abc":
+        recorder.add(chunk(columns, stream, 0, 6))
+    recorder.drop_running()
+    assert not recorder._running
+    # Records of an old stream that arrive late do not count as an episode.
+    recorder.add(chunk(columns, "a", 6, 12))
+    recorder.close()
+    assert sum(map(len, rewards_in(tmp_path))) == 3 * 3
+
+
 def test_running_episodes_are_not_written(tmp_path):
     recorder = recorder_in(tmp_path)
     recorder.add(chunk(records(), "a", 0, 3))

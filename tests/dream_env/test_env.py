@@ -1,6 +1,7 @@
 """One dream as Gymnasium's environment, and its parts that both environments share."""
 
 import copy
+import shutil
 import warnings
 
 import gymnasium as gym
@@ -9,6 +10,7 @@ import pytest
 from gymnasium.utils.env_checker import check_env
 from gymnasium.utils.env_match import data_equivalence
 
+from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.dream_env.env import DreamEnv
 from rllib_dreamerv3.dream_env.picture import bars
 from rllib_dreamerv3.errors import CheckpointError
@@ -151,6 +153,16 @@ def test_dreams_can_begin_where_episodes_did(written):
     assert len(begun.latents.h) == 5
     (column, *_) = begun.columns.values()
     assert len(np.unique(column, axis=0)) == 5
+
+
+@pytest.mark.parametrize("written", ["vector"], indirect=True)
+def test_without_first_records_no_dream_begins_there(written, tmp_path):
+    shutil.copytree(written.path, tmp_path / "copy")
+    file = next((tmp_path / "copy" / "replay_buffer").glob("is_first*.npy"))
+    np.save(file, np.zeros_like(np.load(file)))
+    manifest.write(tmp_path / "copy", env_steps=1, updates=1, iteration=1)
+    with pytest.raises(CheckpointError, match="no first record of an episode"):
+        DreamEnv(tmp_path / "copy", begin="first")
 
 
 def test_an_exported_policy_cannot_dream(tmp_path):

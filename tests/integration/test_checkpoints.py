@@ -308,7 +308,7 @@ def test_a_part_is_verified_and_restored_alone(build, saved):
 
 def test_a_run_starts_with_those_networks_of_another_environment_that_fit(build, saved, caplog):
     config = tiny_config("Pendulum-v1").checkpointing(
-        start_checkpoint=str(saved), start_parts="rssm, decoder, critic"
+        start_checkpoint=str(saved), start_parts="rssm, decoder, critic, ensemble"
     )
     algorithm, plain = build(config), build(tiny_config("Pendulum-v1"))
     given, new, found = (
@@ -323,9 +323,16 @@ def test_a_run_starts_with_those_networks_of_another_environment_that_fit(build,
         fits = part in ("rssm", "decoder", "critic") and given[name].shape == found[name].shape
         np.testing.assert_array_equal(found[name], given[name] if fits else new[name])
     # Pendulum has 3 numbers and 1 action, CartPole 4 and 2.
-    assert "Took rssm, decoder, critic" in caplog.text
+    assert "Took rssm, decoder, critic from" in caplog.text
+    assert "This run has no network ensemble." in caplog.text
     assert "These did not fit" in caplog.text
     assert algorithm.replay_buffer.num_records == 0
+    # An actor of which arrays are new acts no better than random actions.
+    assert not algorithm.started_trained
+    algorithm.start_from(saved, ["actor"])
+    assert not algorithm.started_trained
+    with pytest.raises(CheckpointError, match="ensemble: this run has no such network"):
+        algorithm.start_from(saved, ["ensemble"])
     algorithm.train()
 
 

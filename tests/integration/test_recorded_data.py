@@ -1,10 +1,13 @@
 """Recording a run, and training from what was recorded: alone, and before sampling begins."""
 
+import shutil
+
 import numpy as np
 import pytest
 from episodes import NUMBERS, episode
 from tiny import tiny_config
 
+from rllib_dreamerv3 import DreamerV3
 from rllib_dreamerv3.data.episode import episodes_of, records_of
 from rllib_dreamerv3.data.formats import open_dataset
 from rllib_dreamerv3.data.rllib_episodes import EpisodeWriter
@@ -101,12 +104,31 @@ def test_a_run_that_starts_from_a_pretrained_one_pretrains_again(recorded, build
     first = build(tiny_config().offline_data(**data))
     first.train()
     first.save_to_path(tmp_path / "checkpoint")
-    config = tiny_config().checkpointing(start_checkpoint=str(tmp_path / "checkpoint"))
+    config = tiny_config(num_steps_sampled_before_learning_starts=1_000)
+    config.checkpointing(start_checkpoint=str(tmp_path / "checkpoint"))
     again = build(config.offline_data(**data))
     before = again.replay_buffer.num_records
     assert before > first.replay_buffer.num_records
     assert again.train()[UPDATES] == 2
     assert again.replay_buffer.num_records == before
+    # A policy that was trained fills the rest of replay.
+    assert again._next_request().arguments["random_actions"] is False
+
+
+def test_what_a_run_started_with_need_not_exist_when_it_continues(recorded, build, tmp_path):
+    data, start, saved = (tmp_path / name for name in ("data", "start", "saved"))
+    shutil.copytree(recorded[0], data)
+    build(tiny_config()).save_to_path(start)
+    config = tiny_config().checkpointing(start_checkpoint=str(start))
+    algorithm = build(config.offline_data(input_=str(data), pretrain_updates=1))
+    algorithm.train()
+    algorithm.save_to_path(saved)
+    shutil.rmtree(data)
+    shutil.rmtree(start)
+    restored = DreamerV3.from_checkpoint(saved)
+    assert restored.replay_buffer.num_records == algorithm.replay_buffer.num_records
+    restored.train()
+    restored.stop()
 
 
 def test_the_end_of_capacity_keeps_the_newest(recorded, build):

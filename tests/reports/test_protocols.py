@@ -103,6 +103,8 @@ def test_the_protocol_differs_in_nothing():
     # Defaults that are written, and what has no influence.
     found = compare({"lr": None, "gamma": 1 - 1 / 333, "seed": 7, "report_frequency": 5})
     assert (found.forbidding, found.others) == ((), ())
+    found = compare({"input_": "sampler", "clip_rewards": False, "start_checkpoint": None})
+    assert (found.forbidding, found.others) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -113,6 +115,10 @@ def test_the_protocol_differs_in_nothing():
         ({"training_ratio": 1024}, "training_ratio 1024 instead of 512"),
         ({"training_ratio": None}, "training_ratio 1024 instead of 512"),
         ({"env_config": {"action_repeat": 4}}, "action_repeat 4 instead of 2"),
+        ({"start_checkpoint": "/x"}, "start_checkpoint /x instead of None"),
+        ({"input_": ["/data"]}, "input_ ['/data'] instead of None"),
+        ({"clip_rewards": True}, "clip_rewards True instead of None"),
+        ({"replay_buffer_config": {"sampling": "curious"}}, "sampling curious instead of uniform"),
         (
             {"metrics_num_episodes_for_smoothing": None},
             "metrics_num_episodes_for_smoothing 20 instead of 4",

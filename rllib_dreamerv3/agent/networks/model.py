@@ -201,7 +201,7 @@ def take_weights(
     """
     unchanged = []
     for name, variable in model.named_variables().items():
-        if name.partition("/")[0].removeprefix("slow_") not in parts:
+        if _part_of(name) not in parts:
             continue
         given = weights.get(name)
         if given is None or given.shape != tuple(variable.shape):
@@ -209,6 +209,15 @@ def take_weights(
         else:
             variable.assign(given, read_value=False)
     return unchanged
+
+
+def parts_of(model: HasParameters) -> set[str]:
+    """Return the names of a model's parts, as :func:`take_weights` takes them."""
+    return set(map(_part_of, model.named_variables()))
+
+
+def _part_of(parameter: str) -> str:
+    return parameter.partition("/")[0].removeprefix("slow_")
 
 
 def named_parts(**parts: tf.Module) -> dict[str, tf.Variable]:

@@ -12,7 +12,6 @@ from ray.rllib.core.rl_module.rl_module import RLModuleSpec
 from ray.util.debug import log_once
 
 import rllib_dreamerv3
-from rllib_dreamerv3.data.places import absolute_places
 from rllib_dreamerv3.errors import unknown_name
 from rllib_dreamerv3.options.docstrings import with_options
 from rllib_dreamerv3.options.former import FORMER_OPTIONS, check_former_option
@@ -25,6 +24,7 @@ from rllib_dreamerv3.options.option_checks import (
     resolve,
     split_parts,
 )
+from rllib_dreamerv3.options.paths import absolute_paths
 from rllib_dreamerv3.options.table import (
     CHECKPOINTING,
     DATA,
@@ -123,7 +123,7 @@ class DreamerV3Config(AlgorithmConfig):
         Raises:
             ConfigError: If an option is unknown; names the most similar one.
         """
-        return self._set(TRAINING, super().training, kwargs)
+        return self._set(TRAINING, super().training, absolute_paths(kwargs))
 
     @with_options(EnvironmentOptions, unset=NotProvided)
     def environment(self, env: Any = NotProvided, **kwargs: Any) -> "DreamerV3Config":
@@ -206,7 +206,7 @@ class DreamerV3Config(AlgorithmConfig):
         Raises:
             ConfigError: If an option is unknown; names the most similar one.
         """
-        return self._set(CHECKPOINTING, super().checkpointing, kwargs)
+        return self._set(CHECKPOINTING, super().checkpointing, absolute_paths(kwargs))
 
     @with_options(FaultToleranceOptions, unset=NotProvided)
     def fault_tolerance(self, **kwargs: Any) -> "DreamerV3Config":
@@ -236,7 +236,7 @@ class DreamerV3Config(AlgorithmConfig):
         Raises:
             ConfigError: If an option is unknown; names the most similar one.
         """
-        return self._set(DATA, super().offline_data, absolute_places(kwargs))
+        return self._set(DATA, super().offline_data, absolute_paths(kwargs))
 
     # RLlib's methods without options of ours.
     callbacks = checked_method("callbacks")
@@ -301,7 +301,7 @@ class DreamerV3Config(AlgorithmConfig):
         ]
         if unknown:
             raise unknown_options("option", unknown, valid)
-        options = with_named_classes(options)
+        options = absolute_paths(with_named_classes(options))
         model_config = options.pop("model_config", None)
         if isinstance(options.get("replay_buffer_config"), dict):
             # RLlib would try to import the type as a class path.
@@ -376,6 +376,20 @@ class DreamerV3Config(AlgorithmConfig):
         if self.use_curiosity:
             return dataclasses.replace(settings, ensemble=self.resolved("curiosity_models"))
         return settings
+
+    def codec_options(self) -> dict[str, Any]:
+        """Return the arguments of ``spaces.codecs.make_codecs`` other than the spaces.
+
+        Raises:
+            ConfigError: If an option of the networks is invalid.
+        """
+        return {
+            "image_size": self.image_size,
+            "cnn": self.model_settings().cnn,
+            "mask_key": self.action_mask_key,
+            "normalize_actions": self.normalize_actions,
+            "clip_actions": self.clip_actions,
+        }
 
     def learning_options(self) -> LearningOptions:
         """Return the options of an update other than those of the networks."""

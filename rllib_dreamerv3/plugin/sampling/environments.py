@@ -171,7 +171,7 @@ def env_context(config: Any, worker_index: int, num_workers: int | None = None) 
     Args:
         config: Of training or of evaluation.
         worker_index: The env runner's index; 0 in the main process.
-        num_workers: Number of env runners; None if unknown.
+        num_workers: Number of env runners; None for that of the config.
 
     Returns:
         The ``env_config``, with a ``render_mode`` if this env runner is to render.
@@ -180,6 +180,8 @@ def env_context(config: Any, worker_index: int, num_workers: int | None = None) 
     first = 1 if config.num_env_runners else 0
     if config.render_env and not config.in_evaluation and worker_index == first:
         env_config = {"render_mode": "human", **env_config}
+    if num_workers is None:
+        num_workers = config.num_env_runners
     return EnvContext(env_config, worker_index, num_workers=num_workers)
 
 

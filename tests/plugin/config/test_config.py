@@ -353,6 +353,26 @@ def test_paths_of_data_are_absolute(tmp_path, monkeypatch):
     assert tiny_config().offline_data(input_="sampler").recorded_data == []
 
 
+def test_relative_paths_are_those_where_the_run_was_started(tmp_path, monkeypatch):
+    """Tune's trials have other working directories, and pass options as a dict."""
+    monkeypatch.setenv("TUNE_ORIG_WORKING_DIR", "/started/here")
+    monkeypatch.chdir(tmp_path)
+    config = tiny_config().update_from_dict(
+        {
+            "input_": "a",
+            "output": "../b",
+            "start_checkpoint": "c",
+            "replay_buffer_config": {"storage": "disk", "directory": "d", "capacity": 100},
+        }
+    )
+    assert config.input_ == "/started/here/a"
+    assert config.output == "/started/b"
+    assert config.start_checkpoint == "/started/here/c"
+    assert config.replay_buffer_config["directory"] == "/started/here/d"
+    for name in ("pretrained:catch", "hf://me/mine", "s3://bucket/run"):
+        assert config.checkpointing(start_checkpoint=name).start_checkpoint == name
+
+
 def test_custom_resources_of_the_learner_in_the_main_process_are_refused():
     config = tiny_config().learners(custom_resources_per_learner={"fast": 1})
     with pytest.raises(ConfigError, match="custom_resources_for_main_process instead"):
