@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -154,6 +155,7 @@ class Adam(Optimizer):
         clip_global_norm: float,
         beta1: float = 0.9,
         beta2: float = 0.999,
+        steps: Sequence[bool] | None = None,
     ):
         """Create the moments (zeros).
 
@@ -164,8 +166,9 @@ class Adam(Optimizer):
             clip_global_norm: Maximum global norm of the gradients.
             beta1: Decay of the first moments.
             beta2: Decay of the second moments.
+            steps: See :class:`LaProp`.
         """
-        super().__init__(variables, learning_rate, epsilon, beta1, beta2)
+        super().__init__(variables, learning_rate, epsilon, beta1, beta2, steps)
         self._clip_global_norm = clip_global_norm
 
     def apply(
@@ -311,15 +314,15 @@ def optimizer_parts(parts: Iterable[str], options: LearningOptions) -> dict[str,
 
 def make_optimizers(
     variables: Mapping[str, Sequence[tf.Variable]],
-    learning: Collection[str],
+    frozen: Collection[Any],
     options: LearningOptions,
 ) -> dict[str, Optimizer]:
     """Create the optimizers of a trainer.
 
     Args:
         variables: Variables of each part of the model, by name.
-        learning: Names of the trained parts. Frozen parts have optimizers too: which ones are
-            frozen may change when a run is resumed.
+        frozen: ``ref()`` of the variables that are not trained. They have moments, too: which ones
+            are frozen may change when a run is resumed.
         options: Kind and settings of the optimizer.
 
     Returns:
@@ -328,7 +331,7 @@ def make_optimizers(
     rates = options.first_rates
     if options.optimizer_type == "laprop":
         return {
-            name: _laprop({part: variables[part] for part in parts}, learning, rates[name], options)
+            name: _laprop([v for x in parts for v in variables[x]], frozen, rates[name], options)
             for name, parts in optimizer_parts(variables, options).items()
         }
     clips = {
@@ -344,23 +347,22 @@ def make_optimizers(
             learning_rate=rates[name],
             epsilon=ADAM_EPSILONS[name],
             clip_global_norm=clips[name],
+            steps=[v.ref() not in frozen for v in part],
         )
         for name, part in variables.items()
     }
 
 
 def _laprop(
-    variables: Mapping[str, Sequence[tf.Variable]],
-    learning: Collection[str],
+    variables: Sequence[tf.Variable],
+    frozen: Collection[Any],
     learning_rate: float,
     options: LearningOptions,
 ) -> LaProp:
-    """Create one optimizer for several parts."""
-    owners = [(v, name) for name, part in variables.items() for v in part]
     return LaProp(
-        [v for v, _ in owners],
+        variables,
         learning_rate,
         clip_share=options.adaptive_grad_clip,
         warmup=options.lr_warmup,
-        steps=[name in learning for _, name in owners],
+        steps=[v.ref() not in frozen for v in variables],
     )

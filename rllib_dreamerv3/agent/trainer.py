@@ -5,7 +5,7 @@ so that a diverging run keeps its last good parameters.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -34,13 +34,14 @@ from rllib_dreamerv3.agent.losses.world_model import (
 from rllib_dreamerv3.agent.math.categorical import entropy
 from rllib_dreamerv3.agent.math.normalizer import ReturnNormalizer
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
-from rllib_dreamerv3.agent.networks.model import DreamerModel
+from rllib_dreamerv3.agent.networks.model import DreamerModel, part_of
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import Context, Observed, split_context
 from rllib_dreamerv3.agent.objectives import Objective, make_objectives
 from rllib_dreamerv3.agent.optimizers import check_state, make_optimizers, optimizer_parts
 from rllib_dreamerv3.agent.replicas import ALONE, Replicas
 from rllib_dreamerv3.options.model_sizes import ModelSettings
+from rllib_dreamerv3.options.option_checks import split_frozen
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import (
     IS_FIRST,
@@ -155,12 +156,23 @@ class Trainer(tf.Module):
             model, model_settings.classes, self.return_normalizer, self._two_hot, options
         )
         parts = model.trained_parts()
-        self._variables = {name: part.trainable_variables for name, part in parts.items()}
-        frozen = {"actor": not options.train_actor, "critic": not options.train_critic}
-        self._learning = [name for name in parts if not frozen.get(name)]
-        self.optimizers = make_optimizers(self._variables, self._learning, options)
+        variables = {name: part.trainable_variables for name, part in parts.items()}
+        frozen = self._frozen_variables()
+        self._variables = {
+            name: [x for x in part if x.ref() not in frozen] for name, part in variables.items()
+        }
+        self._learning = [name for name, learned in self._variables.items() if learned]
+        self.optimizers = make_optimizers(variables, frozen, options)
         self._stepped = optimizer_parts(parts, options)
         self.update = tf.function(replicas.running(self._update), autograph=False)
+
+    def _frozen_variables(self) -> set[Any]:
+        """Return ``ref()`` of the variables that do not learn."""
+        frozen = set(split_frozen(self._options.freeze_parts))
+        frozen |= set() if self._options.train_actor else {"actor"}
+        frozen |= set() if self._options.train_critic else {"critic"}
+        named = self.model.named_variables().items()
+        return {variable.ref() for name, variable in named if part_of(name) in frozen}
 
     @property
     def in_turn(self) -> bool:

@@ -63,12 +63,11 @@ def check_options(given: Mapping[str, Any], environments: int = 1) -> None:
     _check_contradictions(options, given)
     if split_parts(options["start_parts"]) and not options["start_checkpoint"]:
         raise ConfigError("start_parts needs start_checkpoint, from which the networks are taken.")
+    split_frozen(options["freeze_parts"])
 
 
-PARTS = (
-    *("encoder", "rssm", "decoder", "reward", "continue", "mask", "actor", "critic"),
-    *("ensemble", "intrinsic_critic"),
-)
+WORLD_MODEL = ("encoder", "rssm", "decoder", "reward", "continue", "mask")
+PARTS = (*WORLD_MODEL, "actor", "critic", "ensemble", "intrinsic_critic")
 """Networks, as they are named in ``start_parts`` and in checkpoints."""
 
 
@@ -78,11 +77,33 @@ def split_parts(start_parts: str | None) -> list[str]:
     Raises:
         ConfigError: If there is no such network; names the nearest.
     """
-    names = [name.strip() for name in (start_parts or "").split(",") if name.strip()]
+    names = _split(start_parts)
     for name in names:
         if name not in PARTS:
             raise unknown_name("network in start_parts", name, PARTS)
     return names
+
+
+def split_frozen(freeze_parts: str | None) -> list[str]:
+    """Return the names in ``freeze_parts``; empty if it is not set.
+
+    Raises:
+        ConfigError: If the world model has no such network; names the nearest, or another option.
+    """
+    names = _split(freeze_parts)
+    for name in names:
+        if name in ("actor", "critic"):
+            raise ConfigError(
+                f"freeze_parts names networks of the world model. Set train_{name}: false to "
+                f"freeze the {name}."
+            )
+        if name not in WORLD_MODEL:
+            raise unknown_name("network in freeze_parts", name, WORLD_MODEL)
+    return names
+
+
+def _split(names: str | None) -> list[str]:
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
 
 
 def check_rows_of_learners(batch_size: int, learners: int) -> None:

@@ -240,6 +240,11 @@ class LearningOptions:
     train_critic: bool = option(
         True, "False freezes critic and slow critic. The actor continues to learn from them."
     )
+    freeze_parts: str | None = option(
+        None,
+        "Networks of the world model that do not learn, separated by commas: encoder, rssm, "
+        "decoder, reward, continue, mask.",
+    )
     optimizer_type: OptimizerType = option(
         "adam",
         "Adam: one optimizer each for world model, actor and critic. LaProp: one optimizer "

@@ -1,4 +1,4 @@
-"""Actor and critic that do not learn: ``train_actor=False``, ``train_critic=False``."""
+"""Networks that do not learn: ``train_actor=False``, ``train_critic=False``, ``freeze_parts``."""
 
 import dataclasses
 
@@ -98,6 +98,28 @@ def test_freezing_one_part_changes_no_step_of_the_others(make):
     for frozen in FROZEN:
         different = changed(weights["none"], weights[frozen])
         assert parts_of(different) == STAY[frozen], frozen
+
+
+@pytest.mark.parametrize("make", [v1_discrete, v2], ids=lambda make: make.__name__)
+def test_networks_of_the_world_model_stay_bit_for_bit(make):
+    trainer, batch = make(freeze_parts="encoder, rssm")
+    before, unmoved = get_weights(trainer.model), moments(trainer)
+    for _ in range(2):
+        trainer.update(batch)
+    different = changed(before, get_weights(trainer.model))
+    first_parts = {name.partition("/")[0].removeprefix("slow_") for name in before}
+    assert {name.partition("/")[0].removeprefix("slow_") for name in different} == first_parts - {
+        "encoder",
+        "rssm",
+    }
+    stayed = len(unmoved) - len(changed(unmoved, moments(trainer)))
+    assert stayed == 2 * sum(name.startswith(("encoder/", "rssm/")) for name in before)
+    everything = "encoder,rssm,decoder,reward,continue"
+    trainer, batch = make(freeze_parts=everything)
+    before = get_weights(trainer.model)
+    metrics = trainer.update(batch).metrics
+    assert parts_of(changed(before, get_weights(trainer.model))) == PARTS - {"world_model"}
+    assert "WORLD_MODEL_gradients_global_norm" not in metrics
 
 
 @pytest.mark.compiled

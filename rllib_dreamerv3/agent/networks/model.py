@@ -201,7 +201,7 @@ def take_weights(
     """
     unchanged = []
     for name, variable in model.named_variables().items():
-        if _part_of(name) not in parts:
+        if part_of(name) not in parts:
             continue
         given = weights.get(name)
         if given is None or given.shape != tuple(variable.shape):
@@ -213,10 +213,11 @@ def take_weights(
 
 def parts_of(model: HasParameters) -> set[str]:
     """Return the names of a model's parts, as :func:`take_weights` takes them."""
-    return set(map(_part_of, model.named_variables()))
+    return set(map(part_of, model.named_variables()))
 
 
-def _part_of(parameter: str) -> str:
+def part_of(parameter: str) -> str:
+    """Return the part that a parameter belongs to, by its name; a slow critic is its critic's."""
     return parameter.partition("/")[0].removeprefix("slow_")
 
 

@@ -322,6 +322,16 @@ def test_without_an_environment_nothing_can_be_sampled_or_evaluated():
         evaluated.validate()
 
 
+def test_frozen_networks_are_checked():
+    tiny_config(freeze_parts="encoder, rssm").validate()
+    for wrong, words in {
+        "encoder,rsm": "Did you mean 'rssm'",
+        "actor": "Set train_actor: false",
+    }.items():
+        with pytest.raises(ConfigError, match=words):
+            tiny_config(freeze_parts=wrong).validate()
+
+
 def test_parts_to_start_with_are_checked():
     config = tiny_config().checkpointing(start_checkpoint="x", start_parts="rssm,decoder")
     config.validate()

@@ -93,7 +93,7 @@ def test_methods_have_the_options_of_the_table_in_signature_and_documentation(me
 
 
 def test_every_option_is_taken_by_its_method_and_from_a_dict():
-    values = dict.fromkeys(OPTIONS, "given") | {"replay_buffer_config": {"capacity": 7}}
+    values = dict.fromkeys(OPTIONS, "/given") | {"replay_buffer_config": {"capacity": 7}}
     config = DreamerV3Config()
     for method, rows in (
         (config.training, TRAINING),
