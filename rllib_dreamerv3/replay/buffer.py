@@ -231,24 +231,22 @@ class ReplayBuffer:
         Returns:
             ``num_env_steps_stored`` (executed actions: records that do not end an episode),
             ``num_episodes_stored`` (episodes whose first record is stored), ``num_records``,
-            ``num_records_recorded`` (those of recorded data), ``num_windows`` (start positions of
-            sequences), ``num_segments`` (of consecutive
+            ``num_windows`` (start positions of sequences), ``num_segments`` (of consecutive
             records), ``num_bytes``, ``capacity_records`` (reduced to the limit in bytes, once the
             size of a record is known), ``num_env_steps_added_lifetime``,
             ``num_env_steps_evicted_lifetime``, ``num_episodes_added_lifetime``,
             ``num_records_sampled_lifetime`` (B * T for each sample), and
             ``constant_observations`` (share of the observation columns with the same value in all
             records added by this process). Once there is a reward, ``reward_min`` and
-            ``reward_max`` (of all records so far, stored or not). With an online queue also
+            ``reward_max`` (of all records so far, stored or not). If there are any,
+            ``num_records_recorded`` (records of recorded data). With an online queue also
             ``num_windows_queued`` (sequences in it).
         """
         stored = self.storage.num_records - self.storage.num_last
-        recorded = [len(x) for x in self.storage.segments if is_recorded(x.stream)]
         counters = {
             "num_env_steps_stored": stored,
             "num_episodes_stored": self.storage.num_first,
             "num_records": self.num_records,
-            "num_records_recorded": sum(recorded),
             "num_windows": self.num_windows,
             "num_segments": len(self.storage.segments),
             "num_bytes": self.num_bytes,
@@ -258,6 +256,9 @@ class ReplayBuffer:
             "constant_observations": self._constant.share,
             **self.rewards.metrics(),
         }
+        recorded = [len(x) for x in self.storage.segments if is_recorded(x.stream)]
+        if recorded:
+            counters["num_records_recorded"] = sum(recorded)
         if self.online_queue is not None:
             counters["num_windows_queued"] = len(self.online_queue.stored())
         return {name: float(value) for name, value in counters.items()}

@@ -177,6 +177,12 @@ MEMORY = (
         "reward",
     ),
     Measure(
+        "replay_buffer/num_records_recorded",
+        "Recorded data in replay",
+        "Records that were not sampled, but read from recorded data. They leave as new ones come.",
+        "records",
+    ),
+    Measure(
         "replay_buffer/num_bytes",
         "Replay",
         "Size of the replay buffer. Grows up to its capacity.",

@@ -296,7 +296,7 @@ def test_recorded_data_leaves_as_new_records_arrive():
     buffer = make_buffer("recorded", capacity=64)  # Chunks of 2.
     add_recorded_and_sampled(buffer)
     add(buffer, "a", 13, 60)
-    assert buffer.metrics()["num_records_recorded"] == 0
+    assert "num_records_recorded" not in buffer.metrics()
     assert {stream for stream, _ in shares(buffer)} == {"a", "b"}
 
 
