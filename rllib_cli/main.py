@@ -1,5 +1,7 @@
 """The ``rllib`` command. Each of its commands has a file in ``commands``."""
 
+import os
+import signal
 import sys
 from typing import Any
 
@@ -87,6 +89,8 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Stopped.", err=True)
         code = 130
+    # Shutting Ray down takes seconds. Its processes end with this one, too.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     sys.exit(code)
 
 

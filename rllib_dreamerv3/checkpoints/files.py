@@ -17,5 +17,5 @@ REPLAY_DIRECTORY = "replay_buffer"
 
 def networks_file(directory: Path) -> str:
     """Return the path of the networks within a checkpoint or exported policy."""
-    exported = (directory / EXPORTED_NETWORKS_FILE).is_file()
+    exported = (directory / EXPORTED_NETWORKS_FILE).exists()
     return EXPORTED_NETWORKS_FILE if exported else NETWORKS_FILE

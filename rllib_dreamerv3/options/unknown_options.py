@@ -32,6 +32,11 @@ _GROUPS = (
         "num_sgd_iter sgd_minibatch_size",
     ),
     (
+        "another library",
+        "set world_model_lr, actor_lr and critic_lr (Adam) or lr (LaProp) instead",
+        "learning_rate",
+    ),
+    (
         "PPO",
         "a learning rate may be a schedule: [[env step, rate], ...]",
         "lr_schedule",

@@ -271,6 +271,8 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
             observation, infos = last_observations(self.env, observation, infos, ended)
         is_first = self._now[IS_LAST]
         self._now = self._records(observation, reward, is_first, terminated, truncated)
+        # No action led here, even if the environment returns a reward for the reset.
+        self._now[REWARD] = np.where(is_first, np.float32(0.0), self._now[REWARD])
         self._episodes.step(self._now[REWARD], is_first, infos)
         if self._episode_callbacks:
             self._episode_callbacks.step(

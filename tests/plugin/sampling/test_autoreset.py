@@ -46,6 +46,15 @@ class Forgetful(SyncVectorEnv):
         return (*results, {key: x for key, x in infos.items() if "final_obs" not in key})
 
 
+class RewardingResets(SyncVectorEnv):
+    """Returns a reward for the step in which an environment resets itself."""
+
+    def step(self, actions):
+        resets = self._autoreset_envs.copy()
+        observation, reward, *rest = super().step(actions)
+        return (observation, reward + 5.0 * resets, *rest)
+
+
 def make_runner(mode, kind=SyncVectorEnv, callbacks=None):
     def entry_point(config):
         makers = [lambda length=length: Counting(length) for length in LENGTHS]
@@ -100,6 +109,15 @@ def test_same_step_gives_the_records_of_next_step(make, kind):
             np.testing.assert_array_equal(new[name][:28], column, err_msg=name)
         # The true return, of the true length.
         assert new[IS_FIRST].sum() >= 28 // length
+
+
+def test_a_reward_for_a_reset_does_not_count(make):
+    expected = records(make(AutoresetMode.NEXT_STEP), calls=3, steps=4)
+    found = records(make(AutoresetMode.NEXT_STEP, RewardingResets), calls=3, steps=4)
+    assert found[1] == expected[1]
+    for old, new in zip(expected[0], found[0], strict=True):
+        assert new[IS_FIRST][1:].any()
+        np.testing.assert_array_equal(new[REWARD], old[REWARD])
 
 
 def test_callbacks_see_the_last_observation_and_the_next_first(make):
