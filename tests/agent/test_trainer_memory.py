@@ -45,7 +45,8 @@ def test_networks_and_graphs_are_freed_and_the_rest_is_bounded():
         references = train_and_forget()
         gc.collect()
         assert [reference() for reference in references] == [None, None]
-    assert alive(tf.Variable) == variables
+    # What other tests have left may be freed meanwhile.
+    assert alive(tf.Variable) <= variables
     # The backward pass of the recurrence, with the condition and body of its loop.
     assert alive(FuncGraph) <= graphs + 3 * rounds
     assert (megabytes() - before) / rounds < MAX_MB
