@@ -37,7 +37,7 @@ def from_file(
             experiment starts. A Python file is executed here.
         verbosity: Whether to show the libraries' messages while a Python file is executed.
         env: Replaces the environment of the file.
-        has_data: Whether there is recorded data, so that none is needed.
+        has_data: Whether recorded data is given, which makes an environment optional.
 
     Returns:
         The experiments in the order of the file.

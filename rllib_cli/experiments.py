@@ -180,7 +180,7 @@ def from_mapping(name: str, spec: Any, env: str | None, *, has_data: bool = Fals
         name: The experiment's name.
         spec: The entry.
         env: Replaces the environment of the entry.
-        has_data: Whether there is recorded data, so that none is needed.
+        has_data: Whether recorded data is given, which makes an environment optional.
 
     Returns:
         The experiment.
