@@ -3,6 +3,7 @@
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -89,7 +90,10 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Stopped.", err=True)
         code = 130
-    # Shutting Ray down takes seconds. Its processes end with this one, too.
+    # Shutting Ray down takes seconds. Its processes end with this one, too, and what was printed
+    # must not be lost.
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     sys.exit(code)
 

@@ -34,12 +34,13 @@ from rllib_dreamerv3.agent.losses.world_model import (
 from rllib_dreamerv3.agent.math.categorical import entropy
 from rllib_dreamerv3.agent.math.normalizer import ReturnNormalizer
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
-from rllib_dreamerv3.agent.networks.model import DreamerModel, part_of
+from rllib_dreamerv3.agent.networks.model import DreamerModel, part_of, parts_of
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import Context, Observed, split_context
 from rllib_dreamerv3.agent.objectives import Objective, make_objectives
 from rllib_dreamerv3.agent.optimizers import check_state, make_optimizers, optimizer_parts
 from rllib_dreamerv3.agent.replicas import ALONE, Replicas
+from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.option_checks import split_frozen
 from rllib_dreamerv3.options.table import LearningOptions
@@ -169,6 +170,10 @@ class Trainer(tf.Module):
     def _frozen_variables(self) -> set[Any]:
         """Return ``ref()`` of the variables that do not learn."""
         frozen = set(split_frozen(self._options.freeze_parts))
+        if absent := frozen - parts_of(self.model):
+            raise ConfigError(
+                f"freeze_parts: this model has no network {', '.join(sorted(absent))}. Leave it out."
+            )
         frozen |= set() if self._options.train_actor else {"actor"}
         frozen |= set() if self._options.train_critic else {"critic"}
         named = self.model.named_variables().items()

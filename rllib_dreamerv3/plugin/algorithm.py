@@ -351,7 +351,8 @@ class DreamerV3(CheckpointedAlgorithm):
     @property
     def _is_trained(self) -> bool:
         """Whether the policy was trained before sampling began."""
-        return self.started_trained or self._pretraining.done > 0
+        pretrained = self._pretraining.done > 0 and self.config.train_actor
+        return self.started_trained or pretrained
 
     @property
     def _missing_starts(self) -> int:

@@ -8,6 +8,7 @@ import synthetic
 from trainers import V1, V2, changed, make_trainer, make_v2, v2_batch
 
 from rllib_dreamerv3.agent.networks.model import get_weights
+from rllib_dreamerv3.errors import ConfigError
 
 PARTS = {"world_model", "actor", "critic", "slow_critic"}
 FROZEN = {
@@ -120,6 +121,8 @@ def test_networks_of_the_world_model_stay_bit_for_bit(make):
     metrics = trainer.update(batch).metrics
     assert parts_of(changed(before, get_weights(trainer.model))) == PARTS - {"world_model"}
     assert "WORLD_MODEL_gradients_global_norm" not in metrics
+    with pytest.raises(ConfigError, match="this model has no network mask"):
+        make(freeze_parts="mask")
 
 
 @pytest.mark.compiled

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -12,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from rllib_cli import stop_criteria, tune_run
+from rllib_cli.errors import InputError
+from rllib_cli.experiments import Experiment
 from rllib_cli.main import cli
 from rllib_dreamerv3.startup import import_path
 
@@ -345,3 +348,55 @@ def test_a_service_needs_its_package_and_a_name(option, package):
     assert f"{option} needs the package {package}" in done.output
     assert f"pip install {package}" in done.output
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("stop", "refused"),
+    [
+        ({"num_env_steps_sampled_lifetime": 9}, True),
+        ({"env_runners/episode_return_mean": 9}, True),
+        ({"num_env_steps_sampled_lifetime": 9, "num_grad_updates_lifetime": 9}, False),
+        ({"num_grad_updates_lifetime": 9}, False),
+        ({}, False),
+    ],
+)
+def test_a_run_that_samples_nothing_needs_a_stop_criterion_that_it_reaches(stop, refused):
+    data = {"env": "CartPole-v1", "input_": "data"}
+    experiment = Experiment("x", "DreamerV3", data, stop)
+    options = tune_run.RunOptions()
+    if refused:
+        with pytest.raises(InputError, match="is never reached"):
+            tune_run._check(experiment, options)
+    else:
+        assert tune_run._check(experiment, options)
+    sampling = Experiment("x", "DreamerV3", {**data, "pretrain_updates": 5}, stop)
+    assert tune_run._check(sampling, options)
+
+
+ENDING = """
+import atexit, sys, time
+from rllib_cli.main import main
+atexit.register(time.sleep, 60)
+atexit.register(print, "ending", flush=True)
+sys.argv[1:] = ["version"]
+main()
+"""
+
+
+def test_ctrl_c_ends_the_command_while_libraries_shut_down():
+    process = subprocess.Popen(
+        [sys.executable, "-c", ENDING],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+    shown = ""
+    while "ending" not in shown:
+        line = process.stdout.readline()
+        assert line, shown
+        shown += line
+    process.send_signal(signal.SIGINT)
+    rest, _ = process.communicate(timeout=30)
+    assert (process.returncode, rest) == (130, "")
+    assert "tensorflow" in shown

@@ -113,6 +113,8 @@ def test_a_run_that_starts_from_a_pretrained_one_pretrains_again(recorded, build
     assert again.replay_buffer.num_records == before
     # A policy that was trained fills the rest of replay.
     assert again._next_request().arguments["random_actions"] is False
+    again.config.__dict__["train_actor"] = False  # Then it was not trained.
+    assert again._next_request().arguments["random_actions"] is True
 
 
 def test_what_a_run_started_with_need_not_exist_when_it_continues(recorded, build, tmp_path):

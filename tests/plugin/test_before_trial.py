@@ -35,6 +35,14 @@ class Words(Images):
     observation_space = spaces.Text(3)
 
 
+class Shared(Images):
+    """Needs the number of env runners, as those that share files among them do."""
+
+    def __init__(self, config):
+        super().__init__()
+        assert config.num_workers == 3
+
+
 class NoSpaces(gym.Env):
     pass
 
@@ -92,6 +100,10 @@ def test_without_an_environment_the_spaces_of_the_data_count(tmp_path):
         else:
             with pytest.raises(ConfigError, match="Replay needs up to"):
                 check_before_trial(config, tmp_path)
+
+
+def test_environments_get_the_number_of_env_runners(tmp_path):
+    check_before_trial(tiny_config(Shared).env_runners(num_env_runners=3), tmp_path)
 
 
 def test_one_environment_is_made_without_a_window_and_closed(tmp_path):
