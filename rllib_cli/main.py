@@ -90,11 +90,12 @@ def main() -> None:
     except (KeyboardInterrupt, click.Abort):
         click.echo("Stopped.", err=True)
         code = 130
-    # Shutting Ray down takes seconds. Its processes end with this one, too, and what was printed
-    # must not be lost.
-    with suppress(OSError, ValueError):
-        sys.stdout.flush()
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    finally:
+        # Also after sys.exit() in a command. Shutting Ray down takes seconds; its processes end
+        # with this one, too, and what was printed must not be lost.
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     sys.exit(code)
 
 

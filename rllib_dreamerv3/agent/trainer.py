@@ -172,7 +172,8 @@ class Trainer(tf.Module):
         frozen = set(split_frozen(self._options.freeze_parts))
         if absent := frozen - parts_of(self.model):
             raise ConfigError(
-                f"freeze_parts: this model has no network {', '.join(sorted(absent))}. Leave it out."
+                f"freeze_parts: this model has no network {', '.join(sorted(absent))}. "
+                "Leave it out."
             )
         frozen |= set() if self._options.train_actor else {"actor"}
         frozen |= set() if self._options.train_critic else {"critic"}
