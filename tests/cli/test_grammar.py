@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from written_run import result, write_run
 
 from rllib_cli import stop_criteria, tune_run
 from rllib_cli.errors import InputError
@@ -376,16 +377,19 @@ def test_a_run_that_samples_nothing_needs_a_stop_criterion_that_it_reaches(stop,
 ENDING = """
 import atexit, sys, time
 from rllib_cli.main import main
-atexit.register(time.sleep, 60)
+atexit.register(lambda: [time.sleep(0.1) for _ in range(600)])
 atexit.register(print, "ending", flush=True)
-sys.argv[1:] = ["version"]
+sys.argv[1:] = COMMAND
 main()
 """
 
 
-def test_ctrl_c_ends_the_command_while_libraries_shut_down():
+# Returns, ends with sys.exit(), and raises an error.
+@pytest.mark.parametrize("command", [["version"], ["doctor", "run"], ["doctor", "none"]])
+def test_ctrl_c_ends_the_command_while_libraries_shut_down(command):
+    write_run(Path("run/trial"), [result(100, 1.0)])
     process = subprocess.Popen(
-        [sys.executable, "-c", ENDING],
+        [sys.executable, "-c", ENDING.replace("COMMAND", repr(command))],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -399,4 +403,4 @@ def test_ctrl_c_ends_the_command_while_libraries_shut_down():
     process.send_signal(signal.SIGINT)
     rest, _ = process.communicate(timeout=30)
     assert (process.returncode, rest) == (130, "")
-    assert "tensorflow" in shown
+    assert len(shown.splitlines()) > 1
