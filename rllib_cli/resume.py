@@ -7,6 +7,7 @@ which Tune restores the experiment.
 
 import json
 import os
+import pickle
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -19,6 +20,13 @@ from rllib_cli.progress import look_up
 from rllib_dreamerv3.checkpoints.runs import PATTERN, SavedCheckpoint, newest_first
 
 STATE_PATTERN = "experiment_state-*.json"
+# Tune's other state: pickles of which it loads the newest, and what is lost without them.
+_NO_NEW_TRIALS = "Tune starts no trials that it had not created before."
+OTHER_STATE = {
+    "search_gen_state-*.json": _NO_NEW_TRIALS,
+    "searcher-state-*.pkl": _NO_NEW_TRIALS,
+    "callback_states-*.pkl": "Callbacks start without their saved state.",
+}
 TRIAL_FILE = "trial.json"
 LAUNCH_FILE = "experiment.json"
 
@@ -160,6 +168,7 @@ def prepare(experiment: Experiment) -> list[str]:
     _write_state(directory, trials, runner_data)
     for path in state_files:
         path.unlink()
+    _remove_damaged_state(directory, notes)
     return notes
 
 
@@ -195,6 +204,19 @@ def _trials(directory: Path, notes: list[str]) -> tuple[list[Any], dict[str, Any
         trial.restore_run_metadata(metadata)
         trials.append(trial)
     return trials, runner_data, files
+
+
+def _remove_damaged_state(directory: Path, notes: list[str]) -> None:
+    """Remove Tune's pickles that are incomplete: it would fail, instead of taking an older one."""
+    from ray import cloudpickle
+
+    for pattern, consequence in OTHER_STATE.items():
+        for path in sorted(directory.glob(pattern)):
+            try:
+                cloudpickle.loads(path.read_bytes())
+            except (pickle.UnpicklingError, EOFError):
+                path.unlink()
+                notes.append(f"{path.name} is damaged; removed. {consequence}")
 
 
 def _rewind(trial: Any, directory: Path, experiment: Experiment, notes: list[str]) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import json
 import os
+import pickle
 import pty
 import re
 import signal
@@ -73,11 +74,16 @@ def test_killed_damaged_and_resumed():
     kept = {path: manifest.read(path) for path in checkpoints() if path != newest}
     for state in Path("results/mine").glob("experiment_state-*.json"):
         state.write_text(state.read_text()[:100])
+    # Tune takes the last by name.
+    Path("results/mine/search_gen_state-later.json").write_bytes(pickle.dumps({"state": 1})[:-5])
+    Path("results/mine/callback_states-later.pkl").touch()
     iteration = manifest.read(whole).iteration
     goal = ("--stop", json.dumps({"training_iteration": iteration + 2}))
     code, output = run(*TRAIN, *goal, "--resume", "--keep-checkpoints-num", "9")
     assert code == 0, output
     assert iterations(output) == [iteration + 1, iteration + 2]
+    assert "search_gen_state-later.json is damaged" in output
+    assert "callback_states-later.pkl is damaged" in output
     assert f"{newest.name}/replay_buffer" in output
     assert f"continues from {whole.name}" in output
     # What was good is as it was, and the new one has a number that was never used.
