@@ -76,7 +76,7 @@ def show_data(
         written = None
         if minari_id:
             if spaces is None:
-                raise RunError(f"{path} does not have the spaces, which Minari needs: add --env.")
+                raise RunError(f"{path} lacks the spaces, which Minari requires. Add --env.")
             from rllib_dreamerv3.data.minari_data import write_minari
 
             written = write_minari(minari_id, episodes, spaces, env or dataset.env)

@@ -186,7 +186,7 @@ def _run_options(command: Callable[..., Any]) -> Callable[..., Any]:
 # Keeps click from rewrapping a paragraph.
 _NO_REWRAP = "\b\n"
 _EXAMPLES = f"""
-Stop criteria, of which the first one that is reached counts:
+Stop criteria (a trial ends when any of them is reached):
 
 {_NO_REWRAP}--stop '{{"num_env_steps_sampled_lifetime": 10000}}'
 --stop '{{"env_runners/episode_return_mean": 450, "time_total_s": 3600}}'
@@ -194,7 +194,7 @@ Stop criteria, of which the first one that is reached counts:
 Others: training_iteration, num_grad_updates_lifetime, env_runners/num_episodes_lifetime,
 evaluation/env_runners/episode_return_mean.
 
-A sweep, whose worse trials end early:
+A sweep that stops poor trials early:
 
 {_NO_REWRAP}--config '{{"entropy_scale": {{"grid_search": [1e-4, 3e-4, 1e-3]}}}}' \\
 --scheduler asha --scheduler-config '{{"grace_period": 5000, "max_t": 20000,
@@ -308,7 +308,7 @@ def _config_options(options: dict[str, Any]) -> dict[str, Any]:
         # "The same command with --resume": the run continues from its own checkpoint.
         parts = options["from_checkpoint"] = None
     if parts and not options["from_checkpoint"]:
-        raise InputError("--parts needs --from-checkpoint, whose networks are taken.")
+        raise InputError("--parts requires --from-checkpoint: the networks come from there.")
     given = {"start_parts": parts, "input_": list(data), "output": record}
     if parts:
         given["start_checkpoint"] = options["from_checkpoint"]

@@ -46,7 +46,7 @@ def fill_replay(
     )
     env_steps, returns = 0, list[float]()
     for chunk in chunks:
-        # These records are not new, and the online queue would serve all of them once.
+        # Skip the online queue, which would replay every recorded sequence once.
         replay.add(clip_rewards(chunk, config.clip_rewards), queue=False)
         env_steps += chunk.env_steps()
         returns += [episode.ret for episode in chunk.ended]

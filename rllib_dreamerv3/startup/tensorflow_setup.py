@@ -8,11 +8,9 @@ Training is many times slower. The policy's step, which is called at every env s
 """
 
 import os
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from rllib_dreamerv3.startup.compilation_cache import use_compilation_cache
+from rllib_dreamerv3.startup.fast_imports import hidden, without_garbage_collection
 from rllib_dreamerv3.startup.quiet import without_native_logs
 
 EAGER_VARIABLE = "RLLIB_DREAMERV3_EAGER"
@@ -39,7 +37,8 @@ def prepare_tensorflow(threads: int | None = None) -> None:
     # Harmless errors of reading XLA's cache would flood the log. Ray's processes inherit the level.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Only in processes that no user works in.
-    with without_native_logs(), _hidden(*(_OF_PLOTS if threads is not None else ())):
+    plots = _OF_PLOTS if threads is not None else ()
+    with without_native_logs(), without_garbage_collection(), hidden(*plots):
         import tensorflow as tf
 
     if not (tf.executing_eagerly() and tf.compat.v1.control_flow_v2_enabled()):
@@ -60,16 +59,3 @@ def prepare_tensorflow(threads: int | None = None) -> None:
         except RuntimeError:
             # TensorFlow is already initialized in this process: keep its threads.
             pass
-
-
-@contextmanager
-def _hidden(*modules: str) -> Iterator[None]:
-    """Let modules that are not imported yet appear to be missing inside the block."""
-    hidden = [name for name in modules if name not in sys.modules]
-    # The import system raises ModuleNotFoundError for these.
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for name in hidden:
-            del sys.modules[name]

@@ -167,7 +167,7 @@ def world_model_losses(
     settings: ModelSettings,
     *,
     free_nats: float,
-    continue_label: float = 1.0,
+    continue_label: float,
 ) -> WorldModelLosses:
     """Compute all losses of a batch.
 

@@ -178,8 +178,8 @@ class DreamerV3Config(AlgorithmConfig):
     def reporting(self, **kwargs: Any) -> "DreamerV3Config":
         """Set the contents of results.
 
-        Only results with a report have its keys. Reports describe the networks after an update. In
-        Tune the ``logdir`` is the trial's working directory, which
+        Keys of reports are only in results of iterations that computed one. Reports describe the
+        networks after an update. In Tune the ``logdir`` is the trial's working directory, which
         ``SyncConfig(sync_artifacts=True)`` copies to its results.
 
         Args:
@@ -332,12 +332,12 @@ class DreamerV3Config(AlgorithmConfig):
         """
         check(self)
         if self.algo_class is not None:
-            # RLlib would log once how to leave the new API stack, which is refused here.
+            # Prevents RLlib's hint on how to leave the new API stack, which is not supported here.
             log_once(f"{self.algo_class.__name__}_on_new_api_stack")
         super().validate()
 
     def get_state(self) -> dict[str, Any]:
-        # RLlib omits options of -1, for which the default would be restored.
+        # RLlib omits options whose value is -1; restoring would reset them to the default.
         lost = {name: x for name, x in vars(self).items() if isinstance(x, Number) and x == -1}
         return super().get_state() | lost
 
@@ -462,7 +462,7 @@ class DreamerV3Config(AlgorithmConfig):
 
     @property
     def records_to_start(self) -> int:
-        """Records that replay must be able to hold for updates to begin."""
+        """Minimum capacity of replay, in records, for updates to start."""
         replay = resolve(options_of(ReplayOptions), vars(self), self._variant)
         return records_to_start(replay, self.num_environments)
 
@@ -502,8 +502,8 @@ class DreamerV3Config(AlgorithmConfig):
         Args:
             env: An environment with the spaces.
             spaces: Observation and action space by module.
-            rl_module_spec: Of the networks; by default derived from the spaces.
-            placement_group: RLlib's.
+            rl_module_spec: Spec of the networks. By default derived from the spaces.
+            placement_group: The placement group that RLlib created.
         """
         spec = rl_module_spec or self.get_multi_rl_module_spec(env=env, spaces=spaces)
         kind = RemoteLearnerGroup if self.num_learners else LocalLearnerGroup

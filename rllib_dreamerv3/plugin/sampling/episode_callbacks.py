@@ -104,10 +104,10 @@ def call_callbacks(runner: SingleAgentEnvRunner, event: str, **arguments: Any) -
     Args:
         runner: The env runner.
         event: Name of the callback's method.
-        **arguments: Of the callback, besides ``env_runner`` and ``metrics_logger``.
+        **arguments: Arguments of the callback other than ``env_runner`` and ``metrics_logger``.
 
     Raises:
-        CallbackFailedError: If one of them raises an exception, with its lines.
+        CallbackFailedError: If a callback raises; the message has the lines of the traceback.
     """
     try:
         make_callback(
@@ -159,12 +159,12 @@ class EpisodeCallbacks:
         """Add one step to every environment's episode, or begin the next one.
 
         Args:
-            observations: Of all environments; where an episode ends, its last one.
+            observations: Observations of all environments; the last one of an episode that ends.
             actions: The actions before the observations; ignored where an episode begins.
-            rewards: Of these actions.
+            rewards: The rewards of these actions.
             terminateds: Where an episode ends by termination.
             truncateds: Where an episode ends by truncation.
-            infos: Of each environment.
+            infos: The info of each environment.
         """
         observation_list, action_list = unbatch(observations), unbatch(actions)
         for i in range(self._runner.num_envs):
