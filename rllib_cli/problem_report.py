@@ -13,14 +13,11 @@ from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.reports.history import ENV_STEPS, SECONDS, UPDATES
 from rllib_dreamerv3.reports.run_files import read_text
 from rllib_dreamerv3.reports.runs import Run, find_runs
-from rllib_dreamerv3.reports.trial_findings import trial_findings
+from rllib_dreamerv3.reports.trial_findings import ERROR_FILE, MAX_ERROR_BYTES, trial_findings
 from rllib_dreamerv3.startup.devices import has_nvidia_driver
 from rllib_dreamerv3.startup.system import machine_memory, processor, usable_cores
 from rllib_dreamerv3.startup.versions import versions
 
-# Written by Tune into the folder of a trial that failed.
-_ERROR_FILE = "error.txt"
-_MAX_ERROR_BYTES = 1_000_000
 _ERROR_LINES = 40
 # More runs than these would not be read.
 _MAX_RUNS = 3
@@ -81,7 +78,7 @@ def _run(run: Run) -> Iterator[str]:
     yield from (f"- {name}: {x:,.5g}" for name, x in values.items() if not math.isnan(x))
     yield from (f"- {finding}" for finding in _findings(run))
     try:
-        error = read_text(run.directory / _ERROR_FILE, run.directory, _MAX_ERROR_BYTES)
+        error = read_text(run.directory / ERROR_FILE, run.directory, MAX_ERROR_BYTES)
     except (OSError, ValueError, CheckpointError):
         return
     yield ""

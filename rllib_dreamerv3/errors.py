@@ -25,6 +25,10 @@ class EnvironmentFailedError(RuntimeError):
     """An environment, or the process that steps it, failed, or failed too often."""
 
 
+class RepeatedFailuresError(EnvironmentFailedError):
+    """An environment failed more often in a row than is tolerated, however often recreated."""
+
+
 class CallbackFailedError(RuntimeError):
     """A callback of the user's raised an exception in an env runner."""
 

@@ -58,10 +58,18 @@ class Divergence:
             if checkpoint is None
             else f"The last good checkpoint is {checkpoint}: continue from it"
         )
-        raise TrainingDivergedError(
-            f"{error} {recording or 'No recording was written: the limit is reached.'} {good} "
-            f"with lower learning rates ({names}), or check the environment for extreme "
+        advice = (
+            f"{good} with lower learning rates ({names}), or check the environment for extreme "
             "observations or rewards."
+        )
+        if invalid := _invalid_columns(batch):
+            advice = (
+                f"Replay holds values of {', '.join(invalid)} that are not finite, so a resumed "
+                "run fails again. Continue from a checkpoint that was saved before, or from the "
+                "networks of the last one (--from-checkpoint with --parts)."
+            )
+        raise TrainingDivergedError(
+            f"{error} {recording or 'No recording was written: the limit is reached.'} {advice}"
         ) from error
 
     def _write(self, batch: Columns, summary: dict[str, Any]) -> str | None:
@@ -101,6 +109,15 @@ class Divergence:
         algorithm.restore_from_path(checkpoint)
         _draw_other_rows(algorithm, self.rewinds)
         drop_metrics(algorithm)
+
+
+def _invalid_columns(batch: Columns) -> list[str]:
+    """Names of the columns that hold NaN or infinity."""
+    return [
+        name
+        for name, x in batch.items()
+        if np.issubdtype(x.dtype, np.floating) and not np.isfinite(x).all()
+    ]
 
 
 def _draw_other_rows(algorithm: CheckpointedAlgorithm, times: int) -> None:

@@ -89,6 +89,20 @@ def test_full_disk_does_not_hide_the_divergence(build):
     assert "No checkpoint was saved yet" in message
 
 
+def test_a_resumed_run_would_fail_again_if_replay_is_not_finite(build, tmp_path):
+    algorithm = build(tiny_config())
+    while not trainer_of(algorithm).updates:
+        algorithm.train()
+    algorithm.save_to_path(tmp_path / "bad")
+    for segment in algorithm.replay_buffer.storage.segments:
+        for chunk in segment.chunks:
+            chunk.columns["reward"][:] = np.nan
+    message = train_until_it_diverges(algorithm)
+    assert "Replay holds values of reward that are not finite" in message
+    assert "--parts" in message
+    assert "lower learning rates" not in message
+
+
 @pytest.mark.parametrize("variant", ["v1", "v2"])
 def test_rewards_in_replay_that_are_not_finite_count_as_divergence(build, tmp_path, variant):
     """No environment may return them; files of a checkpoint may hold them."""

@@ -215,9 +215,21 @@ def test_process_that_always_fails_ends_the_run_with_its_error(build, tmp_path):
         train_until(algorithm, lambda result: False)
 
 
+def test_environment_that_always_fails_is_not_tried_again_in_other_processes(build, tmp_path):
+    algorithm = build(config(tmp_path, 1, restart_failed_sub_environments=True, **TWO))
+    algorithm.train()
+    process = process_of(algorithm, 1)
+    (tmp_path / "fail1").touch()
+    with pytest.raises(EnvironmentFailedError, match=r"(?s)1: .*stuck.*\b3 failures in a row"):
+        train_until(algorithm, lambda result: False)
+    assert process_of(algorithm, 1) == process
+
+
 @pytest.mark.long
-def test_without_restarts_the_first_failure_ends_the_run_with_its_error(build, tmp_path):
-    algorithm = build(config(tmp_path, 1, restart_failed_env_runners=False))
+@pytest.mark.parametrize("ignore", [False, True])
+def test_without_restarts_the_last_failure_ends_the_run_with_its_error(build, tmp_path, ignore):
+    options = {"restart_failed_env_runners": False, "ignore_env_runner_failures": ignore}
+    algorithm = build(config(tmp_path, 1, **options))
     algorithm.train()
     (tmp_path / "fail1").touch()
     with pytest.raises(EnvironmentFailedError, match="motor is stuck"):

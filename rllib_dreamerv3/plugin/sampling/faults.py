@@ -17,7 +17,7 @@ from ray.rllib.env.single_agent_env_runner import SingleAgentEnvRunner
 from ray.util.annotations import RayDeprecationWarning
 
 from rllib_dreamerv3.envs.checked import failed_call, name_of_env
-from rllib_dreamerv3.errors import EnvironmentDataError, EnvironmentFailedError, describe
+from rllib_dreamerv3.errors import EnvironmentDataError, RepeatedFailuresError, describe
 from rllib_dreamerv3.plugin.sampling.failure_limit import ConsecutiveFailures
 from rllib_dreamerv3.plugin.sampling.start_failures import post_start_failure
 from rllib_dreamerv3.plugin.sampling.watchdog import Watchdog
@@ -70,7 +70,7 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
         Raises:
             EnvironmentDataError: If they return values that their spaces do not declare, which
                 recreating would not fix.
-            EnvironmentFailedError: If they failed too often in a row.
+            RepeatedFailuresError: If they failed too often in a row.
         """
         while True:
             try:
@@ -90,7 +90,7 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
 
         Raises:
             EnvironmentDataError: As for a reset.
-            EnvironmentFailedError: If they failed too often in a row.
+            RepeatedFailuresError: If they failed too often in a row.
         """
         try:
             with self.metrics.log_time(ENV_STEP_TIMER), self._watchdog.during("step"):
@@ -111,7 +111,7 @@ class FaultTolerantEnvRunner(SingleAgentEnvRunner):
                 raise error
             raise failure from error
         if self._failures.failed():
-            raise EnvironmentFailedError(f"{failure}\n{self._failures}.") from error
+            raise RepeatedFailuresError(f"{failure}\n{self._failures}.") from error
         logger.warning("%s\nRecreating the environments.", failure)
         self.make_env()
 

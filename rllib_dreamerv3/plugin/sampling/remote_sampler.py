@@ -15,6 +15,7 @@ from rllib_dreamerv3.errors import (
     CallbackFailedError,
     EnvironmentDataError,
     EnvironmentFailedError,
+    RepeatedFailuresError,
     describe,
 )
 from rllib_dreamerv3.plugin.cluster.resources import this_machine
@@ -111,6 +112,7 @@ class RemoteSampler(Sampler):
         self._requests: dict[int, deque[PendingCall]] = {}
         self._pings: dict[int, PendingCall] = {}
         self._metrics: list[ResultDict] = []
+        self._last_loss = ""
         self.replaced = 0
 
     def take_metrics(self) -> list[ResultDict]:
@@ -135,7 +137,8 @@ class RemoteSampler(Sampler):
         """
         if not self._restart and not self._manager.num_healthy_actors():
             raise EnvironmentFailedError(
-                "All env runners have died, and restart_failed_env_runners is False."
+                f"All env runners have died, and restart_failed_env_runners is False. The last: "
+                f"{self._last_loss}"
             )
         for index in self._requests.keys() - set(self._manager.actor_ids()):
             del self._requests[index]
@@ -163,11 +166,11 @@ class RemoteSampler(Sampler):
             return None
         self._pop(index)
         try:
-            answer: Answer | CallbackFailedError | EnvironmentDataError = ray.get(ready[0])
+            answer: Answer | Exception = ray.get(ready[0])
         except ray.exceptions.RayError as error:
             self._mark_lost(index, self._status_of(index) or _death(error), error)
             return None
-        if isinstance(answer, CallbackFailedError | EnvironmentDataError):
+        if isinstance(answer, Exception):
             # Repeating the request would not help.
             name = name_of(index, evaluation=False)
             raise type(answer)(f"{name}: {answer}") from answer
@@ -288,10 +291,11 @@ class RemoteSampler(Sampler):
         text = why if why.startswith(name) else f"{name}: {why}"
         if not self._group._ignore_ray_errors_on_env_runners:
             raise EnvironmentFailedError(text) from error
-        logger.warning("%s.", text.rstrip("."))
+        self._last_loss = f"{text.rstrip('.')}."
+        logger.warning("%s", self._last_loss)
         failures = self._failures[index]
         if failures.failed():
-            raise EnvironmentFailedError(f"{text.rstrip('.')}. {failures}.") from error
+            raise EnvironmentFailedError(f"{self._last_loss} {failures}.") from error
 
 
 def _death(error: Exception) -> str:
@@ -301,16 +305,23 @@ def _death(error: Exception) -> str:
 
 def _sample(
     runner: DreamerV3EnvRunner, *, arguments: dict[str, Any], state: dict[str, Any] | None
-) -> Answer | CallbackFailedError | EnvironmentDataError:
-    """Sample in an env runner's process. On failure, post the error for the driver."""
+) -> Answer | Exception:
+    """Sample in an env runner's process.
+
+    Returns:
+        The records, or an error that a restart would only repeat. Other errors are posted for the
+        driver, and raised.
+    """
     try:
         if state is not None:
             runner.set_state(state)
         chunks = runner.sample(**arguments)
         return Answer(runner.incarnation, this_machine(), chunks, runner.get_metrics())
     except (CallbackFailedError, EnvironmentDataError) as error:
-        # Returned, since RLlib restarts this process if it raises.
+        # Returned, since RLlib ends this process if it raises, and Ray restarts it.
         return error
     except Exception as error:
+        if isinstance(error, RepeatedFailuresError) and runner.config.restart_failed_env_runners:
+            return error
         post_status(describe(error) + user_location(error))
         raise
