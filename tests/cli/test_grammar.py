@@ -60,7 +60,7 @@ def test_parts_of_a_checkpoint(ran):
     train = ("train", "--algo", "DreamerV3", "--env", "CartPole-v1", "--parts", "rssm,decoder")
     done = call(*train)
     assert done.exit_code == 2
-    assert "--parts needs --from-checkpoint" in done.output
+    assert "--parts requires --from-checkpoint" in done.output
     done = call(*train, "--from-checkpoint", "run")
     assert done.exit_code == 0, done.output
     ((experiment,), options) = ran.pop()
