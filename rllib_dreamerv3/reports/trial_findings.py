@@ -53,7 +53,7 @@ def _failure(directory: Path) -> Finding | None:
     exceptions = list(_EXCEPTION.finditer(text))
     message = text[exceptions[-1].start() if exceptions else 0 :].strip()
     # Only the class of an exception, not its module.
-    message = re.sub(r"^(?:\w+\.)+", "", message)
+    message = re.sub(r"^(?:\w+\.)+", "", message) or f"{ERROR_FILE} is empty."
     if len(message) > _MAX_SHOWN:
         message = f"{message[:_MAX_SHOWN]} ..."
     return Finding(

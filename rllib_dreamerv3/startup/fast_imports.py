@@ -13,14 +13,16 @@ def without_garbage_collection() -> Iterator[None]:
     TensorFlow and RLlib create a million objects that stay. Searching these again and again for
     garbage takes a fifth of the import's time.
     """
-    was_enabled = gc.isenabled()
+    was_enabled, frozen = gc.isenabled(), gc.get_freeze_count()
     gc.disable()
     try:
         yield
     finally:
-        # Moves all objects to the oldest generation, which is searched least.
-        gc.freeze()
-        gc.unfreeze()
+        # Moves all objects to the oldest generation, which is searched least. Objects that were
+        # frozen before stay so.
+        if not frozen:
+            gc.freeze()
+            gc.unfreeze()
         if was_enabled:
             gc.enable()
 

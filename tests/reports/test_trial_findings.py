@@ -46,6 +46,12 @@ def test_a_run_that_has_continued_has_not_failed(trial):
     assert "The run has failed" not in names(trial)
 
 
+def test_an_empty_file_is_an_error_too(trial):
+    (trial / ERROR_FILE).touch()
+    (failure, *_) = trial_findings(trial, History.read(trial))
+    assert failure.evidence == "error.txt is empty."
+
+
 def test_long_errors_are_shortened(trial):
     (trial / ERROR_FILE).write_text(f"ValueError: {'x' * 5000}")
     (failure, *_) = trial_findings(trial, History.read(trial))

@@ -11,9 +11,13 @@ from rllib_dreamerv3.startup.fast_imports import hidden, without_garbage_collect
 
 @pytest.fixture(autouse=True)
 def collection_as_before():
-    enabled = gc.isenabled()
+    # The test session has frozen what was imported.
+    enabled, frozen = gc.isenabled(), gc.get_freeze_count()
+    gc.unfreeze()
     yield
     (gc.enable if enabled else gc.disable)()
+    if frozen:
+        gc.freeze()
 
 
 @pytest.mark.parametrize("enabled", [True, False])
@@ -42,6 +46,15 @@ def test_objects_of_the_block_are_old_and_still_collected():
     young = {id(x) for generation in (0, 1) for x in gc.get_objects(generation)}
     assert id(cycle) not in young
     assert any(x is cycle for x in gc.get_objects(2))
+
+
+def test_frozen_objects_stay_frozen():
+    gc.freeze()
+    count = gc.get_freeze_count()
+    with without_garbage_collection():
+        pass
+    assert gc.get_freeze_count() == count
+    gc.unfreeze()
 
 
 def test_hidden_modules_are_missing_inside_and_importable_afterwards():
