@@ -22,7 +22,7 @@ from rllib_dreamerv3.checkpoints.runs import PATTERN, SavedCheckpoint, newest_fi
 STATE_PATTERN = "experiment_state-*.json"
 # Tune's other state: pickles of which it loads the newest, and what is lost without them.
 _NO_NEW_TRIALS = "Tune starts no trials that it had not created before."
-OTHER_STATE = {
+_OTHER_STATE = {
     "search_gen_state-*.json": _NO_NEW_TRIALS,
     "searcher-state-*.pkl": _NO_NEW_TRIALS,
     "callback_states-*.pkl": "Callbacks start without their saved state.",
@@ -210,7 +210,7 @@ def _remove_damaged_state(directory: Path, notes: list[str]) -> None:
     """Remove Tune's pickles that are incomplete: it would fail, instead of taking an older one."""
     from ray import cloudpickle
 
-    for pattern, consequence in OTHER_STATE.items():
+    for pattern, consequence in _OTHER_STATE.items():
         for path in sorted(directory.glob(pattern)):
             try:
                 cloudpickle.loads(path.read_bytes())

@@ -224,6 +224,19 @@ def test_what_cannot_be_changed_in_a_run_is_refused_by_name():
             resume.check(changed, resume.launch_settings(changed, scheduler, None))
 
 
+def test_state_that_was_cut_short_is_removed_wherever_it_ends_and_other_state_is_kept(tmp_path):
+    whole = pickle.dumps({"trials": [1, 2.5, "name"], "generator": Experiment})
+    kept, damaged = tmp_path / "searcher-state-1.pkl", tmp_path / "searcher-state-2.pkl"
+    kept.write_bytes(whole)
+    for length in range(len(whole)):
+        damaged.write_bytes(whole[:length])
+        notes = []
+        resume._remove_damaged_state(tmp_path, notes)
+        assert not damaged.exists(), length
+        assert [note.partition(" is damaged")[0] for note in notes] == [damaged.name]
+    assert kept.read_bytes() == whole
+
+
 def test_what_a_run_started_with_has_no_effect_later():
     before = experiment(config={"start_checkpoint": "/x", "start_parts": "rssm"})
     directory = Path(before.directory())
