@@ -8,9 +8,10 @@ ratio may be below 1, because products with one-hot vectors are avoided.
     python benchmarks/update.py --workload image-1m --compute-dtype bfloat16 --json
     python benchmarks/update.py --workload image-12m --device gpu --json
 
-Nothing has been measured on a GPU yet, where kernels use their plain formulas.
+On GPUs, where nothing has been measured yet, kernels use their plain formulas, and XLA compiles the
+update as one program. ``--form whole`` measures this form on the CPU.
 
-Against another DreamerV3, interleaved on the same records. It has a separate environment:
+Against other DreamerV3s, interleaved on the same records. Each has a separate environment:
 
     python3 -m venv ~/rllib-peer
     ~/rllib-peer/bin/pip install "ray[rllib]==2.60.*" torch==2.13.0 pillow
@@ -23,6 +24,9 @@ Against another DreamerV3, interleaved on the same records. It has a separate en
     python3 -m venv ~/sheeprl-peer
     ~/sheeprl-peer/bin/pip install torch==2.13.0 sheeprl==0.8.4
     python benchmarks/update.py --vs sheeprl --peer-python ~/sheeprl-peer/bin/python
+
+    python benchmarks/update.py --vs sheeprl --peer-python ~/sheeprl-peer/bin/python \
+        --vs torchrl --peer-python ~/torchrl-peer/bin/python
 
 What exactly is timed on either side is said in peers/own_update.py and in peers/rllib_update.py,
 peers/sheeprl_update.py and peers/torchrl_update.py. Every side must have changed all its
@@ -39,8 +43,8 @@ from peers.interleave import (
     Child,
     ChildError,
     Message,
-    add_peer_arguments,
     check_options,
+    disturbance,
     print_table,
     ratios,
     spread,
@@ -76,13 +80,14 @@ def numbers_of(child: Child, seconds: list[float]) -> Message:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Do updates in a separate process, or interleaved with a peer.
+    """Do updates in a separate process, or interleaved with peers.
 
     Args:
         options: Of the command line.
 
     Returns:
-        Name -> number; the unit is part of the name. Of a peer, under ``peer``.
+        Name -> number; the unit is part of the name. Those of a peer, and the ratio of its seconds
+        to ours, under its name.
     """
     spaces, size = split_name(options.workload)
     workload = {
@@ -102,6 +107,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
                     *arguments,
                     f"--compute-dtype={options.compute_dtype}",
                     f"--device={options.device}",
+                    f"--form={options.form}",
                     *([f"--imag-last={options.imag_last}"] if options.imag_last else []),
                 ],
                 options.threads,
@@ -109,13 +115,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         )
         sizes = own.hello.pop("sizes")
         children = [own]
-        if options.vs:
-            if options.vs == "torchrl":
-                arguments.append(f"--sizes={json.dumps(sizes)}")
-            module = f"peers.{options.vs}_update"
-            children.append(
-                stack.enter_context(Child(options.peer_python, module, arguments, options.threads))
-            )
+        for peer, python in zip(options.vs, options.peer_python, strict=True):
+            given = [*arguments, *([f"--sizes={json.dumps(sizes)}"] if peer == "torchrl" else [])]
+            module = f"peers.{peer}_update"
+            children.append(stack.enter_context(Child(python, module, given, options.threads)))
         warm_up = take_turns(children, WARM_UP)
         answers = take_turns(children, options.runs)
         first = warm_up[0][0]["seconds"]
@@ -125,10 +128,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result = workload | numbers
     result["compile_s"] = first - numbers["median_s"]
     result["multiple_of_dense_floor"] = numbers["median_s"] / floor
-    if peers:
-        result["peer"] = peers[0]
-        result |= ratios(seconds[1], seconds[0], "ratio_peer_to_own")
-    return result
+    for peer, of_peer, its_seconds in zip(options.vs, peers, seconds[1:], strict=True):
+        result[peer] = of_peer | ratios(its_seconds, seconds[0], "ratio_to_own")
+    return result | disturbance(answers)
 
 
 def main() -> None:
@@ -138,11 +140,32 @@ def main() -> None:
     parser.add_argument("--compute-dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu", help="of our update")
     parser.add_argument(
+        "--form",
+        choices=("kernels", "whole"),
+        default="kernels",
+        help="whole: on the CPU, the form of updates on GPUs",
+    )
+    parser.add_argument(
         "--imag-last", type=int, help="the option of our update (default: all records)"
     )
     parser.add_argument("--runs", type=int, default=10, help="updates, or pairs, that are timed")
-    add_peer_arguments(parser, PEERS)
+    parser.add_argument(
+        "--vs",
+        choices=PEERS,
+        action="append",
+        default=[],
+        help="another DreamerV3 to compare with; may be repeated",
+    )
+    parser.add_argument(
+        "--peer-python",
+        action="append",
+        default=[],
+        help="Python interpreter of its environment; once for each --vs, in the same order",
+    )
+    parser.add_argument("--json", action="store_true", help="last line: the numbers as JSON")
     options = parser.parse_args()
+    if len(options.vs) != len(options.peer_python):
+        parser.error("each --vs needs one --peer-python")
     check_options(parser, options)
     try:
         split_name(options.workload)
@@ -150,6 +173,11 @@ def main() -> None:
     except (argparse.ArgumentTypeError, ChildError) as error:
         parser.error(str(error))
     print_table(numbers)
+    if numbers["disturbed"]:
+        print(
+            f"Disturbed: other processes used up to {numbers['max_others_cpu_share']:.0%} of the "
+            "CPUs during an update. Repeat it on an idle machine."
+        )
     if options.json:
         print(json.dumps(numbers))
 

@@ -18,10 +18,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import psutil
+
 BENCHMARKS = Path(__file__).resolve().parents[1]
 # Idle threads of a numerics library look for new work for a while before they sleep.
 PAUSE_SECONDS = 0.3
 ERROR_LINES = 25
+# Above this share of all CPUs, in any turn, times are not those of an idle machine.
+DISTURBED = 0.1
 
 Message = dict[str, Any]
 
@@ -82,14 +86,23 @@ class Child:
                 file.close()
 
     def ask(self) -> Message:
-        """Let the process work once; return its answer."""
+        """Let the process work once; return its answer.
+
+        Returns:
+            The answer, and ``others_cpu_share``: the share of all CPUs that other processes used
+            meanwhile.
+        """
         assert self._process.stdin is not None
+        began, busy, own = time.perf_counter(), _busy_seconds(), self._cpu_seconds()
         try:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
         except BrokenPipeError:
             pass  # reading says why
-        return self._read()
+        answer = self._read()
+        others = _busy_seconds() - busy - (self._cpu_seconds() - own)
+        available = (time.perf_counter() - began) * os.cpu_count()
+        return answer | {"others_cpu_share": max(0.0, others / available)}
 
     def finish(self) -> Message:
         """End the process; return what it says at its end."""
@@ -98,6 +111,10 @@ class Child:
         goodbye = self._read()
         self._process.wait()
         return goodbye
+
+    def _cpu_seconds(self) -> float:
+        times = psutil.Process(self._process.pid).cpu_times()
+        return times.user + times.system
 
     def _read(self) -> Message:
         assert self._process.stdout is not None
@@ -108,6 +125,12 @@ class Child:
         self._errors.seek(0)
         last_words = "".join(self._errors.readlines()[-ERROR_LINES:])
         raise ChildError(f"{self._name} ended with exit code {code}. Its last lines:\n{last_words}")
+
+
+def _busy_seconds() -> float:
+    """CPU seconds of all processes since the machine started, and those that a host withheld."""
+    times = psutil.cpu_times()
+    return sum(times) - times.idle - getattr(times, "iowait", 0) - getattr(times, "guest", 0)
 
 
 def take_turns(children: Sequence[Child], rounds: int) -> list[list[Message]]:
@@ -135,6 +158,12 @@ def spread(values: Sequence[float], name: str) -> dict[str, float]:
         f"min_{name}": min(values),
         f"max_{name}": max(values),
     }
+
+
+def disturbance(answers: Sequence[Sequence[Message]]) -> Message:
+    """Return the shares of all CPUs that other processes used, and whether they were too large."""
+    shares = [x["others_cpu_share"] for answer in answers for x in answer]
+    return {**spread(shares, "others_cpu_share"), "disturbed": max(shares) > DISTURBED}
 
 
 def ratios(dividends: Sequence[float], divisors: Sequence[float], name: str) -> dict[str, float]:

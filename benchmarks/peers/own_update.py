@@ -25,6 +25,7 @@ def main() -> None:
     add_update_arguments(parser)
     parser.add_argument("--compute-dtype", default="float32")
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--form", default="kernels")
     parser.add_argument("--imag-last", type=int, default=0)
     options = parser.parse_args()
     spaces_name, size_name = split_name(options.workload)
@@ -35,6 +36,7 @@ def main() -> None:
     from dense_floor import dense_gflop, gemm_gflop_per_s
 
     from rllib_dreamerv3 import DreamerV3Config, __version__
+    from rllib_dreamerv3.agent.kernels import compiled
     from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
     from rllib_dreamerv3.agent.trainer import Trainer
     from rllib_dreamerv3.errors import ResourceError
@@ -45,6 +47,8 @@ def main() -> None:
         use_devices_of_a_learner(1 if options.device == "gpu" else 0)
     except ResourceError as error:
         sys.exit(str(error))
+    if options.form == "whole":
+        compiled.MEASURED_DEVICES = frozenset()
     tf.config.threading.set_intra_op_parallelism_threads(options.threads)
     tf.config.threading.set_inter_op_parallelism_threads(options.threads)
     names = {name.lower(): name for name in MODEL_SIZES}

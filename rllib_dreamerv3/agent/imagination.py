@@ -5,13 +5,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from rllib_dreamerv3.agent.math.batch_shard import WHOLE, RowShare
-from rllib_dreamerv3.agent.networks.action_distribution import action_noise, other_stream
 from rllib_dreamerv3.agent.networks.heads import Actor
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import WorldModel
+from rllib_dreamerv3.agent.noise import ImaginationNoise
 from rllib_dreamerv3.records import ACTION_MASK
-from rllib_dreamerv3.spaces.layout import ActionLayout
 
 
 class Trajectory(NamedTuple):
@@ -44,54 +42,41 @@ def flat_mask(records: Mapping[str, tf.Tensor]) -> tf.Tensor | None:
 def imagine(
     world: WorldModel,
     actor: Actor,
-    actions: ActionLayout,
     start: State,
-    horizon: int,
-    seed: tf.Tensor,
+    noise: ImaginationNoise,
     *,
     through_dynamics: bool,
     start_mask: tf.Tensor | None = None,
-    share: RowShare = WHOLE,
 ) -> Trajectory:
     """Imagine one trajectory from every start state.
 
     Args:
         world: Its sequence model and prior; with action masks also its mask head.
         actor: The policy.
-        actions: The action layout.
         start: ``[N, ...]``, without gradient.
-        horizon: H, number of steps.
-        seed: int32 ``[2]``; determines the trajectories.
+        noise: Random numbers of H steps.
         through_dynamics: Whether gradients flow from later states to actions. If not, states hold
             only class indices, without a dense z.
         start_mask: Recorded action mask of the start states, ``[N, M]``; required if the
             environment has masks. Masks of imagined states are predicted.
-        share: Share of this process of all start states.
 
     Returns:
         The trajectories. The policy reads states without gradient: the gradient by an action
         reaches the actor's parameters, but not the state in which it was chosen.
     """
-    n, categoricals = tf.shape(start.h)[0], start.index.shape[-1]
-    uniform = share.draw(
-        lambda n: tf.random.stateless_uniform([horizon, n, categoricals], seed), n, axis=1
-    )
-    noise = share.draw(
-        lambda n: action_noise(actions, [horizon + 1, n], other_stream(seed)), n, axis=1
-    )
 
     def choose(state: State, mask: tf.Tensor | None, step_noise: tf.Tensor) -> tf.Tensor:
         return actor(state.stop_gradient(), mask).sample(step_noise)
 
     masks = [] if start_mask is None else [tf.cast(start_mask, tf.bool)]
-    states, chosen = [start], [choose(start, masks[-1] if masks else None, noise[0])]
-    for i in range(horizon):
+    states, chosen = [start], [choose(start, masks[-1] if masks else None, noise.action[0])]
+    for i in range(noise.state.shape[0]):
         states.append(
-            world.rssm.imagine(states[-1], chosen[-1], uniform[i], dense=through_dynamics)
+            world.rssm.imagine(states[-1], chosen[-1], noise.state[i], dense=through_dynamics)
         )
         if world.mask is not None:
             masks.append(world.mask.allowed(states[-1].stop_gradient()))
-        chosen.append(choose(states[-1], masks[-1] if masks else None, noise[i + 1]))
+        chosen.append(choose(states[-1], masks[-1] if masks else None, noise.action[i + 1]))
     stacked = State(
         h=tf.stack([s.h for s in states]),
         index=tf.stack([s.index for s in states]),

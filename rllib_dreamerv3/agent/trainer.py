@@ -18,6 +18,7 @@ from rllib_dreamerv3.agent.assignments import (
 )
 from rllib_dreamerv3.agent.imagination import flat_mask, imagine
 from rllib_dreamerv3.agent.kernels.chunked_loss import mean_by_slices
+from rllib_dreamerv3.agent.kernels.compiled import compiled_whole
 from rllib_dreamerv3.agent.kernels.registered_gradients import free_registered_gradients
 from rllib_dreamerv3.agent.losses.actor_critic import (
     actor_loss,
@@ -37,6 +38,7 @@ from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.model import DreamerModel, part_of, parts_of
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import Context, Observed, split_context
+from rllib_dreamerv3.agent.noise import ImaginationNoise, UpdateNoise, draw_update_noise
 from rllib_dreamerv3.agent.objectives import Objective, make_objectives
 from rllib_dreamerv3.agent.optimizers import check_state, make_optimizers, optimizer_parts
 from rllib_dreamerv3.agent.replicas import ALONE, Replicas
@@ -165,6 +167,7 @@ class Trainer(tf.Module):
         self._learning = [name for name, learned in self._variables.items() if learned]
         self.optimizers = make_optimizers(variables, frozen, options)
         self._stepped = optimizer_parts(parts, options)
+        self._step = self._do_step if replicas.share.parts > 1 else compiled_whole(self._do_step)
         self.update = tf.function(replicas.running(self._update), autograph=False)
 
     def _frozen_variables(self) -> set[Any]:
@@ -208,6 +211,23 @@ class Trainer(tf.Module):
         """
         records, context = split_context(batch)
         seed = tf.stack([tf.constant(self._seed, tf.int32), tf.cast(self.updates, tf.int32)])
+        return self._step(records, context, self._draw_noise(records, seed))
+
+    def _draw_noise(self, records: Batch, seed: tf.Tensor) -> UpdateNoise:
+        length, options = records[IS_FIRST].shape[1], self._options
+        return draw_update_noise(
+            self._actions,
+            self._model_settings.categoricals,
+            options.horizon_H,
+            tf.shape(records[IS_FIRST])[0],
+            length,
+            options.imag_last or length,
+            seed,
+            self._replicas.share,
+        )
+
+    def _do_step(self, records: Batch, context: Context | None, noise: UpdateNoise) -> Update:
+        """Do the update from given random numbers; see :meth:`_update`."""
         gradients = self._gradients_in_turn if self.in_turn else self._gradients_together
         averages = [each.normalizer.averages() for each in self._objectives]
 
@@ -215,7 +235,7 @@ class Trainer(tf.Module):
             for each, average in zip(self._objectives, averages, strict=True):
                 each.normalizer.assign(average)
 
-        state, record_losses, metrics = gradients(records, context, seed)
+        state, record_losses, metrics = gradients(records, context, noise)
         cond_assign(all_finite(metrics.values()), self._update_slow_critics, put_back)
         self.updates.assign_add(1)
         rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
@@ -232,30 +252,34 @@ class Trainer(tf.Module):
         return Update(metrics, for_replay)
 
     def _gradients_in_turn(
-        self, records: Batch, context: Context | None, seed: tf.Tensor
+        self, records: Batch, context: Context | None, noise: UpdateNoise
     ) -> tuple[State, tf.Tensor, Metrics]:
         """World-model step, then imagination with the updated world model (2023 code)."""
         with tf.GradientTape() as tape:
-            observed, loss, record_losses, metrics = self._observe(records, context, seed)
+            observed, loss, record_losses, metrics = self._observe(
+                records, context, noise.posterior
+            )
         gradients = self._gradients(tape, loss, "world_model")
         state = observed.state.stop_gradient()
         predicted, found = self._learn_rewards(state, records)
         # All losses are means over records, and all trainers have the same number of records.
         metrics = self._apply(*self._replicas.mean((gradients | predicted, metrics | found)))
-        behaviour = self._imagine(*self._starts(state, records), seed)
+        behaviour = self._imagine(*self._starts(state, records), noise.imagination)
         gradients, found = self._replicas.mean((behaviour.gradients, behaviour.metrics))
         return state, record_losses, self._apply(gradients, metrics | found)
 
     def _gradients_together(
-        self, records: Batch, context: Context | None, seed: tf.Tensor
+        self, records: Batch, context: Context | None, noise: UpdateNoise
     ) -> tuple[State, tf.Tensor, Metrics]:
         """All gradients at the same parameters, and the critic's loss on replay (2025 code)."""
         scale = self._options.replay_critic_scale
         with tf.GradientTape() as tape:
-            observed, loss, record_losses, metrics = self._observe(records, context, seed)
+            observed, loss, record_losses, metrics = self._observe(
+                records, context, noise.posterior
+            )
             state = observed.state.stop_gradient()
             with tape.stop_recording():
-                behaviour = self._imagine(*self._starts(state, records), seed)
+                behaviour = self._imagine(*self._starts(state, records), noise.imagination)
             if scale:
                 replay = self._replay_critic_loss(
                     *self._starts(observed.state, records), behaviour.start_returns
@@ -271,14 +295,9 @@ class Trainer(tf.Module):
         metrics |= behaviour.metrics | found
         return state, record_losses, self._apply(*self._replicas.mean((gradients, metrics)))
 
-    def _observe(self, records: Batch, context: Context | None, seed: tf.Tensor) -> _Model:
+    def _observe(self, records: Batch, context: Context | None, uniform: tf.Tensor) -> _Model:
         """Run the world model's forward pass and compute its loss."""
         world, options = self.model.world_model, self._options
-        rows, length = tf.shape(records[IS_FIRST])[0], tf.shape(records[IS_FIRST])[1]
-        categoricals = self._model_settings.categoricals
-        uniform = self._replicas.share.draw(
-            lambda rows: tf.random.stateless_uniform([rows, length, categoricals], seed), rows, 0
-        )
         observed = world.observe(records, uniform, context)
 
         def losses_of(observed: Observed, columns: Batch) -> tuple[tf.Tensor, WorldModelLosses]:
@@ -348,7 +367,7 @@ class Trainer(tf.Module):
         starts = State(*(None if x is None else of_rows(x) for x in state))
         return starts, {key: x[:, -last:] for key, x in records.items()}
 
-    def _imagine(self, start: State, records: Batch, seed: tf.Tensor) -> _Behaviour:
+    def _imagine(self, start: State, records: Batch, noise: ImaginationNoise) -> _Behaviour:
         """Imagine from all N = B * T states ``start [N]``; compute actor and critic gradients."""
         world, options = self.model.world_model, self._options
         if self._through_dynamics:
@@ -358,13 +377,10 @@ class Trainer(tf.Module):
             trajectory = imagine(
                 world,
                 self.model.actor,
-                self._actions,
                 start,
-                h,
-                seed + tf.constant([1, 0]),
+                noise,
                 through_dynamics=self._through_dynamics,
                 start_mask=flat_mask(records),
-                share=self._replicas.share,
             )
             states = trajectory.state.flat()
             if not self._through_dynamics:

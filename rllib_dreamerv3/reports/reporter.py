@@ -14,6 +14,7 @@ from rllib_dreamerv3.agent.losses.world_model import world_model_losses
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.agent.networks.world_model import Observed, split_context
+from rllib_dreamerv3.agent.noise import draw_imagination_noise
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL
@@ -112,13 +113,19 @@ class Reporter:
     def _dream_data(self, batch: Batch, seed: tf.Tensor) -> dict[str, tf.Tensor]:
         model, world, options = self._model, self._model.world_model, self._options
         records, observed = self._filter(batch, seed)
+        start = observed.state.stop_gradient()
+        noise = draw_imagination_noise(
+            self._actions,
+            self._model_settings.categoricals,
+            options.horizon_H,
+            tf.shape(start.h)[0],
+            seed + tf.constant([1, 0]),
+        )
         trajectory = imagine(
             world,
             model.actor,
-            self._actions,
-            observed.state.stop_gradient(),
-            options.horizon_H,
-            seed + tf.constant([1, 0]),
+            start,
+            noise,
             through_dynamics=False,
             start_mask=flat_mask(records),
         )

@@ -63,7 +63,9 @@ def image_of(space: spaces.Box, path: str) -> Image:
 
 
 def fit_to_cnn(images: Sequence[Image], image_size: int | None, cnn: Cnn) -> list[Image]:
-    """Give all images one size that the CNN can take, and log once what is resized.
+    """Give all images one size that the CNN can take.
+
+    If the size is chosen here, log once what is resized.
 
     Args:
         images: As the environment returns them.
@@ -85,7 +87,7 @@ def fit_to_cnn(images: Sequence[Image], image_size: int | None, cnn: Cnn) -> lis
         return list(images)
     side = DEFAULT_SIDE if image_size is None else image_size
     resized = [image for image in images if image.size_in_env != (side, side)]
-    if resized:
+    if resized and image_size is None:
         sizes_said = ", ".join(
             "{!r} from {}x{}".format(image.key, *image.size_in_env) for image in resized
         )

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 import synthetic
 import tensorflow as tf
-from plain import NUMBERS, SIZES, C, assert_close, assert_same_gradients
+from plain import NUMBERS, SIZES, C, S, assert_close, assert_same_gradients
 from plain_exploration import PlainCurious
 from trainers import NANO, NANO_V2, V1, V2, changed, make_trainer, v2_batch
 
 from rllib_dreamerv3.agent.imagination import imagine
 from rllib_dreamerv3.agent.losses.exploration import disagreement
 from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights, set_weights
+from rllib_dreamerv3.agent.noise import draw_imagination_noise
 from rllib_dreamerv3.agent.trainer import Trainer
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.options.table import ExplorationOptions, LearningOptions
@@ -92,14 +93,13 @@ def test_actor_and_critics_against_float64(actions):
     model, n, dynamics = trainer.model, 7, actions.all_continuous
     start, is_terminal = synthetic.states(SIZES, n), tf.constant([False] * 5 + [True] * 2)
     records = {IS_TERMINAL: is_terminal, REWARD: tf.zeros([n]), IS_FIRST: tf.zeros([n], tf.bool)}
-    behaviour = trainer._imagine(start, records, SEED)
+    noise = draw_imagination_noise(actions, S, NUMBERS["horizon_H"], n, SEED)
+    behaviour = trainer._imagine(start, records, noise)
     trajectory = imagine(
         model.world_model,
         model.actor,
-        actions,
         start.with_dense_z(C) if dynamics else start,
-        NUMBERS["horizon_H"],
-        SEED + tf.constant([1, 0]),
+        noise,
         through_dynamics=dynamics,
     )
     with tf.GradientTape(persistent=True) as tape:

@@ -56,8 +56,9 @@ def passes(variant, actions=synthetic.DISCRETE, length=4, **changes):
     trainer = make_trainer(variant, actions, **changes)
     records, context = make_batch(variant, actions, length)
     with tf.GradientTape(persistent=True) as tape:
-        output, _, _, losses = trainer._observe(records, context, SEED)
-        behaviour = trainer._imagine(output.state.stop_gradient(), records, SEED)
+        noise = trainer._draw_noise(records, SEED)
+        output, _, _, losses = trainer._observe(records, context, noise.posterior)
+        behaviour = trainer._imagine(output.state.stop_gradient(), records, noise.imagination)
         losses |= behaviour.metrics
         losses["replay critic"] = trainer._replay_critic_loss(
             output.state, records, behaviour.start_returns
@@ -100,7 +101,8 @@ def test_kl_losses_stop_their_targets(variant):
     trainer = make_trainer(variant)
     records, context = make_batch(variant, length=1)
     with tf.GradientTape(persistent=True) as tape:
-        losses = trainer._observe(records, context, SEED).metrics
+        noise = trainer._draw_noise(records, SEED)
+        losses = trainer._observe(records, context, noise.posterior).metrics
     initial = {"initial"} if variant == "v1" else set()
     dynamics = {"sequence", "prior"} | initial
     assert reach(tape, losses["WORLD_MODEL_L_dynamics"], trainer) == dynamics
@@ -130,13 +132,14 @@ def by_part(trainer):
 def separate_gradients(trainer, records, context):
     """Gradients by part, of each loss for itself."""
     own, scale = by_part(trainer), trainer._options.replay_critic_scale
+    noise = trainer._draw_noise(records, SEED)
     with tf.GradientTape() as tape:
-        output, loss, *_ = trainer._observe(records, context, SEED)
+        output, loss, *_ = trainer._observe(records, context, noise.posterior)
     gradients = {"world_model": tape.gradient(loss, own["world_model"])}
-    behaviour = trainer._imagine(output.state.stop_gradient(), records, SEED)
+    behaviour = trainer._imagine(output.state.stop_gradient(), records, noise.imagination)
     gradients |= behaviour.gradients
     with tf.GradientTape(persistent=True) as tape:
-        output, *_ = trainer._observe(records, context, SEED)
+        output, *_ = trainer._observe(records, context, noise.posterior)
         loss = scale * trainer._replay_critic_loss(output.state, records, behaviour.start_returns)
     for part in ("world_model", "critic"):
         replay = tape.gradient(loss, own[part], unconnected_gradients="zero")

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from rllib_dreamerv3.agent.imagination import imagine
 from rllib_dreamerv3.agent.networks.state import State
+from rllib_dreamerv3.agent.noise import draw_imagination_noise
 
 NANO = synthetic.NANO
 H, N = 4, 5
@@ -26,7 +27,8 @@ def starts(dense):
 
 def roll(model, actions, dense, start=None, seed=SEED):
     start = starts(dense) if start is None else start
-    return imagine(model.world_model, model.actor, actions, start, H, seed, through_dynamics=dense)
+    noise = draw_imagination_noise(actions, NANO.categoricals, H, N, seed)
+    return imagine(model.world_model, model.actor, start, noise, through_dynamics=dense)
 
 
 both_ways = pytest.mark.parametrize("dense", [False, True], ids=["reinforce", "dynamics"])
@@ -99,9 +101,8 @@ def test_states_and_actions_are_sampled_from_prior_and_policy():
     n, actions = 4000, synthetic.DISCRETE
     model = make(actions)
     start = State(*(tf.repeat(x[:1], n, 0) for x in starts(False)[:2]))
-    state, action, _ = imagine(
-        model.world_model, model.actor, actions, start, 1, SEED, through_dynamics=False
-    )
+    noise = draw_imagination_noise(actions, NANO.categoricals, 1, n, SEED)
+    state, action, _ = imagine(model.world_model, model.actor, start, noise, through_dynamics=False)
     policy = model.actor(start.first(1))
     probs = [float(np.exp(policy.log_prob(tf.one_hot([a], 4)))[0]) for a in range(4)]
     np.testing.assert_allclose(np.mean(action[0], 0), probs, atol=0.03)
@@ -156,10 +157,8 @@ def test_masks_are_recorded_at_the_start_and_predicted_after_it():
     trajectory = imagine(
         model.world_model,
         model.actor,
-        actions,
         starts(False),
-        H,
-        SEED,
+        draw_imagination_noise(actions, NANO.categoricals, H, N, SEED),
         through_dynamics=False,
         start_mask=tf.constant(start_mask),
     )

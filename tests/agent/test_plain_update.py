@@ -17,6 +17,7 @@ from rllib_dreamerv3.agent.kernels.one_hot_products import add_one_hot_product, 
 from rllib_dreamerv3.agent.networks.model import DreamerModel
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import split_context
+from rllib_dreamerv3.agent.noise import draw_imagination_noise
 from rllib_dreamerv3.agent.trainer import Trainer
 from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL, REWARD
 
@@ -35,7 +36,8 @@ def test_world_model_update():
     model, trainer = make(observations, actions)
     records = synthetic.batch(observations, actions, rows=3, length=5)
     with tf.GradientTape() as tape:
-        output, loss, *_ = trainer._observe(records, None, SEED)
+        noise = trainer._draw_noise(records, SEED)
+        output, loss, *_ = trainer._observe(records, None, noise.posterior)
     gradients, start = trainer._gradients(tape, loss, "world_model")["world_model"], output.state
     plain = Plain(model, observations, actions)
     with tf.GradientTape() as tape:
@@ -60,16 +62,15 @@ def test_actor_critic_update(observations, actions):
     start, is_terminal = synthetic.states(SIZES, n), tf.constant([False] * 5 + [True] * 2)
     # Of rewards and first records there are only metrics.
     records = {IS_TERMINAL: is_terminal, REWARD: tf.zeros([n]), IS_FIRST: tf.zeros([n], tf.bool)}
-    behaviour = trainer._imagine(start, records, SEED)
+    noise = draw_imagination_noise(actions, S, SETTINGS.horizon_H, n, SEED)
+    behaviour = trainer._imagine(start, records, noise)
     through_dynamics = actions.all_continuous
     begin = start.with_dense_z(C) if through_dynamics else start
     trajectory: Trajectory = imagine(
         model.world_model,
         model.actor,
-        actions,
         begin,
-        SETTINGS.horizon_H,
-        SEED + tf.constant([1, 0]),
+        noise,
         through_dynamics=through_dynamics,
     )
     scale = tf.cast(trainer.return_normalizer.scale(), tf.float64)
@@ -102,14 +103,13 @@ def test_update_of_v2(monkeypatch):
     monkeypatch.setattr(
         trainer, "_apply", lambda given, metrics: gradients.update(given) or metrics
     )
-    state, _, metrics = trainer._gradients_together(records, context, SEED)
+    noise = trainer._draw_noise(records, SEED)
+    state, _, metrics = trainer._gradients_together(records, context, noise)
     trajectory: Trajectory = imagine(
         model.world_model,
         model.actor,
-        actions,
         state,
-        OPTIONS_V2.horizon_H,
-        SEED + tf.constant([1, 0]),
+        noise.imagination,
         through_dynamics=False,
     )
     scale = tf.cast(trainer.return_normalizer.scale(), tf.float64)

@@ -33,3 +33,4 @@ def test_an_update_is_measured(monkeypatch, capsys):
     numbers = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert numbers["median_s"] > 0
     assert numbers["multiple_of_dense_floor"] > 0
+    assert 0.0 <= numbers["median_others_cpu_share"] <= numbers["max_others_cpu_share"] <= 1.0

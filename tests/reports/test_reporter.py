@@ -10,6 +10,7 @@ from rllib_dreamerv3.agent.losses.world_model import world_model_losses
 from rllib_dreamerv3.agent.math.two_hot import make_two_hot
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import split_context
+from rllib_dreamerv3.agent.noise import draw_imagination_noise
 from rllib_dreamerv3.agent.trainer import Trainer
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import IS_TERMINAL, LATENT_H, REWARD
@@ -59,10 +60,10 @@ def test_dream_data_are_means_over_all_trajectories():
     trajectory = imagine(
         world,
         model.actor,
-        synthetic.DISCRETE,
         start,
-        horizon,
-        tf.constant([1, 7]),
+        draw_imagination_noise(
+            synthetic.DISCRETE, NANO.categoricals, horizon, n, tf.constant([1, 7])
+        ),
         through_dynamics=False,
     )
     states = [
@@ -169,10 +170,10 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
     trajectory = imagine(
         model.world_model,
         model.actor,
-        actions,
         start,
-        settings.horizon_H,
-        tf.constant([1, 3]),
+        draw_imagination_noise(
+            actions, sizes.categoricals, settings.horizon_H, B * T, tf.constant([1, 3])
+        ),
         through_dynamics=False,
     )
     last = State(trajectory.state.h[-1], trajectory.state.index[-1])

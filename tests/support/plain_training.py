@@ -17,10 +17,10 @@ from plain_v2 import PlainV2
 
 from rllib_dreamerv3.agent import trainer as trainer_module
 from rllib_dreamerv3.agent.imagination import Trajectory
-from rllib_dreamerv3.agent.networks.action_distribution import action_noise, other_stream
 from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import split_context
+from rllib_dreamerv3.agent.noise import UpdateNoise
 from rllib_dreamerv3.agent.trainer import PARTS, Batch, Trainer
 from rllib_dreamerv3.records import IS_TERMINAL
 
@@ -132,14 +132,13 @@ class PlainTrainer(tf.Module):
         """All parameters, by name."""
         return {name: x.numpy() for name, x in self.weights.items()}
 
-    def _update(self, batch: Batch, samples: Samples, seed: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _update(self, batch: Batch, samples: Samples, noise: UpdateNoise) -> dict[str, tf.Tensor]:
         """One update on a batch, with these samples.
 
         Args:
             batch: As the trainer takes it.
             samples: What the trainer drew.
-            seed: int32 ``[2]``, the trainer's seed and number of updates before this one: from it
-                come the random numbers that decide what these networks would have drawn.
+            noise: The trainer's random numbers, which decide what these networks would have drawn.
 
         Returns:
             The measures; and ``z_apart``, the share of classes that would have been others, and
@@ -148,11 +147,11 @@ class PlainTrainer(tf.Module):
         step = self._update_in_turn if self._variant == "v1" else self._update_together
         records, context = split_context(batch)
         self.step.assign_add(1.0)
-        found = step(records, context, samples, seed)
+        found = step(records, context, samples, noise)
         self._follow()
         return found
 
-    def _update_in_turn(self, records, context, samples, seed):
+    def _update_in_turn(self, records, context, samples, noise):
         """World model first, then actor and critic with the updated one (2023 code)."""
         with tf.GradientTape() as tape:
             world, terms, feature, posterior = self._world_model(records, context, samples)
@@ -161,12 +160,12 @@ class PlainTrainer(tf.Module):
         with tf.GradientTape(persistent=True) as tape:
             dream = self._dream(*self._starts(feature, records), samples)
             actor, critic = self._behaviour(dream)
-        found = self._found(terms, posterior, dream, samples, seed)
+        found = self._found(terms, posterior, dream, samples, noise)
         for part, loss in (("actor", actor), ("critic", critic)):
             self._adam(tape.gradient(loss, self._named(part)), part, 1e-5)
         return found
 
-    def _update_together(self, records, context, samples, seed):
+    def _update_together(self, records, context, samples, noise):
         """One sum of all losses (2025 code)."""
         with tf.GradientTape() as tape:
             world, terms, feature, posterior = self._world_model(records, context, samples)
@@ -176,7 +175,7 @@ class PlainTrainer(tf.Module):
             start_returns = tf.stop_gradient(dream.returns[0])
             replay = self.plain.replay_critic_loss(*starts, start_returns)
             total = world + actor + critic + self.plain.options.replay_critic_scale * replay
-        found = self._found(terms, posterior, dream, samples, seed)
+        found = self._found(terms, posterior, dream, samples, noise)
         self._laprop(tape.gradient(total, self._named(*WORLD_MODEL, "actor", "critic")))
         return found
 
@@ -249,19 +248,14 @@ class PlainTrainer(tf.Module):
             slow = self.weights[f"slow_{name}"]
             slow.assign(share * self.weights[name] + (1.0 - share) * slow)
 
-    def _found(self, terms, posterior, dream, samples, seed):
+    def _found(self, terms, posterior, dream, samples, noise):
         """The measures, and what would have been drawn with the same random numbers."""
-        shape, imagining = samples.posterior.shape, seed + tf.constant([1, 0])
-        filtered = drawn_classes(
-            tf.reshape(posterior, [*shape, -1]), tf.random.stateless_uniform(shape, seed)
-        )
-        imagined = drawn_classes(
-            tf.stack(dream.priors),
-            tf.random.stateless_uniform(samples.imagined[1:].shape, imagining),
-        )
+        posterior = tf.reshape(posterior, [*samples.posterior.shape, -1])
+        filtered = drawn_classes(posterior, noise.posterior)
+        imagined = drawn_classes(tf.stack(dream.priors), noise.imagination.state)
         others = [filtered != samples.posterior, imagined != samples.imagined[1:]]
         others = tf.concat([tf.reshape(x, [-1]) for x in others], 0)
-        action = self._drawn_action(dream, other_stream(imagining))
+        action = self._drawn_action(dream, tf.cast(noise.imagination.action, tf.float64))
         return {
             **{name: tf.reduce_mean(terms[name]) for name in ("reward", "decoder", "kl")},
             "values": tf.reduce_mean(tf.stack(dream.values[:-1])),
@@ -269,11 +263,10 @@ class PlainTrainer(tf.Module):
             "action_apart": tf.reduce_mean(tf.abs(action - dream.actions)),
         }
 
-    def _drawn_action(self, dream, seed):
+    def _drawn_action(self, dream, noise):
         """Of a policy with one leaf: ``[H + 1, N, A]``."""
         shape = dream.actions.shape
         features = tf.reshape(tf.stack(dream.features), [shape[0] * shape[1], -1])
-        noise = tf.cast(action_noise(self.plain.actions, shape[:2], seed), tf.float64)
         (part,) = self.plain.policy(features)
         if len(part) == 1:
             log_probs = tf.reshape(part[0], shape)

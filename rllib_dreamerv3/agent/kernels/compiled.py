@@ -3,13 +3,15 @@
 Large products stay outside: TensorFlow's own kernels are faster for them.
 
 The optimised kernels were measured on CPUs. On other devices kernels use the plain formulas and
-TensorFlow's own operations, until something better is measured there; so does code traced inside
-:func:`plain_operations`, for runtimes without XLA. Only :func:`only_plain_operations` decides.
+TensorFlow's own operations, and XLA compiles the complete update (:func:`compiled_whole`), until
+something better is measured there. Code traced inside :func:`plain_operations`, for runtimes
+without XLA, uses the plain formulas too. Only :func:`only_plain_operations` decides.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from typing import Any
 
 import tensorflow as tf
 
@@ -34,6 +36,21 @@ def plain_operations() -> Iterator[None]:
 def only_plain_operations() -> bool:
     """Whether kernels must use plain formulas: on this device, or in :func:`plain_operations`."""
     return _plain.get() or device_in_use() not in MEASURED_DEVICES
+
+
+def compiled_whole(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a complete update as one XLA program, on devices where no kernel was measured.
+
+    Elsewhere return the function unchanged: on CPUs, XLA's large products and convolutions are
+    slower than TensorFlow's.
+
+    Args:
+        function: Takes and returns nested structures of tensors, and may assign variables. Draws no
+            random numbers: XLA's differ from TensorFlow's.
+    """
+    if device_in_use() in MEASURED_DEVICES:
+        return function
+    return tf.function(function, jit_compile=True, autograph=False)
 
 
 def vjp(

@@ -49,11 +49,6 @@ def draw_action_noise(layout: ActionLayout, n: int, rng: np.random.Generator) ->
     return np.concatenate(parts, -1)
 
 
-def other_stream(seed: tf.Tensor) -> tf.Tensor:
-    """Another seed, int32 ``[2]``, whose random numbers are independent of those of ``seed``."""
-    return seed + tf.constant([0, 1 << 20])
-
-
 class ActionDistribution:
     """Distribution over action vectors ``[N, A]``; log-probabilities and entropies add up.
 
