@@ -65,21 +65,29 @@ def imagine(
         reaches the actor's parameters, but not the state in which it was chosen.
     """
 
-    def choose(state: State, mask: tf.Tensor | None, step_noise: tf.Tensor) -> tf.Tensor:
-        return actor(state.stop_gradient(), mask).sample(step_noise)
+    def choose(state: State, mask: tf.Tensor | None, own_noise: tf.Tensor) -> tf.Tensor:
+        return actor(state.stop_gradient(), mask).sample(own_noise)
 
-    masks = [] if start_mask is None else [tf.cast(start_mask, tf.bool)]
-    states, chosen = [start], [choose(start, masks[-1] if masks else None, noise.action[0])]
+    def step(
+        state: State, action: tf.Tensor, state_noise: tf.Tensor, action_noise: tf.Tensor
+    ) -> tuple[State, tf.Tensor | None, tf.Tensor]:
+        after = world.rssm.imagine(state, action, state_noise, dense=through_dynamics)
+        mask = None if world.mask is None else world.mask.allowed(after.stop_gradient())
+        return after, mask, choose(after, mask, action_noise)
+
+    if not through_dynamics:
+        # Traced and optimised once instead of H times. Its gradient would cost more than that.
+        step = tf.function(step, autograph=False, experimental_attributes={"_noinline": True})
+    mask = None if start_mask is None else tf.cast(start_mask, tf.bool)
+    states, masks, actions = [start], [mask], [choose(start, mask, noise.action[0])]
     for i in range(noise.state.shape[0]):
-        states.append(
-            world.rssm.imagine(states[-1], chosen[-1], noise.state[i], dense=through_dynamics)
-        )
-        if world.mask is not None:
-            masks.append(world.mask.allowed(states[-1].stop_gradient()))
-        chosen.append(choose(states[-1], masks[-1] if masks else None, noise.action[i + 1]))
+        state, mask, action = step(states[-1], actions[-1], noise.state[i], noise.action[i + 1])
+        states.append(state)
+        masks.append(mask)
+        actions.append(action)
     stacked = State(
         h=tf.stack([s.h for s in states]),
         index=tf.stack([s.index for s in states]),
         z=tf.stack([s.z for s in states]) if through_dynamics else None,
     )
-    return Trajectory(stacked, tf.stack(chosen), tf.stack(masks) if masks else None)
+    return Trajectory(stacked, tf.stack(actions), None if start_mask is None else tf.stack(masks))

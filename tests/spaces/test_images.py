@@ -245,7 +245,9 @@ def test_resizing_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert "image_size" in message
 
 
-def test_nothing_is_logged_without_resizing_or_if_it_was_asked_for(caplog: pytest.LogCaptureFixture) -> None:
+def test_nothing_is_logged_without_resizing_or_if_it_was_asked_for(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     with caplog.at_level(logging.DEBUG):
         ObservationCodec(spaces.Dict(a=pixels(64, 64, 3), b=pixels(64, 64)))
         ObservationCodec(pixels(32, 32, 3), 32)
