@@ -96,18 +96,29 @@ class Objective(ABC):
             continues: See :func:`imagined_continues`, float32 ``[H + 1, N]``.
         """
         h, n = actions.shape[0] - 1, tf.shape(actions)[1]
-        # The last state is only the bootstrap: there is no loss on its value.
-        logits = self.critic(states.first(h * n))
-        values = [self._two_hot.mean(x) for x in (logits, self.critic(states.last(n)))]
+        logits, values = self._logits_and_values(states, h * n)
         rewards = self._rewards(states, actions)
         outcome = imagined_returns(
             rewards,
             continues,
-            tf.reshape(tf.concat(values, 0), [h + 1, n]),
+            tf.reshape(values, [h + 1, n]),
             gamma=self._options.imagination_gamma,
             gae_lambda=self._options.gae_lambda,
         )
         return Evaluation(rewards, outcome, logits)
+
+    def _logits_and_values(self, states: State, acting: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Return the critic's logits at the first ``acting`` states, and its values at all.
+
+        The last states are only the bootstrap: there is no loss on their values.
+        """
+        if states.z is None:
+            parts = [states.first(acting), states.last(tf.shape(states.h)[0] - acting)]
+            logits, last = (self.critic(part) for part in parts)
+            return logits, tf.concat([self._two_hot.mean(x) for x in (logits, last)], 0)
+        # The gradient of a part of z would be copied into an array of all states.
+        logits = self.critic(states)
+        return logits[:acting], self._two_hot.mean(logits)
 
     def critic_losses(self, evaluation: Evaluation, acting_states: State) -> CriticLosses:
         """Compute the critic's losses; ``acting_states`` are s_0 .. s_{H-1} without gradient."""

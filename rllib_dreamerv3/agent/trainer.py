@@ -375,11 +375,11 @@ class Trainer(tf.Module):
             start = start.with_dense_z(self._model_settings.classes)
         h, n = options.horizon_H, tf.shape(start.h)[0]
         with tf.GradientTape() as actor_tape, tf.GradientTape() as critic_tape:
+            # Gradients that are recorded, but not needed, take long to trace.
             with ExitStack() as unrecorded:
+                unrecorded.enter_context(critic_tape.stop_recording())
                 if not self._through_dynamics:
-                    # Recording would double the time of tracing.
                     unrecorded.enter_context(actor_tape.stop_recording())
-                    unrecorded.enter_context(critic_tape.stop_recording())
                 trajectory = imagine(
                     world,
                     self.model.actor,

@@ -188,7 +188,7 @@ def critic_loss(
         Both parts; their sum is what the critic minimises.
     """
     weights = tf.reshape(outcome.weights, [-1])
-    targets = (tf.reshape(x, [-1]) for x in (outcome.returns, slow_values))
+    targets = (tf.reshape(tf.stop_gradient(x), [-1]) for x in (outcome.returns, slow_values))
     value, slow = two_hot.losses(logits, *targets)
     return CriticLosses(tf.reduce_mean(weights * value), tf.reduce_mean(weights * slow))
 
