@@ -21,7 +21,7 @@ GB = 10**9
 
 def test_windows_is_refused_in_a_sentence():
     # What Python itself does differently there is imported before.
-    code = "import asyncio, subprocess, sys; sys.platform = 'win32'; import rllib_dreamerv3"
+    code = "import asyncio, shutil, subprocess, sys; sys.platform = 'win32'; import rllib_dreamerv3"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert run.returncode == 1
     assert "ImportError: rllib_dreamerv3 needs Linux or macOS. On Windows, use it in" in run.stderr
