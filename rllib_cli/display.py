@@ -128,7 +128,9 @@ class Display:
         device = result.get("learner_device")
         if device and not trial.result and len(self.trials) == 1:
             host = result.get("hostname", "an unknown machine")
-            self.print(f"The main process is on {host}; updates run on the {device}.")
+            self.print(
+                f"The main process is on {host}; updates run on the {device}{_number_type(result)}."
+            )
         machines = result.get("machines")
         if machines and machines != self.machines and len(self.trials) == 1:
             self.machines = dict(machines)
@@ -417,3 +419,12 @@ def format_duration(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{rest:02d}"
+
+
+def _number_type(result: Mapping[str, Any]) -> str:
+    """Name the dtype of large products unless it is the default, and why it was chosen."""
+    dtype, speeds = result.get("learner_compute_dtype"), result.get("product_gflop_per_s", {})
+    if not speeds:
+        return "" if dtype in (None, "float32") else f" in {dtype}"
+    measured = ", ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items())
+    return f" in {dtype} (GFLOP/s of a large product: {measured})"

@@ -43,6 +43,7 @@ class ModelSettings(NetworkOptions):
     """Everything that decides which networks are built: kinds of layers, and their numbers.
 
     Attributes:
+        compute_dtype: Never "auto", which the algorithm replaces when it starts.
         deterministic: D, units of the recurrent state h.
         categoricals: S, number of categorical distributions in the stochastic state z.
         classes: C, classes of each categorical.
@@ -59,6 +60,7 @@ class ModelSettings(NetworkOptions):
         ensemble: One-step models for exploration; 0 without exploration.
     """
 
+    compute_dtype: ComputeDtype = "float32"
     deterministic: int
     categoricals: int
     classes: int
@@ -175,7 +177,10 @@ def model_settings(
     sizes = _v1_size(model_size) if model_size in _V1_SIZES else _v2_size(model_size)
     if vector_mlp == "authors":
         sizes |= {"vector_units": _AUTHORS_VECTOR_UNITS, "vector_layers": _AUTHORS_VECTOR_LAYERS}
-    return ModelSettings(**(sizes | defaults | options))
+    settings = sizes | defaults | options
+    if settings["compute_dtype"] == "auto":
+        settings["compute_dtype"] = "float32"
+    return ModelSettings(**settings)
 
 
 def settings_of(options: Mapping[str, Any]) -> ModelSettings:

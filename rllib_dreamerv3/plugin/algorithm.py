@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import ray
@@ -21,10 +22,12 @@ from ray.rllib.utils.metrics import (
     TIMERS,
 )
 
+from rllib_dreamerv3.agent.kernels.product_speed import faster_dtype, product_speeds
 from rllib_dreamerv3.data.recorder import Recorder
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
 from rllib_dreamerv3.options.replay_sampling import fractions_of
+from rllib_dreamerv3.options.table import ComputeDtype
 from rllib_dreamerv3.plugin.checkpointed import CheckpointedAlgorithm
 from rllib_dreamerv3.plugin.cluster.forwarded_warnings import forward_warnings
 from rllib_dreamerv3.plugin.cluster.resources import check_resources
@@ -64,12 +67,14 @@ class DreamerV3(CheckpointedAlgorithm):
         replay_buffer: The sampled records, up to its capacity.
         update_schedule: Computes how many updates are due.
         replay_capacity: Bytes that replay needs when it is full, and bytes available.
+        product_speeds: GFLOP/s in each dtype, if ``compute_dtype`` is "auto".
         last_evaluation: Results of the last evaluation, repeated until the next one.
     """
 
     # Seconds, of Ray's Trainable.
     _time_total: float
 
+    product_speeds: Mapping[ComputeDtype, float] = MappingProxyType({})
     _drawn_ahead: SampledSequences | None = None
     _recorder: Recorder | None = None
 
@@ -106,6 +111,11 @@ class DreamerV3(CheckpointedAlgorithm):
             hide_gpus()
         else:
             use_devices_of_a_learner(self.config.num_gpus_per_learner)
+        if self.config.compute_dtype == "auto":
+            self.product_speeds = product_speeds()
+            self.config = config = self.config.copy(copy_frozen=False)
+            config.compute_dtype = faster_dtype(self.product_speeds)
+            config.freeze()
         self.update_schedule = UpdateSchedule(
             self.config.training_ratio / self.config.records_per_update
         )

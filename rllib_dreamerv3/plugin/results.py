@@ -121,8 +121,11 @@ def complete(results: dict[str, Any], algorithm: Any, iteration: Iteration) -> N
     results |= {
         **algorithm.divergence.results(),
         "learner_device": algorithm.learner_device,
+        "learner_compute_dtype": algorithm.config.compute_dtype,
         "num_learner_rebuilds": learners.rebuilt,
     }
+    if algorithm.product_speeds:
+        results["product_gflop_per_s"] = dict(algorithm.product_speeds)
     # The next update handles learners that do not answer.
     with suppress(LearnerFailedError):
         if (sampled_on := sampler.placement) is not None:

@@ -10,7 +10,8 @@ _GROUP = re.compile(r"(evaluation/)?env_runners/(.+)")
 # ``on_train_result`` adds others.
 _NOT_OWN_GROUPS = {
     *("actual_training_ratio", "env_runner_group", "env_runners", "evaluation", "fault_tolerance"),
-    *("learner_device", "learners", "machines", "perf", "replay_buffer", "reports", "timers"),
+    *("learner_compute_dtype", "learner_device", "product_gflop_per_s"),
+    *("learners", "machines", "perf", "replay_buffer", "reports", "timers"),
     *("num_env_steps_sampled_lifetime", "num_env_steps_trained_lifetime"),
     *("num_grad_updates_lifetime", "num_learner_rebuilds", "num_rewinds", "num_updates_ignored"),
     *("num_training_step_calls_per_iteration", "num_updates_pending"),

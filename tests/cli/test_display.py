@@ -99,6 +99,28 @@ def test_machines_are_shown_when_known_and_when_they_change():
     ]
 
 
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({}, "run on the CPU."),
+        ({"learner_compute_dtype": "float32"}, "run on the CPU."),
+        ({"learner_compute_dtype": "bfloat16"}, "run on the CPU in bfloat16."),
+        (
+            {
+                "learner_compute_dtype": "bfloat16",
+                "product_gflop_per_s": {"float32": 137.4, "bfloat16": 1565.0},
+            },
+            "on the CPU in bfloat16 (GFLOP/s of a large product: float32 137, bfloat16 1,565).",
+        ),
+    ],
+)
+def test_the_dtype_is_shown_unless_it_is_the_default(given, words):
+    display = PlainDisplay(console())
+    display.begin({}, expected_trials=1)
+    display.trial_reports("t0", "00000", RESULTS[0] | {"learner_device": "CPU"} | given)
+    assert words in " ".join(display.console.file.getvalue().split())
+
+
 @pytest.mark.parametrize(("place", "words"), [("machine", "memory"), ("disk", "free disk space")])
 def test_maximum_replay_size_is_shown_once(place, words):
     display = PlainDisplay(console())
