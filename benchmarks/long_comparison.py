@@ -151,13 +151,14 @@ def main() -> None:
         for update in range(arguments.updates):
             batch, places = replay.sample(arguments.rows)
             batch = {name: tf.constant(x) for name, x in batch.items()}
-            seed = tf.constant([arguments.seed, update])
+            noise = trainer.noise_of(batch, update)
             metrics, latents = trainer.update(batch)
             replay.write_back(places, {name: x.numpy() for name, x in latents.items()})
             ours = measures_of(metrics)
             line: dict[str, Any] = {"update": update + 1, "ours": ours}
             for name, each in (("plain", plain), ("copied", copied)):
-                found = {k: float(x) for k, x in each.update(batch, trainer.samples, seed).items()}
+                measured = each.update(batch, trainer.samples, noise)
+                found = {k: float(x) for k, x in measured.items()}
                 line[name] = found
                 for measure, share in apart(ours, found).items():
                     if share > PARTED and first_parted[name][measure] is None:

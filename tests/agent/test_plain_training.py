@@ -9,13 +9,11 @@ the same for thousands of updates.
 import numpy as np
 import pytest
 import synthetic
-import tensorflow as tf
 from plain import SIZES
 from plain_training import PlainTrainer, RecordingTrainer, by_part, measures_of, weights_of
 from plain_v2 import SIZES_V2
 
 from rllib_dreamerv3.agent.networks.model import DreamerModel
-from rllib_dreamerv3.agent.networks.world_model import split_context
 from rllib_dreamerv3.options.table import LearningOptions
 
 UPDATES, ROWS, LENGTH, SEED = 10, 3, 4, 7
@@ -64,8 +62,7 @@ def test_ten_updates(variant, actions, options):
     for update in range(UPDATES):
         records = batch(variant, actions, update)
         metrics = ours.update(records).metrics
-        noise = ours._draw_noise(split_context(records)[0], tf.constant([SEED, update]))
-        found = plain.update(records, ours.samples, noise)
+        found = plain.update(records, ours.samples, ours.noise_of(records, update))
         assert found["z_apart"] == 0.0
         assert found["action_apart"] < 1e-6
         for name, value in measures_of(metrics).items():

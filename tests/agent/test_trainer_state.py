@@ -50,7 +50,9 @@ def test_latents_are_the_posterior_of_the_batch(sizes):
 
 def observe(trainer, batch):
     """The world model's losses on a batch; the trainer stays as it is."""
-    *_, losses = trainer._observe(*split_context(batch), tf.constant([0, 0]))
+    records, context = split_context(batch)
+    noise = trainer._draw_noise(records, tf.constant([0, 0]))
+    *_, losses = trainer._observe(records, context, noise.posterior)
     return {name: float(x) for name, x in losses.items()}
 
 

@@ -62,6 +62,10 @@ class RecordingTrainer(Trainer):
             tf.Variable(tf.zeros([horizon + 1, n, actions]), trainable=False),
         )
 
+    def noise_of(self, batch: Batch, update: int) -> UpdateNoise:
+        """The random numbers of an update on a batch; ``update`` is the number of those before."""
+        return self._draw_noise(split_context(batch)[0], tf.constant([self._seed, update]))
+
     def _observe(self, *args: Any) -> Any:
         observed, *rest = super()._observe(*args)
         shape = self.samples.posterior.shape
