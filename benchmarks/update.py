@@ -166,6 +166,8 @@ def main() -> None:
     options = parser.parse_args()
     if len(options.vs) != len(options.peer_python):
         parser.error("each --vs needs one --peer-python")
+    if len(set(options.vs)) < len(options.vs):
+        parser.error("each --vs may be given once: its numbers are listed under its name")
     check_options(parser, options)
     try:
         split_name(options.workload)
