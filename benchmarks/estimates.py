@@ -60,7 +60,7 @@ def estimate(name: str, env_steps: int, updates: int) -> dict[str, Any]:
     seconds += (updates - 1) * costs.update_s
     return {
         "seconds": round(seconds, 1),
-        "memory_mb": round((costs.process_bytes + costs.replay_bytes(env_steps)) / 1e6),
+        "memory_mb": round(costs.memory_bytes(env_steps) / 1e6),
         "update_s": round(costs.update_s, 3),
     }
 

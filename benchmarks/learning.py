@@ -23,7 +23,7 @@ from typing import Any
 
 import rllib_dreamerv3
 from rllib_cli.experiment_files import from_file
-from rllib_cli.seed_runs import SeedRun, history_in, slug, trial_in
+from rllib_cli.seed_runs import SeedRun, history_in, run_name, slug, trial_in
 from rllib_dreamerv3.reports.episode_curve import EpisodeCurve
 from rllib_dreamerv3.reports.history import ENV_STEPS
 from rllib_dreamerv3.reports.protocols import environments
@@ -60,7 +60,10 @@ def main() -> None:
                 **arguments.config,
                 "seed": seed,
             }
-            directory = arguments.storage_path.expanduser() / name
+            experiment_name = f"{arguments.example.stem}_{slug(env)}"
+            directory = arguments.storage_path.expanduser() / run_name(
+                experiment_name, arguments.config, seed
+            )
             run = SeedRun(str(arguments.example), env, config, env_steps, directory)
             if not arguments.only_curves and not run.is_complete:
                 run.train()

@@ -159,14 +159,14 @@ def _meaning(row: Option) -> str:
 
 
 def _two_defaults(row: Option) -> tuple[str, str]:
+    both = {"v1": value_text(row, row.v1), "v2": value_text(row, row.v2)}
     if row.only_with is not None:
-        return tuple(  # type: ignore[return-value]
-            value_text(row, x)
-            if OPTIONS[row.only_with[0]].default(variant) == row.only_with[1]
-            else ""
-            for variant, x in (("v1", row.v1), ("v2", row.v2))
-        )
-    return value_text(row, row.v1), value_text(row, row.v2)
+        other, value = OPTIONS[row.only_with[0]], row.only_with[1]
+        used = {variant: other.default(variant) == value for variant in both}
+        if any(used.values()):
+            # The optimizers' options, each of which has an effect in one version by default.
+            both = {variant: text if used[variant] else "" for variant, text in both.items()}
+    return both["v1"], both["v2"]
 
 
 def with_short_table(text: str) -> str:

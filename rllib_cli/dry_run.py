@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ from ray.rllib.core import DEFAULT_MODULE_ID
 
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
-from rllib_dreamerv3.plugin.replay_capacity import replay_need, specs_of
+from rllib_dreamerv3.plugin.replay_capacity import replay_capacities, specs_of_module
 from rllib_dreamerv3.plugin.sampling.env_runner import DreamerV3EnvRunner
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.memory import ReplayNeed
@@ -27,16 +28,17 @@ class RunCosts:
 
     Attributes:
         parameters: Trained parameters by part, and their total.
-        step_s: Seconds per env step, including the policy.
+        step_s: Seconds per env step of one env runner, including the policy.
         update_s: Seconds per update, without compilation.
         first_update_s: Seconds of the first update, with compilation.
-        replay: Size of a full replay buffer.
+        replay: Size of a full replay buffer; its share is that in memory.
         process_bytes: Memory of the learning process without replay.
         machine_bytes: Memory of this machine.
         updates_per_step: Updates per env step.
         steps_to_start: Env steps before the first update.
         layout: Observations and actions as the model sees them.
         episode_lengths: Lengths of the episodes that ended.
+        env_runners: Processes that sample.
     """
 
     parameters: dict[str, int]
@@ -50,19 +52,31 @@ class RunCosts:
     steps_to_start: int
     layout: Any = field(repr=False)
     episode_lengths: tuple[int, ...] = ()
+    env_runners: int = 1
 
     def run_s(self, env_steps: float) -> float:
         """Seconds of a run of ``env_steps`` that samples and learns alternately.
 
-        This is the case with ``num_env_runners=0``.
+        Asynchronous sampling takes less: it does both at the same time.
         """
         learned = max(0.0, env_steps - self.steps_to_start)
         updates = learned * self.updates_per_step
-        return env_steps * self.step_s + self.first_update_s + updates * self.update_s
+        sampling_s = env_steps * self.step_s / self.env_runners
+        return sampling_s + self.first_update_s + updates * self.update_s
 
-    def replay_bytes(self, env_steps: float) -> int:
-        """Bytes of replay after ``env_steps``."""
+    @property
+    def waiting(self) -> float:
+        """Time of env steps, relative to that of their updates."""
+        return self.step_s / self.env_runners / (self.updates_per_step * self.update_s)
+
+    def checkpoint_bytes(self, env_steps: float) -> int:
+        """Bytes of replay after ``env_steps``, in memory and files, and in each checkpoint."""
         return int(min(self.replay.records, env_steps)) * self.replay.record_bytes
+
+    def memory_bytes(self, env_steps: float) -> int:
+        """Bytes of memory after ``env_steps``."""
+        records = int(min(self.replay.records, env_steps))
+        return self.process_bytes + records * self.replay.share_bytes
 
 
 def dry_run(config: DreamerV3Config) -> RunCosts:
@@ -105,18 +119,22 @@ def dry_run(config: DreamerV3Config) -> RunCosts:
         float(next(iter(update.metrics.values())))
         seconds.append(time.perf_counter() - began)
     module: DreamerV3RLModule = learner.module[DEFAULT_MODULE_ID]
+    specs = specs_of_module(module, config.resolved("replay_context"))
+    files = Path.cwd() if config.replay_buffer_options()["storage"] == "disk" else None
+    in_memory, *_ = replay_capacities(config, specs, files)
     return RunCosts(
         parameters=module.model.count_parameters(),
         step_s=step_s,
         update_s=float(np.median(seconds[1:])),
         first_update_s=seconds[0],
-        replay=replay_need(config, specs_of(module, config.resolved("replay_context"))),
+        replay=in_memory.need,
         process_bytes=peak_memory(),
         machine_bytes=machine_memory(),
         updates_per_step=config.training_ratio / config.records_per_update,
         steps_to_start=config.num_steps_sampled_before_learning_starts,
         layout=(module.observations.layout, module.actions.layout),
         episode_lengths=tuple(lengths),
+        env_runners=max(1, config.num_env_runners),
     )
 
 

@@ -31,10 +31,9 @@ def find(name: str) -> Path | None:
 
 
 def summaries() -> Iterator[tuple[str, str]]:
-    """Yield the name of each example and the first sentence of its comment."""
-    for path in sorted(directory().iterdir()):
-        if path.suffix in _SUFFIXES:
-            yield path.stem, _first_sentence(path.read_text(encoding="utf-8"))
+    """Yield the name of each example that ``rllib train file`` takes, and its first sentence."""
+    for path in sorted(directory().glob("*.yaml")):
+        yield path.stem, _first_sentence(path.read_text(encoding="utf-8"))
 
 
 def _first_sentence(text: str) -> str:

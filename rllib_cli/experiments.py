@@ -99,8 +99,8 @@ class Experiment:
     @property
     def env_name(self) -> str:
         """The environment's name as text."""
-        env = self.config.get("env", "recorded data")
-        return env.__name__ if isinstance(env, type) else str(env)
+        env = self.config.get("env")
+        return "recorded data" if env is None else str(getattr(env, "__name__", env))
 
     def directory(self) -> str:
         """Absolute path or URI of the results."""

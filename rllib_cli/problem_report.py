@@ -27,7 +27,7 @@ _RESULTS = (
     SECONDS,
     "env_runners/episode_return_mean",
     "env_runners/episode_len_mean",
-    "env_runners/num_env_runner_restarts",
+    "env_runners/num_env_runners_replaced_lifetime",
     "num_updates_ignored",
     "num_rewinds",
 )

@@ -8,6 +8,7 @@ which Tune restores the experiment.
 import json
 import os
 import pickle
+import re
 import time
 from collections.abc import Mapping
 from datetime import datetime
@@ -43,6 +44,7 @@ _FIXED = {
     "scheduler": "--scheduler",
     "scheduler_config": "--scheduler-config",
 }
+_NOT_SET = "not set"
 # Options that have no effect in a resumed run. `--parts` sets them, also for the first start.
 _ONLY_AT_START = ("start_checkpoint", "start_parts")
 
@@ -51,7 +53,7 @@ def save_launch(directory: Path, launch: Mapping[str, Any]) -> None:
     """Save the settings of a new experiment, for comparison when it is resumed."""
     directory.mkdir(parents=True, exist_ok=True)
     content = {**launch, _STARTED_IN: str(directory)}
-    _write(directory / LAUNCH_FILE, json.dumps(content, indent=1, default=repr))
+    _write(directory / LAUNCH_FILE, json.dumps(content, indent=1))
 
 
 def is_from_elsewhere(directory: Path) -> bool:
@@ -80,7 +82,12 @@ def launch_settings(
         "scheduler": scheduler,
         "scheduler_config": dict(options or {}),
     }
-    return json.loads(json.dumps(launch, default=repr))
+    return json.loads(_without_addresses(json.dumps(launch, default=repr)))
+
+
+def _without_addresses(text: str) -> str:
+    """Remove memory addresses, which differ between processes, from the texts of functions."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", text)
 
 
 def check_unchanged(directory: Path, launch: Mapping[str, Any]) -> None:
@@ -90,7 +97,8 @@ def check_unchanged(directory: Path, launch: Mapping[str, Any]) -> None:
         InputError: If a setting differs that cannot change within a run; names the first one.
     """
     try:
-        before = json.loads((directory / LAUNCH_FILE).read_text(encoding="utf-8"))
+        text = (directory / LAUNCH_FILE).read_text(encoding="utf-8")
+        before = json.loads(_without_addresses(text))
     except (OSError, ValueError):
         return
     for key, name in _FIXED.items():
@@ -99,9 +107,9 @@ def check_unchanged(directory: Path, launch: Mapping[str, Any]) -> None:
             continue
         if isinstance(old, dict) and isinstance(new, dict):
             name, old, new = next(
-                (f"{name}/{option}", old.get(option), new.get(option))
+                (f"{name}/{option}", old.get(option, _NOT_SET), new.get(option, _NOT_SET))
                 for option in sorted({*old, *new})
-                if old.get(option) != new.get(option)
+                if old.get(option, _NOT_SET) != new.get(option, _NOT_SET)
             )
         raise InputError(
             f"{directory.name} was started with {name} {old!r}, not {new!r}. A resumed run keeps "
@@ -130,8 +138,14 @@ def check(experiment: Experiment, launch: Mapping[str, Any]) -> None:
         launch: See :func:`launch_settings`.
 
     Raises:
-        InputError: If there is nothing to resume, or a setting changed that cannot.
+        InputError: If there is nothing to resume, a setting changed that cannot, or the results
+            are at a URI.
     """
+    if "://" in experiment.directory():
+        raise InputError(
+            f"{experiment.directory()} cannot be resumed by this command. Copy it to this machine "
+            "and name the copy with --storage-path, or start a new run with --from-checkpoint."
+        )
     directory = Path(experiment.directory())
     if not directory.is_dir():
         raise InputError(f"There is no experiment in {directory} to resume.")

@@ -1,5 +1,6 @@
 """Runs of one experiment with several seeds, each a ``rllib train file`` that can be continued."""
 
+import hashlib
 import json
 import subprocess
 import sysconfig
@@ -54,6 +55,22 @@ class SeedRun:
                 f"Training in {self.directory} ended with exit code {code}, see above. The same "
                 "command continues it."
             )
+
+
+def run_name(experiment: str, config: Mapping[str, Any], seed: int) -> str:
+    """Return the name of a run's directory.
+
+    It depends on the options, so that a run with others is not taken for this one, or continued.
+
+    Args:
+        experiment: Name of the experiment.
+        config: Options over those of the experiment.
+        seed: The seed.
+    """
+    if config:
+        text = json.dumps(dict(config), sort_keys=True)
+        experiment += f"_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return f"{experiment}_seed{seed}"
 
 
 def trial_in(directory: Path) -> Path | None:

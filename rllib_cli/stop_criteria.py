@@ -7,6 +7,7 @@ from typing import Any
 
 from rllib_cli.errors import InputError, unknown
 from rllib_dreamerv3.reports.history import flat
+from rllib_dreamerv3.reports.losses import LOSSES
 
 COUNTERS = (
     "training_iteration",
@@ -31,18 +32,19 @@ _EPISODES = tuple(
     f"episode_{what}_{how}" for what in ("return", "len") for how in ("mean", "min", "max")
 )
 
+_REPLAY = ("num_records", "num_windows", "num_bytes", "num_env_steps_stored")
+
 KNOWN = (
     *COUNTERS,
     "actual_training_ratio",
-    *(f"env_runners/{name}" for name in _EPISODES),
+    *(f"env_runners/{name}" for name in (*_EPISODES, "episode_return_last")),
     *(f"evaluation/env_runners/{name}" for name in _EPISODES),
-    "replay_buffer/num_env_steps_stored",
-    *(
-        f"learners/default_policy/{name}"
-        for name in ("WORLD_MODEL_L_total", "ACTOR_L_total", "CRITIC_L_total")
-    ),
+    *(f"replay_buffer/{name}" for name in _REPLAY),
+    *(f"timers/{name}" for name in ("sample", "learn")),
+    *("num_updates_ignored", "num_rewinds", "num_learner_rebuilds"),
+    *(loss.key for loss in LOSSES),
 )
-"""DreamerV3's results that are useful as stop criteria."""
+"""DreamerV3's results that can be stop criteria."""
 
 RENAMED = {
     "episode_reward_mean": "env_runners/episode_return_mean",
@@ -60,8 +62,12 @@ RENAMED = {
 }
 """Result names of RLlib's old API stack -> current names."""
 
-# Groups in which a user's callbacks may log their own results.
-_OPEN_GROUPS = ("env_runners/", "evaluation/", "learners/")
+# Names that are more alike than this (0 to 1) are misspelled. In the groups where callbacks usually
+# log, names share their beginnings.
+_ALIKE, _ALIKE_IN_GROUPS = 0.7, 0.85
+_GROUPS = ("env_runners/", "evaluation/", "learners/")
+# Results of an environment's `info`.
+_INFO_GROUPS = ("env_runners/info/", "evaluation/env_runners/info/")
 
 
 def current_name(key: str, notes: list[str]) -> str:
@@ -75,18 +81,20 @@ def current_name(key: str, notes: list[str]) -> str:
         The current name.
 
     Raises:
-        InputError: If there is no such result; names the nearest.
+        InputError: If it looks like a misspelled name; names the nearest.
     """
     if key in RENAMED:
         notes.append(f"{key} is now called {RENAMED[key]}; using that.")
         return RENAMED[key]
-    if key in KNOWN:
+    if key in KNOWN or key.startswith(_INFO_GROUPS):
         return key
     names = [*KNOWN, *RENAMED]
-    if key.startswith(_OPEN_GROUPS) and not difflib.get_close_matches(key, names, cutoff=0.85):
-        notes.append(f"{key} is not one of DreamerV3's own results: a callback must report it.")
-        return key
-    raise unknown("result", key, names)
+    alike = _ALIKE_IN_GROUPS if key.startswith(_GROUPS) else _ALIKE
+    if difflib.get_close_matches(key, names, cutoff=alike):
+        raise unknown("result", key, names)
+    # Callbacks may add results anywhere.
+    notes.append(f"{key} is not one of DreamerV3's own results: a callback must report it.")
+    return key
 
 
 def criteria(stop: Mapping[str, Any], notes: list[str]) -> dict[str, float]:
@@ -100,7 +108,7 @@ def criteria(stop: Mapping[str, Any], notes: list[str]) -> dict[str, float]:
         Current result name -> value; training ends as soon as one is reached.
 
     Raises:
-        InputError: If a name is unknown, or a value is not a number.
+        InputError: If a name is misspelled, or a value is not a number.
     """
     found: dict[str, float] = {}
     for key, value in flat(stop):

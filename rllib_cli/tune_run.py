@@ -105,7 +105,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
         import rllib_dreamerv3.plugin  # noqa: F401  registers the algorithm with RLlib
 
     checked = [_check(experiment, options) for experiment in experiments]
-    scheduler = _scheduler(options)
+    _scheduler(options)  # Raises errors before Ray starts.
     display.set_phase("starting Ray")
     logs = start_ray(
         options.ray or {},
@@ -120,7 +120,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
             display.print(note)
         with Interrupts() as interrupts:
             try:
-                results = _run(experiment, configs, scheduler, options, display, interrupts)
+                results = _run(experiment, configs, options, display, interrupts)
                 code = max(code, conclude(results, display, logs, interrupted=interrupts.requested))
             except KeyboardInterrupt:
                 _stopped_at_once(experiment, display)
@@ -179,7 +179,7 @@ def _stopped_at_once(experiment: Experiment, display: Display) -> None:
         complete = [saved.path for saved, _ in map(newest_complete, folders) if saved]
         newest = max(complete, key=lambda path: path.stat().st_mtime, default="none was saved")
         display.print(f"Checkpoint: {newest}")
-    display.print(_RESUME)
+        display.print(_RESUME)
 
 
 def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
@@ -257,7 +257,6 @@ def _check_needs(scheduler: str, given: Mapping[str, Any]) -> None:
 def _run(
     experiment: Experiment,
     configs: list[Any],
-    scheduler: Any,
     options: RunOptions,
     display: Display,
     interrupts: Interrupts,
@@ -306,7 +305,7 @@ def _run(
         if "://" not in experiment.storage_path:
             resume.save_launch(Path(experiment.directory()), _launch(experiment, options))
         with _full_disk_reported(experiment):
-            return _tuner(experiment, space, scheduler, options).fit()
+            return _tuner(experiment, space, options).fit()
 
 
 def _check_environments(
@@ -371,9 +370,7 @@ def _cpus_here() -> float:
     return sum(node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["NodeID"] == here)
 
 
-def _tuner(
-    experiment: Experiment, space: dict[str, Any], scheduler: Any, options: RunOptions
-) -> Any:
+def _tuner(experiment: Experiment, space: dict[str, Any], options: RunOptions) -> Any:
     from ray.tune import CheckpointConfig, FailureConfig, RunConfig, TuneConfig, Tuner
 
     storage, _, name = experiment.directory().rpartition("/")
@@ -382,7 +379,8 @@ def _tuner(
         param_space=space,
         tune_config=TuneConfig(
             num_samples=experiment.num_samples,
-            scheduler=scheduler,
+            # A scheduler compares trials: one for each experiment.
+            scheduler=_scheduler(options),
             max_concurrent_trials=experiment.max_concurrent_trials,
             time_budget_s=experiment.time_budget_s,
         ),
@@ -462,7 +460,7 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
     if any(result.metrics for result in results):
         place = results.experiment_path if len(results) > 1 else results[0].path
         display.print(f"Look at it: rllib report {shlex.quote(place)}")
-    if interrupted:
+    if interrupted and "://" not in results.experiment_path:
         display.print(_RESUME)
     return 1 if failures else 0
 

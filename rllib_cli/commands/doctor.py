@@ -24,7 +24,7 @@ _MAX_START_SHARE = 0.2
 
 @click.command()
 @click.argument("target", required=False)
-@click.option("--env", "-e", help="Environment instead of a file: an id or module:Class.")
+@click.option("--env", "-e", help="Environment, instead of the file's: an id or module:Class.")
 @env_config
 @pythonpath
 @click.option("--config", type=JSON, default="{}", help="RLlib's config; over that of the file.")
@@ -56,7 +56,7 @@ def doctor(
     if report:
         click.echo(_problem_report(target, verbosity), nl=False)
         return
-    if bool(target) == bool(env):
+    if not (target or env):
         raise click.UsageError("Give a file, a directory of results, or --env.")
     extend_import_path(pythonpath)
     sys.exit(examine(target, env, env_config, config, stop, verbosity))
@@ -73,8 +73,8 @@ def examine(
     """Estimate the cost of a run, or diagnose one.
 
     Args:
-        target: A file for ``rllib train file``, or a directory of results; None with ``env``.
-        env: An environment instead of a file.
+        target: A file for ``rllib train file``, or a directory of results; None for ``env`` alone.
+        env: An environment, instead of that of the file.
         env_config: Options of the environment; they override those of the file.
         config: RLlib's config; its options override those of the file.
         stop: Stop criteria; they override those of the file.
@@ -97,9 +97,9 @@ def examine(
                 return _diagnose(Path(target).expanduser(), display)
         display.set_phase("loading TensorFlow and RLlib")
         loaded = (
-            [from_options("DreamerV3", env, dict(config))]
-            if env
-            else from_file(str(target), verbosity, config.get("env"))
+            from_file(target, verbosity, env or config.get("env"))
+            if target
+            else [from_options("DreamerV3", env, dict(config))]
         )
         warnings = 0
         for experiment in loaded:
@@ -201,7 +201,7 @@ def _cost_lines(costs: "RunCosts", config: Any, stop: Mapping[str, float]) -> It
     if steps is None:
         yield f"10,000 env steps take {long_duration(costs.run_s(10_000))} on this machine"
         return
-    replay = costs.replay_bytes(steps)
+    replay = costs.checkpoint_bytes(steps)
     yield f"{steps:,.0f} env steps: about {long_duration(costs.run_s(steps))} on this machine"
     yield f"replay then:    {replay / _GB:.2g} GB, also in each checkpoint"
 
@@ -213,19 +213,18 @@ def _warnings(costs: "RunCosts", config: Any, stop: Mapping[str, float]) -> Iter
             f"Learning starts at {costs.steps_to_start:,} of {steps:,.0f} env steps: lower "
             "num_steps_sampled_before_learning_starts."
         )
-    needed = costs.process_bytes + costs.replay_bytes(
-        costs.replay.records if steps is None else steps
-    )
+    needed = costs.memory_bytes(costs.replay.records if steps is None else steps)
     if needed > _MAX_MEMORY_SHARE * costs.machine_bytes:
+        on_disk = costs.replay.share_bytes < costs.replay.record_bytes
+        elsewhere = "" if on_disk else ', or set its storage to "disk"'
         yield (
             f"The run will need {needed / _GB:.1f} GB of memory, of "
             f"{costs.machine_bytes / _GB:.1f} GB: lower capacity_bytes in "
-            'replay_buffer_config, or set its storage to "disk".'
+            f"replay_buffer_config{elsewhere}."
         )
-    waiting = costs.step_s / (costs.updates_per_step * costs.update_s)
-    if waiting > 1.0:
+    if costs.waiting > 1.0:
         yield (
-            f"Env steps take {waiting:.1f} times as long as their updates: add env runners "
+            f"Env steps take {costs.waiting:.1f} times as long as their updates: add env runners "
             "(num_env_runners), or raise training_ratio."
         )
 

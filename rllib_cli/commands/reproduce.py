@@ -1,7 +1,5 @@
 """``rllib reproduce``: judges runs of a published task by the returns of the authors' seeds."""
 
-import hashlib
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -65,7 +63,7 @@ def reproduce(
 
     In each window of env steps with published returns, the mean of our seeds is "inside" if it
     differs from the mean of the authors' seeds by at most their standard deviation, otherwise
-    "above" or "below". The last window gives the verdict. Run with other settings (variant, model
+    "above" or "below". The last window gives the verdict. Runs with other settings (variant, model
     size, training ratio, environment) are shown without one.
     """
     if listed == bool(task):
@@ -123,17 +121,13 @@ def _train(
 ) -> list[Path]:
     """Train what is not complete yet; return the directories of the runs."""
     from rllib_cli.experiment_files import from_file
-    from rllib_cli.seed_runs import SeedRun
+    from rllib_cli.seed_runs import SeedRun, run_name
     from rllib_dreamerv3.reports.history import ENV_STEPS
     from rllib_dreamerv3.reports.protocols import environments
 
     (experiment,) = from_file(protocol.benchmark.example)
     options = {**experiment.config, **config}
     name = f"{protocol.task}_{protocol.benchmark.variant}"
-    if config:
-        # Runs with other options are not continued with these.
-        text = json.dumps(config, sort_keys=True)
-        name += f"_{hashlib.sha256(text.encode()).hexdigest()[:6]}"
     directories = []
     for seed in dict.fromkeys(seeds):
         run = SeedRun(
@@ -141,7 +135,7 @@ def _train(
             protocol.env,
             {"metrics_num_episodes_for_smoothing": environments(options), **config, "seed": seed},
             env_steps or int(experiment.stop[ENV_STEPS]),
-            storage_path / f"{name}_seed{seed}",
+            storage_path / run_name(name, config, seed),
         )
         if not run.is_complete:
             run.train()

@@ -24,7 +24,7 @@ class FormerOption(NamedTuple):
 FORMER_OPTIONS = {
     "use_float16": FormerOption(
         lambda x: x is False,
-        'set compute_dtype: "bfloat16" instead, which needs no scaling of losses.',
+        'set compute_dtype: "auto" instead: bfloat16 where it is faster, without loss scaling.',
     ),
     "gc_frequency_train_steps": FormerOption(
         lambda x: x is None or isinstance(x, int),

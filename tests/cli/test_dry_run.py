@@ -1,5 +1,7 @@
 """A config is tried out before its run."""
 
+from dataclasses import replace
+
 import pytest
 from tiny import tiny_config
 
@@ -23,7 +25,7 @@ def test_measures_what_a_run_consists_of():
     assert 2e8 < costs.process_bytes < costs.machine_bytes
 
 
-def test_a_run_is_the_sum_of_its_parts():
+def costs_of(**others):
     costs = RunCosts(
         parameters={},
         step_s=0.01,
@@ -36,9 +38,28 @@ def test_a_run_is_the_sum_of_its_parts():
         steps_to_start=1_000,
         layout=None,
     )
+    return replace(costs, **others)
+
+
+def test_a_run_is_the_sum_of_its_parts():
+    costs = costs_of()
     assert costs.run_s(9_000) == pytest.approx(90 + 30 + 2_000 * 2)
-    assert costs.replay_bytes(1_000) == 100_000
-    assert costs.replay_bytes(9_000) == 500_000
+    assert costs.checkpoint_bytes(1_000) == 100_000
+    assert costs.checkpoint_bytes(9_000) == 500_000
+    assert costs.waiting == pytest.approx(0.01 / (0.25 * 2))
+
+
+def test_env_runners_share_the_sampling():
+    alone = costs_of(step_s=1.0, update_s=1.0, first_update_s=0.0, steps_to_start=0)
+    four = replace(alone, env_runners=4)
+    assert (alone.waiting, four.waiting) == (4.0, 1.0)
+    assert alone.run_s(100) - four.run_s(100) == pytest.approx(75)
+
+
+def test_columns_on_disk_need_no_memory():
+    costs = costs_of(replay=ReplayNeed(5_000, 100, None, 10), process_bytes=7)
+    assert costs.memory_bytes(9_000) == 7 + 50_000
+    assert costs.checkpoint_bytes(9_000) == 500_000
 
 
 def test_wrong_configs_are_refused():

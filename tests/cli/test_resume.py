@@ -224,6 +224,34 @@ def test_what_cannot_be_changed_in_a_run_is_refused_by_name():
             resume.check(changed, resume.launch_settings(changed, scheduler, None))
 
 
+def test_functions_of_a_config_are_the_same_in_another_process():
+    before = experiment(config={"callbacks_on_train_result": lambda **_: None})
+    directory = Path(before.directory())
+    launch = resume.launch_settings(before, "fifo", None)
+    resume.save_launch(directory, launch)
+    (directory / "tuner.pkl").write_bytes(b"")
+    assert "0x" not in json.dumps(launch)
+    # Written by a version that kept addresses.
+    file = directory / resume.LAUNCH_FILE
+    file.write_text(file.read_text().replace("<lambda>", "<lambda> at 0x7f67f8fba2a0"))
+    resume.check(before, launch)
+
+
+def test_an_option_that_is_none_differs_from_one_that_is_not_set():
+    before = experiment()
+    directory = Path(before.directory())
+    resume.save_launch(directory, resume.launch_settings(before, "fifo", None))
+    changed = resume.launch_settings(experiment(config={"image_size": None}), "fifo", None)
+    with pytest.raises(InputError, match="config/image_size 'not set', not None"):
+        resume.check(before, changed)
+
+
+def test_results_at_a_uri_are_not_resumed():
+    remote = experiment().changed(storage_path="file:///tmp/store")
+    with pytest.raises(InputError, match=r"file:///tmp/store/mine cannot be resumed.*--storage"):
+        resume.check(remote, {})
+
+
 def test_state_that_was_cut_short_is_removed_wherever_it_ends_and_other_state_is_kept(tmp_path):
     whole = pickle.dumps({"trials": [1, 2.5, "name"], "generator": Experiment})
     kept, damaged = tmp_path / "searcher-state-1.pkl", tmp_path / "searcher-state-2.pkl"

@@ -8,7 +8,7 @@ import pytest
 from written_run import result, write_run
 
 from rllib_cli.errors import RunError
-from rllib_cli.seed_runs import SeedRun, history_in, slug
+from rllib_cli.seed_runs import SeedRun, history_in, run_name, slug
 
 
 @pytest.fixture
@@ -26,6 +26,13 @@ def commands(monkeypatch):
 
 def run(directory, env_steps=300):
     return SeedRun("cartpole", "CartPole-v1", {"seed": 3}, env_steps, directory)
+
+
+def test_a_run_with_other_options_has_another_name():
+    names = {run_name("x", config, 3) for config in ({}, {"lr": 1e-4}, {"lr": 3e-4})}
+    assert len(names) == 3
+    assert run_name("x", {}, 3) == "x_seed3"
+    assert run_name("x", {"a": 1, "b": 2}, 0) == run_name("x", {"b": 2, "a": 1}, 0)
 
 
 def test_a_run_is_complete_at_its_env_steps(tmp_path):

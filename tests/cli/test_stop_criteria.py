@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import pytest
 
 from rllib_cli.errors import InputError
@@ -47,6 +50,37 @@ def test_unknown_names_are_refused_with_the_nearest(name, nearest):
 def test_results_of_callbacks_are_allowed_where_callbacks_log():
     notes = []
     assert criteria({"env_runners/rooms_seen": 5}, notes) == {"env_runners/rooms_seen": 5}
+    assert "callback" in notes[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["env_runners/info/is_success/last_mean", "evaluation/env_runners/info/goals/mean"]
+)
+def test_results_of_info_are_known(name):
+    notes = []
+    assert criteria({name: 1}, notes) == {name: 1}
+    assert not notes
+
+
+def test_the_results_of_the_api_page_are_known():
+    page = (Path(__file__).parents[2] / "docs" / "api.md").read_text()
+    table = page.partition("## Keys of results")[2]
+    names = {
+        name
+        for line in table.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([^`]+)`", line.split("|")[1])
+    }
+    # These are texts, paths, or open groups.
+    others = {name for name in names if "..." in name or "<" in name or name.startswith("learner_")}
+    others |= {f"product_gflop_per_s/{dtype}" for dtype in ("float32", "bfloat16")}
+    assert names - others <= set(KNOWN)
+    assert len(names - others) > 15
+
+
+def test_results_that_callbacks_add_elsewhere_are_allowed():
+    notes = []
+    assert criteria({"share_of_best": 1}, notes) == {"share_of_best": 1}
     assert "callback" in notes[0]
 
 
