@@ -26,7 +26,7 @@ OwnFiles = Callable[[Path], Collection[str] | None]
 may not be replaced."""
 
 _TEMPORARY, _OLDER = "tmp", "old"
-# The directory that replacing() has yielded, inside of its block.
+# The directory that replacing() has yielded, inside its block.
 _being_written: ContextVar[Path | None] = ContextVar("being_written", default=None)
 # Arguments of Linux' renameat2: relative to the current directory, and exchange both names.
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
@@ -40,7 +40,7 @@ def replacing(target: Path, own_files: OwnFiles) -> Iterator[Path]:
     ``target`` is unchanged. Remove leftovers of processes that were killed while writing to the
     same target.
 
-    Inside of another such block, a target below its directory is that directory itself: it is
+    Inside another such block, a target below its directory is that directory itself: it is
     synced to disk and renamed with the rest.
 
     Args:
@@ -172,7 +172,7 @@ def _mount_point(target: Path, mount: Path) -> CheckpointError:
         )
     return CheckpointError(
         f"{target} is a mount point, which cannot be replaced in one step. Choose a directory "
-        f"inside of it, such as {target / 'checkpoint'}."
+        f"inside it, such as {target / 'checkpoint'}."
     )
 
 

@@ -38,7 +38,7 @@ from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
 from rllib_dreamerv3.plugin.recorded_data import fill_replay, make_recorder
 from rllib_dreamerv3.plugin.recovery import Divergence, continue_or_end
 from rllib_dreamerv3.plugin.refused_methods import refuse_methods
-from rllib_dreamerv3.plugin.replay_capacity import check_replay_capacity, specs_of
+from rllib_dreamerv3.plugin.replay_capacity import check_replay_capacity, specs_of_module
 from rllib_dreamerv3.plugin.results import Iteration, complete, report_dream, under_former_names
 from rllib_dreamerv3.plugin.sampling.asynchronous import AsynchronousSampler
 from rllib_dreamerv3.plugin.sampling.episodes import EpisodeStatistics, clip_rewards
@@ -135,7 +135,8 @@ class DreamerV3(CheckpointedAlgorithm):
         context = self.config.resolved("replay_context")
         sampling = self.config.replay_buffer_options()["sampling"]
         specs = ask_learner(
-            self.learner_group, lambda learner: specs_of(learner.module[DEFAULT_MODULE_ID], context)
+            self.learner_group,
+            lambda learner: specs_of_module(learner.module[DEFAULT_MODULE_ID], context),
         )
         self._record_specs = specs
         self.replay_capacity = check_replay_capacity(self.config, specs, self._replay_directory)

@@ -37,10 +37,11 @@ from rllib_dreamerv3.agent.networks.model import (
 )
 from rllib_dreamerv3.agent.networks.saved import read_weights, require_world_model
 from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.checkpoints.directory import recover
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE, REPLAY_DIRECTORY
 from rllib_dreamerv3.checkpoints.named import is_name
 from rllib_dreamerv3.checkpoints.runs import find_checkpoint, newest_complete
-from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.errors import CheckpointError, LearnerFailedError, describe
 from rllib_dreamerv3.plugin.checkpoints.components import (
     COMPONENT_COUNTERS,
     CounterFiles,
@@ -226,7 +227,9 @@ class CheckpointedAlgorithm(Algorithm):
 
         Raises:
             CheckpointError: If the directory is not a checkpoint of this algorithm, is damaged, or
-                belongs to another model or environment. The algorithm is unchanged then.
+                belongs to another model or environment. The algorithm is unchanged then, unless
+                the message says that replay is empty: its files could not be read to the end.
+            LearnerFailedError: If learners die meanwhile and cannot be restarted.
         """
         location = CheckpointLocation.of(path, filesystem)
         with location.reading() as directory:
@@ -261,23 +264,25 @@ class CheckpointedAlgorithm(Algorithm):
         nothing is unpickled.
 
         Args:
-            path: As for :meth:`restore_from_path`; or ``pretrained:NAME`` or ``hf://owner/name``.
+            path: As for :meth:`restore_from_path`; or ``pretrained:NAME`` or ``hf://owner/name``;
+                or the local directory of a trial or an experiment, for its newest valid checkpoint.
+                Newer ones that are damaged are logged.
             parts: Names of networks to take as far as their shapes fit. Parameters that do not fit
                 keep their initial values and are logged. Empty for all networks.
 
         Raises:
-            CheckpointError: As for :meth:`restore_from_path`.
+            CheckpointError: As for :meth:`restore_from_path`; if a directory has no checkpoint.
+            LearnerFailedError: As for :meth:`restore_from_path`.
         """
-        named = is_name(path)
-        location = CheckpointLocation.of(find_checkpoint(path)[0] if named else path)
+        location = _found(path)
         directory = Path(location.path)
         if parts:
-            with location.reading() as found:
-                self._take_parts(found, parts)
-        elif named or (location.filesystem is None and manifest.is_shared(directory)):
+            with location.reading() as read:
+                self._take_parts(read, parts)
+        elif is_name(path) or (location.filesystem is None and manifest.is_shared(directory)):
             self._take_networks(directory)
         else:
-            self.restore_from_path(path)
+            self.restore_from_path(location.path, filesystem=location.filesystem)
 
     def _take_parts(self, directory: Path, parts: Collection[str]) -> None:
         weights = read_weights(directory)
@@ -354,16 +359,24 @@ class CheckpointedAlgorithm(Algorithm):
 
     @contextlib.contextmanager
     def _unchanged_on_error(self, location: CheckpointLocation) -> Iterator[None]:
+        """Put networks, optimizers and counters back if restoring fails inside.
+
+        Raises:
+            CheckpointError: The one raised inside; or for any other error, with its message.
+            LearnerFailedError: The one raised inside.
+        """
         before = ask_learner(self.learner_group, _networks_and_trainer)
         counters = self.get_counters()
         try:
             yield
         except Exception as error:
-            self.learner_group.foreach_learner(lambda learner: _put_back(learner, *before))
+            # First, since learners that have died raise another error.
             self.set_counters(counters)
+            self.learner_group.foreach_learner(lambda learner: _put_back(learner, *before))
+            if isinstance(error, CheckpointError | LearnerFailedError):
+                raise
             raise CheckpointError(
-                f"The checkpoint in {location} cannot be restored here. {error} It must come from "
-                "the same environment and the same model options."
+                f"The checkpoint in {location} cannot be restored here. {_reason(error)}"
             ) from error
 
     def _begin_generation(self, generation: int) -> None:
@@ -401,6 +414,32 @@ class CheckpointedAlgorithm(Algorithm):
                 local_env_runner=False,
                 timeout_seconds=self.config.evaluation_sample_timeout_s,
             )
+
+
+def _found(path: Any) -> CheckpointLocation:
+    """Return the location of a checkpoint, given as for :meth:`CheckpointedAlgorithm.start_from`.
+
+    Raises:
+        CheckpointError: If there is none.
+    """
+    if not is_name(path):
+        location = CheckpointLocation.of(path)
+        if location.filesystem is not None:
+            return location
+        path = location.path
+        recover(Path(path))
+    directory, problems = find_checkpoint(path)
+    for problem in problems:
+        logger.warning("%s", problem)
+    return CheckpointLocation.of(directory)
+
+
+def _reason(error: Exception) -> str:
+    """Return why a checkpoint cannot be restored; of one that does not fit, what would fit."""
+    advice = "It must come from the same environment and the same model options."
+    if isinstance(error, ValueError):
+        return f"{error} {advice}"
+    return f"{describe(error)}. {advice}" if isinstance(error, KeyError) else describe(error)
 
 
 def _spaces_of(learner: DreamerV3Learner) -> tuple[Any, Any]:

@@ -21,7 +21,9 @@ REFUSED_METHODS = {
     "export_model": _SAVED,
     "export_policy_model": _SAVED,
     "export_policy_checkpoint": _SAVED,
-    "evaluate_offline": "there is no recorded data; algorithm.evaluate() plays episodes.",
+    "evaluate_offline": (
+        "evaluation on recorded data is not supported; algorithm.evaluate() plays episodes."
+    ),
 }
 
 

@@ -89,7 +89,7 @@ def record_specs(
     return specs
 
 
-def specs_of(module: DreamerV3RLModule, context: int) -> Specs:
+def specs_of_module(module: DreamerV3RLModule, context: int) -> Specs:
     """Return the :func:`record_specs` of the records that a module learns from.
 
     Args:
@@ -105,7 +105,7 @@ def replay_need(config: DreamerV3Config, specs: Specs) -> ReplayNeed:
 
     Args:
         config: Has the limits; ``capacity_bytes`` "auto" becomes a number here.
-        specs: Record columns, see :func:`specs_of`.
+        specs: Record columns, see :func:`specs_of_module`.
     """
     options = config.replay_buffer_options()
     record_bytes, limit = bytes_of(specs), options["capacity_bytes"]
@@ -153,7 +153,7 @@ def check_replay_capacity(
 
     Args:
         config: Has the limits.
-        specs: Record columns, see :func:`specs_of`.
+        specs: Record columns, see :func:`specs_of_module`.
         directory: Directory for the files of large columns; None to keep all in memory.
 
     Returns:

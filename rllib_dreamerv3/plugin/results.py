@@ -181,7 +181,7 @@ logger = logging.getLogger(__name__)
 def report_dream(
     directory: Path, location: CheckpointLocation | None, dream: Dream, update: int
 ) -> dict[str, str]:
-    """Write the files of :func:`write_report`, and uploads them if Tune keeps the trial elsewhere.
+    """Write the files of :func:`write_report`, and upload them if Tune keeps the trial elsewhere.
 
     A failed picture is logged; training continues.
 

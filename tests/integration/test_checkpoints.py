@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow.fs
 import pytest
 import tree
+from faulty_environments import Base
 from ray import cloudpickle
 from ray.tune import Checkpoint
 from tiny import tiny_config
@@ -24,10 +25,12 @@ from tiny import tiny_config
 from rllib_cli.rollouts import play
 from rllib_dreamerv3 import DreamerV3
 from rllib_dreamerv3.agent.networks.model import get_weights
-from rllib_dreamerv3.checkpoints import manifest, tensors
+from rllib_dreamerv3.checkpoints import counters_file, manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE
-from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.errors import CheckpointError, LearnerFailedError
 from rllib_dreamerv3.exporting.shared_policy import write_shared_policy
+
+ADVICE = "must come from the same environment and the same model options"
 
 
 def weights_of(algorithm):
@@ -252,6 +255,15 @@ def test_any_flipped_byte_is_named_and_changes_nothing(trained, saved):
     assert trained.get_counters() == counters
 
 
+def test_large_numbers_in_infos_do_not_prevent_saving(build, tmp_path):
+    info = {"best": np.finfo(float).max, "x": 0.5}
+    algorithm = build(tiny_config(lambda context: Base(info=info)))
+    algorithm.train()
+    assert algorithm.get_counters()["episodes"][0].numbers == {"x": (0.5, 10.0)}
+    algorithm.restore_from_path(algorithm.save_to_path(tmp_path / "checkpoint"))
+    assert algorithm.get_counters()["episodes"][0].numbers == {"x": [0.5, 10.0]}
+
+
 def test_networks_that_are_not_finite_are_not_saved(build, tmp_path):
     algorithm = build(tiny_config())
     algorithm.train()
@@ -334,6 +346,26 @@ def test_a_run_starts_with_those_networks_of_another_environment_that_fit(build,
     with pytest.raises(CheckpointError, match="ensemble: this run has no such network"):
         algorithm.start_from(saved, ["ensemble"])
     algorithm.train()
+
+
+@pytest.mark.parametrize("parts", [None, "rssm"])
+def test_a_run_starts_with_the_newest_checkpoint_of_another_run(
+    build, saved, tmp_path, caplog, parts
+):
+    trial = tmp_path / "experiment" / "trial"
+    for number in range(2):
+        shutil.copytree(saved, trial / f"checkpoint_00000{number}")
+    (trial / "checkpoint_000001" / NETWORKS_FILE).write_bytes(b"damaged")
+    config = tiny_config().debugging(seed=2)
+    config.checkpointing(start_checkpoint=str(tmp_path / "experiment"), start_parts=parts)
+    found = weights_of(build(config))
+    for name, value in tensors.load(saved / NETWORKS_FILE).items():
+        if name.startswith("rssm/"):
+            np.testing.assert_array_equal(found[name], value)
+    assert f"{trial}/checkpoint_000001" in caplog.text
+    config.checkpointing(start_checkpoint=str(tmp_path), start_parts=parts)
+    with pytest.raises(CheckpointError, match="contains no complete one"):
+        config.build_algo()
 
 
 @pytest.fixture(scope="module")
@@ -437,13 +469,40 @@ def test_what_cannot_be_unpickled_here_changes_nothing(different, saved, tmp_pat
     before, counters = weights_of(different), different.get_counters()
     replay, iteration = different.replay_buffer.metrics(), different.iteration
     assert any(np.any(x != before[name]) for name, x in tensors.load(path / NETWORKS_FILE).items())
-    with pytest.raises(CheckpointError, match=r"cannot be restored here.*not_here"):
+    with pytest.raises(CheckpointError, match=r"cannot be unpickled here.*not_here") as caught:
         different.restore_from_path(path)
+    assert ADVICE not in str(caught.value)
     for name, value in weights_of(different).items():
         np.testing.assert_array_equal(value, before[name])
     assert different.get_counters() == counters
     assert different.replay_buffer.metrics() == replay
     assert different.iteration == iteration == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (OSError(5, "Input/output error"), r"cannot be restored here\. OSError: .*Input/output"),
+        (LearnerFailedError("The learner died."), r"^The learner died\.$"),
+        (CheckpointError("'x' is not finite."), r"^'x' is not finite\.$"),
+        (KeyError("x"), rf"cannot be restored here\. KeyError: 'x'\. It {ADVICE}"),
+        (ValueError("Another shape."), rf"cannot be restored here\. Another shape\. It {ADVICE}"),
+    ],
+    ids=["disk", "learner", "not finite", "missing", "shape"],
+)
+def test_a_failed_restore_advises_only_what_helps(different, saved, monkeypatch, error, message):
+    def fail(_):
+        raise error
+
+    before, counters = weights_of(different), different.get_counters()
+    # After the networks, before replay.
+    monkeypatch.setattr(counters_file, "read", fail)
+    with pytest.raises((CheckpointError, LearnerFailedError), match=message) as caught:
+        different.restore_from_path(saved)
+    assert (ADVICE in str(caught.value)) == (ADVICE in message)
+    for name, value in weights_of(different).items():
+        np.testing.assert_array_equal(value, before[name])
+    assert different.get_counters() == counters
 
 
 def test_building_from_another_versions_checkpoint_says_what_is_missing(saved, tmp_path):

@@ -20,7 +20,7 @@ from tiny import tiny_config
 
 from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.agent.replicas import ALONE
-from rllib_dreamerv3.errors import LearnerFailedError
+from rllib_dreamerv3.errors import CheckpointError, LearnerFailedError
 from rllib_dreamerv3.options.table import ExplorationOptions
 from rllib_dreamerv3.plugin.learners import process as learner_process
 from rllib_dreamerv3.plugin.learners.group import ask_learner
@@ -245,6 +245,21 @@ def test_next_batch_is_drawn_while_an_update_runs(algorithm, monkeypatch, second
     assert len({tuple(window.start for window in rows) for rows in windows["draw"]}) == 3
     assert algorithm._drawn_ahead is None
     assert algorithm._pending_updates == 3 - found.count("store")
+
+
+def test_learners_are_saved_again_to_the_same_directory(algorithm, tmp_path):
+    path = tmp_path / "group"
+    algorithm.learner_group.save_to_path(path)
+    (path / "learner" / "notes.txt").write_text("mine")
+    written = path / "learner" / "rl_module" / "default_policy" / "arrays.safetensors"
+    content = written.read_bytes()
+    written.write_bytes(b"old")
+    algorithm.learner_group.save_to_path(path)
+    assert written.read_bytes() == content
+    assert (path / "learner" / "notes.txt").read_text() == "mine"
+    (path / "learner" / "metadata.json").unlink()
+    with pytest.raises(CheckpointError, match="not overwritten"):
+        algorithm.learner_group.save_to_path(path)
 
 
 @pytest.mark.long

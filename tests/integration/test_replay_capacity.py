@@ -103,7 +103,7 @@ def test_checkpoints_are_counted_where_they_are_on_the_same_disk(
     monkeypatch.setattr(replay_capacity, "free_bytes", lambda _: int(6e8))
     with caplog.at_level(logging.INFO, logger=replay_capacity.__name__):
         room = replay_capacity.check_replay_capacity(
-            config, replay_capacity.specs_of(module, 0), tmp_path
+            config, replay_capacity.specs_of_module(module, 0), tmp_path
         )
     log = "\n".join(record.getMessage() for record in caplog.records)
     warned = any(record.levelno == logging.WARNING for record in caplog.records)
@@ -126,7 +126,7 @@ def test_checkpoints_are_counted_where_they_are_on_the_same_disk(
 def test_replay_takes_half_of_the_memory_unless_a_capacity_is_set(
     module, caplog, monkeypatch, options, records
 ):
-    specs = replay_capacity.specs_of(module, 0)
+    specs = replay_capacity.specs_of_module(module, 0)
     config = tiny_config(Pictures, replay_buffer_config=options)
     memory = 4001 * bytes_of(specs)
     monkeypatch.setattr(replay_capacity, "machine_memory", lambda: memory)
@@ -138,7 +138,7 @@ def test_replay_takes_half_of_the_memory_unless_a_capacity_is_set(
 
 
 def test_images_on_disk_take_none_of_the_memory(module, tmp_path, monkeypatch):
-    specs = replay_capacity.specs_of(module, 0)
+    specs = replay_capacity.specs_of_module(module, 0)
     config = tiny_config(Pictures, replay_buffer_config={"storage": "disk"})
     in_memory = bytes_of(specs) - bytes_of(in_files(specs))
     monkeypatch.setattr(replay_capacity, "machine_memory", lambda: 2 * 5000 * in_memory)
@@ -148,7 +148,7 @@ def test_images_on_disk_take_none_of_the_memory(module, tmp_path, monkeypatch):
 
 
 def test_a_memory_too_small_to_begin_learning_is_refused(module, monkeypatch):
-    specs = replay_capacity.specs_of(module, 0)
+    specs = replay_capacity.specs_of_module(module, 0)
     monkeypatch.setattr(replay_capacity, "machine_memory", lambda: bytes_of(specs))
     with pytest.raises(ConfigError, match="Replay needs up to"):
         replay_capacity.check_replay_capacity(

@@ -30,7 +30,16 @@ def test_warnings_are_read_once_and_the_last_are_kept():
     assert take_warnings() == ["first", "second"]
     assert take_warnings() == []
     ray.get(trial.warn.remote([str(i) for i in range(100)]))
-    assert sorted(map(int, take_warnings())) == list(range(80, 100))
+    assert [*map(int, take_warnings())] == list(range(80, 100))
+
+
+def test_warnings_are_in_order_whenever_they_are_read():
+    take_warnings()
+    trial = Trial.remote()
+    ray.get(trial.warn.remote([str(i) for i in range(18)]))
+    take_warnings()
+    ray.get(trial.warn.remote([str(i) for i in range(18, 22)]))
+    assert take_warnings() == ["18", "19", "20", "21"]
 
 
 def test_each_env_runner_has_its_own_status():

@@ -25,10 +25,15 @@ class _WarningForwarder(logging.Handler):
         self._actor, self._count = actor, 0
 
     def emit(self, record: logging.LogRecord) -> None:
-        key = f"{_WARNINGS}{self._actor}/{self._count % _KEPT:02d}"
+        number = self._count
         self._count += 1
         with suppress(Exception):
-            _internal_kv_put(key, record.getMessage(), overwrite=True)
+            _internal_kv_put(self._key(number), record.getMessage(), overwrite=True)
+            _internal_kv_del(self._key(number - _KEPT))
+
+    def _key(self, number: int) -> str:
+        # Padded, so that keys are sorted by number.
+        return f"{_WARNINGS}{self._actor}/{number:012d}"
 
 
 def forward_warnings() -> None:
@@ -40,7 +45,7 @@ def forward_warnings() -> None:
 
 
 def take_warnings() -> list[str]:
-    """Return and clears the warnings of all trials, in order for each trial."""
+    """Return and clear the warnings of all trials, in order for each trial."""
     texts = []
     for key in sorted(_internal_kv_list(_WARNINGS)):
         text = _internal_kv_get(key)

@@ -64,9 +64,7 @@ def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
         The parts with at least one process.
     """
     local_learner = config.num_learners == 0
-    learner_cpus = config.num_cpus_per_learner
-    if learner_cpus == "auto":
-        learner_cpus = 0 if config.num_gpus_per_learner else 1
+    learner_cpus = cpus_per_learner(config)
     aggregators = config.num_aggregator_actors_per_learner
     parts = []
     if in_tune:
@@ -123,6 +121,17 @@ def requested_parts(config: Any, *, in_tune: bool) -> list[Part]:
             )
         )
     return [part for part in parts if part.count]
+
+
+def cpus_per_learner(config: Any) -> float:
+    """Return the CPUs that a learner requests: those of the config, or RLlib's choice for "auto".
+
+    Args:
+        config: An ``AlgorithmConfig``.
+    """
+    if config.num_cpus_per_learner == "auto":
+        return 0 if config.num_gpus_per_learner else 1
+    return config.num_cpus_per_learner
 
 
 def _env_runners(config: Any, name: str, option: str) -> Part:
@@ -234,8 +243,6 @@ def threads_for_this_process() -> int | None:
         that the system lets it run on: with ``taskset``, or in a batch job that is bound to cores,
         more threads than cores wait for each other. None elsewhere: all cores may be used.
     """
-    import ray
-
     if not ray.is_initialized():
         return None
     context = ray.get_runtime_context()

@@ -32,7 +32,7 @@ def post_status(text: str) -> None:
 
 
 def take_status(env_runner: ray.actor.ActorHandle) -> str | None:
-    """Return and clears the status that an env runner posted; None if there is none."""
+    """Return and clear the status that an env runner posted; None if there is none."""
     with suppress(Exception):
         key = _key(env_runner._actor_id.hex())
         text = _internal_kv_get(key)

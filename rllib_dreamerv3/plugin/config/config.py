@@ -179,8 +179,8 @@ class DreamerV3Config(AlgorithmConfig):
         """Set the contents of results.
 
         Keys of reports are only in results of iterations that computed one. Reports describe the
-        networks after an update. In Tune the ``logdir`` is the trial's working directory, which
-        ``SyncConfig(sync_artifacts=True)`` copies to its results.
+        networks after an update. Their pictures and videos are written to the trial's directory,
+        also if Tune keeps it in remote storage; without Tune to the algorithm's ``logdir``.
 
         Args:
             **kwargs: RLlib's own reporting options.

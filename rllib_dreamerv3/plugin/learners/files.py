@@ -49,7 +49,7 @@ class LearnerFiles(Checkpointable):
         files: Files = answer.get()
         location = CheckpointLocation.of(path, filesystem)
         with location.writing(
-            lambda there: (there / self.METADATA_FILE_NAME).is_file()
+            lambda there: files.keys() if (there / self.METADATA_FILE_NAME).is_file() else None
         ) as directory:
             _write(directory, files)
         return str(location)

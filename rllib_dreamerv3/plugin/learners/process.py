@@ -11,6 +11,7 @@ from ray.rllib.policy.sample_batch import MultiAgentBatch, SampleBatch
 
 from rllib_dreamerv3.agent.replicas import WorkerReplicas
 from rllib_dreamerv3.errors import LearnerFailedError, ResourceError
+from rllib_dreamerv3.plugin.cluster.resources import cpus_per_learner
 from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.startup.devices import use_devices_of_a_learner
@@ -87,9 +88,7 @@ def start_learners(config: Any, module_spec: Any, state: Any = None) -> list[Any
         ResourceError: If the config requests GPUs, and a learner has none.
         LearnerFailedError: If a learner cannot be started.
     """
-    cpus = config.num_cpus_per_learner
-    if cpus == "auto":
-        cpus = 0 if config.num_gpus_per_learner else 1
+    cpus = cpus_per_learner(config)
     # Not restarted by Ray: a single restarted learner could not rejoin the collective.
     actor = ray.remote(LearnerProcess).options(
         num_cpus=cpus,

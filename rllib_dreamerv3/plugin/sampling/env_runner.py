@@ -145,7 +145,8 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
             force_reset: Whether to reset all environments first.
 
         Returns:
-            One chunk for each environment; more if environments were recreated during the call.
+            One chunk for each environment; more or fewer if environments were recreated during
+            the call.
 
         Raises:
             CallbackFailedError: If a callback raises an exception.
@@ -212,9 +213,11 @@ class DreamerV3EnvRunner(FaultTolerantEnvRunner):
             self._streams.add({**self._now, **self._latents(), ACTION: taken})
             ended = self._step(action)
             if ended is None:
-                # The environments were recreated. The actions of the last records have no outcome,
-                # so these are dropped. (RLlib drops all records of the call.)
-                chunks += self._streams.take(but_last=True)
+                # The environments were recreated. Actions of the last records have no outcome, so
+                # these are dropped. Records that end an episode have no action. (RLlib drops all
+                # records of the call.)
+                self._streams.drop_last(~is_last)
+                chunks += self._streams.take()
                 self._start_streams()
                 continue
             env_steps += self.num_envs - int(is_last.sum())

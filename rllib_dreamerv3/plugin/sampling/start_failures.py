@@ -28,7 +28,7 @@ def post_start_failure(text: str) -> None:
 
 
 def take_start_failure() -> str | None:
-    """Return and clears why an env runner could not be created; None if there is no reason."""
+    """Return and clear why an env runner could not be created; None if there is no reason."""
     with suppress(Exception):
         text = _internal_kv_get(_reason_key())
         if text:

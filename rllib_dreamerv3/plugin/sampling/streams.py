@@ -48,7 +48,11 @@ class RunningEpisodes:
     def end(self, i: int) -> EndedEpisode:
         """End the episode of an environment, and begin the next one."""
         now = time.perf_counter()
-        numbers = {name: (x, self._sum[i][name]) for name, x in self._last[i].items()}
+        numbers = {
+            name: (x, self._sum[i][name])
+            for name, x in self._last[i].items()
+            if math.isfinite(self._sum[i][name])  # The sum of large numbers may be infinite.
+        }
         episode = EndedEpisode(
             float(self._return[i]), int(self._length[i]), now - self._started[i], numbers
         )
@@ -61,6 +65,8 @@ class RunningEpisodes:
         info: Mapping[str, Any], last: dict[str, float], total: dict[str, float]
     ) -> None:
         for name, value in info.items():
+            if not isinstance(name, str):  # Results and counters have only such keys.
+                continue
             number = _finite_number(value)
             if number is not None and (name in last or len(last) < _MAX_NUMBERS):
                 last[name] = number
@@ -154,14 +160,18 @@ class Streams:
         """Add an ended episode to the environment's next chunk."""
         self._ended[i].append(episode)
 
-    def take(self, *, but_last: bool = False) -> list[RecordChunk]:
-        """Return and clears the added records: one chunk per stream, or none.
+    def drop_last(self, of: np.ndarray) -> None:
+        """Drop the records of some environments from the last addition, which must have them.
 
         Args:
-            but_last: Whether to omit the last addition. The streams must end then.
+            of: Environments whose record is dropped, ``[N]`` bool.
         """
-        steps = self._steps[:-1] if but_last else self._steps
-        present, start = np.array(self._present[: len(steps)]), self._start
+        self._present[-1] = self._present[-1] & ~of
+        self._end -= of
+
+    def take(self) -> list[RecordChunk]:
+        """Return and clear the added records: one chunk for each stream that has any."""
+        steps, present, start = self._steps, np.array(self._present), self._start
         self._begin()
         if not steps:
             return []
@@ -175,7 +185,7 @@ class Streams:
                 {name: x[:, i] if complete else x[present[:, i], i] for name, x in stacked.items()},
                 tuple(ended[i]),
             )
-            for i in range(len(start))
+            for i in np.flatnonzero(present.any(axis=0)).tolist()
         ]
 
     def _begin(self) -> None:

@@ -13,6 +13,24 @@ from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWA
 ENVS = 3
 
 
+class ResetFails(Base):
+    """Episodes of so many steps; the first reset at the end of one raises."""
+
+    failed = False
+
+    def __init__(self, length):
+        super().__init__()
+        self.length = length
+
+    def reset(self, **kwargs):
+        if hasattr(self, "time") and not ResetFails.failed:
+            ResetFails.failed = True
+            raise OSError("the simulator has crashed")
+        observation = super().reset(**kwargs)
+        self.time = 20 - self.length
+        return observation
+
+
 class BreaksOnce(gym.Wrapper):
     """CartPole whose tenth step ever raises."""
 
@@ -117,6 +135,31 @@ def test_a_failed_step_begins_new_streams():
         assert old.stream != new.stream
         assert old.start == new.start == 0
         assert new.columns[IS_FIRST][0]
+
+
+@pytest.mark.parametrize("records", [[5], [2, 3]], ids=["in a call", "at the start of a call"])
+def test_a_failed_reset_keeps_the_ends_of_episodes(monkeypatch, records):
+    monkeypatch.setattr(ResetFails, "failed", False)
+    lengths = [2, 2, 9]
+    config = tiny_config(lambda context: ResetFails(lengths[context.vector_index]))
+    config.fault_tolerance(restart_failed_sub_environments=True)
+    runner = make_runner(config)
+    streams = {}
+    for number in records:
+        for chunk in runner.sample(num_records=number * ENVS, random_actions=True):
+            streams.setdefault(chunk.stream, []).append(chunk)
+    assert ResetFails.failed
+    *ended, running = [*streams.values()][:ENVS]
+    for chunks in ended:
+        is_last, rewards = (
+            np.concatenate([chunk.columns[name] for chunk in chunks]) for name in (IS_LAST, REWARD)
+        )
+        assert is_last.tolist() == [False, False, True]
+        assert rewards.tolist() == [0.0, 1.0, 1.0]
+        assert [episode.ret for chunk in chunks for episode in chunk.ended] == [2.0]
+    # The outcome of the last action in the other environment is unknown.
+    assert sum(map(len, running)) == 2
+    assert len(streams) == 2 * ENVS
 
 
 def test_each_environment_has_the_numbers_of_its_own_info():

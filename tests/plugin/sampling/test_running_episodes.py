@@ -43,6 +43,22 @@ def test_numbers_are_kept_and_nothing_else():
     assert episodes.end(0).numbers == {}
 
 
+def test_sums_that_are_not_finite_are_left_out():
+    episodes, largest = RunningEpisodes(1), np.finfo(float).max
+    for _ in range(3):
+        episodes.step(np.ones(1), np.zeros(1, bool), [{"best": largest, "least": -1.0}])
+    assert episodes.end(0).numbers == {"least": (-1.0, -3.0)}
+    episodes.step(np.ones(1), np.zeros(1, bool), [{"best": largest}])
+    assert episodes.end(0).numbers == {"best": (largest, largest)}
+
+
+def test_keys_that_are_no_names_are_left_out():
+    episodes = RunningEpisodes(1)
+    info = {("a", "b"): 1, np.int64(3): 2, 4: 3, None: 4, "name": 5}
+    episodes.step(np.ones(1), np.zeros(1, bool), [info])
+    assert episodes.end(0).numbers == {"name": (5, 5)}
+
+
 def test_tables_do_not_fill_the_results():
     episodes = RunningEpisodes(1)
     for _ in range(2):

@@ -5,14 +5,22 @@ import numpy as np
 from rllib_dreamerv3.plugin.sampling.streams import Streams
 
 
-def test_the_last_record_can_be_left_out():
-    streams = Streams("s", 1)
-    streams.add({"x": np.array([0])})
-    assert streams.take(but_last=True) == []
-    streams.add({"x": np.array([1])})
-    streams.add({"x": np.array([2])})
-    (chunk,) = streams.take(but_last=True)
-    assert chunk.columns["x"].tolist() == [1]
+def test_the_last_records_of_some_streams_can_be_dropped():
+    streams = Streams("s", 2)
+    streams.add({"x": np.array([0, 10])})
+    streams.drop_last(np.array([True, True]))
+    assert streams.take() == []
+    streams.add({"x": np.array([1, 11])})
+    streams.drop_last(np.array([True, False]))
+    (second,) = streams.take()
+    assert (second.stream, second.start, second.columns["x"].tolist()) == ("s-1", 0, [11])
+    for x in (2, 3):
+        streams.add({"x": np.array([x, 10 + x])})
+    streams.drop_last(np.array([False, True]))
+    assert [(chunk.start, chunk.columns["x"].tolist()) for chunk in streams.take()] == [
+        (0, [2, 3]),
+        (1, [12]),
+    ]
 
 
 def test_chunks_follow_each_other_and_some_streams_have_more():
