@@ -31,7 +31,7 @@ def data(path: str, verbosity: int, pythonpath: tuple[str, ...], **options: Any)
     """Summarise and check the recorded episodes at PATH.
 
     PATH is a directory or file with RLlib's Parquet files, a Minari dataset (also minari:ID), a run
-    or checkpoint of DreamerV3, whose replay is read, or a directory of the authors' NPZ files.
+    or checkpoint of DreamerV3, whose replay is read, or the authors' NPZ files.
     Every episode is read and converted to records, as in training.
     """
     extend_import_path(pythonpath, options["env"])

@@ -5,7 +5,7 @@
 `dataset.py`        the interface of all formats
 `formats.py`        :func:`open_dataset`: which format a path has
 `loading.py`        episodes as chunks of records, for replay
-`places.py`         paths and names of data
+`pieces.py`         joins the pieces of an episode
 `rllib_episodes.py` Parquet files of RLlib's episodes, read and written
 `minari_data.py`    Minari datasets, read and written
 `replay_data.py`    the replay of a checkpoint

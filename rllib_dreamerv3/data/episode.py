@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import gymnasium as gym
 import numpy as np
@@ -12,8 +12,12 @@ from gymnasium import spaces
 from rllib_dreamerv3.errors import DataError, EnvironmentDataError
 from rllib_dreamerv3.portable.leaves import Categorical, DiscreteActions, Image, not_finite
 from rllib_dreamerv3.records import ACTION, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD, Columns
+from rllib_dreamerv3.spaces.bounds import ObservationBounds
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 from rllib_dreamerv3.spaces.nesting import Batch, children, paths, place, unflatten
+
+# Columns of the authors' records that are no observations; their names may also begin with "log_".
+_NOT_OBSERVED = ("id", "reset", "stepid", "consec", "dyn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +32,8 @@ class Episode:
         truncated: Whether it ended otherwise, such as by a time limit.
         from_reset: Whether the first observation comes from a reset.
         source: File and position, for errors.
+        name: Name of the episode, if other pieces of it may be separate; empty otherwise.
+        start: Number of its steps before these.
     """
 
     observations: Batch
@@ -37,6 +43,8 @@ class Episode:
     truncated: bool
     from_reset: bool = True
     source: str = "an episode"
+    name: str = ""
+    start: int = 0
 
     def __len__(self) -> int:
         return len(self.rewards)
@@ -47,15 +55,22 @@ class Episode:
         return self.terminated or self.truncated
 
 
-def records_of(episode: Episode, observations: ObservationCodec, actions: ActionCodec) -> Columns:
+def records_of(
+    episode: Episode,
+    observations: ObservationCodec,
+    actions: ActionCodec,
+    bounds: ObservationBounds | None = None,
+) -> Columns:
     """Convert an episode to records.
 
     Args:
         episode: The episode. Keys that a Dict space does not have are ignored. A dict with one
-            array is accepted if the observation space is not a Dict, and one-hot actions
+            array that fits is accepted if the observation space has no parts, and one-hot actions
             ``[N, n]`` if the action space is Discrete.
         observations: Codec of the environment's observations.
         actions: Codec of its actions.
+        bounds: Compares the observations with their bounds, as env runners do; None to take them
+            as they are.
 
     Returns:
         The record columns without latents: ``[N+1, ...]``, or ``[N, ...]`` if the episode did not
@@ -73,16 +88,22 @@ def records_of(episode: Episode, observations: ObservationCodec, actions: Action
             f"{episode.source}: the rewards have the shape {list(rewards.shape)}; each step must "
             "have one number."
         )
-    _require_finite(rewards, "the rewards", episode.source)
+    with np.errstate(over="ignore"):  # Records have float32, in which 1e39 is infinite.
+        rewards = rewards.astype(np.float32)
+    _require_finite(rewards, "the reward, as float32,", episode.source)
     observed, chosen = episode.observations, episode.actions
-    if isinstance(observed, dict) and not isinstance(observations.space, spaces.Dict):
-        observed = next(iter(observed.values())) if len(observed) == 1 else observed
+    if isinstance(observed, dict) and not isinstance(
+        observations.space, spaces.Dict | spaces.Tuple
+    ):
+        observed = _single(observed, observations.space, steps + 1, episode.source)
     if isinstance(actions.space, spaces.Discrete):
-        chosen = _classes(chosen, actions.space, steps)
+        chosen = _classes(chosen, actions.space, steps, episode.source)
     observed = _fitting(observations.space, observed, steps + 1, "observation", episode.source)
     chosen = _fitting(actions.space, chosen, steps, "action", episode.source)
     _check_observations(observed, observations, episode.source)
     _check_actions(chosen, actions, episode.source)
+    if bounds is not None:
+        observed = bounds.check(observed)
 
     no = np.zeros(steps + 1, bool)
     first, last, terminal = no.copy(), no.copy(), no.copy()
@@ -93,7 +114,7 @@ def records_of(episode: Episode, observations: ObservationCodec, actions: Action
         raise DataError(f"{episode.source}: {error}") from error
     encoded = actions.encode(chosen)
     columns |= {
-        REWARD: np.concatenate([np.zeros(1), rewards], dtype=np.float32),
+        REWARD: np.concatenate([np.zeros(1, np.float32), rewards]),
         IS_FIRST: first,
         IS_LAST: last,
         IS_TERMINAL: terminal,
@@ -122,7 +143,8 @@ def episodes_of(
     for where in slices_of_episodes(columns):
         part = {name: x[where] for name, x in columns.items()}
         yield Episode(
-            observations.decode(part),
+            # As the environment returned them, also if they were outside of the bounds.
+            observations.decode(part, clip=False),
             actions.decode(part[ACTION][:-1]),
             part[REWARD][1:],
             **ends_of(part),
@@ -140,8 +162,16 @@ def slices_of_episodes(columns: Columns) -> Iterator[slice]:
             yield slice(low, high)
 
 
-def ends_of(columns: Columns) -> dict[str, bool]:
-    """Return how the episode of these records begins and ends, as arguments of :class:`Episode`."""
+class Ends(TypedDict):
+    """How an episode begins and ends, as arguments of :class:`Episode`."""
+
+    from_reset: bool
+    terminated: bool
+    truncated: bool
+
+
+def ends_of(columns: Columns) -> Ends:
+    """Return how the episode of these records begins and ends."""
     terminated = bool(columns[IS_TERMINAL][-1])
     return {
         "from_reset": bool(columns[IS_FIRST][0]),
@@ -170,12 +200,48 @@ def _fitting(space: gym.Space, value: Batch, n: int, what: str, source: str) -> 
     return unflatten(space, iter(found))
 
 
-def _classes(value: Batch, space: spaces.Discrete, steps: int) -> Batch:
-    """Return one-hot actions ``[N, n]``, or ``[N, 1]``, as ``[N]``; anything else as it is."""
-    shape = np.shape(value)
-    if shape == (steps, 1):
-        return np.reshape(value, steps)
-    return np.argmax(value, axis=-1) + space.start if shape == (steps, space.n) else value
+def _single(observed: dict[str, Any], space: gym.Space, n: int, source: str) -> Any:
+    """Return the array of a dict that is the observation of a space without parts.
+
+    Raises:
+        DataError: If several arrays could be, or none.
+    """
+    shape = (n, *(space.shape or ()))
+    found = {
+        key: value
+        for key, value in observed.items()
+        if key not in _NOT_OBSERVED and not str(key).startswith("log_")
+    } or observed
+    if len(found) > 1:
+        found = {key: x for key, x in found.items() if getattr(x, "shape", None) == shape}
+    if len(found) != 1:
+        raise DataError(
+            f"{source}: the observation space is {space}, so one key of the observation must have "
+            f"the shape {list(shape)}. Of {', '.join(map(repr, observed))} these do: "
+            f"{', '.join(map(repr, found)) or 'none'}."
+        )
+    return next(iter(found.values()))
+
+
+def _classes(value: Batch, space: spaces.Discrete, steps: int, source: str) -> np.ndarray:
+    """Return one-hot actions ``[N, n]``, or ``[N, 1]``, as ``[N]``; other arrays as they are.
+
+    Raises:
+        DataError: If rows ``[n]`` are not one-hot.
+    """
+    array = _numbers(value, "the action", source)
+    if array.shape == (steps, 1):
+        return array.reshape(steps)
+    if array.shape != (steps, space.n):
+        return array
+    one_hot = ((array != 0).sum(axis=-1) == 1) & (array == 1).any(axis=-1)
+    if not one_hot.all():
+        step = int(np.argmin(one_hot))
+        raise DataError(
+            f"{source}: the action in step {step} is {array[step].tolist()}. It must be the class, "
+            f"or one-hot: one 1 and {space.n - 1} zeros."
+        )
+    return array.argmax(axis=-1) + space.start
 
 
 def _at(space: gym.Space, value: Any, path: tuple[Any, ...], what: str, source: str) -> Any:

@@ -40,22 +40,22 @@ def open_dataset(place: str | Path) -> Dataset:
         from rllib_dreamerv3.data.rllib_episodes import RllibEpisodes
 
         return RllibEpisodes(path, files)
+    missing = f"{path} is neither a .parquet nor an .npz file."
     if path.is_dir():
         from rllib_dreamerv3.data.replay_data import ReplayData
 
         try:
             return ReplayData.of_run(path)
         except CheckpointError as error:
-            found = error
-        if files := _files(path, ".npz"):
-            from rllib_dreamerv3.data.npz_data import NpzData
+            missing = (
+                f"{path} has no recorded episodes: neither .parquet files of RLlib, nor a Minari "
+                f"dataset, nor .npz files of the authors' code. As a run: {error}"
+            )
+    if files := _files(path, ".npz"):
+        from rllib_dreamerv3.data.npz_data import NpzData
 
-            return NpzData(path, files)
-        raise DataError(
-            f"{path} has no recorded episodes: neither .parquet files of RLlib, nor a Minari "
-            f"dataset, nor .npz files of the authors' code. As a run: {found}"
-        )
-    raise DataError(f"{path} is not a .parquet file.")
+        return NpzData(path, files)
+    raise DataError(missing)
 
 
 def _files(path: Path, suffix: str) -> list[Path]:

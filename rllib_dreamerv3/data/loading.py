@@ -13,6 +13,7 @@ from rllib_dreamerv3.data.episode import Episode, records_of
 from rllib_dreamerv3.errors import DataError
 from rllib_dreamerv3.records import EndedEpisode, RecordChunk, recorded_stream
 from rllib_dreamerv3.replay.column_specs import Specs
+from rllib_dreamerv3.spaces.bounds import ObservationBounds
 from rllib_dreamerv3.spaces.codecs import ActionCodec, ObservationCodec
 from rllib_dreamerv3.spaces.nesting import paths, place
 
@@ -25,6 +26,7 @@ def chunks_of(
     actions: ActionCodec,
     *,
     latents: Specs,
+    clip_observations: bool = False,
     skip_damaged: bool = False,
 ) -> Iterator[RecordChunk]:
     """Convert recorded episodes to records.
@@ -39,6 +41,7 @@ def chunks_of(
         actions: Codec of its actions.
         latents: Columns of latents in replay; empty if replay stores none. Recordings have no
             latents, so these are 0, as before an episode, until an update has refreshed them.
+        clip_observations: Whether observations are clipped to the bounds of their space.
         skip_damaged: Whether to log episodes that cannot be read or do not fit, and continue.
 
     Yields:
@@ -51,9 +54,10 @@ def chunks_of(
     stream, position = 0, 0
     for dataset in datasets:
         _check_spaces(dataset, observations.space, actions.space)
+        bounds = ObservationBounds(observations.space, dataset.place, clip=clip_observations)
         for episode in dataset.episodes(skip_damaged=skip_damaged):
             try:
-                columns = records_of(episode, observations, actions)
+                columns = records_of(episode, observations, actions, bounds)
             except DataError as error:
                 if not skip_damaged:
                     raise

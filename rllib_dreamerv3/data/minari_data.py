@@ -130,10 +130,10 @@ def write_minari(
                 dataset.update_dataset_from_buffer(buffers)
             numbers[0] += len(batch)
             numbers[1] += sum(map(len, batch))
-    except Exception as error:
-        # Part of a dataset would look like a complete one.
+    except BaseException as error:
+        # Part of a dataset would look like a complete one, also after Ctrl-C.
         shutil.rmtree(minari.storage.get_dataset_path(name), ignore_errors=True)
-        if isinstance(error, DataError):
+        if isinstance(error, DataError) or not isinstance(error, Exception):
             raise
         raise DataError(
             f"The Minari dataset {name!r} cannot be written: {describe(error)}"

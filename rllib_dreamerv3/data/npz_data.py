@@ -2,7 +2,8 @@
 
 Each file has ``reward``, ``is_first``, ``is_last``, ``is_terminal``, ``action`` and one array for
 each key of the observation, all ``[n, ...]``, with the meaning that ``records.py`` gives to them.
-Actions of a Discrete space may be one-hot.
+Actions of a Discrete space may be one-hot. Columns that the authors' driver and replay add are kept
+here, since only the space tells whether they are observations: see `records_of`.
 """
 
 from collections.abc import Iterator, Sequence

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rllib_dreamerv3.agent.networks.saved import read_saved_networks
-from rllib_dreamerv3.checkpoints.files import REPLAY_DIRECTORY
+from rllib_dreamerv3.agent.networks.saved import read_saved_networks, require_world_model
 from rllib_dreamerv3.checkpoints.runs import find_checkpoint
 from rllib_dreamerv3.data.dataset import Dataset
 from rllib_dreamerv3.data.episode import Episode, episodes_of
 from rllib_dreamerv3.errors import CheckpointError, DataError
-from rllib_dreamerv3.records import IS_FIRST, LATENT_H, LATENT_INDEX
-from rllib_dreamerv3.replay.saved_sequences import SavedSequences
+from rllib_dreamerv3.records import ACTION, ACTION_MASK, IS_FIRST, IS_LAST, IS_TERMINAL, REWARD
+from rllib_dreamerv3.replay.saved_sequences import verified_sequences
 from rllib_dreamerv3.spaces.codecs import Spaces
 
 
@@ -22,7 +21,7 @@ class ReplayData(Dataset):
     format = "replay of a checkpoint"
 
     def __init__(self, checkpoint: Path):
-        """Read the spaces and the index of replay.
+        """Read the spaces and the index of replay, and verify the files of replay.
 
         Args:
             checkpoint: The checkpoint.
@@ -31,12 +30,15 @@ class ReplayData(Dataset):
             CheckpointError: If it is damaged, or has no replay.
         """
         self.place = str(checkpoint)
+        require_world_model(checkpoint)
         saved = read_saved_networks(checkpoint)
         self._observations, self._actions = saved.observations, saved.actions
         self.spaces = Spaces(saved.observations.space, saved.actions.space)
         self.env = saved.policy.env
-        self._records = SavedSequences(checkpoint / REPLAY_DIRECTORY)
-        self._names = [x for x in self._records.specs if x not in (LATENT_H, LATENT_INDEX)]
+        observed, masked = saved.observations.layout, saved.actions.layout.masked
+        self._names = [leaf.key for leaf in observed.leaves] + [ACTION_MASK] * masked
+        self._names += [REWARD, IS_FIRST, IS_LAST, IS_TERMINAL, ACTION]
+        self._records = verified_sequences(checkpoint, self._names)
 
     @classmethod
     def of_run(cls, path: Path) -> "ReplayData":

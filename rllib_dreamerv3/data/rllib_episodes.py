@@ -7,6 +7,7 @@ column ``item`` has the state of a ``SingleAgentEpisode``, packed with msgpack a
 import contextlib
 import itertools
 import json
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ import pyarrow.parquet as pq
 
 from rllib_dreamerv3.data.dataset import Dataset
 from rllib_dreamerv3.data.episode import Episode
+from rllib_dreamerv3.data.pieces import consecutive_pieces, joined
 from rllib_dreamerv3.errors import DataError, describe
 from rllib_dreamerv3.spaces.codecs import Spaces
 from rllib_dreamerv3.spaces.nesting import Batch
@@ -28,8 +30,14 @@ from rllib_dreamerv3.spaces.space_json import space_from_json, space_to_json
 _ITEM = "item"
 # Key of the spaces in the metadata of files that are written here; RLlib writes none.
 _METADATA = b"rllib_dreamerv3"
+# Keys in the ``custom_data`` of rows that are written here: the name of the episode of which a row
+# is a piece, and whether the episode had not ended at the end of the row.
+_NAME = "rllib_dreamerv3/episode"
+_UNFINISHED = "rllib_dreamerv3/unfinished"
 # Number of rows that are in memory at a time.
 _ROWS = 8
+
+logger = logging.getLogger(__name__)
 
 
 class RllibEpisodes(Dataset):
@@ -56,37 +64,31 @@ class RllibEpisodes(Dataset):
         return list(map(str, self._files))
 
     def read(self, part: str) -> Iterator[Episode]:
-        # RLlib writes a running episode in several rows.
-        running: dict[str, list[Episode]] = {}
+        """Yield the rows of a file, which may be pieces of episodes."""
         for row, state in enumerate(_states(Path(part))):
-            source = f"row {row} of {part}"
             with _damage_named(Path(part), f"row {row}"):
-                piece = _episode_of(state, source)
-                name, start = str(state["id_"]), int(state["t_started"])
-            before = running.pop(name, [])
-            if start != sum(map(len, before)):
-                # Its beginning is in another file, or was not recorded.
-                yield from filter(len, before)
-                before = []
-            pieces = [*before, piece]
-            if piece.ended:
-                with _damage_named(Path(part), f"row {row}"):
-                    joined = _joined(pieces)
-                yield joined
-            else:
-                running[name] = pieces
-        for pieces in running.values():
-            with _damage_named(Path(part)):
-                joined = _joined(pieces)
-            if len(joined):
-                yield joined
+                episode = _episode_of(state, f"row {row} of {part}")
+            yield episode
+
+    def episodes(self, *, skip_damaged: bool = False) -> Iterator[Episode]:
+        # An episode may continue in the next file.
+        for pieces in consecutive_pieces(super().episodes(skip_damaged=skip_damaged)):
+            try:
+                episode = joined(pieces)
+            except DataError as error:
+                if not skip_damaged:
+                    raise
+                logger.warning("Skipped an episode. %s", error)
+                continue
+            yield episode
 
 
 class EpisodeWriter:
     """Writes episodes to Parquet files, as RLlib does.
 
     Each file is complete when it appears. RLlib's algorithms read them with ``.offline_data(
-    input_=directory, input_read_episodes=True)``.
+    input_=directory, input_read_episodes=True)``. They read only rows that have ended, so a row
+    without the end of its episode is marked as truncated there, and as unfinished for our reader.
 
     Attributes:
         directory: Directory of the files.
@@ -119,7 +121,8 @@ class EpisodeWriter:
         """Write a file.
 
         Args:
-            episodes: Its episodes, at least one.
+            episodes: Its episodes, or pieces of episodes, at least one. The pieces of an episode
+                have its name, which no other episode of this writer may have.
 
         Returns:
             The file.
@@ -130,7 +133,7 @@ class EpisodeWriter:
         number = next(self._numbers)
         path = self.directory / f"{self._prefix}-{number:06}.parquet"
         rows = [
-            msgpack.packb(_state_of(x, f"{self._prefix}-{number}-{i}"), default=_pack_numpy)
+            msgpack.packb(_state_of(x, self._prefix, f"{number}-{i}"), default=_pack_numpy)
             for i, x in enumerate(episodes)
         ]
         unfinished = path.with_suffix(".unfinished")
@@ -195,6 +198,8 @@ def _states(path: Path) -> Iterator[Mapping[str, Any]]:
 def _episode_of(state: Mapping[str, Any], source: str) -> Episode:
     """Convert the state of a ``SingleAgentEpisode``; any error means that it is damaged."""
     outputs = state["extra_model_outputs"] or {}
+    custom = state["custom_data"] if isinstance(state.get("custom_data"), dict) else {}
+    start = int(state["t_started"])
     # The actions that the environment received, if a connector has scaled the policy's actions.
     taken = outputs.get("actions_for_env", state["actions"])
     return Episode(
@@ -202,9 +207,11 @@ def _episode_of(state: Mapping[str, Any], source: str) -> Episode:
         _values(taken),
         np.asarray(_values(state["rewards"]), np.float64).reshape(-1),
         terminated=bool(state["is_terminated"]),
-        truncated=bool(state["is_truncated"]),
-        from_reset=not state["t_started"],
+        truncated=bool(state["is_truncated"]) and not custom.get(_UNFINISHED),
+        from_reset=not start,
         source=source,
+        name=str(custom.get(_NAME, state["id_"])),
+        start=start,
     )
 
 
@@ -234,37 +241,12 @@ def _each(function: Any, value: Any) -> Any:
     return function(value)
 
 
-def _joined(pieces: Sequence[Episode]) -> Episode:
-    """Join consecutive pieces of an episode; each repeats the last observation before it."""
-    if len(pieces) == 1:
-        return pieces[0]
-    *before, last = pieces
-    observations = [*(_each(lambda x: x[:-1], x.observations) for x in before), last.observations]
-    return Episode(
-        _concatenated(observations),
-        _concatenated([piece.actions for piece in pieces if len(piece)]),
-        np.concatenate([piece.rewards for piece in pieces]),
-        last.terminated,
-        last.truncated,
-        pieces[0].from_reset,
-        pieces[0].source,
-    )
-
-
-def _concatenated(values: Sequence[Any]) -> Any:
-    first = values[0]
-    if isinstance(first, dict):
-        return {key: _concatenated([value[key] for value in values]) for key in first}
-    if isinstance(first, tuple):
-        return tuple(_concatenated([value[i] for value in values]) for i in range(len(first)))
-    return np.concatenate(values)
-
-
-def _state_of(episode: Episode, name: str) -> dict[str, Any]:
+def _state_of(episode: Episode, prefix: str, row: str) -> dict[str, Any]:
     """Return the state of a ``SingleAgentEpisode``."""
     steps = len(episode)
     return {
-        "id_": name,
+        # RLlib reads only one of several rows with the same id, and only rows that have ended.
+        "id_": f"{prefix}-{row}",
         "agent_id": None,
         "module_id": None,
         "multi_agent_episode_id": None,
@@ -274,14 +256,17 @@ def _state_of(episode: Episode, name: str) -> dict[str, Any]:
         "infos": _buffer([{}] * (steps + 1)),
         "extra_model_outputs": None,
         "is_terminated": episode.terminated,
-        "is_truncated": episode.truncated,
-        "t_started": 0,
-        "t": steps,
+        "is_truncated": not episode.terminated,
+        "t_started": episode.start,
+        "t": episode.start + steps,
         "_observation_space": None,
         "_action_space": None,
         "_start_time": None,
         "_last_step_time": None,
-        "custom_data": {},
+        "custom_data": {
+            _NAME: f"{prefix}-{episode.name or row}",
+            _UNFINISHED: not episode.ended,
+        },
     }
 
 

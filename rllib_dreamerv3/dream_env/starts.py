@@ -6,12 +6,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from rllib_dreamerv3.agent.networks.saved import SavedNetworks
-from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.checkpoints.files import REPLAY_DIRECTORY
 from rllib_dreamerv3.dream_env.dynamics import Dynamics, Latents
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, Columns
-from rllib_dreamerv3.replay.checkpoint import INDEX
 from rllib_dreamerv3.replay.saved_sequences import SavedSequences
 from rllib_dreamerv3.reports.checkpoint_dream import read_sequences
 
@@ -70,7 +68,6 @@ def read_starts(
         # Records before a first record have no effect on it, so the record itself is repeated.
         return [np.repeat(one, latents + 1) for one in first]
 
-    manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
     observations, actions = saved.observations.layout, saved.actions.layout
     batch = read_sequences(directory, observations, actions, choose)
     goes_on = ~batch[IS_TERMINAL][:, -1]

@@ -24,8 +24,7 @@ from rllib_dreamerv3.options.table import EvaluationAction
 from rllib_dreamerv3.records import RecordChunk
 from rllib_dreamerv3.replay import checkpoint as replay_checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
-from rllib_dreamerv3.replay.checkpoint import INDEX
-from rllib_dreamerv3.replay.saved_sequences import SavedSequences
+from rllib_dreamerv3.replay.saved_sequences import verified_sequences
 
 # Options that may contain paths of the machine. They have no effect on acting.
 _PRIVATE = ("start_checkpoint", "replay_buffer_config")
@@ -74,12 +73,9 @@ def _rounded(weights: Weights) -> Weights:
 
 
 def _copy_records(checkpoint: Path, out: Path, most: int) -> None:
-    manifest.verify(checkpoint, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
-    saved = SavedSequences(checkpoint / REPLAY_DIRECTORY)
-    names = list(saved.specs)
-    manifest.verify(checkpoint, only=[f"{REPLAY_DIRECTORY}/{saved.file_of(x)}" for x in names])
+    saved = verified_sequences(checkpoint)
     newest = saved.newest(most)
-    columns = {name: column[0] for name, column in saved.read([newest], names).items()}
+    columns = {name: x[0] for name, x in saved.read([newest], list(saved.specs)).items()}
     buffer = ReplayBuffer(length=1, capacity_records=len(newest), seed=0)
     buffer.add(RecordChunk("shared", 0, columns))
     replay_checkpoint.save(buffer, out)

@@ -321,7 +321,8 @@ class RllibDataOptions:
     )
     output_max_rows_per_file: int | None = option(
         None,
-        "Episodes after which a file is written. None: after a minute, or 64 MiB.",
+        "Episodes after which a file is written. None: after a minute. A file is also written at "
+        "64 MiB.",
         least=1,
         unit="episodes",
     )

@@ -42,6 +42,7 @@ def fill_replay(
         observations,
         actions,
         latents={name: specs[name] for name in (LATENT_H, LATENT_INDEX) if name in specs},
+        clip_observations=config.clip_observations,
         skip_damaged=config.skip_damaged_data,
     )
     env_steps, returns = 0, list[float]()

@@ -1,11 +1,13 @@
 """Reads single sequences of a replay checkpoint, without filling a buffer."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from rllib_dreamerv3.checkpoints import manifest
+from rllib_dreamerv3.checkpoints.files import REPLAY_DIRECTORY
 from rllib_dreamerv3.errors import CheckpointError
 from rllib_dreamerv3.records import IS_FIRST, Columns, file_name
 from rllib_dreamerv3.replay.checkpoint import INDEX, open_column, read_index
@@ -44,11 +46,6 @@ class SavedSequences:
         self._directory = directory
         self._index = read_index(directory)
         self.specs = self._index.specs
-
-    @staticmethod
-    def file_of(column: str) -> str:
-        """Return the name of a column's file."""
-        return file_name(column)
 
     @property
     def longest(self) -> int:
@@ -180,6 +177,23 @@ class SavedSequences:
             within = begun[starts + needed] - begun[starts + context + 1]
             found.append((np.full(len(starts), segment), starts, within))
         return _Candidates(*(np.concatenate(x) for x in zip(*found, strict=True)))
+
+
+def verified_sequences(checkpoint: Path, names: Collection[str] | None = None) -> SavedSequences:
+    """Open the replay of a checkpoint, after comparing its files with the manifest.
+
+    Args:
+        checkpoint: The checkpoint, not only its replay.
+        names: Columns that will be read, whether replay has them or not; None for all.
+
+    Raises:
+        CheckpointError: If replay is missing, or a file was changed; names the file.
+    """
+    manifest.verify(checkpoint, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
+    saved = SavedSequences(checkpoint / REPLAY_DIRECTORY)
+    files = [file_name(name) for name in saved.specs if names is None or name in names]
+    manifest.verify(checkpoint, only=[f"{REPLAY_DIRECTORY}/{file}" for file in files])
+    return saved
 
 
 def _without_overlap(

@@ -17,7 +17,6 @@ from rllib_dreamerv3.agent.networks.saved import (
     read_weights,
     require_world_model,
 )
-from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE, REPLAY_DIRECTORY
 from rllib_dreamerv3.checkpoints.manifest import damaged
 from rllib_dreamerv3.records import (
@@ -31,7 +30,7 @@ from rllib_dreamerv3.records import (
     Columns,
 )
 from rllib_dreamerv3.replay.checkpoint import INDEX
-from rllib_dreamerv3.replay.saved_sequences import SavedSequences
+from rllib_dreamerv3.replay.saved_sequences import SavedSequences, verified_sequences
 from rllib_dreamerv3.reports.dreams import Dream, Dreamer
 from rllib_dreamerv3.spaces.layout import ActionLayout, ObservationLayout
 
@@ -63,7 +62,6 @@ def dream_of_checkpoint(
             sequences of that length.
     """
     require_world_model(directory)
-    manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{INDEX}"])
     saved = read_saved_networks(directory)
     observations, actions = saved.observations.layout, saved.actions.layout
     model = DreamerModel(observations, actions, saved.settings, seed)
@@ -109,11 +107,11 @@ def read_sequences(
     Raises:
         CheckpointError: If a file is missing or damaged, or there are no such sequences.
     """
-    saved = SavedSequences(directory / REPLAY_DIRECTORY)
     expected: dict[str, tuple[int, ...]] = {leaf.key: leaf.shape for leaf in observations.leaves}
     expected |= {ACTION: (actions.size,), REWARD: (), IS_FIRST: (), IS_TERMINAL: ()}
     if actions.masked:
         expected[ACTION_MASK] = (len(actions.mask_positions),)
+    saved = verified_sequences(directory, [*expected, LATENT_H, LATENT_INDEX])
     for name, shape in expected.items():
         if name not in saved.specs or saved.specs[name].shape != shape:
             raise damaged(
@@ -121,9 +119,7 @@ def read_sequences(
                 f"column {name!r} does not have the shape {shape} that {POLICY_FILE} requires",
             )
     latents = [name for name in (LATENT_H, LATENT_INDEX) if name in saved.specs]
-    names = [*expected, *latents]
-    manifest.verify(directory, only=[f"{REPLAY_DIRECTORY}/{saved.file_of(x)}" for x in names])
-    batch = saved.read(choose(saved, len(latents) // 2), names)
+    batch = saved.read(choose(saved, len(latents) // 2), [*expected, *latents])
     # As in training: a sequence has no state from before its first record.
     batch[IS_FIRST][:, 0] = True
     return batch

@@ -77,9 +77,8 @@ class ObservationBounds:
             "the bounds in the environment."
         )
         logger.warning(
-            "An observation of %s%s was %.6g%s, outside of its Box from %.6g to %.6g. %s All "
-            "out-of-bounds observations are counted in "
-            "env_runners/num_observations_outside_lifetime.",
+            "An observation of %s%s was %.6g%s, outside of its Box from %.6g to %.6g. %s Env "
+            "runners count theirs in env_runners/num_observations_outside_lifetime.",
             self._environment,
             at,
             value[(env, *element)],

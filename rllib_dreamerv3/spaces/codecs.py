@@ -211,22 +211,23 @@ class ObservationCodec:
             columns[ACTION_MASK] = self._mask.encode(batched_obs[self.mask_key], ended)
         return columns
 
-    def decode(self, columns: Columns) -> Batch:
-        """Turn record columns back into observations, for reports and tests.
+    def decode(self, columns: Columns, *, clip: bool = True) -> Batch:
+        """Turn record columns back into observations.
 
         Args:
             columns: Column key -> array ``[N, ...]``; other columns are ignored.
+            clip: Whether floats are clipped to the bounds of their space. Environments may return
+                others. Integers always are.
 
         Returns:
-            The observations, nested as the space is, in the dtypes of the space and inside its
-            bounds. Numbers are as exact as ``float32``; images that were enlarged are exact, those
-            that were made smaller are blurred.
+            The observations, nested as the space is, in the dtypes of the space. Numbers are as
+            exact as ``float32``; images that were enlarged are exact, those that were made smaller
+            are blurred.
         """
         values = []
         for leaf, (_, space) in zip(self.layout.leaves, paths(self.observed), strict=True):
             value = leaf.decode(columns[leaf.key])
-            box = isinstance(space, spaces.Box)
-            values.append(into_bounds(value, space.low, space.high) if box else value)
+            values.append(_of_box(value, space, clip) if isinstance(space, spaces.Box) else value)
         observed = unflatten(self.observed, iter(values))
         if self._mask is None:
             return observed
@@ -362,6 +363,18 @@ def _draw_allowed(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
         raise ValueError("The mask allows no choice at all, so that none can be drawn.")
     drawn = rng.integers(allowed_so_far[:, -1])
     return (allowed_so_far <= drawn[:, None]).sum(axis=-1)
+
+
+def _of_box(value: np.ndarray, box: spaces.Box, clip: bool) -> np.ndarray:
+    """Cast numbers of records ``[N, ...]`` to the dtype of a Box; see `ObservationCodec.decode`."""
+    inside = into_bounds(value, box.low, box.high)
+    if clip or box.dtype.kind != "f":
+        return inside
+    # Rounding to float32 may move a number across its bound; such numbers were not outside.
+    with np.errstate(over="ignore"):
+        low, high = box.low.astype(np.float32), box.high.astype(np.float32)
+        unclipped = value.astype(box.dtype)
+    return np.where((value < low) | (value > high), unclipped, inside)
 
 
 def _observation_leaf(space: gym.Space, path: str) -> ObservationLeaf:

@@ -96,17 +96,95 @@ def test_discrete_actions_in_a_column_are_classes_not_one_hot():
     )
 
 
+def test_observations_outside_of_their_bounds_are_recorded_as_they_are():
+    space = spaces.Dict(
+        {
+            "wide": spaces.Box(-1.0, 1.0, (2,), np.float32),
+            # 0.1 in float32 is more than 0.1 in float64.
+            "exact": spaces.Box(0.0, 0.1, (), np.float64),
+            "whole": spaces.Box(0, 5, (1,), np.int32),
+        }
+    )
+    seen = {
+        "wide": np.array([[0, 5], [-3, 1]], np.float32),
+        "exact": np.array([0.1, 0.0]),
+        "whole": np.array([[5], [0]], np.int32),
+    }
+    codecs = make_codecs(space, spaces.Discrete(2))
+    given = Episode(seen, np.array([1]), np.array([1.0]), terminated=True, truncated=False)
+    (found,) = episodes_of(records_of(given, *codecs), *codecs, source="here")
+    for name, value in seen.items():
+        np.testing.assert_array_equal(found.observations[name], value, err_msg=name)
+        assert found.observations[name].dtype == space[name].dtype
+
+
+def test_columns_of_the_authors_are_no_observations():
+    given = episode(NUMBERS)
+    more = {
+        "vector": given.observations,
+        "id": np.zeros((6, 16), np.uint8),
+        "reset": np.zeros(6, bool),
+        "log_speed": np.zeros((6, 3), np.float32),
+        "dyn": {"deter": np.zeros((6, 3), np.float32)},
+    }
+    codecs = make_codecs(*NUMBERS)
+    for found in (more, more | {"height": np.zeros(6)}):
+        np.testing.assert_array_equal(
+            records_of(episode(NUMBERS, observations=found), *codecs)["obs/vector"],
+            given.observations,
+        )
+
+
+def test_a_space_may_have_the_names_of_the_authors():
+    of = Spaces(spaces.Dict(reset=spaces.Discrete(2), x=spaces.Box(-1, 1, (2,))), LINE.action)
+    assert "obs/reset" in records_of(episode(of), *make_codecs(*of))
+    alone = episode(NUMBERS, observations={"id": episode(NUMBERS).observations})
+    assert "obs/vector" in records_of(alone, *make_codecs(*NUMBERS))
+
+
 def with_value(array, value):
     changed = np.asarray(array, np.float64).copy()
     changed[1] = value
     return changed
 
 
+def one_hot(second):
+    """Five one-hot actions, but for the second."""
+    rows = np.eye(4)[[0, 1, 2, 3, 0]]
+    rows[1] = second
+    return rows
+
+
 WRONG = {
     "no steps": (NUMBERS, {"rewards": np.zeros(0)}, "has no steps"),
     "rewards in rows": (NUMBERS, {"rewards": np.zeros((5, 2))}, r"shape \[5, 2\]"),
-    "reward NaN": (NUMBERS, {"rewards": np.array([0, np.nan, 0, 0, 0])}, "rewards has NaN in step"),
+    "reward NaN": (
+        NUMBERS,
+        {"rewards": np.array([0, np.nan, 0, 0, 0])},
+        "reward, as float32, has NaN in step",
+    ),
     "reward infinite": (NUMBERS, {"rewards": np.array([np.inf] * 5)}, "infinity in step 0"),
+    "reward beyond float32": (
+        NUMBERS,
+        {"rewards": np.array([0, 0, -1e39, 0, 0])},
+        "reward, as float32, has infinity in step 2",
+    ),
+    "one-hot with NaN": (NUMBERS, {"actions": one_hot([np.nan, 1, 0, 0])}, r"step 1 is \[nan, 1"),
+    "one-hot of zeros": (NUMBERS, {"actions": one_hot([0, 0, 0, 0])}, "one 1 and 3 zeros"),
+    "one-hot of fractions": (NUMBERS, {"actions": one_hot([0.4, 0.6, 0, 0])}, "step 1 is"),
+    "one-hot of two": (NUMBERS, {"actions": one_hot([1, 1, 0, 0])}, "step 1 is"),
+    "one-hot of another number": (NUMBERS, {"actions": one_hot([0, 2, 0, 0])}, "step 1 is"),
+    "ragged actions": (NUMBERS, {"actions": [[0.0] * 4] * 4 + [[0.0]]}, "array of numbers"),
+    "two possible observations": (
+        NUMBERS,
+        {"observations": {"a": np.zeros((6, 3)), "b": np.zeros((6, 3)), "c": np.zeros(6)}},
+        r"shape \[6, 3\]. Of 'a', 'b', 'c' these do: 'a', 'b'",
+    ),
+    "no possible observation": (
+        NUMBERS,
+        {"observations": {"b": np.zeros((6, 2)), "c": np.zeros(6)}},
+        "Of 'b', 'c' these do: none",
+    ),
     "rewards of words": (NUMBERS, {"rewards": np.array(list("abcde"))}, "array of numbers"),
     "observation NaN": (
         NUMBERS,

@@ -122,6 +122,17 @@ def test_episodes_that_do_not_fit_are_skipped_only_if_asked(caplog):
     assert caplog.text.count("row 3") == 2
 
 
+@pytest.mark.parametrize("clip", [False, True])
+def test_observations_are_clipped_if_asked(clip, caplog):
+    observations = np.zeros((6, 3), np.float32)
+    observations[2] = [-7, 0.5, 3]
+    data = Given(episode(observations=observations))
+    (found,) = chunks(data, clip_observations=clip)
+    expected = [-1, 0.5, 1] if clip else [-7, 0.5, 3]
+    np.testing.assert_array_equal(found.columns["obs/vector"][2], expected)
+    assert "An observation of somewhere was -7 in element 0" in caplog.text
+
+
 def test_masks_are_part_of_the_records():
     masked = Spaces(
         spaces.Dict(x=gym.spaces.Box(0, 1, (2,)), action_mask=spaces.MultiBinary(4)),

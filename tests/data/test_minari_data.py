@@ -88,6 +88,18 @@ def test_an_error_leaves_no_part_of_a_dataset(monkeypatch):
     assert write_minari("made/up-v0", [episode()], NUMBERS, "own:Environment") == (1, 5)
 
 
+def test_ctrl_c_leaves_no_part_of_a_dataset(monkeypatch):
+    monkeypatch.setattr("rllib_dreamerv3.data.minari_data._EPISODES", 1)
+
+    def episodes():
+        yield episode()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_minari("made/up-v0", episodes(), NUMBERS, None)
+    assert not minari.list_local_datasets()
+
+
 def test_without_a_complete_episode_there_is_no_dataset():
     with pytest.raises(DataError, match="no complete episode"):
         write_minari("made/up-v0", [episode(terminated=False)], NUMBERS, None)

@@ -41,6 +41,21 @@ def test_keys_with_slashes_are_nested(tmp_path):
     assert found.observations["camera"].dtype == np.uint8
 
 
+def test_files_of_the_authors_driver_and_replay_fit_plain_spaces(tmp_path):
+    columns = columns_of(NUMBERS, episode())
+    expected = columns["vector"]
+    more = {
+        "id": np.zeros((6, 16), np.uint8),
+        "reset": np.zeros(6, bool),
+        "log_reward": np.zeros(6),
+        "dyn/deter": np.zeros((6, 3), np.float32),
+    }
+    np.savez(tmp_path / "a.npz", **columns, **more)
+    (found,) = open_dataset(tmp_path).episodes()
+    records = records_of(found, *make_codecs(*NUMBERS))
+    np.testing.assert_array_equal(records["obs/vector"], expected)
+
+
 def test_a_file_that_begins_within_an_episode_is_a_part_of_it(tmp_path):
     columns = columns_of(NUMBERS, episode())
     np.savez(tmp_path / "a.npz", **{name: column[2:] for name, column in columns.items()})

@@ -1,6 +1,7 @@
 """RLlib's episodes in Parquet files: ours are RLlib's, RLlib's are read, and none is unpickled."""
 
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import gymnasium as gym
@@ -89,6 +90,76 @@ def test_pieces_of_an_episode_of_rllib_are_joined(tmp_path):
     assert_same(found[0], other, NUMBERS)
     assert_same(found[1], ours, NUMBERS)
     assert found[1].from_reset
+
+
+def test_pieces_in_several_files_are_joined_also_without_the_beginning(tmp_path):
+    ours, whole = rllibs(steps=9)
+    pieces = [whole[2:4], whole[4:7], whole[7:]]
+    for name, piece in zip("abc", pieces, strict=True):
+        write_states(tmp_path / f"{name}.parquet", [piece.get_state()])
+    (found,) = open_dataset(tmp_path).episodes()
+    assert (len(found), found.from_reset, found.terminated) == (7, False, True)
+    np.testing.assert_array_equal(found.observations, ours.observations[2:])
+    np.testing.assert_array_equal(found.rewards, ours.rewards[2:])
+
+
+def test_a_gap_divides_an_episode_in_two(tmp_path):
+    ours, whole = rllibs(steps=9)
+    pieces = [whole[:2], whole[2:4], whole[5:7], whole[7:]]
+    write_states(tmp_path / "a.parquet", [piece.get_state() for piece in pieces])
+    first, second = open_dataset(tmp_path).episodes()
+    assert (first.from_reset, first.ended) == (True, False)
+    assert (second.from_reset, second.terminated) == (False, True)
+    np.testing.assert_array_equal(first.rewards, ours.rewards[:4])
+    np.testing.assert_array_equal(second.rewards, ours.rewards[5:])
+
+
+def test_pieces_that_do_not_fit_are_damage(tmp_path, caplog):
+    _, whole = rllibs(steps=9)
+    rest = whole[4:].get_state()
+    rest["observations"]["data"] = [np.zeros(7)] * 6
+    write_states(tmp_path / "a.parquet", [whole[:4].get_state(), rest, rllibs()[1].get_state()])
+    with pytest.raises(DataError, match=r"row 1 of .* does not continue row 0 of"):
+        list(open_dataset(tmp_path).episodes())
+    (found,) = open_dataset(tmp_path).episodes(skip_damaged=True)
+    assert len(found) == 5
+    assert "does not continue" in caplog.text
+
+
+def test_rllib_accepts_all_pieces_of_an_episode(tmp_path):
+    """It reads only rows that have ended, and one of those with the same id."""
+    whole = episode(steps=9, terminated=False, truncated=True)
+    pieces = [
+        replace(
+            whole,
+            observations=whole.observations[low : high + 1],
+            actions=whole.actions[low:high],
+            rewards=whole.rewards[low:high],
+            truncated=high == 9,
+            from_reset=low == 0,
+            name="one",
+            start=low,
+        )
+        for low, high in ((0, 4), (4, 9))
+    ]
+    path = EpisodeWriter(tmp_path, NUMBERS, None).write(pieces)
+    states = [
+        msgpack.unpackb(row.as_py(), object_hook=msgpack_numpy.decode, strict_map_key=False)
+        for row in pq.read_table(path)["item"]
+    ]
+    theirs = [SingleAgentEpisode.from_state(state) for state in states]
+    assert all(one.is_done for one in theirs)
+    assert theirs[0].id_ != theirs[1].id_
+    assert [(one.t_started, one.t) for one in theirs] == [(0, 4), (4, 9)]
+    (found,) = open_dataset(tmp_path).episodes()
+    assert (found.terminated, found.truncated, found.from_reset) == (False, True, True)
+    assert_same(found, whole, NUMBERS)
+
+
+def test_an_episode_without_its_end_is_read_as_such(tmp_path):
+    EpisodeWriter(tmp_path, NUMBERS, None).write([episode(terminated=False)])
+    (found,) = open_dataset(tmp_path).episodes()
+    assert not found.ended
 
 
 def test_episodes_as_arrays_and_with_a_lookback_are_read(tmp_path):

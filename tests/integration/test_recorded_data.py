@@ -148,6 +148,14 @@ def test_the_end_of_capacity_keeps_the_newest(recorded, build):
     np.testing.assert_array_equal(held["obs/vector"], last)
 
 
+def test_recorded_observations_are_clipped_as_sampled_ones_are(tmp_path, build):
+    observations = np.full((31, 3), 5.0, np.float32)
+    EpisodeWriter(tmp_path, NUMBERS, None).write([episode(steps=30, observations=observations)])
+    config = tiny_config(None, num_steps_sampled_before_learning_starts=1)
+    config.environment(clip_observations=True).offline_data(input_=str(tmp_path))
+    assert (stored(build(config))["obs/vector"] == 1.0).all()
+
+
 def refused(config, words, error=ConfigError):
     with pytest.raises(error, match=words):
         config.build_algo()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rllib_dreamerv3.errors import CheckpointError
-from rllib_dreamerv3.records import IS_FIRST, IS_LAST, RecordChunk
+from rllib_dreamerv3.records import IS_FIRST, IS_LAST, RecordChunk, file_name
 from rllib_dreamerv3.replay import checkpoint
 from rllib_dreamerv3.replay.buffer import ReplayBuffer
 from rllib_dreamerv3.replay.saved_sequences import SavedSequences
@@ -97,7 +97,7 @@ def test_columns_that_are_not_there_are_reported(tmp_path):
     where = sequences.draw(1, 5, 0, 0)
     with pytest.raises(CheckpointError, match="has no column 'nothing'"):
         sequences.read(where, ["nothing"])
-    (tmp_path / "replay" / SavedSequences.file_of(POSITION)).unlink()
+    (tmp_path / "replay" / file_name(POSITION)).unlink()
     with pytest.raises(CheckpointError, match="incomplete"):
         sequences.read(where, [POSITION])
     with pytest.raises(CheckpointError, match="no directory"):

@@ -45,6 +45,8 @@ def test_observations_come_back(space: gym.Space, n: int, seed: int) -> None:
     assert_equal(decoded, batched, rtol=2e-7)
     for one in iterate(batch_space(space, n), decoded):
         assert space.contains(one)
+    # Without clipping too, where numbers were inside of their bounds.
+    assert_equal(codec.decode(columns, clip=False), decoded, rtol=0)
     assert len(samples) == n
 
 

@@ -103,6 +103,8 @@ def _check_data(config: Any) -> None:
 
     Without an environment, take its spaces from the data.
     """
+    _check_is_local("output", [config.output] if config.output else [])
+    _check_is_local("input_", config.recorded_data)
     if not config.recorded_data:
         if config.pretrain_updates is not None:
             raise ConfigError("pretrain_updates needs recorded data. Set input_, or leave it out.")
@@ -145,6 +147,16 @@ def _check_data(config: Any) -> None:
                 ".environment(env), or give .environment(observation_space=..., action_space=...)."
             )
         config.observation_space, config.action_space = spaces
+
+
+def _check_is_local(option: str, places: list[str]) -> None:
+    """Raise ConfigError for a URI; absolute paths have no two slashes in a row."""
+    for place in places:
+        if "://" in place:
+            raise ConfigError(
+                f"{option}: {place!r} is a URI, but recorded data must be in a directory. Give the "
+                "path of a local one, or of one that all machines share."
+            )
 
 
 @functools.cache

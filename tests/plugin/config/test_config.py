@@ -305,6 +305,13 @@ def test_contradictory_options_of_recorded_data_are_refused(data, runners, words
         config.validate()
 
 
+@pytest.mark.parametrize("place", ["s3://bucket/episodes", "file:///episodes"])
+def test_uris_of_recorded_data_are_refused(place):
+    for data in ({"output": place}, {"input_": ["x", place]}):
+        with pytest.raises(ConfigError, match=f"{next(iter(data))}: '{place}' is a URI"):
+            tiny_config().offline_data(**data).validate()
+
+
 def test_a_share_of_recorded_data_needs_some():
     replay = {"capacity": 1000, "sampling": {"recorded": 0.5, "sampled": 0.5}}
     config = tiny_config(replay_buffer_config=replay)
@@ -455,8 +462,8 @@ def test_rates_of_adam_are_numbers_to_reckon_with():
     assert config.learning_options().first_rates["world_model"] == 1e-4
 
 
-def test_float16_is_rejected_in_favour_of_bfloat16():
-    with pytest.raises(ConfigError, match='compute_dtype: "bfloat16"'):
+def test_float16_is_rejected_in_favour_of_auto():
+    with pytest.raises(ConfigError, match='compute_dtype: "auto"'):
         DreamerV3Config().training(use_float16=True)
 
 
