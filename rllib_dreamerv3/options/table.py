@@ -182,7 +182,7 @@ class LearningOptions:
         least=0,
         unit="records",
     )
-    gamma: float = option(1.0 - 1.0 / 333.0, "Discount factor.", least=0, most=1, common=True)
+    gamma: float = option(1.0 - 1.0 / 333.0, "Discount factor.", above=0, most=1, common=True)
     gae_lambda: float = option(0.95, "Lambda of the lambda-return.", least=0, most=1)
     entropy_scale: float = option(
         3e-4, "Weight of the actor's entropy bonus.", least=0, common=True

@@ -56,7 +56,8 @@ def actor_collapsed(history: History) -> Finding | None:
     return Finding(
         "Actor collapsed",
         f"Its entropy fell from {max(entropy):.3g} to {now:.3g}, and returns have not risen.",
-        f"Raise entropy_scale (now {option(history, 'entropy_scale'):g}), or lower actor_lr.",
+        f"Raise entropy_scale (now {option(history, 'entropy_scale'):g}), or lower "
+        f"{learning_rate(history, 'actor')}.",
     )
 
 

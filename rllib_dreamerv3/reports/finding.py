@@ -77,9 +77,10 @@ def share_predicted(history: History) -> float | None:
 
 
 def learning_rate(history: History, part: str) -> str:
-    """Name and value of the option that sets the learning rate of a part."""
+    """Name and value, which may be a schedule, of the option for the learning rate of a part."""
     name = "lr" if option(history, "optimizer_type") == "laprop" else f"{part}_lr"
-    return f"{name} (now {option(history, name):g})"
+    value = option(history, name)
+    return f"{name} (now {value:g})" if isinstance(value, float) else f"{name} (now {value})"
 
 
 def option(history: History, name: str) -> Any:

@@ -9,7 +9,13 @@ import statistics
 from collections.abc import Callable, Iterator
 
 from rllib_dreamerv3.reports.actor_findings import actor_collapsed, actor_drifts, actor_uniform
-from rllib_dreamerv3.reports.finding import LEARNER, Finding, late_median, option
+from rllib_dreamerv3.reports.finding import (
+    LEARNER,
+    Finding,
+    late_median,
+    learning_rate,
+    option,
+)
 from rllib_dreamerv3.reports.history import ENV_STEPS, UPDATES, History
 from rllib_dreamerv3.reports.reward_findings import (
     critic_diverges,
@@ -75,7 +81,7 @@ def _unstable(history: History) -> Finding | None:
     return Finding(
         "World model unstable",
         f"Its loss rose from {best:.3g} to {now:.3g}; its gradient norm is {norms[-1]:.3g}.",
-        f"Lower world_model_lr (now {option(history, 'world_model_lr')}), or lr with LaProp.",
+        f"Lower {learning_rate(history, 'world_model')}.",
     )
 
 
@@ -97,10 +103,11 @@ def _posterior_stuck(history: History) -> Finding | None:
     if decoder[-1] < 0.9 * max(decoder):
         return None
     return Finding(
-        "Image loss stuck",
+        "Decoder loss stuck",
         f"The decoder loss stays at {decoder[-1]:.3g} and the KL at {kl:.2g} nats: the posterior "
         "does not distinguish observations.",
-        "Check the range of images with rllib check-env, train longer, or use a larger model_size.",
+        "Check the range of observations with rllib check-env, train longer, or use a larger "
+        "model_size.",
     )
 
 

@@ -86,7 +86,8 @@ LOSSES = (
     Measure(
         f"{_LEARNER}/ACTOR_L_total",
         "Actor",
-        "Log-probabilities weighted by advantages, minus the entropy bonus. Near 0, of either "
+        "Log-probabilities weighted by advantages, or with gradients through the dynamics the "
+        "returns, minus the entropy bonus. Near 0, of either "
         "sign; it shows little about progress.",
     ),
     Measure(

@@ -227,7 +227,7 @@ def _experience_differences(
 def _smoothing(options: Mapping[str, Any]) -> Iterator[str]:
     """Yield why the reported returns are not those of the episodes that have just ended."""
     episodes, wanted = options.get(_SMOOTHING) or _DEFAULT_SMOOTHING, environments(options)
-    if episodes > wanted:
+    if episodes != wanted:
         yield _difference(_SMOOTHING, episodes, wanted)
 
 

@@ -30,12 +30,16 @@ _MIN_REWARDS = 5
 
 def tiny_rewards(history: History) -> Finding | None:
     """Rewards are too small for the resolution of the reward head's bins."""
-    step = greatest_return(history) / max(1.0, history.latest(LENGTH, 1.0))
-    if not 0 < step < 1e-3:
+    bounds = [history.latest(f"replay_buffer/reward_{end}", math.nan) for end in ("min", "max")]
+    greatest = max(map(abs, bounds))
+    if math.isnan(greatest):
+        # Of results without them: sparse rewards are larger than the mean.
+        greatest = greatest_return(history) / max(1.0, history.latest(LENGTH, 1.0))
+    if not 0 < greatest < 1e-3:
         return None
     return Finding(
         "Rewards too small",
-        f"Rewards are about {step:.1g} per step, below the resolution of the reward head's bins.",
+        f"Rewards are at most {greatest:.1g}, below the resolution of the reward head's bins.",
         "Scale rewards to about 1, with gymnasium.wrappers.TransformReward.",
     )
 
@@ -77,14 +81,16 @@ def critic_diverges(history: History) -> Finding | None:
     greatest = greatest_return(history)
     step = greatest / max(1.0, min(history.values(LENGTH)))
     # Before the first reward, values are noise.
-    possible = max(1.0, greatest, step / (1.0 - option(history, "gamma")))
+    discount = 1.0 - option(history, "gamma")
+    possible = max(1.0, greatest, step / discount if discount else math.inf)
     now = max(abs(values[-1]), abs(low[-1]) if low else 0.0)
     if now < 3.0 * possible:
         return None
     return Finding(
         "Critic diverges",
         f"Values reach {now:.3g}; observed returns allow at most {possible:.3g}.",
-        "Lower critic_lr, or check gamma and how episodes end (terminated, not truncated).",
+        f"Lower {learning_rate(history, 'critic')}, or check gamma and how episodes end "
+        "(terminated, not truncated).",
     )
 
 

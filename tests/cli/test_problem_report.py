@@ -32,7 +32,8 @@ def test_report_without_a_run_lists_versions_and_machine():
 def test_report_of_a_run_has_options_results_findings_and_the_end_of_the_error(tmp_path):
     options = {"env": "CartPole-v1", "lr": 1.0, "env_config": {"file": "/data/ada/maze.npy"}}
     rewards = {"episode_return_min": 1e-6, "episode_return_max": 1e-5, "episode_len_mean": 20.0}
-    results = [result(200.0 * i, 1e-5, config=options) | {"env_runners": rewards} for i in range(9)]
+    small = {"env_runners": rewards, "replay_buffer": {"reward_min": 0.0, "reward_max": 1e-6}}
+    results = [result(200.0 * i, 1e-5, config=options) | small for i in range(9)]
     trial = write_run(tmp_path / "trial", results, said=options)
     (trial / "error.txt").write_text("dropped\n" * 100 + ERROR)
     code, output = run("doctor", "--report", trial)

@@ -74,6 +74,51 @@ def test_healthy_run_has_no_findings():
     assert names(run()) == []
 
 
+def test_one_reward_in_a_long_episode_is_not_small():
+    returns = {f"episode_return_{what}": 1.0 for what in ("mean", "max")}
+    sparse = run(**returns, episode_return_min=0.0, episode_len_mean=1500.0, reward_max=1.0)
+    assert "Rewards too small" not in names(sparse)
+    # Results of earlier versions have no rewards.
+    old = {"reward_min": np.nan, "reward_max": np.nan}
+    assert "Rewards too small" in names(
+        run(**returns, episode_return_min=0.0, episode_len_mean=1500.0, **old)
+    )
+
+
+@pytest.mark.parametrize("gamma", [1e-6, 1.0])
+def test_every_discount_is_taken(gamma):
+    for size in ("XS", "1M"):
+        wrong = run(
+            config={"gamma": gamma, "model_size": size},
+            ACTOR_value_targets_pct95_ema=(0.0, 9000.0),
+            WORLD_MODEL_L_continue=3.0,
+        )
+        assert ("Critic diverges" in names(wrong)) == (gamma < 1)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        ({"world_model_lr": [[0, 1e-4], [100, 1e-5]]}, "world_model_lr (now [[0, 0.0001]"),
+        ({"model_size": "1M"}, "lr (now 4e-05)"),
+        ({"model_size": "1M", "lr": [[0, 1e-4], [100, 1e-5]]}, "lr (now [[0, 0.0001]"),
+    ],
+)
+def test_learning_rates_are_named_as_they_are_set(config, words):
+    for name, changes in {
+        "Rewards not predicted": {"reward_signal_predicted": -0.001},
+        "World model unstable": {"WORLD_MODEL_L_total": (2.0, 50.0)},
+    }.items():
+        (found,) = [x for x in findings(run(config=config, **changes)) if x.name == name]
+        assert words in found.change
+
+
+def test_advice_names_options_that_have_an_effect():
+    wrong = run(config={"model_size": "1M"}, ACTOR_value_targets_pct95_ema=(0.0, 9000.0))
+    (found,) = [x for x in findings(wrong) if x.name == "Critic diverges"]
+    assert "Lower lr (now 4e-05)" in found.change
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "words"),
     [
@@ -87,8 +132,9 @@ def test_healthy_run_has_no_findings():
                 "episode_return_max": 3e-5,
                 "ACTOR_value_targets_pct95_ema": 1e-5,
                 "ACTOR_value_targets_pct5_ema": 0.0,
+                "reward_max": 2e-6,
             },
-            "3e-07 per step",
+            "at most 2e-06",
         ),
         (
             "Rewards not predicted",
@@ -127,7 +173,7 @@ def test_healthy_run_has_no_findings():
             "all 50,000 records",
         ),
         (
-            "Image loss stuck",
+            "Decoder loss stuck",
             {"WORLD_MODEL_L_decoder": (90.0, 85.0), "WORLD_MODEL_KL": 0.02},
             "stays at 85",
         ),

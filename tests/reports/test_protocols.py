@@ -123,6 +123,10 @@ def test_the_protocol_differs_in_nothing():
             {"metrics_num_episodes_for_smoothing": None},
             "metrics_num_episodes_for_smoothing 20 instead of 4",
         ),
+        (
+            {"metrics_num_episodes_for_smoothing": 1},
+            "metrics_num_episodes_for_smoothing 1 instead of 4",
+        ),
     ],
 )
 def test_another_experiment_is_forbidding(options, said):
@@ -139,7 +143,10 @@ def test_another_experiment_is_forbidding(options, said):
         ({"gamma": 0.9}, "gamma 0.9 instead of 0.996997"),
         ({"batch_size_B": 8}, "batch_size_B 8 instead of 16"),
         ({"sampling": "asynchronous"}, "sampling asynchronous instead of synchronous"),
-        ({"num_env_runners": 2}, "environments 8 instead of 4"),
+        (
+            {"num_env_runners": 2, "metrics_num_episodes_for_smoothing": 8},
+            "environments 8 instead of 4",
+        ),
     ],
 )
 def test_other_differences_are_said(options, said):

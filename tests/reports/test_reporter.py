@@ -117,8 +117,7 @@ def test_record_losses_average_to_the_loss_of_the_world_model():
         observations,
         make_two_hot("symlog"),
         NANO,
-        free_nats=1.0,
-        continue_label=SETTINGS.continue_label,
+        SETTINGS,
     ).weighted(SETTINGS)
     assert losses["WORLD_MODEL_L_total_B_T"].mean() == pytest.approx(
         float(tf.reduce_mean(total)), rel=1e-4
