@@ -63,9 +63,6 @@ Metrics = dict[str, tf.Tensor]
 Gradients = dict[str, Sequence[tf.Tensor]]
 """Part -> gradients of its variables."""
 
-PARTS = ("world_model", "actor", "critic")
-"""The parts that every agent trains; exploration adds others (``objectives.py``)."""
-
 
 class Update(NamedTuple):
     """Result of an update.
@@ -199,8 +196,8 @@ class Trainer(tf.Module):
         """Do one update; skip it if it is not finite.
 
         If a metric is not finite, everything computed after it is unchanged: optimizers, slow
-        critics and return normalisers. Only the world model may have stepped, if it does so before
-        imagination (see :meth:`_gradients_in_turn`).
+        critics and return normalisers. Only the world model and the ensemble may have stepped, if
+        they do so before imagination (see :meth:`_gradients_in_turn`).
 
         Args:
             batch: Record columns ``[B, T, ...]`` with ``is_first`` set in column 0; with a replay
@@ -308,8 +305,7 @@ class Trainer(tf.Module):
                 self._observations,
                 self._two_hot,
                 self._model_settings,
-                free_nats=options.free_nats,
-                continue_label=options.continue_label,
+                options,
             )
             return losses.weighted(options), losses
 

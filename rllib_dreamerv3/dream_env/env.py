@@ -8,7 +8,13 @@ import numpy as np
 from gymnasium.vector.utils import concatenate, create_empty_array, iterate
 
 from rllib_dreamerv3.dream_env.starts import Begin
-from rllib_dreamerv3.dream_env.vector_env import OBSERVATION, DreamState, DreamVectorEnv
+from rllib_dreamerv3.dream_env.vector_env import (
+    OBSERVATION,
+    DreamState,
+    DreamVectorEnv,
+    observed_parts,
+)
+from rllib_dreamerv3.spaces.nesting import unflatten
 
 
 class DreamEnv(gym.Env):
@@ -95,13 +101,12 @@ class DreamEnv(gym.Env):
 
         Raises:
             ValueError: If there is another option, or no record to start from.
-            EnvironmentDataError: If the observation is invalid.
+            EnvironmentDataError: If the observation is invalid, or of another shape.
         """
         if options and options.get(OBSERVATION) is not None:
-            options = {
-                **options,
-                OBSERVATION: _with_axis(self.observation_space, options[OBSERVATION]),
-            }
+            space = self.observation_space
+            values = observed_parts(space, options[OBSERVATION])
+            options = {**options, OBSERVATION: unflatten(space, (x[None] for x in values))}
         observations, info = self._dreams.reset(seed=seed, options=options)
         self._np_random = self._dreams.np_random
         self._np_random_seed = self._dreams.np_random_seed
@@ -111,7 +116,7 @@ class DreamEnv(gym.Env):
         """Step the model.
 
         Args:
-            action: An element of the action space.
+            action: An element of the action space. Numbers outside a Box are clipped.
 
         Returns:
             Observation, reward, terminated, truncated, and an info with ``continue``, the
@@ -119,7 +124,7 @@ class DreamEnv(gym.Env):
 
         Raises:
             ResetNeeded: If no episode is running.
-            ValueError: If the action is not in its space.
+            ValueError: If a discrete part of the action is not in its space, or a number is NaN.
         """
         if self._dreams.get_state().ended[0]:
             raise gym.error.ResetNeeded("The dream has ended: call reset().")

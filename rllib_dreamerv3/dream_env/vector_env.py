@@ -1,6 +1,6 @@
 """N dreams as a Gymnasium vector environment."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,8 +21,11 @@ from rllib_dreamerv3.checkpoints.runs import find_checkpoint
 from rllib_dreamerv3.dream_env.dynamics import Dynamics, Latents
 from rllib_dreamerv3.dream_env.picture import dream_picture
 from rllib_dreamerv3.dream_env.starts import Begin, Starts, read_starts
+from rllib_dreamerv3.errors import EnvironmentDataError
+from rllib_dreamerv3.portable.observations import parts_at
 from rllib_dreamerv3.records import Columns
 from rllib_dreamerv3.spaces.layout import DiscreteAction
+from rllib_dreamerv3.spaces.nesting import paths
 
 OBSERVATION = "observation"
 """The one option of ``reset()``."""
@@ -36,6 +39,7 @@ class DreamState(NamedTuple):
         columns: Current observations, as columns ``[N, ...]``.
         steps: Steps since the start of each, int64 ``[N]``.
         ended: Whether each has ended, bool ``[N]``.
+        first: Model states and observations with which they began, ``[N, ...]``.
         random: State of the random generator; None keeps the current state, so that each
             continuation is sampled independently.
     """
@@ -44,6 +48,7 @@ class DreamState(NamedTuple):
     columns: Columns
     steps: np.ndarray
     ended: np.ndarray
+    first: Starts
     random: Mapping[str, Any] | None = None
 
     def take(self, which: np.ndarray | list[int]) -> "DreamState":
@@ -56,11 +61,9 @@ class DreamState(NamedTuple):
             M states, without the state of the random generator.
         """
         which = np.asarray(which, int)
+        latents, columns = _take(Starts(self.latents, self.columns), which)
         return DreamState(
-            Latents(*(x[which] for x in self.latents)),
-            {key: column[which] for key, column in self.columns.items()},
-            self.steps[which],
-            self.ended[which],
+            latents, columns, self.steps[which], self.ended[which], _take(self.first, which)
         )
 
 
@@ -68,7 +71,8 @@ class DreamVectorEnv(VectorEnv):
     """N dreams that are stepped by one call of the model; see :class:`DreamEnv`.
 
     The step after an end ignores the action, begins another dream and has reward 0
-    (``AutoresetMode.NEXT_STEP``).
+    (``AutoresetMode.NEXT_STEP``). It begins at another record; with ``starts=0`` again with the
+    first observation and model state of the dream that has ended.
 
     Attributes:
         num_envs: N.
@@ -100,7 +104,7 @@ class DreamVectorEnv(VectorEnv):
             horizon: Steps after which an episode is truncated.
             begin: Records of replay to start from.
             context: Records of a sequence that the model observes before its dream begins.
-            starts: Maximum number of records to start from.
+            starts: Maximum number of records to start from; 0 does not read replay.
             seed: Seed of the choice of these records, and of the samples of their states.
             render_mode: "rgb_array", or None.
 
@@ -108,9 +112,14 @@ class DreamVectorEnv(VectorEnv):
             CheckpointError: As for :class:`DreamEnv`.
             ValueError: If an argument is out of range.
         """
-        for name, value in (("num_envs", num_envs), ("horizon", horizon), ("context", context)):
-            if value < 1:
-                raise ValueError(f"{name} must be at least 1, not {value}.")
+        for name, value, least in (
+            ("num_envs", num_envs, 1),
+            ("horizon", horizon, 1),
+            ("context", context, 1),
+            ("starts", starts, 0),
+        ):
+            if value < least:
+                raise ValueError(f"{name} must be at least {least}, not {value}.")
         if begin not in ("anywhere", "first"):
             raise ValueError(f"begin must be 'anywhere' or 'first', not {begin!r}.")
         if render_mode not in (None, "rgb_array"):
@@ -154,7 +163,7 @@ class DreamVectorEnv(VectorEnv):
 
         Raises:
             ValueError: If there is another option, or no record to start from.
-            EnvironmentDataError: If the observation is invalid.
+            EnvironmentDataError: If the observation is invalid, or not of N dreams.
         """
         super().reset(seed=seed)
         unknown = set(options or {}) - {OBSERVATION}
@@ -163,19 +172,23 @@ class DreamVectorEnv(VectorEnv):
                 f"reset() has no option {sorted(unknown)[0]!r}; it takes {OBSERVATION!r}."
             )
         if options and options.get(OBSERVATION) is not None:
-            columns = self._saved.observations.encode(options[OBSERVATION])
+            observations = self._saved.observations
+            observed_parts(observations.space, options[OBSERVATION], self.num_envs)
+            encoded = observations.encode(options[OBSERVATION])
+            # It may share memory with the caller's arrays.
+            columns = {key: column.copy() for key, column in encoded.items()}
             latents = self._dynamics.begin(columns, self._draw_uniform())
         else:
             latents, columns = self._draw_starts()
         nothing = np.zeros(self.num_envs, np.int64)
-        self._state = DreamState(latents, columns, nothing, nothing > 0)
+        self._state = DreamState(latents, columns, nothing, nothing > 0, Starts(latents, columns))
         return self._observations(self._state), {}
 
     def step(self, actions: Any) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
         """Step the model.
 
         Args:
-            actions: Elements of the action space, ``[N, ...]``.
+            actions: Elements of the action space, ``[N, ...]``. Numbers outside a Box are clipped.
 
         Returns:
             Observations, rewards float64 ``[N]``, terminated and truncated bool ``[N]``, and an
@@ -183,22 +196,23 @@ class DreamVectorEnv(VectorEnv):
 
         Raises:
             ResetNeeded: If the dreams have not begun.
-            ValueError: If an action is not in its space.
+            ValueError: If a discrete part of an action is not in its space, or a number is NaN.
         """
         before, vectors = self._begun(), self._vectors(actions)
+        first = before.first
         latents, columns, reward, go_on = self._dynamics.step(
             before.latents, vectors, self._draw_uniform()
         )
         terminated = self.np_random.random(self.num_envs) >= go_on
         steps = before.steps + 1
         if before.ended.any():
-            new, begun = before.ended, self._draw_starts()
-            latents = Latents(*map(_chosen(new), begun.latents, latents))
-            columns = {key: _chosen(new)(begun.columns[key], x) for key, x in columns.items()}
+            new, begun = before.ended, self._restarts(before)
+            latents, columns = _chosen(new, begun, Starts(latents, columns))
+            first = _chosen(new, begun, first)
             reward, go_on = np.where(new, np.float32(0), reward), np.where(new, 1.0, go_on)
             steps, terminated = np.where(new, 0, steps), terminated & ~new
         truncated = (steps >= self._horizon) & ~terminated
-        self._state = DreamState(latents, columns, steps, terminated | truncated)
+        self._state = DreamState(latents, columns, steps, terminated | truncated, first)
         info = {"continue": go_on.astype(np.float32), "_continue": np.ones(self.num_envs, bool)}
         observations = self._observations(self._state)
         return observations, reward.astype(np.float64), terminated, truncated, info
@@ -253,6 +267,10 @@ class DreamVectorEnv(VectorEnv):
         """Draw the random numbers of one step."""
         return self.np_random.random((self.num_envs, self._dynamics.categoricals), np.float32)
 
+    def _restarts(self, before: DreamState) -> Starts:
+        """Return where dreams restart that have ended."""
+        return before.first if self._starts is None else self._draw_starts()
+
     def _draw_starts(self) -> Starts:
         if self._starts is None:
             raise ValueError(
@@ -260,10 +278,7 @@ class DreamVectorEnv(VectorEnv):
                 "reset(options={'observation': ...})."
             )
         which = self.np_random.integers(len(self._starts.latents.h), size=self.num_envs)
-        return Starts(
-            Latents(*(x[which] for x in self._starts.latents)),
-            {key: column[which] for key, column in self._starts.columns.items()},
-        )
+        return _take(self._starts, which)
 
     def _vectors(self, actions: Any) -> np.ndarray:
         codec = self._saved.actions
@@ -275,6 +290,50 @@ class DreamVectorEnv(VectorEnv):
         return vectors
 
 
-def _chosen(which: np.ndarray) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Return a function that takes rows of one array where ``which``, and of another elsewhere."""
-    return lambda one, other: np.where(which.reshape(-1, *[1] * (one.ndim - 1)), one, other)
+def observed_parts(space: gym.Space, observation: Any, *axes: int) -> list[np.ndarray]:
+    """Return the parts of an observation, in the order of its space.
+
+    Args:
+        space: Observation space of one dream.
+        observation: The observation.
+        axes: Lengths of its axes before those of the space.
+
+    Returns:
+        An array for each leaf of the space.
+
+    Raises:
+        EnvironmentDataError: If a part is missing, or has the wrong shape.
+    """
+    leaves = paths(space)
+    try:
+        values = parts_at(observation, [path for path, _ in leaves])
+    except ValueError as error:
+        raise EnvironmentDataError(str(error)) from error
+    found = [x.shape for x in values]
+    wanted = [(*axes, *(leaf.shape or ())) for _, leaf in leaves]
+    if found != wanted:
+        raise EnvironmentDataError(
+            f"The observation has parts of the shapes {', '.join(map(str, found))} instead of "
+            f"{', '.join(map(str, wanted))}."
+        )
+    return values
+
+
+def _take(starts: Starts, which: np.ndarray) -> Starts:
+    """Return the starts at indices."""
+    return Starts(
+        Latents(*(x[which] for x in starts.latents)),
+        {key: column[which] for key, column in starts.columns.items()},
+    )
+
+
+def _chosen(which: np.ndarray, one: Starts, other: Starts) -> Starts:
+    """Return the rows of ``one`` where ``which``, and those of ``other`` elsewhere."""
+
+    def choose(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(which.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    return Starts(
+        Latents(*map(choose, one.latents, other.latents)),
+        {key: choose(one.columns[key], x) for key, x in other.columns.items()},
+    )

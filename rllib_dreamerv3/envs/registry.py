@@ -152,12 +152,15 @@ def options_of(env_id: str, env_config: Mapping[str, Any]) -> EnvOptions:
     return (AtariOptions if suite is None else suite.options).from_env_config(env_config)
 
 
-def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
+def check_environment(env_id: str, env_config: Mapping[str, Any]) -> EnvOptions | None:
     """Check an environment's name and options, without creating it.
 
     Args:
         env_id: Id of a benchmark, or one registered with Gymnasium.
         env_config: Option name -> value; checked only for benchmarks.
+
+    Returns:
+        The options of a benchmark; None for other environments.
 
     Raises:
         ConfigError: If the environment does not exist (names the most similar), a package is
@@ -172,7 +175,7 @@ def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
             gym.spec(name)
         except (gym.error.Error, ModuleNotFoundError) as error:
             raise _not_found(env_id, error) from error
-        return
+        return None
     options = options_of(env_id, env_config)
     suite = _find_suite(env_id)
     if isinstance(options, AtariOptions):
@@ -181,6 +184,7 @@ def check_environment(env_id: str, env_config: Mapping[str, Any]) -> None:
             warn_of_single_frames()
     elif suite is not None:
         suite.check(_without_module(env_id, suite), options)
+    return options
 
 
 def _not_found(env_id: str, error: Exception) -> ConfigError:
@@ -218,8 +222,7 @@ def make_benchmark(
     Raises:
         ConfigError: As :func:`check_environment`.
     """
-    check_environment(env_id, env_config)
-    options = options_of(env_id, env_config)
+    options = check_environment(env_id, env_config)
     if isinstance(options, AtariOptions):
         return make_atari(env_id, num_envs, options)
     suite = _find_suite(env_id)

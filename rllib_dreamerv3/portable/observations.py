@@ -71,11 +71,7 @@ class Observations:
 
     def _batched(self, observation: Any) -> tuple[list[np.ndarray], bool]:
         """Return the values of all leaves ``[N, ...]``, and whether it was one environment."""
-        try:
-            values = [np.asarray(_at(observation, path)) for path in self._paths]
-        except (KeyError, IndexError, TypeError) as error:
-            wanted = ", ".join("/".join(map(str, path)) for path in self._paths)
-            raise ValueError(f"The observation must have the parts {wanted}.") from error
+        values = parts_at(observation, self._paths)
         if all(x.shape == shape for x, shape in zip(values, self._shapes, strict=True)):
             return [x[None] for x in values], True
         if len({x.shape[:1] for x in values}) == 1 and all(
@@ -89,6 +85,15 @@ class Observations:
             f"{', '.join(map(str, self._shapes))}, optionally with a leading axis of N "
             "environments."
         )
+
+
+def parts_at(observation: Any, paths: Sequence[Sequence[Any]]) -> list[np.ndarray]:
+    """Return the parts of an observation at paths; raise ValueError if one is missing."""
+    try:
+        return [np.asarray(_at(observation, path)) for path in paths]
+    except (KeyError, IndexError, TypeError) as error:
+        wanted = ", ".join("/".join(map(str, path)) for path in paths)
+        raise ValueError(f"The observation must have the parts {wanted}.") from error
 
 
 def require_environments(n: int) -> None:

@@ -83,7 +83,7 @@ class SavedSequences:
             raise CheckpointError(
                 f"{self._directory} does not have {needed} consecutive records: at most "
                 f"{self.longest} are consecutive. Request sequences of at most "
-                f"{max(self.longest - context, 0)} records (--length)."
+                f"{max(self.longest - context, 0)} records."
             )
         found = self._candidates(indices, needed, context)
         order = np.random.default_rng(seed).permutation(len(found.start))

@@ -163,8 +163,7 @@ class Reporter:
             self._observations,
             self._two_hot,
             self._model_settings,
-            free_nats=options.free_nats,
-            continue_label=options.continue_label,
+            options,
         )
         by_name = {
             "total": losses.weighted(options),

@@ -28,7 +28,7 @@ Path = tuple[Any, ...]
 def split_action_mask(
     space: gym.Space, key: str = ACTION_MASK
 ) -> tuple[gym.Space, gym.Space | None]:
-    """Parts an observation space into what is observed and the action mask, if it has one.
+    """Splits an observation space into what is observed and the action mask, if it has one.
 
     Args:
         space: Of a single environment.
@@ -88,7 +88,7 @@ class ActionMask:
         self._parts = list(_discrete_parts(action_space, ()))
         if not self._parts:
             raise SpaceError(
-                f"The observation space has an {key!r}, but no part of the action space "
+                f"The observation space has the key {key!r}, but no part of the action space "
                 f"{action_space} is discrete. Masks are for choices: remove it from the "
                 f"observations, or call it something else."
             )

@@ -143,7 +143,7 @@ class ObservationCodec:
         if mask is not None:
             if actions is None or not actions.layout.masked:
                 raise ValueError(
-                    f"The observation space has an {mask_key!r}: build both codecs with "
+                    f"The observation space has the key {mask_key!r}: build both codecs with "
                     f"make_codecs(), so that they agree on it."
                 )
             self._mask = ActionMask(mask, actions.space, mask_key)

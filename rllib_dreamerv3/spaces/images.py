@@ -122,6 +122,6 @@ def _check_image_size(image_size: int, cnn: Cnn) -> None:
             else "a multiple of 16 from 48 to 256"
         )
         raise ConfigError(
-            f"image_size={image_size} is no size that the CNN of this model can take: it must be "
-            f"{rule}. The nearest: {nearest}."
+            f"image_size={image_size} is not a size that the CNN of this model can take: it must "
+            f"be {rule}. The nearest: {nearest}."
         )

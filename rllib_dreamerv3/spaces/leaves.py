@@ -95,7 +95,7 @@ def check_observed(leaf: ObservationLeaf, value: np.ndarray) -> None:
     """Check what environments returned for a part of the observation, ``[N, *env_shape]``.
 
     Raises:
-        EnvironmentDataError: For NaN, infinity, a class that does not exist, and what are no
+        EnvironmentDataError: For NaN, infinity, a class that does not exist, and for invalid
             pixels; names the environment.
     """
     if isinstance(leaf, Categorical):

@@ -133,7 +133,7 @@ def _from_json(content: Any, path: tuple[Any, ...]) -> gym.Space:
     except KeyError as error:
         raise SpaceError(f"{where}, a {kind}, lacks {error}.") from error
     except (TypeError, ValueError, AttributeError, AssertionError, OverflowError) as error:
-        raise SpaceError(f"{where}, a {kind}, is not described rightly: {error}") from error
+        raise SpaceError(f"{where}, a {kind}, is described incorrectly: {error}") from error
     raise SpaceError(f"{where} is of the unknown type {kind!r}: only {_KINDS} can be described.")
 
 
@@ -190,6 +190,8 @@ def _array(numbers: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def _value(x: Any) -> Any:
     if isinstance(x, str):
+        if x not in _INFINITE:
+            raise ValueError(f"{x!r} is neither a number nor {' or '.join(map(repr, _INFINITE))}.")
         return _INFINITE[x]
     if not isinstance(x, int | float):
         raise TypeError(f"{x!r} stands where a number belongs.")

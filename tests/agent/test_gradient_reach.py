@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import synthetic
 import tensorflow as tf
+from trainers import PARTS
 
 from rllib_dreamerv3.agent.networks.world_model import split_context
-from rllib_dreamerv3.agent.trainer import PARTS, Trainer
+from rllib_dreamerv3.agent.trainer import Trainer
 
 VARIANTS = {
     "v1": (synthetic.NANO, synthetic.TRAINER),

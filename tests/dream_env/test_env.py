@@ -13,7 +13,7 @@ from gymnasium.utils.env_match import data_equivalence
 from rllib_dreamerv3.checkpoints import manifest
 from rllib_dreamerv3.dream_env.env import DreamEnv
 from rllib_dreamerv3.dream_env.picture import bars
-from rllib_dreamerv3.errors import CheckpointError
+from rllib_dreamerv3.errors import CheckpointError, EnvironmentDataError
 from rllib_dreamerv3.reports.checkpoint_dream import dream_of_checkpoint
 
 
@@ -140,7 +140,9 @@ def test_what_cannot_be_is_refused(written, env):
         fresh.reset()
     observation, _ = fresh.reset(options={"observation": np.ones(4, np.float32)})
     np.testing.assert_array_equal(observation, np.ones(4))
-    for wrong in ({"horizon": 0}, {"begin": "last"}, {"render_mode": "human"}):
+    with pytest.raises(EnvironmentDataError, match=r"the shapes \(5,\) instead of \(4,\)"):
+        fresh.reset(options={"observation": np.ones(5, np.float32)})
+    for wrong in ({"horizon": 0}, {"starts": -1}, {"begin": "last"}, {"render_mode": "human"}):
         with pytest.raises(ValueError, match=next(iter(wrong))):
             DreamEnv(written.path, **wrong)
     with pytest.raises(CheckpointError, match="not have 99 consecutive records"):

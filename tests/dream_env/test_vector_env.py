@@ -4,6 +4,9 @@ import pytest
 from gymnasium.utils.env_match import data_equivalence
 from gymnasium.vector.utils import iterate
 
+from rllib_dreamerv3.dream_env.vector_env import DreamVectorEnv
+from rllib_dreamerv3.errors import EnvironmentDataError
+
 N = 2
 
 
@@ -89,3 +92,47 @@ def test_observations_to_begin_with(env):
         given["action_mask"][:] = 1
     observation, _ = env.reset(seed=0, options={"observation": given})
     assert data_equivalence(observation, given)
+
+
+@pytest.mark.parametrize("written", ["vector"], indirect=True)
+@pytest.mark.parametrize("shape", [(1, 4), (3, 4), (4,), (N, 5)])
+def test_observations_of_another_number_or_shape_are_refused(several, shape):
+    with pytest.raises(EnvironmentDataError) as refused:
+        several.reset(options={"observation": np.ones(shape, np.float32)})
+    assert f"the shapes {shape} instead of ({N}, 4)" in str(refused.value)
+
+
+def test_observations_without_a_part_are_refused(env):
+    given = dict(env.observation_space.sample())
+    given.popitem()
+    with pytest.raises(EnvironmentDataError, match="must have the parts"):
+        env.reset(options={"observation": given})
+
+
+@pytest.mark.parametrize("written", ["masked"], indirect=True)
+def test_without_starts_ended_dreams_begin_again_as_they_began(written):
+    env = DreamVectorEnv(written.path, N, horizon=2, starts=0)
+    env.action_space.seed(0)
+    env.observation_space.seed(0)
+    given = {**env.observation_space.sample(), "action_mask": np.ones((N, 3), np.int8)}
+    env.reset(seed=0, options={"observation": given})
+    begun = env.get_state()
+    speed = given["speed"].copy()
+    given["speed"][:] = 0.0
+    # In another environment too, which has not begun; it has the dreams in the opposite order.
+    other = DreamVectorEnv(written.path, N, horizon=2, starts=0)
+    other.set_state(begun.take([1, 0]))
+    for each, order in ((env, [0, 1]), (other, [1, 0])):
+        ended, restarts = np.zeros(N, bool), 0
+        for _ in range(9):
+            observation, reward, terminated, truncated, _ = each.step(env.action_space.sample())
+            state = each.get_state()
+            for i in np.flatnonzero(ended):
+                first = order[i]
+                for now, then in zip(state.latents, begun.latents, strict=True):
+                    np.testing.assert_array_equal(now[i], then[first])
+                np.testing.assert_array_equal(observation["speed"][i], speed[first])
+                assert (reward[i], state.steps[i]) == (0.0, 0)
+                restarts += 1
+            ended = terminated | truncated
+        assert restarts >= 2 * N

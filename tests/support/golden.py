@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import tensorflow as tf
+from trainers import PARTS
 
 from rllib_dreamerv3.agent import objectives
 from rllib_dreamerv3.agent import trainer as trainer_module
@@ -25,7 +26,7 @@ from rllib_dreamerv3.agent.math.categorical import unimix
 from rllib_dreamerv3.agent.networks import action_distribution, rssm
 from rllib_dreamerv3.agent.networks.model import DreamerModel, set_weights
 from rllib_dreamerv3.agent.optimizers import ADAM_EPSILONS
-from rllib_dreamerv3.agent.trainer import PARTS, Trainer
+from rllib_dreamerv3.agent.trainer import Trainer
 from rllib_dreamerv3.options.model_sizes import ModelSettings
 from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import LATENT_H, LATENT_INDEX

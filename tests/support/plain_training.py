@@ -14,6 +14,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 from plain import Plain
 from plain_v2 import PlainV2
+from trainers import PARTS
 
 from rllib_dreamerv3.agent import trainer as trainer_module
 from rllib_dreamerv3.agent.imagination import Trajectory
@@ -21,7 +22,7 @@ from rllib_dreamerv3.agent.networks.model import DreamerModel, get_weights
 from rllib_dreamerv3.agent.networks.state import State
 from rllib_dreamerv3.agent.networks.world_model import split_context
 from rllib_dreamerv3.agent.noise import UpdateNoise
-from rllib_dreamerv3.agent.trainer import PARTS, Batch, Trainer
+from rllib_dreamerv3.agent.trainer import Batch, Trainer
 from rllib_dreamerv3.records import IS_TERMINAL
 
 WORLD_MODEL = ("encoder", "rssm", "decoder", "reward", "continue")

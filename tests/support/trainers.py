@@ -12,6 +12,8 @@ from rllib_dreamerv3.options.table import LearningOptions
 
 NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2
 V1, V2 = synthetic.TRAINER, synthetic.TRAINER_V2
+PARTS = ("world_model", "actor", "critic")
+"""The parts that every agent trains; exploration adds others."""
 
 
 def make_trainer(

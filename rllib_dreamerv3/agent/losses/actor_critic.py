@@ -181,7 +181,7 @@ def critic_loss(
     Args:
         logits: The fast critic's, float32 ``[H * N, 255]``, at s_0 .. s_{H-1}.
         outcome: Returns of the trajectories.
-        slow_values: The slow critic's values, float32 ``[H, N]``.
+        slow_values: The slow critic's values at the same states, float32 ``[H * N]``.
         two_hot: Encoding of values.
 
     Returns:

@@ -21,8 +21,8 @@ from rllib_dreamerv3.options.table import LearningOptions
 from rllib_dreamerv3.records import ACTION_MASK, IS_TERMINAL, REWARD
 from rllib_dreamerv3.spaces.layout import Categorical, Image, ObservationLayout
 
-# Squared errors of vectors below this count as 0 (2023 code). The 2025 code has no such tolerance;
-# in a loss of ordinary size the difference is below float32's resolution.
+# Squared errors of vectors below this count as 0, and have no gradient: in v1, as in the 2023 code,
+# and in v2, although the 2025 code has no such tolerance (docs/fidelity.md).
 SQUARED_ERROR_TOLERANCE = 1e-8
 
 # Bytes of one channel of the images that are decoded, compared and differentiated at a time: 256
@@ -149,7 +149,7 @@ class WorldModelLosses(NamedTuple):
 
 
 def records_at_a_time(layout: ObservationLayout, settings: ModelSettings) -> int | None:
-    """Record to decode at a time so that memory is bounded; None (all) without images.
+    """Number of records to decode at a time so that memory is bounded; None (all) without images.
 
     All at once too on devices that need much work at a time.
     """
@@ -165,9 +165,7 @@ def world_model_losses(
     layout: ObservationLayout,
     two_hot: TwoHot,
     settings: ModelSettings,
-    *,
-    free_nats: float,
-    continue_label: float,
+    options: LearningOptions,
 ) -> WorldModelLosses:
     """Compute all losses of a batch.
 
@@ -177,8 +175,7 @@ def world_model_losses(
         layout: The observation layout.
         two_hot: Encoding of the reward.
         settings: How observations are predicted.
-        free_nats: See :class:`LearningOptions`.
-        continue_label: See :func:`continue_loss`.
+        options: Free bits, and the label where an episode continues.
 
     Returns:
         The losses of every record.
@@ -189,9 +186,9 @@ def world_model_losses(
     return WorldModelLosses(
         observations=observation_losses(output.observations, columns, layout, settings),
         reward=two_hot.loss(output.reward_logits, columns[REWARD]),
-        cont=continue_loss(output.continue_logits, columns[IS_TERMINAL], continue_label),
-        dynamics=free_bits(kl_dynamics, free_nats),
-        representation=free_bits(kl_representation, free_nats),
+        cont=continue_loss(output.continue_logits, columns[IS_TERMINAL], options.continue_label),
+        dynamics=free_bits(kl_dynamics, options.free_nats),
+        representation=free_bits(kl_representation, options.free_nats),
         kl=tf.stop_gradient(kl_dynamics),
         mask=None if output.mask_logits is None else mask_loss(output.mask_logits, columns),
     )

@@ -190,7 +190,7 @@ class SymexpTwoHot(TwoHot):
     """Exponentially spaced bins from symexp(-20) to symexp(20) for x itself (2025 code)."""
 
     def __init__(self) -> None:
-        """Build the lower half and mirrors it, so that opposite bins cancel to the last bit."""
+        """Build the lower half and mirror it, so that opposite bins cancel to the last bit."""
         negative = -np.expm1(np.linspace(LIMIT, 0.0, NUM_BINS // 2 + 1))
         super().__init__(np.concatenate([negative, -negative[-2::-1]]))
 

@@ -74,10 +74,6 @@ class StridedDown(_Stage):
 
     kernel_side = 4
 
-    def __call__(self, x: tf.Tensor) -> tf.Tensor:
-        """``[n, h, w, in] -> [n, h / 2, w / 2, out]``."""
-        return self.activation(self.convolve(x))
-
     def convolve(self, x: tf.Tensor, activation: NormSilu | None = None) -> tf.Tensor:
         """The convolution alone, for stages in a row.
 

@@ -59,7 +59,7 @@ class PolicyModel(tf.Module):
         return cls(encoder, rssm, Actor(settings, actions, rng), actions, settings)
 
     def named_variables(self) -> dict[str, tf.Variable]:
-        """Every parameter by name, e.g. ``rssm/gru/linear/kernel``."""
+        """Every parameter by name, e.g. ``rssm/sequence_model/gates/kernel``."""
         return self._named_variables()
 
 
@@ -128,7 +128,7 @@ class DreamerModel(tf.Module):
         }
 
     def named_variables(self) -> dict[str, tf.Variable]:
-        """Every parameter by name, e.g. ``rssm/gru/linear/kernel``; slow critics included."""
+        """Every parameter by name, e.g. ``rssm/sequence_model/gates/kernel``, with slow critics."""
         return self._named_variables()
 
     def count_parameters(self) -> dict[str, int]:

@@ -25,15 +25,9 @@ NANO, NANO_V2 = synthetic.NANO, synthetic.NANO_V2
 TWO_HOT = make_two_hot("symlog")
 
 
-def losses_of(output, records, layout, settings=NANO, free_nats=1.0, continue_label=1.0):
+def losses_of(output, records, layout, settings=NANO, **options):
     return world_model_losses(
-        output,
-        synthetic.flat(records),
-        layout,
-        TWO_HOT,
-        settings,
-        free_nats=free_nats,
-        continue_label=continue_label,
+        output, synthetic.flat(records), layout, TWO_HOT, settings, LearningOptions(**options)
     )
 
 
@@ -201,7 +195,9 @@ def test_each_record_counts_once_and_the_total_is_their_mean(layout, settings, l
     options = LearningOptions(
         prediction_loss_scale=0.7, dynamics_loss_scale=0.3, representation_loss_scale=0.2
     )
-    _, _, output, losses, records = forward(layout, settings=settings, continue_label=label)
+    _, _, output, losses, records = forward(
+        layout, settings=settings, gamma=0.9, discount_in_continue=label == 0.9
+    )
     assert losses.observations.keys() == {leaf.key for leaf in layout.leaves}
     parts = [*losses.observations.values(), losses.reward, losses.cont]
     for part in (*parts, losses.dynamics, losses.representation, losses.kl):
