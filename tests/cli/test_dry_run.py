@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from tiny import tiny_config
 
+from rllib_cli.commands import doctor
 from rllib_cli.dry_run import RunCosts, dry_run
 from rllib_dreamerv3.errors import ConfigError
 from rllib_dreamerv3.replay.memory import ReplayNeed
@@ -60,6 +61,13 @@ def test_columns_on_disk_need_no_memory():
     costs = costs_of(replay=ReplayNeed(5_000, 100, None, 10), process_bytes=7)
     assert costs.memory_bytes(9_000) == 7 + 50_000
     assert costs.checkpoint_bytes(9_000) == 500_000
+
+
+@pytest.mark.parametrize(("in_memory", "advised"), [(100, True), (60, False)])
+def test_the_disk_is_advised_unless_it_is_used(in_memory, advised):
+    costs = costs_of(replay=ReplayNeed(10**9, 100, None, in_memory), machine_bytes=10**9)
+    (warning,) = (x for x in doctor._warnings(costs, None, {}) if "GB of memory" in x)
+    assert ('storage to "disk"' in warning) == advised
 
 
 def test_wrong_configs_are_refused():

@@ -247,8 +247,8 @@ def test_an_option_that_is_none_differs_from_one_that_is_not_set():
 
 
 def test_results_at_a_uri_are_not_resumed():
-    remote = experiment().changed(storage_path="file:///tmp/store")
-    with pytest.raises(InputError, match=r"file:///tmp/store/mine cannot be resumed.*--storage"):
+    remote = experiment().changed(storage_path="file:///mnt/store")
+    with pytest.raises(InputError, match=r"file:///mnt/store/mine cannot be resumed.*--storage"):
         resume.check(remote, {})
 
 
