@@ -17,6 +17,7 @@ _MIN_INTERVALS = 3
 _COMPILING = 0.5
 _TIME, _UPDATES = "time_total_s", "num_grad_updates_lifetime"
 
+RETURN_MEAN = "env_runners/episode_return_mean"
 _LEARNER = "learners/default_policy"
 LOSSES = {
     "world": f"{_LEARNER}/WORLD_MODEL_L_total",
@@ -148,7 +149,7 @@ class TrialProgress:
     @property
     def return_mean(self) -> float | None:
         """Mean return of recent episodes."""
-        return look_up(self.result, "env_runners/episode_return_mean")
+        return look_up(self.result, RETURN_MEAN)
 
     @property
     def return_last(self) -> float | None:

@@ -1,43 +1,33 @@
-"""Runs experiments with Ray Tune: checks, the run itself, and its summary."""
+"""Runs experiments with Ray Tune: checks, and the run itself."""
 
 import inspect
-import math
-import shlex
-import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from textwrap import indent
 from typing import Any
 
 from rllib_cli import config_check, resume, stop_criteria
 from rllib_cli.advice import smaller_size
-from rllib_cli.display import Display, format_int, format_number
-from rllib_cli.errors import InputError, RunError, describe, reraise_as, unknown
+from rllib_cli.display import Display
+from rllib_cli.errors import InputError, RunError, reraise_as, unknown
 from rllib_cli.experiments import Experiment
+from rllib_cli.full_disk import full_disk_reported
 from rllib_cli.inputs import find_checkpoint
 from rllib_cli.interrupts import Interrupts
 from rllib_cli.libraries import loading_libraries, start_ray
-from rllib_cli.progress import look_up
+from rllib_cli.progress import RETURN_MEAN
+from rllib_cli.summary import conclude, stopped_at_once
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE, networks_file
 from rllib_dreamerv3.checkpoints.manifest import is_shared, verify
 from rllib_dreamerv3.checkpoints.named import is_name
-from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_complete
 from rllib_dreamerv3.errors import ConfigError
-
-RETURN_MEAN = "env_runners/episode_return_mean"
-_RESUME = "Resume:     the same command with --resume"
 
 # Argument of a scheduler that says what it changes, and an example.
 _CHANGES = {
     "pbt": ("hyperparam_mutations", '{"entropy_scale": [1e-4, 3e-4, 1e-3]}'),
     "pb2": ("hyperparam_bounds", '{"entropy_scale": [1e-4, 1e-3]}'),
 }
-
-# With less free space, Tune cannot even write its report of a failure.
-_FULL_DISK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -123,7 +113,7 @@ def run_all(experiments: list[Experiment], options: RunOptions, display: Display
                 results = _run(experiment, configs, options, display, interrupts)
                 code = max(code, conclude(results, display, logs, interrupted=interrupts.requested))
             except KeyboardInterrupt:
-                _stopped_at_once(experiment, display)
+                stopped_at_once(experiment, display)
                 raise
             finally:
                 _close_trackers(interrupts.requested)
@@ -167,19 +157,6 @@ def _close_trackers(interrupted: bool) -> None:
     from rllib_cli.trackers import close_trackers
 
     close_trackers(interrupted)
-
-
-def _stopped_at_once(experiment: Experiment, display: Display) -> None:
-    """Print what is left of a run that was not saved at its end."""
-    display.close()
-    directory = experiment.directory()
-    display.print(f"\nResults:    {directory}")
-    if "://" not in directory:
-        folders = {path.parent for path in Path(directory).glob(f"*/{PATTERN}")}
-        complete = [saved.path for saved, _ in map(newest_complete, folders) if saved]
-        newest = max(complete, key=lambda path: path.stat().st_mtime, default="none was saved")
-        display.print(f"Checkpoint: {newest}")
-        display.print(_RESUME)
 
 
 def _check(experiment: Experiment, options: RunOptions) -> list[Any]:
@@ -300,11 +277,11 @@ def _run(
         command_callbacks(display, interrupts, experiment, trackers(options.wandb, options.mlflow)),
     ):
         if options.resume:
-            with _full_disk_reported(experiment):
+            with full_disk_reported(experiment.directory()):
                 return _restored_tuner(experiment, display).fit()
         if "://" not in experiment.storage_path:
             resume.save_launch(Path(experiment.directory()), _launch(experiment, options))
-        with _full_disk_reported(experiment):
+        with full_disk_reported(experiment.directory()):
             return _tuner(experiment, space, options).fit()
 
 
@@ -329,28 +306,6 @@ def _check_environments(
             except ConfigError as error:
                 raise InputError(str(error)) from error
     display.set_phase("")
-
-
-@contextmanager
-def _full_disk_reported(experiment: Experiment) -> Iterator[None]:
-    """Raise RunError for any exception if the disk of the results is full."""
-    try:
-        yield
-    except Exception as error:
-        if not _is_full(experiment.directory()):
-            raise
-        raise RunError(_full_disk(experiment.directory())) from error
-
-
-def _is_full(directory: str) -> bool:
-    return Path(directory).is_dir() and shutil.disk_usage(directory).free < _FULL_DISK_BYTES
-
-
-def _full_disk(directory: str) -> str:
-    return (
-        f"The disk of {directory} is full. Earlier checkpoints are complete: free some space, then "
-        "repeat the command with --resume."
-    )
 
 
 def _launch(experiment: Experiment, options: RunOptions) -> Any:
@@ -413,75 +368,3 @@ def _restored_tuner(experiment: Experiment, display: Display) -> Any:
             finished=kinds.SKIP, unfinished=kinds.RESUME, errored=kinds.RESUME
         ),
     )
-
-
-def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) -> int:
-    """Print failures, results, the best checkpoint and commands to use them.
-
-    Args:
-        results: Tune's ``ResultGrid``.
-        display: Prints the summary.
-        logs: Directory of the processes' logs.
-        interrupted: Whether the run was interrupted.
-
-    Returns:
-        1 if a trial failed, else 0.
-    """
-    display.close()
-    if _is_full(results.experiment_path):
-        display.print(_full_disk(results.experiment_path))
-    failures: dict[str, list[str]] = {}
-    for result in results:
-        if result.error:
-            failures.setdefault(describe(result.error), []).append(result.path)
-    for message, paths in failures.items():
-        display.print(f"\n{len(paths)} trials failed:" if len(paths) > 1 else "\nThe trial failed:")
-        display.print(indent(message, "  "))
-        display.print(f"Traceback: {paths[0]}/error.txt\nFull log:  {logs}")
-
-    if len(results) > 1:
-        display.print("\n    return   env steps  trial")
-        for result in sorted(results, key=_return_of, reverse=True):
-            steps = look_up(result.metrics or {}, "num_env_steps_sampled_lifetime")
-            mean = look_up(result.metrics or {}, RETURN_MEAN)
-            display.print(
-                f"{format_number(mean):>10} {format_int(steps):>11}  {Path(result.path).name}"
-            )
-        display.print(f"\nResults:    {results.experiment_path}")
-    else:
-        display.print(f"\nResults:    {results[0].path}")
-    for result in sorted(results, key=_return_of, reverse=True):
-        saved, _ = newest_complete(Path(result.path))
-        if saved:
-            display.print(f"Checkpoint: {saved.path}")
-            options = _env_options(result.config or {})
-            display.print(f"Play it:    rllib evaluate {shlex.quote(str(saved.path))}{options}")
-            break
-    if any(result.metrics for result in results):
-        place = results.experiment_path if len(results) > 1 else results[0].path
-        display.print(f"Look at it: rllib report {shlex.quote(place)}")
-    if interrupted and "://" not in results.experiment_path:
-        display.print(_RESUME)
-    return 1 if failures else 0
-
-
-def _env_options(config: Mapping[str, Any]) -> str:
-    """Options of ``rllib evaluate`` for an environment that must be imported."""
-    from rllib_dreamerv3.envs.named_class import directory_of, find_maker
-    from rllib_dreamerv3.envs.registry import is_benchmark
-    from rllib_dreamerv3.plugin.sampling.environments import is_registered_with_tune
-
-    env = config.get("env")
-    if isinstance(env, str) and is_registered_with_tune(env) and not find_maker(env):
-        # Only the file that registered the name knows its environment.
-        return f" --env MODULE:CLASS --pythonpath DIR (of the environment named {env!r})"
-    if not isinstance(env, str) or ":" not in env or is_benchmark(env):
-        return ""
-    directory = directory_of(env)
-    where = f" --pythonpath {shlex.quote(directory)}" if directory else ""
-    return f" --env {shlex.quote(env)}{where}"
-
-
-def _return_of(result: Any) -> float:
-    mean = look_up(result.metrics or {}, RETURN_MEAN)
-    return -math.inf if mean is None else mean

@@ -84,7 +84,8 @@ def examine(
         The exit code: 1 if there are warnings or findings.
 
     Raises:
-        InputError: If there is no such file or environment, or an option is wrong.
+        InputError: If there is no such file or environment, an option is wrong, or options are
+            given with a directory of results.
         RunError: If the environment cannot be used.
     """
     from rllib_cli.display import open_display
@@ -93,6 +94,12 @@ def examine(
 
     with open_display(plain=verbosity > 0) as display:
         if target and Path(target).expanduser().is_dir():
+            given = {"--env": env, "--env-config": env_config, "--config": config, "--stop": stop}
+            if ignored := [name for name, value in given.items() if value]:
+                raise InputError(
+                    f"{target} is a directory of results, which are diagnosed as they are: remove "
+                    f"{', '.join(ignored)}, or name a file for `rllib train file`."
+                )
             with reraise_as(InputError, verbosity):
                 return _diagnose(Path(target).expanduser(), display)
         display.set_phase("loading TensorFlow and RLlib")

@@ -17,7 +17,7 @@ from rllib_cli import resume
 from rllib_cli.display import open_display
 from rllib_cli.errors import InputError
 from rllib_cli.experiments import Experiment
-from rllib_cli.tune_run import conclude
+from rllib_cli.summary import conclude
 from rllib_dreamerv3.checkpoints import manifest
 
 

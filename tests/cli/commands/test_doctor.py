@@ -62,6 +62,14 @@ def test_names_what_is_wrong_with_results():
     assert "well: " in output
 
 
+def test_refuses_options_that_do_not_apply_to_results():
+    write_results(Path("results/well"))
+    code, output = run("doctor", "results", "--env", "CartPole-v1", "--stop", STOP)
+    assert code == 2
+    assert "results is a directory of results, which are diagnosed as they are: remove" in output
+    assert "--env, --stop" in output
+
+
 @pytest.mark.parametrize("command", ["doctor", "plot", "report"])
 @pytest.mark.parametrize("kind", ["endless", "pipe", "folder"])
 def test_results_that_are_no_file_are_an_error_in_words(command, kind):
