@@ -1,7 +1,8 @@
 """The random numbers of an update, all drawn before it.
 
 XLA's generators return other numbers than TensorFlow's. Since they are drawn outside of what XLA
-compiles, an update has the same random numbers on every device.
+compiles, an update has the same random numbers on every device. Parts of an update get seeds of
+their own by hashing, so that runs with neighbouring seeds share no random numbers.
 """
 
 from typing import NamedTuple
@@ -56,13 +57,12 @@ def draw_imagination_noise(
         seed: int32 ``[2]``.
         share: Share of this process of all trajectories.
     """
+    state_seed, action_seed = (tf.random.fold_in(seed, i) for i in range(2))
     return ImaginationNoise(
         share.draw(
-            lambda n: tf.random.stateless_uniform([horizon, n, categoricals], seed), n, axis=1
+            lambda n: tf.random.stateless_uniform([horizon, n, categoricals], state_seed), n, axis=1
         ),
-        share.draw(
-            lambda n: action_noise(actions, [horizon + 1, n], _other_stream(seed)), n, axis=1
-        ),
+        share.draw(lambda n: action_noise(actions, [horizon + 1, n], action_seed), n, axis=1),
     )
 
 
@@ -88,15 +88,13 @@ def draw_update_noise(
         seed: int32 ``[2]``.
         share: Share of this process of all rows.
     """
+    record_seed, imagination_seed = (tf.random.fold_in(seed, i) for i in range(2))
     posterior = share.draw(
-        lambda rows: tf.random.stateless_uniform([rows, length, categoricals], seed), rows, axis=0
+        lambda rows: tf.random.stateless_uniform([rows, length, categoricals], record_seed),
+        rows,
+        axis=0,
     )
     imagination = draw_imagination_noise(
-        actions, categoricals, horizon, rows * starts, seed + tf.constant([1, 0]), share
+        actions, categoricals, horizon, rows * starts, imagination_seed, share
     )
     return UpdateNoise(posterior, imagination)
-
-
-def _other_stream(seed: tf.Tensor) -> tf.Tensor:
-    """Another seed, int32 ``[2]``, whose random numbers are independent of those of ``seed``."""
-    return seed + tf.constant([0, 1 << 20])

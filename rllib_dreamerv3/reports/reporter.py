@@ -119,7 +119,7 @@ class Reporter:
             self._model_settings.categoricals,
             options.horizon_H,
             tf.shape(start.h)[0],
-            seed + tf.constant([1, 0]),
+            tf.random.fold_in(seed, 1),
         )
         trajectory = imagine(
             world,

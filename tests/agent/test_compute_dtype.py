@@ -21,7 +21,8 @@ def trainer_and_batch(variant, dtype):
         settings, sizes, layout = V2, NANO_V2, synthetic.EVERYTHING_48
         batch = v2_batch(layout, ACTIONS)
     sizes = dataclasses.replace(sizes, compute_dtype=dtype)
-    return make_trainer(layout, ACTIONS, settings, sizes=sizes), batch
+    # With this seed no rounding makes a record's state another class, which changes losses by 6 %.
+    return make_trainer(layout, ACTIONS, settings, sizes=sizes, seed=1), batch
 
 
 @pytest.mark.parametrize("variant", ["v1", "v2"])
@@ -36,9 +37,9 @@ def test_bfloat16_update_is_that_of_float32_but_for_rounding(variant):
         assert {x.dtype for x in after.values()} == {np.dtype(np.float32)}
         assert all(v.dtype in (tf.float32, tf.int64) for v in trainer.variables)
     exact, rounded = results["float32"], results["bfloat16"]
-    # No sampled quantity among them: imagination may take other turns after a rounding.
+    # Nothing of imagination, where rounding may change sampled classes.
     names = ["L_total", "L_decoder", "L_reward", "L_continue", "gradients_global_norm"]
     for name in (f"WORLD_MODEL_{name}" for name in names):
-        np.testing.assert_allclose(rounded[name], exact[name], rtol=0.03, err_msg=name)
+        np.testing.assert_allclose(rounded[name], exact[name], rtol=0.01, err_msg=name)
         assert rounded[name] != exact[name]
     assert all(np.isfinite(x) for x in rounded.values())

@@ -62,7 +62,7 @@ def test_dream_data_are_means_over_all_trajectories():
         model.actor,
         start,
         draw_imagination_noise(
-            synthetic.DISCRETE, NANO.categoricals, horizon, n, tf.constant([1, 7])
+            synthetic.DISCRETE, NANO.categoricals, horizon, n, tf.random.fold_in([0, 7], 1)
         ),
         through_dynamics=False,
     )
@@ -171,7 +171,7 @@ def test_reports_of_v2_start_from_the_context_and_weigh_by_probabilities():
         model.actor,
         start,
         draw_imagination_noise(
-            actions, sizes.categoricals, settings.horizon_H, B * T, tf.constant([1, 3])
+            actions, sizes.categoricals, settings.horizon_H, B * T, tf.random.fold_in([0, 3], 1)
         ),
         through_dynamics=False,
     )

@@ -31,10 +31,11 @@ def action_noise(
     """
     parts = []
     for i, leaf in enumerate(layout.leaves):
+        leaf_seed = tf.random.fold_in(seed, i)
         if isinstance(leaf, DiscreteAction):
-            parts.append(tf.random.stateless_uniform([*shape, 1], seed + i))
+            parts.append(tf.random.stateless_uniform([*shape, 1], leaf_seed))
         else:
-            parts.append(tf.random.stateless_normal([*shape, leaf.size], seed + i))
+            parts.append(tf.random.stateless_normal([*shape, leaf.size], leaf_seed))
     return tf.concat(parts, -1)
 
 
