@@ -164,7 +164,7 @@ RUNS = {
         },
         8000,
     ),
-    "finger_spin_at_4e-5": Run("dm_control/finger-spin-v0", FINGER_SPIN, 12000),
+    "finger_spin_at_4e-5": Run("dm_control/finger-spin-v0", FINGER_SPIN, 15000),
     # The same in minutes; what values do before rewards are known is noise, another with each seed.
     "finger_spin_micro_at_4e-5": Run(
         "dm_control/finger-spin-v0", {**FINGER_SPIN_MICRO, "min_time_s_per_iteration": 1}, 11500
