@@ -122,7 +122,11 @@ class TrialProgress:
         if self.grad_updates or target is None or stored is None:
             self.enter("")
         elif stored < target:
-            self.enter("filling replay buffer", f"{stored:,.0f}/{target:,.0f} sequence starts")
+            # The update that compiles may come before the next result.
+            self.enter(
+                "filling replay buffer",
+                f"{stored:,.0f}/{target:,.0f} sequence starts, then compiling the first update",
+            )
         else:
             self.enter("compiling the first update")
 

@@ -82,7 +82,8 @@ def stopped_at_once(experiment: Experiment, display: Display) -> None:
         complete = [saved.path for saved, _ in map(newest_complete, folders) if saved]
         newest = max(complete, key=lambda path: path.stat().st_mtime, default="none was saved")
         display.print(f"Checkpoint: {newest}")
-        display.print(_RESUME)
+        if complete:
+            display.print(_RESUME)
 
 
 def _env_options(config: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 from rllib_dreamerv3.reports.actor_findings import actor_collapsed, actor_drifts, actor_uniform
 from rllib_dreamerv3.reports.finding import (
+    LATE,
     LEARNER,
     Finding,
     late_median,
@@ -29,6 +30,8 @@ from rllib_dreamerv3.reports.reward_findings import (
 
 # Before this many updates, healthy and broken runs look alike.
 MIN_UPDATES = 500
+# A loss that ends the latest results below this share of its value at their start is still falling.
+_FALLING = 0.9
 
 
 def findings(history: History) -> Iterator[Finding]:
@@ -112,6 +115,10 @@ def _posterior_stuck(history: History) -> Finding | None:
 
 
 def _continues_unpredicted(history: History) -> Finding | None:
+    losses = history.values(f"{LEARNER}/WORLD_MODEL_L_continue", LATE)
+    # With a low learning rate it falls for thousands of updates.
+    if losses and losses[-1] < _FALLING * losses[0]:
+        return None
     loss = late_median(history, "WORLD_MODEL_L_continue")
     records = history.latest("replay_buffer/num_records")
     rate = history.latest("replay_buffer/num_episodes_stored") / records

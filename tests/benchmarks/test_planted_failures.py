@@ -43,6 +43,15 @@ def test_a_failure_is_named(name, named):
     assert {*named} <= {found.name for found in findings(History(rows(name)))}
 
 
+@pytest.mark.parametrize("name", [name for name in NAMED if name.startswith("finger_spin")])
+def test_a_continue_loss_that_falls_slowly_is_no_finding(name):
+    """Its episodes have no end but the time limit."""
+    history = History()
+    for result in rows(name):
+        history.add(result)
+        assert "Episode ends not predicted" not in {found.name for found in findings(history)}
+
+
 @pytest.mark.parametrize(("name", "learned"), HEALTHY.items())
 def test_a_healthy_run_has_no_findings_at_any_time(name, learned):
     results = rows(name)

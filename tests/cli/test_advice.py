@@ -70,13 +70,14 @@ def test_settings_for_cpus_are_named_once_where_a_small_model_has_default_rates(
     for words in ("lr 3e-4", "lr_warmup 300", "batch_size_B 8", "tuned_examples/dmc_cpu.yaml"):
         assert words in text
     assert "\n" not in text
-    v1 = {"model_size": "XS", "world_model_lr": 1e-4, "actor_lr": 3e-5, "critic_lr": 3e-5}
+    v1 = {"model_size": "XXS", "world_model_lr": 1e-4, "actor_lr": 3e-5, "critic_lr": 3e-5}
     (text,) = lines_of(v1)
     assert "world_model_lr 4e-4" in text
     assert "tuned_examples/cartpole.yaml" in text
     (text,) = lines_of({"model_size": "XXS", "variant": "v2"})
     assert "lr 3e-4" in text
     assert lines_of(v1 | {"actor_lr": 1e-4}) == []
+    assert lines_of(v1 | {"model_size": "XS"}) == []
     assert lines_of(SMALL | {"lr": 3e-4}) == []
     assert lines_of(SMALL | {"model_size": "12M"}) == []
     assert lines_of(SMALL, device="GPU") == []

@@ -46,7 +46,7 @@ def test_plain_display_prints_waits_then_a_header_and_one_line_per_result():
     assert lines[:3] == [
         "starting Ray ...",
         "filling replay buffer ...",
-        "filling replay buffer 6,641/12,000 sequence starts ...",
+        "filling replay buffer 6,641/12,000 sequence starts, then compiling the first update ...",
     ]
     assert lines[3].split()[:3] == ["iter", "env", "steps"]
     assert len(lines) == 4 + len(RESULTS) - 1

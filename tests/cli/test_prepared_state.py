@@ -17,7 +17,7 @@ from rllib_cli import resume
 from rllib_cli.display import open_display
 from rllib_cli.errors import InputError
 from rllib_cli.experiments import Experiment
-from rllib_cli.summary import conclude
+from rllib_cli.summary import conclude, stopped_at_once
 from rllib_dreamerv3.checkpoints import manifest
 
 
@@ -189,6 +189,20 @@ def test_what_tune_takes_from_its_own_files_is_refused_by_name(name, value):
     resume.save_launch(Path(before.directory()), resume.launch_settings(before, "fifo", None))
     with pytest.raises(InputError, match=rf"started with {name} .*, not {value}\."):
         resume.check(changed, resume.launch_settings(changed, "fifo", None))
+
+
+def test_resuming_is_advised_where_a_checkpoint_was_saved(capsys):
+    trial = make_trial()
+    with open_display(plain=True) as display:
+        stopped_at_once(experiment(), display)
+        without = capsys.readouterr().out
+        saved = save(trial, 0)
+        stopped_at_once(experiment(), display)
+    assert "none was saved" in without
+    assert "--resume" not in without
+    reported = capsys.readouterr().out
+    assert f"Checkpoint: {saved}" in reported
+    assert "--resume" in reported
 
 
 def test_a_damaged_checkpoint_is_not_named_at_the_end(capsys):
