@@ -15,7 +15,7 @@ from rllib_cli.commands.reproduce import prescribed_options
 from rllib_dreamerv3.reports.drawing import write_png
 from rllib_dreamerv3.reports.episode_curve import EpisodeCurve
 from rllib_dreamerv3.reports.history import ENV_STEPS
-from rllib_dreamerv3.reports.judgement import JudgedWindow, Judgement, judge
+from rllib_dreamerv3.reports.judgement import JudgedWindow, Judgement, judge, labels
 from rllib_dreamerv3.reports.judgement_picture import draw_judgements
 from rllib_dreamerv3.reports.protocols import protocols_of, task_of_run
 
@@ -75,13 +75,14 @@ def results_page(found: Iterable[Judgement]) -> str:
     """Return the page as Markdown."""
     parts = [_INTRODUCTION]
     for name, members in _groups(found).items():
+        labelled = list(zip(members, labels(members), strict=True))
         parts.append(f"\n## {_NAMES[name]}\n\n{_summary(members)}\n\n")
         parts.append(
             "| task | setting | env steps | our seeds | authors' mean | authors' seeds | verdict |"
             "\n| --- | --- | --- | --- | --- | --- | --- |\n"
         )
-        for judgement in members:
-            parts += _rows(judgement)
+        for judgement, label in labelled:
+            parts += _rows(judgement, label)
         parts.append(
             f"\nThin grey lines: the authors' seeds.\n\n"
             f"![Returns of our runs over those of the authors' seeds](docs/{_picture(name)})\n"
@@ -90,8 +91,8 @@ def results_page(found: Iterable[Judgement]) -> str:
             "\nAll settings, with the commands that judge the curves again, and train one of the "
             "seeds again:\n"
         )
-        for judgement in members:
-            parts.append(f"\n{_settings(judgement)}\n\n")
+        for judgement, label in labelled:
+            parts.append(f"\n{_settings(judgement, label)}\n\n")
             parts += [f"    {command}\n" for command in _commands(judgement)]
     return "".join(parts)
 
@@ -121,9 +122,9 @@ def _summary(members: Iterable[Judgement]) -> str:
     return f"Tasks and settings by their verdict in the last window: {counts}."
 
 
-def _rows(judgement: Judgement) -> Iterator[str]:
+def _rows(judgement: Judgement, label: str) -> Iterator[str]:
     """Yield a row for each window; the last one has the verdict with all that belongs to it."""
-    first = f"{judgement.protocol.task} | {judgement.settings} ({_links(judgement)})"
+    first = f"{judgement.protocol.task} | {label} ({_links(judgement)})"
     for each in judgement.windows:
         theirs = each.window
         cells = [
@@ -144,10 +145,10 @@ def _verdict(judgement: Judgement, each: JudgedWindow) -> str:
     return each.verdict or (f"no verdict: {each.reason}" if each.reason else "no verdict")
 
 
-def _settings(judgement: Judgement) -> str:
+def _settings(judgement: Judgement, label: str) -> str:
     """Return a sentence with all that differs from the protocol."""
     differ = [*judgement.differences.forbidding, *judgement.differences.others]
-    said = f"**{judgement.protocol.task}, {judgement.settings}.**"
+    said = f"**{judgement.protocol.task}, {label}.**"
     example = f"`tuned_examples/{judgement.protocol.benchmark.example}.yaml`"
     if not differ:
         return f"{said} As {example}."

@@ -199,6 +199,24 @@ def _judgement(
     return Judgement(protocol, settings, differ, tuple(curves), tuple(windows), tuple(unreached))
 
 
+def labels(judgements: Sequence[Judgement]) -> list[str]:
+    """Return the settings of each judgement, with what tells those of one task apart.
+
+    Args:
+        judgements: Those that are shown together.
+    """
+    alike: dict[tuple[str, str], list[frozenset[str]]] = {}
+    for each in judgements:
+        others = frozenset(each.differences.others)
+        alike.setdefault((each.protocol.task, each.settings), []).append(others)
+    found = []
+    for each in judgements:
+        shared = frozenset.intersection(*alike[each.protocol.task, each.settings])
+        own = (name for name in each.differences.others if name not in shared)
+        found.append(", ".join([each.settings, *(name.split(" instead of ")[0] for name in own)]))
+    return found
+
+
 def _verdict(mean: float, window: Window) -> Verdict:
     if abs(mean - window.mean) <= window.deviation:
         return "inside"

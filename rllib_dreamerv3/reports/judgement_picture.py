@@ -8,7 +8,7 @@ import numpy as np
 from rllib_dreamerv3.reports.curve import Points
 from rllib_dreamerv3.reports.drawing import GREY, Line, colours_of, draw_panel, new_figure
 from rllib_dreamerv3.reports.episode_curve import EpisodeCurve
-from rllib_dreamerv3.reports.judgement import Judgement
+from rllib_dreamerv3.reports.judgement import Judgement, labels
 from rllib_dreamerv3.reports.published import Published
 
 if TYPE_CHECKING:
@@ -32,21 +32,17 @@ def draw_judgements(judgements: Sequence[Judgement]) -> "Figure":
     lines = -(-len(tasks) // columns)
     figure = new_figure(columns * _INCHES[0], lines * _INCHES[1])
     panels = figure.subplots(lines, columns, squeeze=False).flat
-    colours = colours_of(map(_label, judgements))
+    labelled = list(zip(judgements, labels(judgements), strict=True))
+    colours = colours_of(label for _, label in labelled)
     for axes in panels:
         axes.set_visible(False)
     for axes, task in zip(figure.axes, tasks, strict=False):
         axes.set_visible(True)
-        ours = [each for each in judgements if each.protocol.task == task]
-        drawn = [Line(_label(each), [_points(curve) for curve in each.curves]) for each in ours]
+        ours = [(each, label) for each, label in labelled if each.protocol.task == task]
+        drawn = [Line(label, list(map(_points, each.curves))) for each, label in ours]
         draw_panel(axes, drawn, colours, "steps", task, "return")
-        _draw_authors(axes, ours[0].protocol.scores)
+        _draw_authors(axes, ours[0][0].protocol.scores)
     return figure
-
-
-def _label(judgement: Judgement) -> str:
-    """The settings, and the directory of the curves, in which more settings may differ."""
-    return f"{judgement.settings} ({judgement.curves[0].path.parent.name})"
 
 
 def _points(curve: EpisodeCurve) -> Points:

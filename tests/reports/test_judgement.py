@@ -9,7 +9,7 @@ from written_curves import OPTIONS, write_curve
 from written_run import result, write_run
 
 from rllib_dreamerv3.errors import CheckpointError, ConfigError
-from rllib_dreamerv3.reports.judgement import judge, load_curves
+from rllib_dreamerv3.reports.judgement import judge, labels, load_curves
 
 TASK = "dmc_finger_spin"
 
@@ -121,6 +121,18 @@ def test_different_settings_are_judged_separately(tmp_path):
     assert [curve.path.stem for curve in first.curves] == ["a", "c"]
     assert [curve.path.stem for curve in second.curves] == ["b"]
     assert (first.final.verdict, second.final.verdict) == ("below", "above")
+
+
+def test_labels_name_what_tells_settings_of_one_task_apart(tmp_path):
+    shared = {"model_size": "XS", "compute_dtype": "bfloat16"}
+    write_curve(tmp_path / "a.csv", [0] * 5)
+    write_curve(tmp_path / "b.csv", [0] * 5, **shared)
+    write_curve(tmp_path / "c.csv", [0] * 5, **shared, imag_last=16)
+    assert labels(judged(tmp_path)) == [
+        "v1, size S, training ratio 512",
+        "v1, size XS, training ratio 512",
+        "v1, size XS, training ratio 512, imag_last 16",
+    ]
 
 
 def test_windows_of_which_only_statistics_are_known_are_judged(tmp_path):

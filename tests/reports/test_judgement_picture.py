@@ -26,9 +26,9 @@ def test_each_task_has_a_panel_with_the_authors_seeds_below_ours(tmp_path):
     assert spin.get_title("left") == "dmc_finger_spin"
     assert walk.get_title("left") == "dmc_walker_walk"
     drawn = lines(spin)
-    ours = drawn["v1, size S, training ratio 512 (mine)"]
+    ours = drawn["v1, size S, training ratio 512"]
     assert list(ours.get_ydata()) == [0, 1, 2, 3, 4]
-    assert "v1, size S, training ratio 256 (mine)" in drawn
+    assert "v1, size S, training ratio 256" in drawn
     theirs = drawn["each of the authors' 5 seeds"]
     assert list(theirs.get_xdata())[:2] == [2500, 7500]
     assert list(theirs.get_ydata())[:2] == [1, 68]
