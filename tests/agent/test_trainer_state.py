@@ -34,7 +34,7 @@ def test_latents_are_the_posterior_of_the_batch(sizes):
     )
     batch = v2_batch(sizes=sizes)
     records, context = split_context(batch)
-    uniform = tf.random.stateless_uniform([3, 4, sizes.categoricals], [0, 0])
+    uniform = trainer._draw_noise(records, tf.constant([0, 0])).posterior
     state = trainer.model.world_model.observe(records, uniform, context).state
     latents = trainer.update(batch).for_replay
     assert set(latents) == {LATENT_H, LATENT_INDEX}
