@@ -52,7 +52,8 @@ def state_after_update(variant, name=None, value=None, scramble=True):
         settings = dataclasses.replace(settings, **{name: value})
     parts = (synthetic.VECTOR, synthetic.MIXED)
     batch = synthetic.batch(*parts, 3, 4) if variant == "v1" else trainers.v2_batch(*parts)
-    # With this seed imagined episodes of v1, whose ends are 0 or 1, are longer than a step.
+    # With this seed some imagined states of v1 continue (0 or 1), without which gae_lambda has no
+    # effect.
     trainer = trainers.make_trainer(*parts, settings, sizes=sizes, seed=1, scramble=scramble)
     # In the first one the learning rate may be 0.
     for optimizer in trainer.optimizers.values():
