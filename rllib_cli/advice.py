@@ -15,9 +15,10 @@ _LONG_RUN_S = 3600.0
 _FINDINGS_EVERY = 10
 
 # Sizes that learn little for thousands of updates with the default learning rates, which are those
-# of large models. XS learned Finger Spin with them. Optimizer -> its rates, and settings that have
-# learned on CPUs.
+# of large models. In v1 XS learned Finger Spin with them.
 _SMALL_SIZES = ("nano", "micro", "mini", "XXS", "1M")
+_SMALL_SIZES_OF = {"adam": _SMALL_SIZES, "laprop": (*_SMALL_SIZES, "XS")}
+# Optimizer -> its rates, and settings that have learned on CPUs.
 _BATCHES = "batch_size_B 8, batch_length_T 32, training_ratio 256"
 CPU_SETTINGS = {
     "laprop": (("lr",), f"lr 3e-4, lr_warmup 300, {_BATCHES}", "tuned_examples/dmc_cpu.yaml"),
@@ -125,10 +126,12 @@ def cpu_settings(result: Mapping[str, Any]) -> str | None:
     """
     config = result.get("config") or {}
     size = config.get("model_size")
-    if result.get("learner_device") != "CPU" or size not in _SMALL_SIZES:
+    if result.get("learner_device") != "CPU" or size not in _SMALL_SIZES_OF["laprop"]:
         return None
     variant = variant_of(size, config.get("variant"))
     optimizer = config.get("optimizer_type") or OPTIONS["optimizer_type"].default(variant)
+    if size not in _SMALL_SIZES_OF[optimizer]:
+        return None
     rates, settings, file = CPU_SETTINGS[optimizer]
     for rate in rates:
         if config.get(rate) not in (None, OPTIONS[rate].default(variant)):

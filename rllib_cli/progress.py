@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from rllib_cli.stop_criteria import COUNTERS
+from rllib_dreamerv3.reports.curve import TRAINING_RETURN
 
 # Rates are averaged over the last minute, and over at least this many intervals between results.
 _WINDOW_S = 60.0
@@ -17,7 +18,6 @@ _MIN_INTERVALS = 3
 _COMPILING = 0.5
 _TIME, _UPDATES = "time_total_s", "num_grad_updates_lifetime"
 
-RETURN_MEAN = "env_runners/episode_return_mean"
 _LEARNER = "learners/default_policy"
 LOSSES = {
     "world": f"{_LEARNER}/WORLD_MODEL_L_total",
@@ -153,7 +153,7 @@ class TrialProgress:
     @property
     def return_mean(self) -> float | None:
         """Mean return of recent episodes."""
-        return look_up(self.result, RETURN_MEAN)
+        return look_up(self.result, TRAINING_RETURN)
 
     @property
     def return_last(self) -> float | None:

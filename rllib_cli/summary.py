@@ -11,8 +11,9 @@ from rllib_cli.display import Display, format_int, format_number
 from rllib_cli.errors import describe
 from rllib_cli.experiments import Experiment
 from rllib_cli.full_disk import full_disk, is_full
-from rllib_cli.progress import RETURN_MEAN, look_up
+from rllib_cli.progress import look_up
 from rllib_dreamerv3.checkpoints.runs import PATTERN, newest_complete
+from rllib_dreamerv3.reports.curve import TRAINING_RETURN
 
 _RESUME = "Resume:     the same command with --resume"
 
@@ -45,7 +46,7 @@ def conclude(results: Any, display: Display, logs: str, *, interrupted: bool) ->
         display.print("\n    return   env steps  trial")
         for result in sorted(results, key=_return_of, reverse=True):
             steps = look_up(result.metrics or {}, "num_env_steps_sampled_lifetime")
-            mean = look_up(result.metrics or {}, RETURN_MEAN)
+            mean = look_up(result.metrics or {}, TRAINING_RETURN)
             display.print(
                 f"{format_number(mean):>10} {format_int(steps):>11}  {Path(result.path).name}"
             )
@@ -104,5 +105,5 @@ def _env_options(config: Mapping[str, Any]) -> str:
 
 
 def _return_of(result: Any) -> float:
-    mean = look_up(result.metrics or {}, RETURN_MEAN)
+    mean = look_up(result.metrics or {}, TRAINING_RETURN)
     return -math.inf if mean is None else mean

@@ -16,12 +16,12 @@ from rllib_cli.full_disk import full_disk_reported
 from rllib_cli.inputs import find_checkpoint
 from rllib_cli.interrupts import Interrupts
 from rllib_cli.libraries import loading_libraries, start_ray
-from rllib_cli.progress import RETURN_MEAN
 from rllib_cli.summary import conclude, stopped_at_once
 from rllib_dreamerv3.checkpoints.files import POLICY_FILE, networks_file
 from rllib_dreamerv3.checkpoints.manifest import is_shared, verify
 from rllib_dreamerv3.checkpoints.named import is_name
 from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.reports.curve import TRAINING_RETURN
 
 # Argument of a scheduler that says what it changes, and an example.
 _CHANGES = {
@@ -207,7 +207,7 @@ def _scheduler(options: RunOptions) -> Any:
         if key not in accepted:
             raise unknown(f"option of scheduler {name}:", key, accepted)
     if "metric" in accepted:
-        given = {"metric": RETURN_MEAN, "mode": "max", **given}
+        given = {"metric": TRAINING_RETURN, "mode": "max", **given}
         notes: list[str] = []
         given["metric"] = stop_criteria.current_name(given["metric"], notes)
     _check_needs(name, given)

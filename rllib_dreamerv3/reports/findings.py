@@ -30,7 +30,7 @@ from rllib_dreamerv3.reports.reward_findings import (
 
 # Before this many updates, healthy and broken runs look alike.
 MIN_UPDATES = 500
-# A loss that ends the latest results below this share of its value at their start is still falling.
+# A loss still falls if, of its latest values, the second half is below this share of the first.
 _FALLING = 0.9
 
 
@@ -116,14 +116,15 @@ def _posterior_stuck(history: History) -> Finding | None:
 
 def _continues_unpredicted(history: History) -> Finding | None:
     losses = history.values(f"{LEARNER}/WORLD_MODEL_L_continue", LATE)
-    # With a low learning rate it falls for thousands of updates.
-    if losses and losses[-1] < _FALLING * losses[0]:
-        return None
-    loss = late_median(history, "WORLD_MODEL_L_continue")
     records = history.latest("replay_buffer/num_records")
     rate = history.latest("replay_buffer/num_episodes_stored") / records
-    if loss is None or not 0 < rate < 0.5:
+    if len(losses) < 2 or not 0 < rate < 0.5:
         return None
+    first, last = map(statistics.median, (losses[: len(losses) // 2], losses[len(losses) // 2 :]))
+    # With a low learning rate it falls for thousands of updates.
+    if last < _FALLING * first:
+        return None
+    loss = statistics.median(losses)
     # If the label of a continuing step is the discount, its entropy remains in the loss.
     label = option(history, "gamma") if option(history, "discount_in_continue") else 1.0
     ends = 1.0 - (1.0 - rate) * label

@@ -207,14 +207,17 @@ def labels(judgements: Sequence[Judgement]) -> list[str]:
     """
     alike: dict[tuple[str, str], list[frozenset[str]]] = {}
     for each in judgements:
-        others = frozenset(each.differences.others)
-        alike.setdefault((each.protocol.task, each.settings), []).append(others)
+        alike.setdefault((each.protocol.task, each.settings), []).append(frozenset(_all(each)))
     found = []
     for each in judgements:
         shared = frozenset.intersection(*alike[each.protocol.task, each.settings])
-        own = (name for name in each.differences.others if name not in shared)
+        own = (name for name in _all(each) if name not in shared)
         found.append(", ".join([each.settings, *(name.split(" instead of ")[0] for name in own)]))
     return found
+
+
+def _all(judgement: Judgement) -> tuple[str, ...]:
+    return (*judgement.differences.forbidding, *judgement.differences.others)
 
 
 def _verdict(mean: float, window: Window) -> Verdict:

@@ -74,8 +74,9 @@ def test_settings_for_cpus_are_named_once_where_a_small_model_has_default_rates(
     (text,) = lines_of(v1)
     assert "world_model_lr 4e-4" in text
     assert "tuned_examples/cartpole.yaml" in text
-    (text,) = lines_of({"model_size": "XXS", "variant": "v2"})
-    assert "lr 3e-4" in text
+    for size in ("XXS", "XS"):
+        (text,) = lines_of({"model_size": size, "variant": "v2"})
+        assert "lr 3e-4" in text
     assert lines_of(v1 | {"actor_lr": 1e-4}) == []
     assert lines_of(v1 | {"model_size": "XS"}) == []
     assert lines_of(SMALL | {"lr": 3e-4}) == []

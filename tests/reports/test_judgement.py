@@ -128,10 +128,12 @@ def test_labels_name_what_tells_settings_of_one_task_apart(tmp_path):
     write_curve(tmp_path / "a.csv", [0] * 5)
     write_curve(tmp_path / "b.csv", [0] * 5, **shared)
     write_curve(tmp_path / "c.csv", [0] * 5, **shared, imag_last=16)
+    write_curve(tmp_path / "d.csv", [0] * 5, env_config={"action_repeat": 4})
     assert labels(judged(tmp_path)) == [
         "v1, size S, training ratio 512",
         "v1, size XS, training ratio 512",
         "v1, size XS, training ratio 512, imag_last 16",
+        "v1, size S, training ratio 512, action_repeat 4",
     ]
 
 
