@@ -81,11 +81,10 @@ def curve(directory: Path, path: Path) -> EpisodeCurve:
     """
     found, trial = history_in(directory), trial_in(directory)
     options = given_options(trial) if trial else {}
-    origin = {
-        "commit": commit(),
-        "processor": processor(),
-        "compute_dtype": found.config.get("compute_dtype", ""),
-    }
+    if dtype := found.config.get("compute_dtype"):
+        # The default depends on the machine.
+        options |= {"compute_dtype": dtype}
+    origin = {"commit": commit(), "processor": processor(), "compute_dtype": dtype or ""}
     return EpisodeCurve.of_history(path, options, found, origin)
 
 

@@ -28,6 +28,8 @@ Against other DreamerV3s, interleaved on the same records. Each has a separate e
     python benchmarks/update.py --vs sheeprl --peer-python ~/sheeprl-peer/bin/python \
         --vs torchrl --peer-python ~/torchrl-peer/bin/python
 
+They compute in float32 too, or with ``--peer-compute-dtype bfloat16`` as they offer it.
+
 What exactly is timed on either side is said in peers/own_update.py and in peers/rllib_update.py,
 peers/sheeprl_update.py and peers/torchrl_update.py. Every side must have changed all its
 parameters at the end.
@@ -53,6 +55,7 @@ from peers.interleave import (
 from peers.workloads import add_update_arguments, split_name
 
 PEERS = ("rllib", "sheeprl", "torchrl")
+WITH_BFLOAT16 = ("sheeprl", "torchrl")
 # One compiles; and nothing gets past the zeros of the output layers before they have changed.
 WARM_UP = 2
 
@@ -116,7 +119,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         sizes = own.hello.pop("sizes")
         children = [own]
         for peer, python in zip(options.vs, options.peer_python, strict=True):
-            given = [*arguments, *([f"--sizes={json.dumps(sizes)}"] if peer == "torchrl" else [])]
+            given = list(arguments)
+            if peer == "torchrl":
+                given.append(f"--sizes={json.dumps(sizes)}")
+            if peer in WITH_BFLOAT16:
+                given.append(f"--compute-dtype={options.peer_compute_dtype}")
             module = f"peers.{peer}_update"
             children.append(stack.enter_context(Child(python, module, given, options.threads)))
         warm_up = take_turns(children, WARM_UP)
@@ -128,6 +135,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result = workload | numbers
     result["compile_s"] = first - numbers["median_s"]
     result["multiple_of_dense_floor"] = numbers["median_s"] / floor
+    if options.vs:
+        result["peer_compute_dtype"] = options.peer_compute_dtype
     for peer, of_peer, its_seconds in zip(options.vs, peers, seconds[1:], strict=True):
         result[peer] = of_peer | ratios(its_seconds, seconds[0], "ratio_to_own")
     return result | disturbance(answers)
@@ -162,12 +171,20 @@ def main() -> None:
         default=[],
         help="Python interpreter of its environment; once for each --vs, in the same order",
     )
+    parser.add_argument(
+        "--peer-compute-dtype",
+        choices=("float32", "bfloat16"),
+        default="float32",
+        help="of the other implementations; RLlib's own has only float32",
+    )
     parser.add_argument("--json", action="store_true", help="last line: the numbers as JSON")
     options = parser.parse_args()
     if len(options.vs) != len(options.peer_python):
         parser.error("each --vs needs one --peer-python")
     if len(set(options.vs)) < len(options.vs):
         parser.error("each --vs may be given once: its numbers are listed under its name")
+    if options.peer_compute_dtype == "bfloat16" and not set(options.vs) <= set(WITH_BFLOAT16):
+        parser.error(f"--peer-compute-dtype bfloat16 is possible with --vs {WITH_BFLOAT16}")
     check_options(parser, options)
     try:
         split_name(options.workload)

@@ -422,7 +422,7 @@ def format_duration(seconds: float | None) -> str:
 
 
 def _number_type(result: Mapping[str, Any]) -> str:
-    """Name the dtype of large products unless it is the default, and why it was chosen."""
+    """Name the dtype of large products if it is not float32, or was chosen by measurement."""
     dtype, speeds = result.get("learner_compute_dtype"), result.get("product_gflop_per_s", {})
     if not speeds:
         return "" if dtype in (None, "float32") else f" in {dtype}"

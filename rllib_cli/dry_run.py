@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from ray.rllib.core import DEFAULT_MODULE_ID
 
+from rllib_dreamerv3.agent.kernels.product_speed import faster_dtype, product_speeds
 from rllib_dreamerv3.plugin.config.config import DreamerV3Config
 from rllib_dreamerv3.plugin.learners.rl_module import DreamerV3RLModule
 from rllib_dreamerv3.plugin.replay_capacity import replay_capacities, specs_of_module
@@ -95,6 +96,8 @@ def dry_run(config: DreamerV3Config) -> RunCosts:
     """
     config.validate()
     alone = config.copy(copy_frozen=False).env_runners(num_env_runners=0)
+    if alone.compute_dtype == "auto":
+        alone.compute_dtype = faster_dtype(product_speeds())
     runner = DreamerV3EnvRunner(config=alone, worker_index=0)
     try:
         replay = ReplayBuffer(
@@ -106,7 +109,7 @@ def dry_run(config: DreamerV3Config) -> RunCosts:
         )
         step_s, lengths = _sample(runner, replay, config)
         learner = config.get_default_learner_class()(
-            config=alone, module_spec=config.get_rl_module_spec(spaces=runner.get_spaces())
+            config=alone, module_spec=alone.get_rl_module_spec(spaces=runner.get_spaces())
         )
         learner.build()
     finally:

@@ -35,6 +35,7 @@ def main() -> None:
         .environment(options.env)
         .training(
             **training_options(options),
+            compute_dtype="float32",  # as RLlib's
             # RLlib begins with as many env steps.
             num_steps_sampled_before_learning_starts=options.batch * options.length,
             **options.own_config,

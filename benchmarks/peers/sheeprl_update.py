@@ -5,9 +5,10 @@
 
 It has both: ``dreamer_v3`` with the sizes XS to XL, and ``dreamer_v3_5``, the 2025 revision, with
 1M to 400M. What is timed is its ``train()`` and the step of the slow critic, as its training loops
-call them: world model, imagination, actor, critic and their optimizers, in float32, without
-metrics. The batch consists of tensors already. All else is its default, without ``torch.compile``,
-but learning rates are not warmed up: the first updates would change too little to be seen.
+call them: world model, imagination, actor, critic and their optimizers, without metrics; in
+float32, or in bfloat16 by its ``fabric.precision=bf16-mixed``. The batch consists of tensors
+already. All else is its default, without ``torch.compile``, but learning rates are not warmed up:
+the first updates would change too little to be seen.
 """
 
 import argparse
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from peers.protocol import Answers
 from peers.sheeprl_agent import OBSERVATION, is_of_2025, make_agent, read_config
-from peers.torch_updates import serve_updates
+from peers.torch_updates import add_compute_dtype, serve_updates
 from peers.workloads import SPACES, Spaces, add_update_arguments, random_records, split_name
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def build(
     from sheeprl.algos.dreamer_v3 import dreamer_v3 as of_2023
     from sheeprl.algos.dreamer_v3_5 import dreamer_v3_5 as of_2025
 
-    fabric = Fabric(accelerator="cpu", devices=1)
+    precision = "bf16-mixed" if options.compute_dtype == "bfloat16" else "32-true"
+    fabric = Fabric(accelerator="cpu", devices=1, precision=precision)
     algo, is_2025 = config.algo, is_of_2025(config)
     *built, slow_critic, _ = make_agent(fabric, spaces, config)
     networks = dict(zip(("world_model", "actor", "critic"), built, strict=True))
@@ -120,6 +122,7 @@ def main() -> None:
     """Build an agent, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
+    add_compute_dtype(parser)
     options = parser.parse_args()
     spaces_name, size = split_name(options.workload)
     answers = Answers()

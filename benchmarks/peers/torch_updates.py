@@ -1,5 +1,6 @@
 """What processes that time an update with PyTorch have in common."""
 
+import argparse
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
@@ -8,6 +9,11 @@ from peers.protocol import Answers
 
 if TYPE_CHECKING:
     from torch.nn import Parameter
+
+
+def add_compute_dtype(parser: argparse.ArgumentParser) -> None:
+    """Add the dtype of large products."""
+    parser.add_argument("--compute-dtype", choices=("float32", "bfloat16"), default="float32")
 
 
 def serve_updates(

@@ -6,7 +6,8 @@
 TorchRL has the parts, not an algorithm: the networks are put together here from its RSSM, its
 DreamerV3 networks and ``DreamerV3Loss``, with the workload's numbers of units and layers. What is
 timed is ``DreamerV3OptimizationStepper.step()``: world model, imagination, REINFORCE actor and
-critic, one optimizer for all, and the slow critic, eagerly, as it chooses itself on a CPU.
+critic, one optimizer for all, and the slow critic, eagerly, as it chooses itself on a CPU; in
+float32, or in bfloat16 by PyTorch's ``autocast``.
 
 Its layers have RMS norms and biases, its CNN 5x5 convolutions of stride 2, whatever the size. What
 it can follow follows the size: its ``"gru"``, a plain one, or its ``"block_gru"`` of 8 blocks;
@@ -19,7 +20,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from peers.protocol import Answers
-from peers.torch_updates import serve_updates
+from peers.torch_updates import add_compute_dtype, serve_updates
 from peers.workloads import SPACES, Spaces, add_update_arguments, random_records, split_name
 
 if TYPE_CHECKING:
@@ -267,6 +268,7 @@ def main() -> None:
     """Build losses and optimizer, then serve."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", 1)[0])
     add_update_arguments(parser)
+    add_compute_dtype(parser)
     parser.add_argument("--sizes", type=json.loads, required=True, help="JSON: units and layers")
     options = parser.parse_args()
     spaces = SPACES[split_name(options.workload)[0]]
@@ -290,12 +292,13 @@ def main() -> None:
         DreamerV3Optimizer(trained.values(), warmup_steps=0),
         SoftUpdate(value_loss, tau=0.02),
     )
-    serve_updates(
-        answers,
-        f"TorchRL {torchrl.__version__}",
-        trained.items(),
-        lambda: stepper.step(None, sample),
-    )
+
+    def update() -> None:
+        in_bfloat16 = options.compute_dtype == "bfloat16"
+        with torch.autocast("cpu", torch.bfloat16, enabled=in_bfloat16):
+            stepper.step(None, sample)
+
+    serve_updates(answers, f"TorchRL {torchrl.__version__}", trained.items(), update)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Finds the checkpoints in a run's directory, and the newest valid one."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -81,6 +82,17 @@ def newest_complete(directory: Path) -> tuple[SavedCheckpoint | None, list[Saved
             return saved, damaged
         damaged.append(saved)
     return None, damaged
+
+
+def newest_policy(directory: Path) -> policy_file.PolicyFile | None:
+    """Return the policy file of a trial's newest checkpoint; None without a readable one.
+
+    Verify nothing else, which would read all of replay.
+    """
+    for path in sorted(directory.glob(PATTERN), key=_number, reverse=True):
+        with contextlib.suppress(CheckpointError):
+            return policy_file.read(path)
+    return None
 
 
 def find_checkpoint(path: str | Path) -> tuple[Path, list[str]]:

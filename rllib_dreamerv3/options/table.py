@@ -113,9 +113,10 @@ class NetworkOptions:
         v2="categorical",
     )
     compute_dtype: ComputeDtypeOption = option(
-        "float32",
+        "auto",
         "Dtype of large matrix products and convolutions. Parameters, losses and optimizers are "
-        "float32. auto: bfloat16 if this machine multiplies at least 1.5 times as fast in it.",
+        "float32. auto: bfloat16 if this machine multiplies at least 1.5 times as fast in it, else "
+        "float32.",
         common=True,
     )
     unimix: float = option(

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 import ray
 from ray.rllib.core import DEFAULT_MODULE_ID
@@ -23,6 +23,7 @@ from ray.rllib.utils.metrics import (
 )
 
 from rllib_dreamerv3.agent.kernels.product_speed import faster_dtype, product_speeds
+from rllib_dreamerv3.checkpoints.runs import newest_policy
 from rllib_dreamerv3.data.recorder import Recorder
 from rllib_dreamerv3.envs.checked import name_of_env
 from rllib_dreamerv3.errors import ConfigError, LearnerFailedError, TrainingDivergedError
@@ -67,7 +68,7 @@ class DreamerV3(CheckpointedAlgorithm):
         replay_buffer: The sampled records, up to its capacity.
         update_schedule: Computes how many updates are due.
         replay_capacity: Bytes that replay needs when it is full, and bytes available.
-        product_speeds: GFLOP/s in each dtype, if ``compute_dtype`` is "auto".
+        product_speeds: GFLOP/s in each dtype, if they were measured for ``compute_dtype="auto"``.
         last_evaluation: Results of the last evaluation, repeated until the next one.
     """
 
@@ -112,9 +113,8 @@ class DreamerV3(CheckpointedAlgorithm):
         else:
             use_devices_of_a_learner(self.config.num_gpus_per_learner)
         if self.config.compute_dtype == "auto":
-            self.product_speeds = product_speeds()
             self.config = config = self.config.copy(copy_frozen=False)
-            config.compute_dtype = faster_dtype(self.product_speeds)
+            config.compute_dtype = self._choose_compute_dtype()
             config.freeze()
         self.update_schedule = UpdateSchedule(
             self.config.training_ratio / self.config.records_per_update
@@ -155,6 +155,19 @@ class DreamerV3(CheckpointedAlgorithm):
             self._recorder = make_recorder(self.config, *self._codecs())
         if not self.may_be_restored:
             self._start()
+
+    def _choose_compute_dtype(self) -> ComputeDtype:
+        """Return what "auto" stands for: the dtype of a resumed trial, otherwise the faster one."""
+        location = self.trial.location
+        if location is not None and location.filesystem is None:
+            saved = newest_policy(Path(location.path))
+            if saved is not None and saved.options.get("compute_dtype") in get_args(ComputeDtype):
+                return saved.options["compute_dtype"]
+        if self.config.num_learners and self.config.num_gpus_per_learner:
+            # This process sees none of their GPUs.
+            return "float32"
+        self.product_speeds = product_speeds()
+        return faster_dtype(self.product_speeds)
 
     def _start(self) -> None:
         """Take what the run starts with from another run and from recorded data.

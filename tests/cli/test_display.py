@@ -114,7 +114,7 @@ def test_machines_are_shown_when_known_and_when_they_change():
         ),
     ],
 )
-def test_the_dtype_is_shown_unless_it_is_the_default(given, words):
+def test_the_dtype_is_shown_if_it_was_measured_or_is_not_float32(given, words):
     display = PlainDisplay(console())
     display.begin({}, expected_trials=1)
     display.trial_reports("t0", "00000", RESULTS[0] | {"learner_device": "CPU"} | given)

@@ -19,11 +19,13 @@ import pytest
 import tree
 from faulty_environments import Base
 from ray import cloudpickle
+from ray.train._internal.storage import StorageContext
 from ray.tune import Checkpoint
 from tiny import tiny_config
 
 from rllib_cli.rollouts import play
 from rllib_dreamerv3 import DreamerV3
+from rllib_dreamerv3.agent.kernels.product_speed import faster_dtype, product_speeds
 from rllib_dreamerv3.agent.networks.model import get_weights
 from rllib_dreamerv3.checkpoints import counters_file, manifest, tensors
 from rllib_dreamerv3.checkpoints.files import NETWORKS_FILE, OPTIMIZER_FILE
@@ -234,6 +236,20 @@ def test_total_time_goes_on_after_a_restore(build, tmp_path):
     third = resumed.train()
     expected = second["time_total_s"] + third["time_this_iter_s"]
     assert third["time_total_s"] == pytest.approx(expected)
+
+
+def test_a_resumed_trial_computes_in_the_dtype_that_was_chosen_before(build, tmp_path):
+    # The one that this machine would not choose.
+    slower = {"float32": "bfloat16", "bfloat16": "float32"}[faster_dtype(product_speeds())]
+    first = build(tiny_config(compute_dtype=slower))
+    first.train()
+    storage = StorageContext(str(tmp_path), experiment_dir_name="run", trial_dir_name="trial")
+    first.save_to_path(Path(storage.trial_fs_path) / "checkpoint_000000")
+    resumed = DreamerV3(tiny_config(compute_dtype="auto"), storage=storage)
+    assert resumed.config.compute_dtype == slower
+    assert resumed.learner_group._learner.module["default_policy"].settings.compute_dtype == slower
+    assert not resumed.product_speeds
+    resumed.stop()
 
 
 def test_any_flipped_byte_is_named_and_changes_nothing(trained, saved):

@@ -124,7 +124,7 @@ def test_different_settings_are_judged_separately(tmp_path):
 
 
 def test_labels_name_what_tells_settings_of_one_task_apart(tmp_path):
-    shared = {"model_size": "XS", "compute_dtype": "bfloat16"}
+    shared = {"model_size": "XS", "gamma": 0.9}
     write_curve(tmp_path / "a.csv", [0] * 5)
     write_curve(tmp_path / "b.csv", [0] * 5, **shared)
     write_curve(tmp_path / "c.csv", [0] * 5, **shared, imag_last=16)
