@@ -422,9 +422,9 @@ def format_duration(seconds: float | None) -> str:
 
 
 def _number_type(result: Mapping[str, Any]) -> str:
-    """Name the dtype of large products if it is not float32, or was chosen by measurement."""
+    """Name the dtype of large products, and the speeds by which it was chosen."""
     dtype, speeds = result.get("learner_compute_dtype"), result.get("product_gflop_per_s", {})
     if not speeds:
-        return "" if dtype in (None, "float32") else f" in {dtype}"
+        return f" in {dtype}" if dtype else ""
     measured = ", ".join(f"{name} {speed:,.0f}" for name, speed in speeds.items())
     return f" in {dtype} (GFLOP/s of a large product: {measured})"

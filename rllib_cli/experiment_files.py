@@ -13,6 +13,7 @@ from rllib_cli.errors import InputError, describe
 from rllib_cli.experiments import Experiment, from_mapping, has_recorded_data
 from rllib_cli.inputs import extend_import_path
 from rllib_cli.libraries import loading_libraries
+from rllib_dreamerv3.errors import suggestion
 
 
 class _Loader(yaml.SafeLoader):
@@ -51,8 +52,10 @@ def from_file(
     if not file.is_file():
         found = example_files.find(path)
         if found is None:
+            names = [name for name, _ in example_files.summaries()]
             raise InputError(
-                f"There is no file {path}, and no tuned example of this name: rllib example list"
+                f"There is no file {path}, and no tuned example of this name (rllib example list). "
+                f"{suggestion(file.stem, names)}"
             )
         file = found
     if file.suffix in (".yaml", ".yml"):

@@ -101,9 +101,9 @@ def write_dream(
         display.set_phase("")
         found, length = imagined.is_first.shape
         if found < rows:
-            display.print(f"Replay has only {found} such sequences, not {rows}.")
+            display.print(f"Replay has only {found} of {rows} sequences of {length} steps.")
         display.print(
-            f"{target}: {found} sequences of {length} steps, the first {context} observed"
+            f"{target}: {found} x {length} steps, the first {context} of each sequence observed"
         )
 
 

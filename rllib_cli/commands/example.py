@@ -25,7 +25,7 @@ def list_examples(part: str) -> None:
 @example.command()
 @click.argument("name")
 def get(name: str) -> None:
-    """Print the file of an example, to start an own one from."""
+    """Print the file of an example, to copy and change it."""
     path = example_files.find(name)
     if path is None:
         raise unknown("example", name, [name for name, _ in example_files.summaries()])

@@ -138,8 +138,14 @@ def find_runs(directories: Iterable[Path]) -> list[Run]:
 
 
 def trials_in(directory: Path) -> list[Path]:
-    """Return the folders with results in or below a directory, or that of a checkpoint."""
+    """Return the folders with results in or below a directory, or that of a checkpoint.
+
+    Raises:
+        CheckpointError: If there is no such directory.
+    """
     directory = directory.expanduser().resolve()
+    if not directory.is_dir():
+        raise CheckpointError(f"There is no directory {directory}.")
     trials = sorted(path.parent for path in directory.rglob(RESULTS_FILE))
     if not trials and (directory.parent / RESULTS_FILE).is_file():
         return [directory.parent]

@@ -103,7 +103,7 @@ def test_machines_are_shown_when_known_and_when_they_change():
     ("given", "words"),
     [
         ({}, "run on the CPU."),
-        ({"learner_compute_dtype": "float32"}, "run on the CPU."),
+        ({"learner_compute_dtype": "float32"}, "run on the CPU in float32."),
         ({"learner_compute_dtype": "bfloat16"}, "run on the CPU in bfloat16."),
         (
             {
@@ -114,7 +114,7 @@ def test_machines_are_shown_when_known_and_when_they_change():
         ),
     ],
 )
-def test_the_dtype_is_shown_if_it_was_measured_or_is_not_float32(given, words):
+def test_the_dtype_is_shown_with_the_speeds_that_were_measured(given, words):
     display = PlainDisplay(console())
     display.begin({}, expected_trials=1)
     display.trial_reports("t0", "00000", RESULTS[0] | {"learner_device": "CPU"} | given)

@@ -221,6 +221,7 @@ def test_reading_yaml_executes_nothing(monkeypatch):
     ("path", "message"),
     [
         ("missing.yaml", "There is no file missing.yaml"),
+        ("tuned_examples/first_lok.yaml", "Did you mean 'first_look'?"),
         ("https://example.org/x.yaml", "is a URL"),
         ("x.json", "neither a YAML file"),
     ],

@@ -98,3 +98,10 @@ def test_entries_of_another_kind_are_left_out(tmp_path):
         run = write_run(tmp_path / "theirs" / entry, [result(100, 1.0)])
         (run / "config.yaml").write_text(f"{entry}: 3\n")
     build_page(find_runs([tmp_path / "theirs"]))
+
+
+def test_a_directory_that_does_not_exist_is_named(tmp_path):
+    # The folder that it would be in has results.
+    write_run(tmp_path / "run", [result(100, 1.0)])
+    with pytest.raises(CheckpointError, match=r"There is no directory .*/run/misspelt\.$"):
+        find_runs([tmp_path / "run" / "misspelt"])

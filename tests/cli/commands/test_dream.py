@@ -55,7 +55,7 @@ def sign(path):
 def test_video_of_images(saved):
     code, output = dream(saved / "images", "--rows", 2, "--length", 9, "--context", 3)
     assert code == 0, output
-    assert "dream.mp4: 2 sequences of 9 steps, the first 3 observed" in output
+    assert "dream.mp4: 2 x 9 steps, the first 3 of each sequence observed" in output
     frames = imageio.imread("dream.mp4")
     tile = 64 * -(-LEAST_SIDE // 64) + 2 * BORDER + GAP
     assert frames.shape == (9, 2 * LINE + 2 * tile, len(COLUMNS) * tile, 3)
@@ -79,7 +79,7 @@ def test_truth_is_what_replay_holds(saved):
 def test_picture_of_vectors(saved):
     code, output = dream(saved / "vectors", "--length", 10)
     assert code == 0, output
-    assert "dream.png: 4 sequences of 10 steps, the first 5 observed" in output
+    assert "dream.png: 4 x 10 steps, the first 5 of each sequence observed" in output
     first = imageio.imread("dream.png")
     assert np.unique(first).size > 10
     same, other = (
@@ -101,7 +101,7 @@ def test_fewer_sequences_than_requested_are_reported(saved):
     records = stored["num_records"]
     code, output = dream(saved / "vectors", "--length", records, "--rows", 3)
     assert code == 0, output
-    assert "Replay has only 1 such sequences, not 3." in output
+    assert f"Replay has only 1 of 3 sequences of {records} steps." in output
     code, output = dream(saved / "vectors", "--length", records + 1)
     assert code == 1
     assert f"Request sequences of at most {records} records." in output

@@ -76,7 +76,7 @@ def test_a_policy_of_the_package_values_and_dreams():
 def test_a_dream_is_as_long_as_the_records_of_the_policy():
     code, output = ran("dream", "pretrained:catch", "--out", "dream.png")
     assert code == 0, output
-    assert "dream.png: 1 sequences of 30 steps, the first 5 observed" in output
+    assert "dream.png: 1 x 30 steps, the first 5 of each sequence observed" in output
 
 
 def test_other_commands_name_the_nearest_policy():
