@@ -7,6 +7,7 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from packaging.version import Version
 
 from rllib_dreamerv3.data.dataset import Dataset
 from rllib_dreamerv3.data.episode import Episode
@@ -16,6 +17,8 @@ from rllib_dreamerv3.spaces.codecs import Spaces
 
 # Number of episodes that are in memory at a time while a dataset is written.
 _EPISODES = 100
+# Older versions always store images with loss.
+_MIN_VERSION = "0.5.4"
 
 
 class MinariData(Dataset):
@@ -30,7 +33,7 @@ class MinariData(Dataset):
             path: Its directory, which contains ``data/metadata.json``.
 
         Raises:
-            DataError: If it is damaged, or the package ``minari`` is missing.
+            DataError: If it is damaged, or the package ``minari`` is missing or too old.
         """
         self.place = str(path)
         try:
@@ -101,7 +104,7 @@ def write_minari(
 
     Raises:
         DataError: If there are no episodes, a dataset of that id exists, the id is invalid, or the
-            package ``minari`` is missing.
+            package ``minari`` is missing or too old.
     """
     minari = _minari()
     try:
@@ -169,11 +172,15 @@ def _batches(episodes: Iterable[Episode]) -> Iterator[list[Episode]]:
 
 
 def _minari() -> Any:
+    needed = (
+        f"{MINARI} datasets need the package minari, version {_MIN_VERSION} or newer, and Python "
+        f"3.11 or newer: pip install 'minari[hdf5]>={_MIN_VERSION}'"
+    )
     try:
         import minari
         import minari.data_collector
     except ImportError as error:
-        raise DataError(
-            f"{MINARI} datasets need the package minari: pip install 'minari[hdf5]'"
-        ) from error
+        raise DataError(needed) from error
+    if Version(minari.__version__) < Version(_MIN_VERSION):
+        raise DataError(f"{needed}. Version {minari.__version__} is installed.")
     return minari

@@ -56,9 +56,9 @@ def test_report_of_a_run_has_options_results_findings_and_the_end_of_the_error(t
 
 def test_report_names_versions_that_have_changed_since(tmp_path):
     trial = write_run(tmp_path / "trial", [result(10, 1.0)])
-    (trial / "config.yaml").write_text("versions: {ray: 2.56.1, numpy: not there}\noptions: {}\n")
+    (trial / "config.yaml").write_text("versions: {ray: 2.55.0, numpy: not there}\noptions: {}\n")
     _, output = run("doctor", "--report", trial)
-    assert "It ran with ray 2.56.1, numpy not there.\n" in output
+    assert "It ran with ray 2.55.0, numpy not there.\n" in output
 
 
 def test_report_of_a_run_that_failed_before_its_first_result(tmp_path):

@@ -106,6 +106,12 @@ def test_without_a_complete_episode_there_is_no_dataset():
     assert not minari.list_local_datasets()
 
 
+def test_versions_that_store_images_with_loss_are_refused(monkeypatch):
+    monkeypatch.setattr(minari, "__version__", "0.5.3")
+    with pytest.raises(DataError, match=r"0\.5\.4 or newer.*Version 0\.5\.3 is installed"):
+        write_minari("made/up-v0", iter([episode(NUMBERS, 3)]), NUMBERS, None)
+
+
 def test_a_wrong_id_is_answered():
     with pytest.raises(DataError, match="no id at all"):
         write_minari("no id at all!", [episode()], NUMBERS, None)
