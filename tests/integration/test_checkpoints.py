@@ -238,7 +238,10 @@ def test_total_time_goes_on_after_a_restore(build, tmp_path):
     assert third["time_total_s"] == pytest.approx(expected)
 
 
-def test_a_resumed_trial_computes_in_the_dtype_that_was_chosen_before(build, tmp_path):
+def test_a_resumed_trial_computes_in_the_dtype_that_was_chosen_before(build, tmp_path, monkeypatch):
+    # Tune sets it in a trial's process, and enters another directory.
+    monkeypatch.setenv("TUNE_ORIG_WORKING_DIR", str(Path.cwd()))
+    monkeypatch.chdir(tmp_path)
     # The one that this machine would not choose.
     slower = {"float32": "bfloat16", "bfloat16": "float32"}[faster_dtype(product_speeds())]
     first = build(tiny_config(compute_dtype=slower))

@@ -31,6 +31,7 @@ def test_a_run_is_found_once_however_it_is_named(tmp_path):
 
 
 def test_a_folder_without_results_is_named(tmp_path):
+    (tmp_path / "nothing").mkdir()
     with pytest.raises(CheckpointError, match=r"no result\.json in .*nothing"):
         find_runs([tmp_path / "nothing"])
 
