@@ -184,7 +184,7 @@ def main() -> None:
     if len(set(options.vs)) < len(options.vs):
         parser.error("each --vs may be given once: its numbers are listed under its name")
     if options.peer_compute_dtype == "bfloat16" and not set(options.vs) <= set(WITH_BFLOAT16):
-        parser.error(f"--peer-compute-dtype bfloat16 is possible with --vs {WITH_BFLOAT16}")
+        parser.error(f"only {' and '.join(WITH_BFLOAT16)} compute in bfloat16, too")
     check_options(parser, options)
     try:
         split_name(options.workload)
