@@ -18,8 +18,8 @@ from rllib_dreamerv3.reports.published import Published, Suite, scores_of, suite
 
 # Options without which a run is another experiment than the published one.
 _PRESCRIBED = ("variant", "model_size", "training_ratio")
-# Compared in another way, or without influence on what is learned. The authors computed in float16
-# and bfloat16.
+# Compared in another way, or without influence on what is learned; and the dtype, which depends on
+# the machine here and was float16, float32 or bfloat16 for the authors.
 _NOT_COMPARED = {*_PRESCRIBED, "replay_buffer_config", "max_records_ahead", "compute_dtype"}
 # Options of RLlib or of checkpoints with which a run learns from other experience than its own.
 _EXPERIENCE = ("start_checkpoint", "input_", "clip_rewards")

@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 from tiny import tiny_config
 
+from rllib_cli import dry_run as dry_run_module
 from rllib_cli.commands import doctor
 from rllib_cli.dry_run import RunCosts, dry_run
 from rllib_dreamerv3.errors import ConfigError
+from rllib_dreamerv3.plugin.learners.learner import DreamerV3Learner
 from rllib_dreamerv3.replay.memory import ReplayNeed
 
 
@@ -24,6 +26,18 @@ def test_measures_what_a_run_consists_of():
     assert costs.updates_per_step == 8 / 16
     assert costs.episode_lengths
     assert 2e8 < costs.process_bytes < costs.machine_bytes
+
+
+def test_updates_are_timed_in_the_dtype_of_the_run(monkeypatch):
+    built = []
+    monkeypatch.setattr(dry_run_module, "product_speeds", lambda: {"float32": 1, "bfloat16": 2})
+    build = DreamerV3Learner.build
+    monkeypatch.setattr(
+        DreamerV3Learner, "build", lambda learner: (build(learner), built.append(learner))
+    )
+    dry_run(tiny_config(compute_dtype="auto"))
+    (learner,) = built
+    assert learner.module["default_policy"].settings.compute_dtype == "bfloat16"
 
 
 def costs_of(**others):

@@ -1,5 +1,6 @@
 """The keys of results that the page about the API lists are there."""
 
+import pickle
 import re
 from pathlib import Path
 
@@ -42,3 +43,7 @@ def test_results_have_the_keys_of_the_documentation(build, tmp_path):
         assert module.settings.compute_dtype == chosen
     path = algorithm.save_to_path(tmp_path / "checkpoint")
     assert read_saved_networks(Path(path)).settings.compute_dtype == chosen
+    # from_checkpoint() builds the algorithm with this config, and does not choose again.
+    saved = pickle.loads((Path(path) / "class_and_ctor_args.pkl").read_bytes())
+    (config, *_), _ = saved["ctor_args_and_kwargs"]
+    assert config["compute_dtype"] == chosen
