@@ -29,6 +29,8 @@ from rllib_dreamerv3.spaces.nesting import flatten, leaves, paths, place, unflat
 STEPS = 200
 # An image whose values cover less than this share of its bounds is probably declared wrongly.
 _MIN_IMAGE_RANGE = 0.02
+# A number that varies by less contributes at most a thousandth to the decoder's loss.
+_MIN_VECTOR_RANGE = 0.05
 
 
 class FirstOf(gym.Env):
@@ -149,7 +151,7 @@ def compare_ranges(codec: ObservationCodec, findings: Findings) -> None:
                 "bounds of its Box, or clip"
             )
         elif not isinstance(leaf, Image):
-            continue
+            _note_small_numbers(leaf.key, highest - lowest, findings)
         elif not bounded and (seen[0] < 0 or seen[1] > 1):
             findings.add(
                 f"{leaf.key} is an image without bounds, assumed to be in [0, 1], but has values "
@@ -163,6 +165,21 @@ def compare_ranges(codec: ObservationCodec, findings: Findings) -> None:
             )
     if findings.rewards and not any(findings.rewards):
         findings.notes.append("Every reward was 0: random actions give nothing to learn from.")
+
+
+def _note_small_numbers(name: str, ranges: np.ndarray, findings: Findings) -> None:
+    """Note elements that vary, but too little for the decoder's loss."""
+    small = np.argwhere((ranges > 0) & (ranges < _MIN_VECTOR_RANGE))
+    if not len(small):
+        return
+    elements = ", ".join("[" + ", ".join(map(str, where)) + "]" for where in small[:4])
+    more = ", ..." if len(small) > 4 else ""
+    greatest = max(float(ranges[tuple(where)]) for where in small)
+    findings.notes.append(
+        f"{name}{elements}{more} varied by {greatest:.2g} or less, which the world model's squared "
+        "errors hardly show: it learns such numbers late. If they matter, scale them to about -1 "
+        "to 1, for example with gymnasium.wrappers.RescaleObservation."
+    )
 
 
 def format_range(values: Sequence[float]) -> str:

@@ -23,6 +23,8 @@ from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL, REWARD
 
 SEED = tf.constant([3, 4])
 MODELS = 3
+# Of the returns by each reward: the larger divides them, also if it is below 1.
+SCALES = (3.0, 0.2)
 CURIOUS = ExplorationOptions(use_curiosity=True, curiosity_models=MODELS)
 BOTH = pytest.mark.parametrize("variant", ["v1", "v2"])
 
@@ -82,8 +84,8 @@ def plain_and_own(actions, **exploration):
     model = DreamerModel(observations, actions, sizes, seed=0)
     synthetic.scramble(model)
     trainer = Trainer(model, observations, actions, sizes, options)
-    for i, objective in enumerate(trainer._objectives):
-        objective.normalizer.high.assign(3.0 + 4.0 * i)
+    for objective, scale in zip(trainer._objectives, SCALES, strict=True):
+        objective.normalizer.high.assign(scale)
     return trainer, PlainCurious(model, observations, actions, options)
 
 
@@ -106,9 +108,9 @@ def test_actor_and_critics_against_float64(actions):
         tape.watch(plain.weights)
         task = plain.dream(trajectory, is_terminal, dynamics)
         curiosity = plain.curious(task, is_terminal, dynamics)
-        _, critic = plain.losses_of_dream(task, 3.0, dynamics)
+        _, critic = plain.losses_of_dream(task, SCALES[0], dynamics)
         losses = {
-            "actor": plain.mixed_actor_loss([task, curiosity], [3.0, 7.0], [1.0, 0.3], dynamics),
+            "actor": plain.mixed_actor_loss([task, curiosity], SCALES, [1.0, 0.3], dynamics),
             "critic": critic,
             "intrinsic_critic": plain.intrinsic_critic_loss(curiosity),
         }

@@ -1,5 +1,7 @@
 """`rllib check-env` finds what is wrong with an environment, and shows what the model will see."""
 
+import re
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -104,6 +106,22 @@ def test_each_fault_is_one_sentence(fault, sentence):
     with pytest.raises(AssertionError, match=sentence):
         raise AssertionError(sentences[0])
     assert "\n" not in sentences[0]
+
+
+@pytest.mark.parametrize(
+    ("numbers", "note"),
+    [
+        ([0.0, 0.01, 1.0], r"obs/vector\[1\] varied by 0\.01 or less"),
+        ([0.02, 0.01, 0.03], r"obs/vector\[0\], \[1\], \[2\] varied by 0\.03 or less"),
+        ([0.0, 0.05, 1.0], None),
+    ],
+)
+def test_numbers_that_hardly_vary_are_noted(numbers, note):
+    env = Base(obs=lambda e: np.array(numbers, np.float32) * e.np_random.integers(2))
+    notes = [each for each in findings_of(env).notes if "varied by" in each]
+    assert len(notes) == (note is not None)
+    if note is not None:
+        assert re.match(note, notes[0])
 
 
 def test_repeated_problems_are_reported_once_with_the_first_step():
