@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import subprocess
 import sysconfig
 from collections.abc import Mapping
@@ -85,5 +86,6 @@ def history_in(directory: Path) -> History:
 
 
 def slug(env: str) -> str:
-    """``dm_control/finger-spin-v0`` -> ``finger_spin``."""
-    return env.rpartition("/")[2].rpartition("-v")[0].replace("-", "_").lower()
+    """``dm_control/finger-spin-v0`` -> ``finger_spin``, ``my_env:Reach`` -> ``reach``."""
+    name = re.split("[/:]", env)[-1]
+    return re.sub(r"-v\d+$", "", name).replace("-", "_").lower()

@@ -53,7 +53,7 @@ def no_rewards(history: History) -> Finding | None:
     return Finding(
         "No reward yet",
         "Every episode so far has returned 0.",
-        "Wait, reward progress towards the goal, or start closer to it.",
+        "Wait, reward progress towards the goal, start closer to it, or set use_curiosity.",
     )
 
 
@@ -68,7 +68,8 @@ def equal_returns(history: History) -> Finding | None:
     return Finding(
         "Returns are all equal",
         f"Every episode has returned {high[-1]:.6g}, regardless of the actions.",
-        "Check the environment's reward: it does not depend on the actions.",
+        "Check the environment's reward. If each step costs the same until a goal is reached, start "
+        "closer to it, or set use_curiosity.",
     )
 
 

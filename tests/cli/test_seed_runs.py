@@ -71,3 +71,5 @@ def test_a_run_that_fails_is_named(tmp_path, commands):
 def test_environments_have_short_names():
     assert slug("dm_control/ball_in_cup-catch-v0") == "ball_in_cup_catch"
     assert slug("ale_py:ALE/Boxing-v5") == "boxing"
+    assert slug("my_env:Reach") == "reach"
+    assert slug("my_env:Sub-Visible-v12") == "sub_visible"

@@ -66,6 +66,7 @@ LEARNED = {
     "atari100k_v2": images("v2", DiscreteAction(6)),
     "atari200m": images("v2", DiscreteAction(18), 96, 1),
     "atari200m_v1": images("v1", DiscreteAction(18)),
+    "boxing": images("v2", DiscreteAction(18)),
     "bsuite": vectors("v2", 10 * 5, DiscreteAction(3)),
     "bsuite_v1": vectors("v1", 10 * 5, DiscreteAction(3)),
     "cartpole": vectors("v1", 4, DiscreteAction(2)),
