@@ -68,8 +68,8 @@ def equal_returns(history: History) -> Finding | None:
     return Finding(
         "Returns are all equal",
         f"Every episode has returned {high[-1]:.6g}, regardless of the actions.",
-        "Check the environment's reward. If each step costs the same until a goal is reached, start "
-        "closer to it, or set use_curiosity.",
+        "Check the environment's reward. If each step costs the same until a goal is reached: "
+        "start closer to it, or set use_curiosity.",
     )
 
 
