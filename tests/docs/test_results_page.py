@@ -11,6 +11,9 @@ from rllib_dreamerv3.reports.judgement import judge, load_curves
 write_results = runpy.run_path(str(ROOT / "docs" / "write_results.py"))
 results_page = write_results["results_page"]
 
+# Curves of tasks for which nobody has published returns of each seed.
+UNPUBLISHED = {"mountain_car", "mountain_car_plain"}
+
 
 @pytest.fixture(scope="module")
 def found():
@@ -28,7 +31,8 @@ def test_every_kept_curve_is_on_the_page(found):
     kept = list((ROOT / "benchmarks" / "results").glob("*/*.csv"))
     assert kept
     for path in kept:
-        assert f"]({path.relative_to(ROOT).as_posix()})" in page
+        shown = f"]({path.relative_to(ROOT).as_posix()})" in page
+        assert shown == (path.parent.name not in UNPUBLISHED), path
 
 
 def judged(tmp_path, returns, **options):
