@@ -23,7 +23,7 @@ from rllib_dreamerv3.records import IS_FIRST, IS_TERMINAL, REWARD
 
 SEED = tf.constant([3, 4])
 MODELS = 3
-# Of the returns by each reward: the larger divides them, also if it is below 1.
+# Ranges of the returns of task and curiosity; only the former has a least scale of 1.
 SCALES = (3.0, 0.2)
 CURIOUS = ExplorationOptions(use_curiosity=True, curiosity_models=MODELS)
 BOTH = pytest.mark.parametrize("variant", ["v1", "v2"])

@@ -11,7 +11,7 @@ from rllib_dreamerv3.reports.judgement import judge, load_curves
 write_results = runpy.run_path(str(ROOT / "docs" / "write_results.py"))
 results_page = write_results["results_page"]
 
-# Curves of tasks for which nobody has published returns of each seed.
+# Tasks without published returns.
 UNPUBLISHED = {"mountain_car", "mountain_car_plain"}
 
 
